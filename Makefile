@@ -1,0 +1,66 @@
+# What a newcomer types: `make run` serves the example document, `make test` proves everything. `make help` lists the rest.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# The environment is current when the stamp named after the digest of what it is made from is there.
+INPUTS := requirements/bootstrap.lock requirements/dev.lock pyproject.toml
+STAMP := $(VENV)/.ready-$(shell cat $(INPUTS) | cksum | tr -d ' ')
+
+.PHONY: help
+help: ## List the targets
+	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+.PHONY: run
+run: install ## Serve the example document from a local file, on loopback
+	@exec $(BIN)/dc-sidecar serve --source file:deploy/examples/routing.yaml
+
+.PHONY: install
+install: $(STAMP) ## Prepare .venv with all that developing needs
+
+$(STAMP): $(INPUTS)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"dc-sidecar needs Python 3.11 or newer, this is {sys.version.split()[0]}: try make PYTHON=python3.12 …")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Setting up $(VENV) (once; about a minute) …"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.lock
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements/dev.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@rm -f $(VENV)/.ready-* && touch $@
+
+.PHONY: test
+test: install ## Check everything: lint, types, layers, generated code, unit, integration, end to end
+	@$(MAKE) --no-print-directory lint
+	@$(BIN)/pytest tests
+
+.PHONY: lint
+lint: install ## Lint, format, types, layers
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/shellcheck .ci/run
+
+.PHONY: unit
+unit: install ## The fast tests only
+	@$(BIN)/pytest tests/unit
+
+.PHONY: format
+format: install ## Let ruff mend what it can
+	@$(BIN)/ruff check --fix-only
+	@$(BIN)/ruff format
+
+.PHONY: proto
+proto: install ## Generate sidecar/pb from protos/ (with the oldest supported compiler)
+	@tests/proto.sh sidecar/pb
+
+.PHONY: lock
+lock: install ## Resolve the dependencies anew and write the lock files
+	@cd requirements && ../$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header bootstrap.in -o bootstrap.lock
+	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --all-extras --group dev pyproject.toml -o requirements/dev.lock
+
+.PHONY: clean
+clean: ## Remove what the other targets made
+	@rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .run

@@ -1,0 +1,19 @@
+"""Waiting for a condition, which is how a test waits."""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def eventually(probe: Callable[[], T], what: str, *, within: float = 10.0, every: float = 0.01) -> T:
+    """Return the first truthy answer of `probe`; fail after `within` seconds, saying `what` did not come and the last answer."""
+    deadline = time.monotonic() + within
+    while True:
+        answer = probe()
+        if answer:
+            return answer
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {within:g} s: {what}; last seen: {answer!r}")
+        time.sleep(every)
