@@ -41,7 +41,7 @@ lint: install ## Lint, format, types, layers
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/shellcheck .ci/run
+	$(BIN)/shellcheck .ci/run protos/generate
 
 .PHONY: unit
 unit: install ## The fast tests only
@@ -54,7 +54,7 @@ format: install ## Let ruff mend what it can
 
 .PHONY: proto
 proto: install ## Generate sidecar/pb from protos/ (with the oldest supported compiler)
-	@tests/proto.sh sidecar/pb
+	@protos/generate sidecar/pb
 
 .PHONY: lock
 lock: install ## Resolve the dependencies anew and write the lock files

@@ -1,0 +1,166 @@
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Reason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    REASON_UNSPECIFIED: _ClassVar[Reason]
+    REASON_ACTIVE: _ClassVar[Reason]
+    REASON_SPLIT: _ClassVar[Reason]
+    REASON_FAILOVER: _ClassVar[Reason]
+    REASON_DEGRADED: _ClassVar[Reason]
+    REASON_ANY: _ClassVar[Reason]
+    REASON_UNROUTED: _ClassVar[Reason]
+    REASON_NO_WORKERS: _ClassVar[Reason]
+
+class SourceState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    SOURCE_STATE_UNSPECIFIED: _ClassVar[SourceState]
+    SOURCE_STATE_CONNECTING: _ClassVar[SourceState]
+    SOURCE_STATE_SYNCED: _ClassVar[SourceState]
+    SOURCE_STATE_DISCONNECTED: _ClassVar[SourceState]
+    SOURCE_STATE_REJECTED: _ClassVar[SourceState]
+    SOURCE_STATE_MISSING: _ClassVar[SourceState]
+REASON_UNSPECIFIED: Reason
+REASON_ACTIVE: Reason
+REASON_SPLIT: Reason
+REASON_FAILOVER: Reason
+REASON_DEGRADED: Reason
+REASON_ANY: Reason
+REASON_UNROUTED: Reason
+REASON_NO_WORKERS: Reason
+SOURCE_STATE_UNSPECIFIED: SourceState
+SOURCE_STATE_CONNECTING: SourceState
+SOURCE_STATE_SYNCED: SourceState
+SOURCE_STATE_DISCONNECTED: SourceState
+SOURCE_STATE_REJECTED: SourceState
+SOURCE_STATE_MISSING: SourceState
+
+class Worker(_message.Message):
+    __slots__ = ("address", "datacenter", "metrics", "tag")
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    DATACENTER_FIELD_NUMBER: _ClassVar[int]
+    METRICS_FIELD_NUMBER: _ClassVar[int]
+    TAG_FIELD_NUMBER: _ClassVar[int]
+    address: str
+    datacenter: str
+    metrics: str
+    tag: str
+    def __init__(self, address: _Optional[str] = ..., datacenter: _Optional[str] = ..., metrics: _Optional[str] = ..., tag: _Optional[str] = ...) -> None: ...
+
+class FilterWorkersRequest(_message.Message):
+    __slots__ = ("app", "job", "instance", "candidates", "indices_only")
+    APP_FIELD_NUMBER: _ClassVar[int]
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    INSTANCE_FIELD_NUMBER: _ClassVar[int]
+    CANDIDATES_FIELD_NUMBER: _ClassVar[int]
+    INDICES_ONLY_FIELD_NUMBER: _ClassVar[int]
+    app: str
+    job: str
+    instance: str
+    candidates: _containers.RepeatedCompositeFieldContainer[Worker]
+    indices_only: bool
+    def __init__(self, app: _Optional[str] = ..., job: _Optional[str] = ..., instance: _Optional[str] = ..., candidates: _Optional[_Iterable[_Union[Worker, _Mapping]]] = ..., indices_only: bool = ...) -> None: ...
+
+class FilterWorkersResponse(_message.Message):
+    __slots__ = ("addresses", "indices", "datacenter", "reason", "revision", "generation", "stale")
+    ADDRESSES_FIELD_NUMBER: _ClassVar[int]
+    INDICES_FIELD_NUMBER: _ClassVar[int]
+    DATACENTER_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    GENERATION_FIELD_NUMBER: _ClassVar[int]
+    STALE_FIELD_NUMBER: _ClassVar[int]
+    addresses: _containers.RepeatedScalarFieldContainer[str]
+    indices: _containers.RepeatedScalarFieldContainer[int]
+    datacenter: str
+    reason: Reason
+    revision: str
+    generation: int
+    stale: bool
+    def __init__(self, addresses: _Optional[_Iterable[str]] = ..., indices: _Optional[_Iterable[int]] = ..., datacenter: _Optional[str] = ..., reason: _Optional[_Union[Reason, str]] = ..., revision: _Optional[str] = ..., generation: _Optional[int] = ..., stale: bool = ...) -> None: ...
+
+class GetRouteRequest(_message.Message):
+    __slots__ = ("app", "job")
+    APP_FIELD_NUMBER: _ClassVar[int]
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    app: str
+    job: str
+    def __init__(self, app: _Optional[str] = ..., job: _Optional[str] = ...) -> None: ...
+
+class WeightedDatacenter(_message.Message):
+    __slots__ = ("datacenter", "weight")
+    DATACENTER_FIELD_NUMBER: _ClassVar[int]
+    WEIGHT_FIELD_NUMBER: _ClassVar[int]
+    datacenter: str
+    weight: float
+    def __init__(self, datacenter: _Optional[str] = ..., weight: _Optional[float] = ...) -> None: ...
+
+class AppRoute(_message.Message):
+    __slots__ = ("app", "weights", "backups", "unavailable", "min_workers", "revision", "generation")
+    APP_FIELD_NUMBER: _ClassVar[int]
+    WEIGHTS_FIELD_NUMBER: _ClassVar[int]
+    BACKUPS_FIELD_NUMBER: _ClassVar[int]
+    UNAVAILABLE_FIELD_NUMBER: _ClassVar[int]
+    MIN_WORKERS_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    GENERATION_FIELD_NUMBER: _ClassVar[int]
+    app: str
+    weights: _containers.RepeatedCompositeFieldContainer[WeightedDatacenter]
+    backups: _containers.RepeatedScalarFieldContainer[str]
+    unavailable: _containers.RepeatedScalarFieldContainer[str]
+    min_workers: int
+    revision: str
+    generation: int
+    def __init__(self, app: _Optional[str] = ..., weights: _Optional[_Iterable[_Union[WeightedDatacenter, _Mapping]]] = ..., backups: _Optional[_Iterable[str]] = ..., unavailable: _Optional[_Iterable[str]] = ..., min_workers: _Optional[int] = ..., revision: _Optional[str] = ..., generation: _Optional[int] = ...) -> None: ...
+
+class WatchRoutesRequest(_message.Message):
+    __slots__ = ("apps",)
+    APPS_FIELD_NUMBER: _ClassVar[int]
+    apps: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, apps: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class RouteUpdate(_message.Message):
+    __slots__ = ("revision", "generation", "stale", "default_route", "routes")
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    GENERATION_FIELD_NUMBER: _ClassVar[int]
+    STALE_FIELD_NUMBER: _ClassVar[int]
+    DEFAULT_ROUTE_FIELD_NUMBER: _ClassVar[int]
+    ROUTES_FIELD_NUMBER: _ClassVar[int]
+    revision: str
+    generation: int
+    stale: bool
+    default_route: AppRoute
+    routes: _containers.RepeatedCompositeFieldContainer[AppRoute]
+    def __init__(self, revision: _Optional[str] = ..., generation: _Optional[int] = ..., stale: bool = ..., default_route: _Optional[_Union[AppRoute, _Mapping]] = ..., routes: _Optional[_Iterable[_Union[AppRoute, _Mapping]]] = ...) -> None: ...
+
+class GetStatusRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class SidecarStatus(_message.Message):
+    __slots__ = ("version", "source", "source_state", "source_error", "revision", "generation", "applied_at_ms", "confirmed_at_ms", "from_snapshot")
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_STATE_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_ERROR_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    GENERATION_FIELD_NUMBER: _ClassVar[int]
+    APPLIED_AT_MS_FIELD_NUMBER: _ClassVar[int]
+    CONFIRMED_AT_MS_FIELD_NUMBER: _ClassVar[int]
+    FROM_SNAPSHOT_FIELD_NUMBER: _ClassVar[int]
+    version: str
+    source: str
+    source_state: SourceState
+    source_error: str
+    revision: str
+    generation: int
+    applied_at_ms: int
+    confirmed_at_ms: int
+    from_snapshot: bool
+    def __init__(self, version: _Optional[str] = ..., source: _Optional[str] = ..., source_state: _Optional[_Union[SourceState, str]] = ..., source_error: _Optional[str] = ..., revision: _Optional[str] = ..., generation: _Optional[int] = ..., applied_at_ms: _Optional[int] = ..., confirmed_at_ms: _Optional[int] = ..., from_snapshot: bool = ...) -> None: ...
