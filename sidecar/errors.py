@@ -25,7 +25,7 @@ class ConfigError(SidecarError):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong with a routing document, and where: `path` as in `apps.billing.split.dc1`, line and column from 1."""
+    """One thing wrong with a routing document; `path` as in `apps.billing.split.dc1`, line and column from 1."""
 
     path: str
     message: str

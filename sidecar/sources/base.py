@@ -36,7 +36,7 @@ class Source(Protocol):
     """One watched key.
 
     Between `start` and `stop` a source reports, from threads of its own, what it sees: `Content` or `Missing` each time
-    that it has read the key, also when nothing changed (that is how freshness is known), `Unreachable` once it could not.
+    that it has read the key, also when nothing changed (so freshness is known), `Unreachable` once it could not.
     It reports in order and never an older text after a newer one, outlives every fault of its server without a busy
     loop, and lets no exception out. `deliver` only takes the newest report and returns at once; it never raises.
     """
@@ -51,7 +51,7 @@ class Source(Protocol):
         ...
 
     def stop(self, timeout: float) -> None:
-        """End the watching within `timeout` seconds, whatever state the server is in; nothing is delivered afterwards."""
+        """End the watching within `timeout` seconds, whatever the server does; nothing is delivered afterwards."""
         ...
 
     def read(self, timeout: float) -> Content | Missing:
@@ -59,9 +59,9 @@ class Source(Protocol):
         ...
 
     def write(self, text: bytes, expected_version: str | None, timeout: float) -> str:
-        """Replace what `read` returned as `expected_version` (None: the key must not exist yet); return the new version.
+        """Replace what `read` returned as `expected_version` (None: there must be no key yet); return the new version.
 
-        Raises WriteConflict, and writes nothing, when the key is not at that version any more; SourceError when it cannot
-        be written or it is not known whether it was.
+        Raises WriteConflict, and writes nothing, when the key is not at that version any more; SourceError when it
+        cannot be written or it is not known whether it was.
         """
         ...

@@ -1,0 +1,111 @@
+"""In which datacenter a worker is, where the request does not say so itself (design.md, "Decision rules")."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from ipaddress import IPv6Address, ip_address
+from typing import Protocol
+
+from sidecar.routing.model import Datacenter
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+
+_REMEMBERED = 100_000
+
+
+class Worker(Protocol):
+    """A candidate, as the API's `Worker` has it; what is not known is empty."""
+
+    @property
+    def address(self) -> str:
+        """`host:port`, the host an address or a name."""
+
+    @property
+    def datacenter(self) -> str:
+        """Where it is, told by the scheduler."""
+
+    @property
+    def metrics(self) -> str:
+        """What it reported of itself: a datacenter's name, or a JSON object with a `datacenter`."""
+
+    @property
+    def tag(self) -> str:
+        """Its tags, with commas between them."""
+
+
+def reported_datacenter(metrics: str) -> str:
+    """Return the datacenter that a worker's metrics tell, or "": a JSON object's `datacenter`, or a bare name."""
+    text = metrics.strip()
+    if text.startswith("{"):
+        try:
+            told = json.loads(text).get("datacenter")
+        except (ValueError, RecursionError):
+            return ""
+        return told if isinstance(told, str) else ""
+    return text if NAME.fullmatch(text) else ""
+
+
+def host_of(address: str) -> str:
+    """Return the host of `host:port`, `[host]:port` or a bare host."""
+    if address.startswith("["):
+        return address[1:].partition("]")[0]
+    return address.partition(":")[0] if address.count(":") == 1 else address
+
+
+class Locator:
+    """Finds the datacenters of workers by what a document's `datacenters` block says; remembers a bounded number."""
+
+    def __init__(self, datacenters: Mapping[str, Datacenter] | None) -> None:
+        self._named = datacenters or {}
+        networks = [(network, name) for name, datacenter in self._named.items() for network in datacenter.cidrs]
+        networks.sort(key=lambda entry: -entry[0].prefixlen)
+        # The longest prefix first: (version, network and mask as numbers, datacenter).
+        self._networks = [
+            (network.version, int(network.network_address), int(network.netmask), name) for network, name in networks
+        ]
+        self._known: dict[tuple[str, str, str], str] = {}
+
+    def where(self, worker: Worker) -> str:
+        """Return the worker's datacenter by its metrics, else its tags, else its address; "" where none tells."""
+        key = (worker.metrics, worker.tag, worker.address)
+        found = self._known.get(key)
+        if found is None:
+            found = reported_datacenter(key[0]) or self._by_tag(key[1]) or self._by_address(key[2])
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            self._known[key] = found
+        return found
+
+    def source(self, worker: Worker) -> str:
+        """Return in words what told the worker's datacenter, for explanations."""
+        if worker.datacenter:
+            return "the request"
+        if reported_datacenter(worker.metrics):
+            return "its metrics"
+        if self._by_tag(worker.tag):
+            return "its tag"
+        return "its address" if self._by_address(worker.address) else ""
+
+    def _by_tag(self, tags: str) -> str:
+        for part in tags.split(",") if tags else ():
+            tag = part.strip()
+            if tag in self._named:
+                return tag
+        return ""
+
+    def _by_address(self, address: str) -> str:
+        if not self._networks:
+            return ""
+        try:
+            ip = ip_address(host_of(address).partition("%")[0])
+        except ValueError:
+            return ""
+        if isinstance(ip, IPv6Address) and ip.ipv4_mapped is not None:
+            ip = ip.ipv4_mapped
+        number = int(ip)
+        for version, network, mask, name in self._networks:
+            if version == ip.version and number & mask == network:
+                return name
+        return ""

@@ -1,0 +1,134 @@
+"""The routing document as immutable values, inheritance already applied."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from ipaddress import IPv4Network, IPv6Network
+from typing import Any
+
+Network = IPv4Network | IPv6Network
+
+
+class Sticky(Enum):
+    """What a split keeps together: all runs of a job, or each run (instance) by itself."""
+
+    JOB = "job"
+    INSTANCE = "instance"
+
+
+class OnEmpty(Enum):
+    """Whom to select when no datacenter of the route has workers."""
+
+    REJECT = "reject"
+    ANY = "any"
+
+
+@dataclass(frozen=True, slots=True)
+class Datacenter:
+    """One entry of the `datacenters` block."""
+
+    name: str
+    cidrs: tuple[Network, ...] = ()
+    available: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Active:
+    """The selector of a route that one datacenter serves."""
+
+    datacenter: str
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """The selector of a route whose jobs are shared out by weight; in the document's order, weights of 0 included."""
+
+    weights: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ramp:
+    """The selector of a route that the clock moves from one datacenter to another; times in Unix nanoseconds."""
+
+    source: str
+    target: str
+    start_ns: int
+    duration_ns: int
+    steps: int = 10
+
+
+Selector = Active | Split | Ramp
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where the jobs of an application, or one job, may run. Without a selector every candidate passes."""
+
+    selector: Selector | None = None
+    backups: tuple[str, ...] = ()
+    min_workers: int = 1
+    on_empty: OnEmpty = OnEmpty.REJECT
+    sticky: Sticky = Sticky.JOB
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """The route of one application, and those of its jobs that have their own."""
+
+    route: Route
+    jobs: Mapping[str, Route] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Drill:
+    """A time in which a datacenter is taken for lost, for some applications or (`apps` is None) for all."""
+
+    datacenter: str
+    until_ns: int
+    start_ns: int | None = None
+    apps: frozenset[str] | None = None
+    reason: str = ""
+
+    def covers(self, names: tuple[str, ...]) -> bool:
+        """Tell whether it is meant for the application that goes by these names."""
+        return self.apps is None or not self.apps.isdisjoint(names)
+
+    def active(self, now_ns: int) -> bool:
+        """Tell whether it is on: from its start (or ever since) up to, not including, its end."""
+        return (self.start_ns is None or self.start_ns <= now_ns) and now_ns < self.until_ns
+
+
+@dataclass(frozen=True, slots=True)
+class RoutingDocument:
+    """A valid routing document; `revision` is the first 12 hex digits of SHA-256 over its bytes.
+
+    `datacenters` is None where the document has no such block: then any name goes. `meta` is free, for
+    people and audits. `ramps` are all ramps in it, each once however many routes inherit it.
+    """
+
+    revision: str
+    default: Route = field(default_factory=Route)
+    apps: Mapping[str, Application] = field(default_factory=dict)
+    datacenters: Mapping[str, Datacenter] | None = None
+    drills: tuple[Drill, ...] = ()
+    meta: Mapping[str, Any] = field(default_factory=dict)
+    ramps: frozenset[Ramp] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "ramps", frozenset(s for s in self._selectors() if isinstance(s, Ramp)))
+
+    def _selectors(self) -> Iterator[Selector | None]:
+        yield self.default.selector
+        for application in self.apps.values():
+            yield application.route.selector
+            for route in application.jobs.values():
+                yield route.selector
+
+    def route(self, app: str, job: str = "") -> Route:
+        """Return the route of a job: its own, else its application's, else the default one."""
+        application = self.apps.get(app)
+        if application is None:
+            return self.default
+        return application.jobs.get(job, application.route)

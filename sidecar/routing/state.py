@@ -1,0 +1,100 @@
+"""What decisions are made from: a document at a time, with what is out of service; immutable, swapped whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sidecar.routing.location import Locator
+from sidecar.routing.model import Drill, Route, RoutingDocument
+from sidecar.routing.schedule import weights_at, window
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A route made ready for decisions under one State.
+
+    `order` is the whole order of preference where one datacenter has all the weight; it is None where each key has an
+    order of its own. `weights` say what each datacenter of the selector weighs now, `out` which datacenters are out of
+    service for the application and why.
+    """
+
+    route: Route
+    weights: tuple[tuple[str, float], ...]
+    order: tuple[str, ...] | None
+    out: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A document in force at a time. Whatever could change a decision makes a new State with the next `generation`.
+
+    It holds from `since_ns` (inclusive) up to `until_ns`, Unix nanoseconds, None meaning ever; `now_ns` lies within.
+    `unhealthy` maps each datacenter that health checks judged down to why. `stale` tells that the config center cannot
+    be reached.
+    """
+
+    document: RoutingDocument
+    generation: int
+    now_ns: int
+    stale: bool = False
+    unhealthy: Mapping[str, str] = field(default_factory=dict)
+    since_ns: int | None = field(init=False)
+    until_ns: int | None = field(init=False)
+    locator: Locator = field(init=False, repr=False, compare=False)
+    _out: Mapping[str, str] = field(init=False, repr=False, compare=False)
+    _scoped: tuple[Drill, ...] = field(init=False, repr=False, compare=False)
+    # Filled as requests come. At most one entry for each route of the document and each set of drills that it is under.
+    _plans: dict[tuple[int, tuple[Drill, ...]], Plan] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        since, until = window(self.document, self.now_ns)
+        active = [drill for drill in self.document.drills if drill.active(self.now_ns)]
+        out = dict(self.unhealthy)
+        out |= {drill.datacenter: _drilled(drill) for drill in active if drill.apps is None}
+        out |= {name: "marked" for name, dc in (self.document.datacenters or {}).items() if not dc.available}
+        values = {
+            "since_ns": since,
+            "until_ns": until,
+            "locator": Locator(self.document.datacenters),
+            "_out": out,
+            "_scoped": tuple(drill for drill in active if drill.apps is not None),
+            "_plans": {},
+        }
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+
+    def holds(self, now_ns: int) -> bool:
+        """Tell whether decisions at `now_ns` are still the ones of this State."""
+        return (self.since_ns is None or self.since_ns <= now_ns) and (self.until_ns is None or now_ns < self.until_ns)
+
+    def application(self, names: tuple[str, ...]) -> str:
+        """Return the first of an application's names that the document's `apps` block has, else the first name."""
+        return next((name for name in names if name in self.document.apps), names[0])
+
+    def plan(self, names: tuple[str, ...], app: str, job: str) -> Plan:
+        """Return how to decide for a job of the application `app`, which goes by all of `names`."""
+        route = self.document.route(app, job)
+        drills = tuple(drill for drill in self._scoped if drill.covers(names)) if self._scoped else ()
+        key = (id(route), drills)
+        plan = self._plans.get(key)
+        if plan is None:
+            plan = self._plans[key] = self._ready(route, drills)
+        return plan
+
+    def _ready(self, route: Route, drills: tuple[Drill, ...]) -> Plan:
+        out = self._out
+        if drills:
+            # A mark says more than a drill, a drill more than a health check: the order is that of all applications.
+            drilled = {drill.datacenter: _drilled(drill) for drill in drills}
+            out = {**out, **{name: why for name, why in drilled.items() if out.get(name) != "marked"}}
+        if route.selector is None:
+            return Plan(route=route, weights=(), order=None, out=out)
+        weights = weights_at(route.selector, self.now_ns)
+        weighty = [name for name, weight in weights if weight > 0]
+        order = tuple(dict.fromkeys((*weighty, *route.backups))) if len(weighty) == 1 else None
+        return Plan(route=route, weights=weights, order=order, out=out)
+
+
+def _drilled(drill: Drill) -> str:
+    return f"drill: {drill.reason}" if drill.reason else "drill"

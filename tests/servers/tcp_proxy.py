@@ -1,0 +1,136 @@
+"""A TCP proxy that tests put before a server to break the network between: refuse, drop silently, half-open, cut, delay."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import struct
+import threading
+from collections.abc import Callable
+from typing import Self
+
+from tests.servers.process import LOOPBACK, free_port
+
+
+class TcpProxy:
+    """Listens on `port` of loopback and passes bytes to and from `target_port` until told otherwise.
+
+    One thread, whatever the number of connections. Use as a context manager. Each method returns when it has taken effect,
+    and each state holds until the next one is chosen.
+    """
+
+    def __init__(self, target_port: int) -> None:
+        self.port = free_port()
+        self.accepted = 0
+        self._target_port = target_port
+        self._seconds = 0.0
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="tcp-proxy", daemon=True)
+        self._flowing = asyncio.Event()
+        self._server: asyncio.Server | None = None
+        self._connections: dict[asyncio.Task[None], tuple[asyncio.StreamWriter, ...]] = {}
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self.forward()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.refuse()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(5)
+        self._loop.close()
+
+    @property
+    def connections(self) -> int:
+        """How many are open now."""
+        return len(self._connections)
+
+    def forward(self) -> None:
+        """Let everything through, what was dropped meanwhile included: TCP would have sent it again."""
+        self._do(self._listen, self._flowing.set)
+
+    def drop(self) -> None:
+        """Let no byte through in either direction, and say nothing: connections stay open, new ones are taken and hang."""
+        self._do(self._flowing.clear)
+
+    def refuse(self) -> None:
+        """Cut what is open and refuse what comes, as a host does where nothing listens."""
+        self._do(self._close, self._cut)
+
+    def cut(self) -> None:
+        """Reset the connections that are open; new ones are as welcome as before."""
+        self._do(self._cut)
+
+    def half_open(self) -> None:
+        """End the open connections towards the server only: clients go on with a peer that has forgotten them."""
+        self._do(self._forget)
+
+    def delay(self, seconds: float) -> None:
+        """Hold each piece of data for so long, in both directions; 0 ends it."""
+        self._seconds = seconds
+
+    def _do(self, *steps: Callable[[], object]) -> None:
+        async def act() -> None:
+            for step in steps:
+                result = step()
+                if asyncio.iscoroutine(result):
+                    await result
+
+        asyncio.run_coroutine_threadsafe(act(), self._loop).result(10)
+
+    async def _listen(self) -> None:
+        if self._server is None:
+            self._server = await asyncio.start_server(self._accept, LOOPBACK, self.port)
+
+    def _close(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+
+    async def _cut(self) -> None:
+        tasks = list(self._connections)
+        for task in tasks:
+            for writer in self._connections[task]:
+                _reset(writer)
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _forget(self) -> None:
+        for _, *servers in self._connections.values():
+            for server in servers:
+                server.transport.abort()
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self.accepted += 1
+        self._connections[task] = (writer,)
+        try:
+            await self._flowing.wait()
+            server_reader, server_writer = await asyncio.open_connection(LOOPBACK, self._target_port)
+            self._connections[task] = (writer, server_writer)
+            await asyncio.gather(self._pump(reader, server_writer), self._pump(server_reader, writer))
+        except (OSError, asyncio.CancelledError):
+            pass
+        finally:
+            for open_writer in self._connections.pop(task):
+                open_writer.transport.abort()
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            await self._flowing.wait()
+            if self._seconds:
+                await asyncio.sleep(self._seconds)
+            writer.write(data)
+            await writer.drain()
+        with contextlib.suppress(OSError):
+            writer.write_eof()
+
+
+def _reset(writer: asyncio.StreamWriter) -> None:
+    connection = writer.get_extra_info("socket")
+    if connection is not None and connection.fileno() >= 0:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
