@@ -15,16 +15,14 @@ import pytest
 
 
 def runtime_jars(pom: Path) -> Path:
-    """Return the folder that holds the runtime jars of `pom`, fetched by `mvn` where the cache has none for this very pom.
+    """Return the folder that holds the runtime jars of `pom`; Maven fetches them where the cache has none for this pom.
 
     Several pytest workers may ask at once: one fetches, the others wait for it. The folder appears whole or not at all.
     Without `java` or `mvn` the test is skipped, loudly; under CI=true it is an error.
     """
     for tool, purpose in (("java", "run"), ("mvn", "fetch")):
         if shutil.which(tool) is None:
-            _missing(
-                f"{tool!r} is not on the PATH; the real-server tests need it to {purpose} the {pom.parent.name} server"
-            )
+            _missing(f"{tool!r} is not on the PATH; the tests need it to {purpose} a real {pom.parent.name} server")
     name = f"{pom.parent.name}-{hashlib.sha256(pom.read_bytes()).hexdigest()[:12]}"
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dc-sidecar-tests"
     cache.mkdir(parents=True, exist_ok=True)

@@ -10,14 +10,16 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
 LOOPBACK = "127.0.0.1"
 
-# Told of each server's start and end on its standard input; when that closes, because this process ended in whatever way,
-# SIGKILL included, it kills the servers that are left.
+# Told of each server's start and end on its standard input; when that closes, because this process ended in whatever
+# way, SIGKILL included, it kills the servers that are left.
 _GUARD = """
 import os, signal, sys
 signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -36,7 +38,7 @@ _guard: subprocess.Popen[str] | None = None
 def free_port(*offsets: int) -> int:
     """Return a port P that is free on loopback, and so is P + each offset.
 
-    Below the range that the kernel hands out to clients, so that a server that is killed finds its port free at its restart.
+    Below the range that the kernel hands out to clients, so that a server finds its port free again at its restart.
     """
     for _ in range(200):
         port = random.randrange(12_000, 30_000)
@@ -46,7 +48,7 @@ def free_port(*offsets: int) -> int:
 
 
 def answers(port: int, question: bytes = b"", expected: bytes = b"") -> bool:
-    """Tell whether a server on this port takes a connection and, where asked, answers `question` with what holds `expected`."""
+    """Tell whether a server on this port takes a connection and answers `question`, if any, with `expected` in it."""
     try:
         with socket.create_connection((LOOPBACK, port), timeout=1) as connection:
             if question:
@@ -60,8 +62,8 @@ def answers(port: int, question: bytes = b"", expected: bytes = b"") -> bool:
 class ServerProcess:
     """One server: `start` returns when `ready` is true, and may be called again after `kill` or `terminate`.
 
-    What it prints goes to `log`, the end of which is in the message when it does not come up. As a context manager it is
-    started, and killed at the end. It does not outlive the test session, however that ends.
+    What it prints goes to `log`, the end of which is in the message when it does not come up. As a context manager it
+    is started, and killed at the end. It does not outlive the test session, however that ends.
     """
 
     def __init__(
@@ -111,15 +113,10 @@ class ServerProcess:
         deadline = time.monotonic() + self._within
         while not self._ready():
             if not self.running or time.monotonic() > deadline:
-                state = (
-                    f"not ready within {self._within:g} s"
-                    if self.running
-                    else f"ended with {self._process and self._process.poll()}"
-                )
+                ended = None if self._process is None else self._process.poll()
+                state = f"not ready within {self._within:g} s" if ended is None else f"ended with status {ended}"
                 self.kill()
-                raise AssertionError(
-                    f"{' '.join(self._command[-2:])}: {state}; the end of {self.log}:\n{self.log_tail()}"
-                )
+                raise AssertionError(f"{self._command[-1]}: {state}; the end of {self.log}:\n{self.log_tail()}")
             time.sleep(0.02)
 
     def kill(self) -> None:
@@ -167,9 +164,8 @@ def _is_free(port: int) -> bool:
 def _tell_guard(event: str, pid: int) -> None:
     global _guard  # noqa: PLW0603 - one for the whole session, made when the first server starts
     if _guard is None:
-        _guard = subprocess.Popen(
-            [sys.executable, "-S", "-c", _GUARD], stdin=subprocess.PIPE, text=True, start_new_session=True
-        )
+        command = [sys.executable, "-S", "-c", _GUARD]
+        _guard = subprocess.Popen(command, stdin=subprocess.PIPE, text=True, start_new_session=True)
         atexit.register(_end_guard, _guard)
     assert _guard.stdin is not None
     _guard.stdin.write(f"{event}{pid}\n")

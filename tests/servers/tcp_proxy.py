@@ -1,23 +1,32 @@
-"""A TCP proxy that tests put before a server to break the network between: refuse, drop silently, half-open, cut, delay."""
+"""A TCP proxy that tests put before a server to break the network: refuse, drop silently, half-open, cut, delay."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
 import struct
 import threading
-from collections.abc import Callable
-from typing import Self
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
 
 from tests.servers.process import LOOPBACK, free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@dataclass(slots=True)
+class _Connection:
+    client: asyncio.StreamWriter
+    server: asyncio.StreamWriter | None = None
+    forgotten: bool = False
 
 
 class TcpProxy:
     """Listens on `port` of loopback and passes bytes to and from `target_port` until told otherwise.
 
-    One thread, whatever the number of connections. Use as a context manager. Each method returns when it has taken effect,
-    and each state holds until the next one is chosen.
+    One thread, whatever the number of connections. Use as a context manager. Each method returns when it has taken
+    effect, and each state holds until the next one is chosen.
     """
 
     def __init__(self, target_port: int) -> None:
@@ -29,7 +38,7 @@ class TcpProxy:
         self._thread = threading.Thread(target=self._loop.run_forever, name="tcp-proxy", daemon=True)
         self._flowing = asyncio.Event()
         self._server: asyncio.Server | None = None
-        self._connections: dict[asyncio.Task[None], tuple[asyncio.StreamWriter, ...]] = {}
+        self._connections: dict[asyncio.Task[None], _Connection] = {}
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -52,7 +61,7 @@ class TcpProxy:
         self._do(self._listen, self._flowing.set)
 
     def drop(self) -> None:
-        """Let no byte through in either direction, and say nothing: connections stay open, new ones are taken and hang."""
+        """Let no byte through in either direction, silently: connections stay open, new ones are taken and hang."""
         self._do(self._flowing.clear)
 
     def refuse(self) -> None:
@@ -90,42 +99,46 @@ class TcpProxy:
             self._server = None
 
     async def _cut(self) -> None:
-        tasks = list(self._connections)
-        for task in tasks:
-            for writer in self._connections[task]:
-                _reset(writer)
+        for task, connection in self._connections.items():
+            _reset(connection.client)
+            if connection.server is not None:
+                _reset(connection.server)
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*self._connections, return_exceptions=True)
 
     def _forget(self) -> None:
-        for _, *servers in self._connections.values():
-            for server in servers:
-                server.transport.abort()
+        for connection in self._connections.values():
+            connection.forgotten = True
+            if connection.server is not None:
+                connection.server.transport.abort()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
         self.accepted += 1
-        self._connections[task] = (writer,)
+        connection = self._connections[task] = _Connection(writer)
         try:
             await self._flowing.wait()
-            server_reader, server_writer = await asyncio.open_connection(LOOPBACK, self._target_port)
-            self._connections[task] = (writer, server_writer)
-            await asyncio.gather(self._pump(reader, server_writer), self._pump(server_reader, writer))
+            server_reader, connection.server = await asyncio.open_connection(LOOPBACK, self._target_port)
+            ways = self._pump(reader, connection.server, connection), self._pump(server_reader, writer, connection)
+            await asyncio.gather(*ways)
         except (OSError, asyncio.CancelledError):
             pass
         finally:
-            for open_writer in self._connections.pop(task):
-                open_writer.transport.abort()
+            del self._connections[task]
+            writer.transport.abort()
+            if connection.server is not None:
+                connection.server.transport.abort()
 
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, connection: _Connection) -> None:
         while data := await reader.read(65536):
             await self._flowing.wait()
             if self._seconds:
                 await asyncio.sleep(self._seconds)
-            writer.write(data)
-            await writer.drain()
-        with contextlib.suppress(OSError):
+            if not connection.forgotten:
+                writer.write(data)
+                await writer.drain()
+        if not connection.forgotten:
             writer.write_eof()
 
 
