@@ -1,0 +1,79 @@
+"""What is known of the source, as one table of transitions: nothing else decides a source's state."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, IntEnum
+
+from sidecar.errors import DocumentRefused
+
+
+class SourceState(IntEnum):
+    """How the source stands; names and numbers are those of the API's `SourceState`."""
+
+    CONNECTING = 1
+    SYNCED = 2
+    DISCONNECTED = 3
+    REJECTED = 4
+    MISSING = 5
+
+
+class Event(Enum):
+    """What can happen to a source."""
+
+    ACCEPTED = "its text was read and is a valid document"
+    REFUSED = "its text was read and is no valid document"
+    ABSENT = "it was asked, and there is no such key"
+    LOST = "it cannot be asked"
+
+
+_S = SourceState
+# A source that was never read stays CONNECTING while it cannot be asked; every other state then is DISCONNECTED.
+_TRANSITIONS: dict[SourceState, dict[Event, SourceState]] = {
+    state: {
+        Event.ACCEPTED: _S.SYNCED,
+        Event.REFUSED: _S.REJECTED,
+        Event.ABSENT: _S.MISSING,
+        Event.LOST: _S.CONNECTING if state is _S.CONNECTING else _S.DISCONNECTED,
+    }
+    for state in SourceState
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A text that was refused: its revision, why, when (Unix nanoseconds), and the text itself."""
+
+    revision: str
+    error: DocumentRefused
+    at_ns: int
+    text: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SourceStatus:
+    """How the source stands, and since when; times are Unix nanoseconds, 0 for never.
+
+    `error` says why the state is not SYNCED. `applied_at_ns` is when the document in force was taken over,
+    `confirmed_at_ns` when the source last answered with that very document.
+    `refusal` is there as long as the newest text is a refused one.
+    """
+
+    state: SourceState = SourceState.CONNECTING
+    error: str = "not read yet"
+    version: str = ""
+    since_ns: int = 0
+    applied_at_ns: int = 0
+    confirmed_at_ns: int = 0
+    from_snapshot: bool = False
+    refusal: Refusal | None = None
+
+    @property
+    def stale(self) -> bool:
+        """True while the config center cannot be asked and an earlier document decides."""
+        return self.state is SourceState.DISCONNECTED
+
+
+def next_state(state: SourceState, event: Event) -> SourceState:
+    """Return the state that an event leads to; every event is legal in every state."""
+    return _TRANSITIONS[state][event]

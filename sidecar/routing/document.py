@@ -1,0 +1,292 @@
+"""Reads a routing document: takes it whole, or refuses it whole and says everything that is wrong with it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from enum import Enum
+from hashlib import sha256
+from ipaddress import ip_address, ip_network
+from typing import Any, TypeVar
+
+from sidecar.errors import DocumentRefused, Problem
+from sidecar.routing.fields import Fields, shown
+from sidecar.routing.location import NAME
+from sidecar.routing.model import (
+    Active,
+    Application,
+    Datacenter,
+    Drill,
+    Network,
+    OnEmpty,
+    Ramp,
+    Route,
+    RoutingDocument,
+    Selector,
+    Split,
+    Sticky,
+)
+from sidecar.routing.reader import MAX_DEPTH, Breathe, Path, Tree, read
+from sidecar.routing.scalars import format_time, parse_number
+
+MAX_BYTES = 1024 * 1024
+
+_TOP_KEYS = ("version", "meta", "datacenters", "default", "apps", "drills")
+_SELECTORS = ("active", "split", "ramp")
+_ROUTE_KEYS = (*_SELECTORS, "backups", "min_workers", "on_empty", "sticky")
+_RAMP_KEYS = ("from", "to", "start", "duration", "steps")
+_DRILL_KEYS = ("datacenter", "start", "until", "apps", "reason")
+_DATACENTER_KEYS = ("cidrs", "available")
+_NETWORK = re.compile(r"[0-9A-Fa-f.:]+(?:/[0-9]{1,3})?")
+_UINT32 = 2**32 - 1
+
+E = TypeVar("E", bound=Enum)
+
+
+def revision_of(text: bytes) -> str:
+    """Return the revision of a text: the first 12 hex digits of SHA-256 over its bytes."""
+    return sha256(text).hexdigest()[:12]
+
+
+def parse_document(text: bytes, *, max_bytes: int = MAX_BYTES, breathe: Breathe = lambda: None) -> RoutingDocument:
+    """Return the routing document that a text is, its inheritance applied.
+
+    `breathe` is called every fraction of a millisecond or so of work: where it gives the processor away, other threads
+    go on while a big text is read. Raises DocumentRefused, and nothing else, for any text that is no valid document.
+    """
+    if len(text) > max_bytes:
+        raise _refused(
+            f"the text has {len(text)} bytes, at most {max_bytes} are allowed: shorten it, or raise --max-document-size"
+        )
+    try:
+        decoded = text.decode().removeprefix("\ufeff").strip(" \t\r\n")
+    except UnicodeDecodeError as error:
+        line = text.count(b"\n", 0, error.start) + 1
+        column = error.start - text.rfind(b"\n", 0, error.start)
+        raise _refused(f"byte {error.start} is no UTF-8: save the text as UTF-8", line, column) from error
+    if not decoded:
+        raise _refused(
+            "the text is empty, expected a datacenter's name or a document: to keep the routes, leave it as it is"
+        )
+    if NAME.fullmatch(decoded):
+        return RoutingDocument(revision_of(text), default=Route(selector=Active(decoded)))
+    # The places of errors are those of the text as it stands, so only what comes before it on its lines may go.
+    tree = read(text.decode().removeprefix("\ufeff"), breathe)
+    return _Reader(text, breathe).document(tree)
+
+
+def _refused(message: str, line: int = 1, column: int = 1) -> DocumentRefused:
+    return DocumentRefused((Problem("", message, line, column),))
+
+
+class _Reader(Fields):
+    """Turns the tree of a text into a document, inheritance applied."""
+
+    def __init__(self, text: bytes, breathe: Breathe) -> None:
+        super().__init__(text)
+        self._breathe = breathe
+        # Many routes are one bare name: they share one value.
+        self._bare: dict[tuple[int, str], Route] = {}
+
+    def document(self, tree: Tree) -> RoutingDocument:
+        if isinstance(tree, str):
+            name = self.name(tree, ())
+            self.refuse_if_wrong()
+            return RoutingDocument(revision_of(self.text), default=Route(selector=Active(name)))
+        top = self.mapping(tree, (), _TOP_KEYS, "a datacenter's name, or a mapping with `default` and `apps`")
+        version = top.get("version")
+        if version is not None and version != "1":
+            self.wrong(("version",), f"found {shown(version)}, expected 1, the only version there is")
+        meta = self._meta(top["meta"]) if "meta" in top else {}
+        datacenters = self._datacenters(top["datacenters"]) if "datacenters" in top else None
+        default = self._route(top["default"], ("default",), Route()) if "default" in top else Route()
+        apps = self._applications(top["apps"], default) if "apps" in top else {}
+        drills = self._drills(top["drills"]) if "drills" in top else ()
+        self.check_names(datacenters)
+        self.refuse_if_wrong()
+        return RoutingDocument(revision_of(self.text), default, apps, datacenters, drills, meta)
+
+    def _datacenters(self, tree: Tree) -> Mapping[str, Datacenter]:
+        path: Path = ("datacenters",)
+        if isinstance(tree, list):
+            return {name: Datacenter(name) for name in self.names(tree, path, used=False)}
+        entries = self.mapping(tree, path, (), "a list of names, or a mapping of names to what is to be said of them")
+        owners: dict[Network, str] = {}
+        datacenters = {}
+        for name, entry in entries.items():
+            here = (*path, name)
+            self.name(name, here, used=False, key=True)
+            keys = self.mapping(entry, here, _DATACENTER_KEYS, "a mapping; write {} where there is nothing to say")
+            cidrs = self._cidrs(keys["cidrs"], (*here, "cidrs"), owners, name) if "cidrs" in keys else ()
+            available = self.choice(keys, here, "available", {"true": True, "false": False}, default=True)
+            datacenters[name] = Datacenter(name, cidrs, available)
+        return datacenters
+
+    def _cidrs(self, tree: Tree, path: Path, owners: dict[Network, str], owner: str) -> tuple[Network, ...]:
+        networks = []
+        for index, item in enumerate(self.items(tree, path, "a list of networks such as [10.1.0.0/16]")):
+            here = (*path, index)
+            network = _network(item) if isinstance(item, str) else None
+            if network is None:
+                self.wrong(here, f"found {shown(item)}, expected a network such as 10.1.0.0/16 or fd00:1::/32")
+                continue
+            if ip_address(str(item).partition("/")[0]) != network.network_address:
+                self.wrong(here, f"found {shown(item)}, which has bits beyond its prefix: did you mean {network}?")
+            elif network in owners:
+                self.wrong(
+                    here, f"found {network} again, which {owners[network]} has already: a network is in one place"
+                )
+            owners[network] = owner
+            networks.append(network)
+        return tuple(networks)
+
+    def _applications(self, tree: Tree, default: Route) -> Mapping[str, Application]:
+        path: Path = ("apps",)
+        apps = {}
+        for name, entry in self.mapping(tree, path, (), "a mapping of applications to their routes").items():
+            self._breathe()
+            self.free_name(name, path, "an application")
+            here = (*path, name)
+            jobs: Mapping[str, Route] = {}
+            route = self._route(entry, here, default, jobs=True)
+            if isinstance(entry, dict) and "jobs" in entry:
+                jobs = self._jobs(entry["jobs"], (*here, "jobs"), route)
+            apps[name] = Application(route, jobs)
+        return apps
+
+    def _jobs(self, tree: Tree, path: Path, base: Route) -> Mapping[str, Route]:
+        jobs = {}
+        for name, entry in self.mapping(tree, path, (), "a mapping of job ids to their routes").items():
+            self._breathe()
+            self.free_name(name, path, "a job")
+            jobs[name] = self._route(entry, (*path, name), base)
+        return jobs
+
+    def _route(self, tree: Tree, path: Path, base: Route, *, jobs: bool = False) -> Route:
+        if isinstance(tree, str):
+            key = (id(base), self.name(tree, path))
+            route = self._bare.get(key)
+            if route is None:
+                route = self._bare[key] = replace(base, selector=Active(key[1]))
+            return route
+        known = (*_ROUTE_KEYS, "jobs") if jobs else _ROUTE_KEYS
+        expected = "a datacenter's name, or a mapping with " + ", ".join(known)
+        keys = self.mapping(tree, path, known, expected)
+        selectors = [key for key in _SELECTORS if key in keys]
+        if len(selectors) > 1:
+            self.wrong(path, f"found {' and '.join(selectors)}, expected one of them at most: they exclude each other")
+        selector = self._selector(selectors[0], keys, (*path, selectors[0])) if selectors else base.selector
+        backups = base.backups
+        if "backups" in keys:
+            backups = tuple(self.names(keys["backups"], (*path, "backups")))
+        return Route(
+            selector,
+            backups,
+            self.integer(keys, path, "min_workers", 1, _UINT32, base.min_workers),
+            self.choice(keys, path, "on_empty", _values(OnEmpty), default=base.on_empty),
+            self.choice(keys, path, "sticky", _values(Sticky), default=base.sticky),
+        )
+
+    def _selector(self, kind: str, keys: Mapping[str, Tree], path: Path) -> Selector | None:
+        tree = keys[kind]
+        if kind == "active":
+            return Active(self.name(tree, path))
+        return self._split(tree, path) if kind == "split" else self._ramp(tree, path)
+
+    def _split(self, tree: Tree, path: Path) -> Split:
+        weights = []
+        shape = "weights of datacenters such as {dc1: 90, dc2: 10}"
+        entries = self.mapping(tree, path, (), shape)
+        for name, entry in entries.items():
+            here = (*path, name)
+            self.name(name, here, key=True)
+            weight = parse_number(entry) if isinstance(entry, str) else None
+            if weight is None or weight < 0:
+                self.wrong(here, f"found {shown(entry)}, expected a weight: a number, 0 or more, without a unit")
+                weight = 1.0
+            weights.append((name, weight))
+        if isinstance(tree, dict) and not any(weight for _, weight in weights):
+            found = "no datacenter" if not weights else "only weights of 0"
+            self.wrong(path, f"found {found}, expected {shape}, one of them over 0")
+        return Split(tuple(weights))
+
+    def _ramp(self, tree: Tree, path: Path) -> Ramp | None:
+        keys = self.mapping(tree, path, _RAMP_KEYS, "a mapping with from, to, start, duration, and steps if you like")
+        if not isinstance(tree, dict):
+            return None
+        source = self.name(self.needed(keys, path, "from"), (*path, "from"))
+        target = self.name(self.needed(keys, path, "to"), (*path, "to"))
+        if source and source == target:
+            self.wrong((*path, "to"), f"found {target}, where the ramp starts, expected another datacenter")
+        start = self.time(self.needed(keys, path, "start"), (*path, "start"))
+        duration = self.duration(self.needed(keys, path, "duration"), (*path, "duration"))
+        steps = self.integer(keys, path, "steps", 1, 10_000, 10)
+        return Ramp(source, target, start or 0, duration or 1, steps)
+
+    def _drills(self, tree: Tree) -> tuple[Drill, ...]:
+        drills = []
+        for index, entry in enumerate(self.items(tree, ("drills",), "a list of drills")):
+            path: Path = ("drills", index)
+            keys = self.mapping(entry, path, _DRILL_KEYS, "a mapping with datacenter and until")
+            if not isinstance(entry, dict):
+                continue
+            datacenter = self.name(self.needed(keys, path, "datacenter"), (*path, "datacenter"))
+            start = self.time(keys["start"], (*path, "start")) if "start" in keys else None
+            until = self.time(self.needed(keys, path, "until"), (*path, "until"))
+            if start is not None and until is not None and until <= start:
+                self.wrong((*path, "until"), f"found an end that is not after the start, {format_time(start)}")
+            apps = self._covered(keys["apps"], (*path, "apps")) if "apps" in keys else None
+            reason = keys.get("reason", "")
+            if not isinstance(reason, str):
+                self.wrong((*path, "reason"), f"found {shown(reason)}, expected a text")
+                reason = ""
+            drills.append(Drill(datacenter, until or 0, start, apps, reason))
+        return tuple(drills)
+
+    def _covered(self, tree: Tree, path: Path) -> frozenset[str]:
+        names: set[str] = set()
+        items = self.items(tree, path, "a list of applications")
+        for index, item in enumerate(items):
+            name = self.free_name(item, (*path, index), "an application")
+            if name in names:
+                self.wrong((*path, index), f"found {shown(name)} a second time, expected each application once")
+            names.add(name)
+        if tree == []:
+            self.wrong(path, "found an empty list, expected applications: leave `apps` out for all of them")
+        return frozenset(names)
+
+    def _meta(self, tree: Tree) -> Mapping[str, Any]:
+        if not isinstance(tree, dict):
+            self.wrong(
+                ("meta",), f"found {shown(tree)}, expected a mapping such as {{by: lin, reason: DC1 cooling fails}}"
+            )
+            return {}
+        self._free(tree, ("meta",))
+        return tree
+
+    def _free(self, tree: Tree, path: Path) -> None:
+        """Check what is free in its shape: only its depth, and that it can be written as UTF-8."""
+        if isinstance(tree, str):
+            if any("\ud800" <= char <= "\udfff" for char in tree):
+                self.wrong(path, "found half of a character (an escape from \\ud800 to \\udfff), expected whole ones")
+        elif len(path) >= MAX_DEPTH:
+            self.wrong(path, f"nesting is deeper than {MAX_DEPTH} levels")
+        elif isinstance(tree, dict):
+            for key, entry in tree.items():
+                self._free(key, path)
+                self._free(entry, (*path, key))
+        elif tree is not None:
+            for index, item in enumerate(tree):
+                self._free(item, (*path, index))
+
+
+def _network(text: str) -> Network | None:
+    try:
+        return ip_network(text, strict=False) if _NETWORK.fullmatch(text) else None
+    except ValueError:
+        return None
+
+
+def _values(kind: type[E]) -> Mapping[str, E]:
+    return {str(choice.value): choice for choice in kind}

@@ -1,0 +1,189 @@
+"""Takes single values out of a tree, and collects what is wrong with them, each with its place in the text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from difflib import get_close_matches
+from itertools import islice
+from typing import TypeVar
+
+from sidecar.errors import DocumentRefused, Problem
+from sidecar.routing.location import NAME
+from sidecar.routing.model import Datacenter
+from sidecar.routing.reader import Path, Tree, places, show
+from sidecar.routing.scalars import parse_duration, parse_integer, parse_time
+
+_MAX_NAME = 256
+# No control characters, and no halves of characters, which JSON's escapes can write and UTF-8 cannot.
+TEXT = re.compile(rf"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{{1,{_MAX_NAME}}}")
+_A_TIME = "a time with an offset such as 2026-11-22T10:00:00Z"
+_A_NAME = "a datacenter name: 1 to 63 of A-Z a-z 0-9 . _ -, the first a letter or digit"
+
+_HINTS = 100
+
+C = TypeVar("C")
+
+
+class Fields:
+    """What is common to all parts of a document: each method returns a value to go on with, also where it was wrong.
+
+    A tree of None is one that was reported already; it is passed over.
+    """
+
+    def __init__(self, text: bytes) -> None:
+        self.text = text
+        # Path, message, and whether the key is to blame rather than its value.
+        self._wrong: list[tuple[Path, str, bool]] = []
+        # Datacenter names used outside of the `datacenters` block, and where.
+        self._used: list[tuple[str, Path]] = []
+
+    def mapping(self, tree: Tree, path: Path, known: tuple[str, ...], expected: str) -> Mapping[str, Tree]:
+        """Return the entries of a mapping; where any keys are `known`, there may be no others."""
+        if tree is None:
+            return {}
+        if not isinstance(tree, dict):
+            self.wrong(path, f"found {shown(tree)}, expected {expected}")
+            return {}
+        for key in tree if known else ():
+            if key not in known:
+                self._unknown_key(key, path, known)
+        return tree
+
+    def _unknown_key(self, key: str, path: Path, known: tuple[str, ...]) -> None:
+        if key == "jobs":
+            message = "jobs are not allowed here: only an application has jobs, a job and the default have none"
+        else:
+            message = f"unknown key{_nearest(key, known) or ': known here are ' + ', '.join(known)}"
+        self.wrong((*path, key), message, key=True)
+
+    def items(self, tree: Tree, path: Path, expected: str) -> list[Tree]:
+        """Return the items of a list."""
+        if isinstance(tree, list):
+            return tree
+        self.wrong(path, f"found {shown(tree)}, expected {expected}")
+        return []
+
+    def names(self, tree: Tree, path: Path, *, used: bool = True) -> list[str]:
+        """Return the datacenter names of a list, each once."""
+        names: dict[str, None] = {}
+        for index, item in enumerate(self.items(tree, path, "a list of datacenters such as [dc2, dc3]")):
+            name = self.name(item, (*path, index), used=used)
+            if name in names:
+                self.wrong((*path, index), f"found {name} a second time, expected each datacenter once")
+            names[name] = None
+        return list(names)
+
+    def name(self, tree: Tree, path: Path, *, used: bool = True, key: bool = False) -> str:
+        """Return a datacenter's name; unless it is not `used`, the `datacenters` block must have it."""
+        if tree is None:
+            return ""
+        if not isinstance(tree, str) or not NAME.fullmatch(tree):
+            self.wrong(path, f"found {shown(tree)}, expected {_A_NAME}", key=key)
+            return ""
+        if used:
+            self._used.append((tree, path))
+        return tree
+
+    def free_name(self, tree: Tree, path: Path, what: str) -> str:
+        """Return the name of an application or a job."""
+        if not isinstance(tree, str) or not TEXT.fullmatch(tree):
+            expected = f"1 to {_MAX_NAME} characters, no control characters"
+            self.wrong(path, f"found {shown(tree)} as the name of {what}, expected {expected}")
+            return ""
+        return tree
+
+    def needed(self, keys: Mapping[str, Tree], path: Path, key: str) -> Tree:
+        """Return the value of a key that must be there."""
+        if key not in keys:
+            self.wrong((*path, key), f"missing: {path[-1] if isinstance(path[-1], str) else 'a drill'} needs `{key}`")
+        return keys.get(key)
+
+    def integer(self, keys: Mapping[str, Tree], path: Path, key: str, low: int, high: int, default: int) -> int:
+        """Return the whole number under a key, or its default."""
+        if key not in keys:
+            return default
+        tree = keys[key]
+        number = parse_integer(tree) if isinstance(tree, str) else None
+        if number is None or not low <= number <= high:
+            self.wrong((*path, key), f"found {shown(tree)}, expected a whole number from {low} to {high}")
+            return default
+        return number
+
+    def choice(self, keys: Mapping[str, Tree], path: Path, key: str, choices: Mapping[str, C], *, default: C) -> C:
+        """Return what the word under a key stands for, or its default."""
+        if key not in keys:
+            return default
+        tree = keys[key]
+        if not isinstance(tree, str) or tree not in choices:
+            self.wrong((*path, key), f"found {shown(tree)}, expected {' or '.join(choices)}")
+            return default
+        return choices[tree]
+
+    def time(self, tree: Tree, path: Path) -> int | None:
+        """Return a time as Unix nanoseconds."""
+        if tree is None:
+            return None
+        moment = parse_time(tree) if isinstance(tree, str) else None
+        if moment is None:
+            self.wrong(path, f"found {shown(tree)}, expected {_A_TIME}")
+        return moment
+
+    def duration(self, tree: Tree, path: Path) -> int | None:
+        """Return a duration over 0 in nanoseconds."""
+        if tree is None:
+            return None
+        duration = parse_duration(tree) if isinstance(tree, str) else None
+        if not duration:
+            self.wrong(path, f"found {shown(tree)}, expected a duration over 0 such as 90s, 2h or 1h30m")
+        return duration
+
+    def check_names(self, datacenters: Mapping[str, Datacenter] | None) -> None:
+        """Check that the `datacenters` block, where there is one, has every name that was used."""
+        if datacenters is None:
+            return
+        known = tuple(islice(datacenters, _HINTS))
+        unknown = [(name, path) for name, path in self._used if name not in datacenters]
+        for index, (name, path) in enumerate(unknown):
+            # Looking for the nearest name is slow, and nobody needs it a thousand times.
+            hint = _nearest(name, known) if index < _HINTS else ""
+            hint = hint or f": known are {', '.join(known[:10]) or 'none'}"
+            self.wrong(path, f"found {name}, which the datacenters block does not have{hint}")
+
+    def wrong(self, path: Path, message: str, *, key: bool = False) -> None:
+        """Collect a problem; its place is the value's, or the `key`'s."""
+        self._wrong.append((path, message, key))
+
+    def refuse_if_wrong(self) -> None:
+        """Raise DocumentRefused with all that was collected, in the text's order, if there is any."""
+        if not self._wrong:
+            return
+        where = places(self.text.decode().removeprefix("\ufeff"))
+        problems = []
+        for path, message, key in self._wrong:
+            known = path
+            while known and known not in where:
+                known = known[:-1]
+            place = where.get(known)
+            line, column = (1, 1) if place is None else place.key if key or known != path else place.value
+            problems.append(Problem(show(path), message, line, column))
+        problems.sort(key=lambda problem: (problem.line or 0, problem.column or 0))
+        raise DocumentRefused(tuple(problems))
+
+
+def _nearest(word: str, known: tuple[str, ...]) -> str:
+    close = get_close_matches(word, known, n=1)
+    return f": did you mean `{close[0]}`?" if close else ""
+
+
+def shown(tree: Tree) -> str:
+    """Say what was found, briefly and in one line."""
+    match tree:
+        case dict():
+            return "a mapping"
+        case list():
+            return "a list"
+        case "" | None:
+            return "nothing"
+        case _:
+            return ascii(tree) if len(tree) <= 60 else ascii(tree[:57]) + "…"
