@@ -1,0 +1,86 @@
+"""ZooKeeper as a source: one node, watched; written with compare-and-set for the command line."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from sidecar.errors import WriteConflict
+from sidecar.sources.base import Content, Missing, Report, Source
+from sidecar.sources.zookeeper.session import Session
+from sidecar.sources.zookeeper.settings import Settings, read_settings
+from sidecar.sources.zookeeper.watch import Watch, describe
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+
+def open_source(url: str, options: Mapping[str, str]) -> Source:
+    """Return the source of a URL `zookeeper://HOST:PORT,HOST:PORT/PATH/TO/NODE`, not started.
+
+    Reads the options `zookeeper-username` and `-password` (digest), `zookeeper-sasl-username`, `-password` and
+    `-mechanism` (DIGEST-MD5), `zookeeper-ca`, `-cert`, `-key` (PEM files; any of them means TLS) and `zookeeper-tls`
+    (`true`: TLS with the system's authorities), `zookeeper-acl` (of nodes it creates, as zkCli writes it) and
+    `zookeeper-create-parents` (`true`: `write` creates missing parents). Raises ConfigError.
+    """
+    return ZooKeeperSource(read_settings(url, options))
+
+
+class ZooKeeperSource:
+    """A `Source`; its versions are the node's mzxid in hexadecimal, the transaction that wrote it last."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._watch: Watch | None = None
+
+    @property
+    def url(self) -> str:
+        """The URL it was opened with."""
+        return self._settings.url
+
+    def start(self, deliver: Callable[[Report], None]) -> None:
+        """Begin to watch the node."""
+        self._watch = Watch(self._settings, deliver)
+        self._watch.start()
+
+    def stop(self, timeout: float) -> None:
+        """End the watching within `timeout` seconds."""
+        watch, self._watch = self._watch, None
+        if watch is not None:
+            watch.stop(timeout)
+
+    def read(self, timeout: float) -> Content | Missing:
+        """Read the node over a connection of its own, as new as the ensemble's leader has it."""
+        deadline = time.monotonic() + timeout
+        with self._session(deadline) as session:
+            session.sync(deadline - time.monotonic())
+            return describe(session.look(deadline - time.monotonic()), self._settings.path)
+
+    def write(self, text: bytes, expected_version: str | None, timeout: float) -> str:
+        """Write the node if it is at `expected_version`; None creates it, or fills it where it holds nothing."""
+        deadline = time.monotonic() + timeout
+        with self._session(deadline) as session:
+            session.sync(deadline - time.monotonic())
+            view = session.look(deadline - time.monotonic())
+            found = describe(view, self._settings.path)
+            version = found.version if isinstance(found, Content) else None
+            if version != expected_version:
+                now, before = (f"version {name}" if name else "nothing" for name in (version, expected_version))
+                raise WriteConflict(
+                    f"{self._settings.path} holds {now}, expected was {before}: somebody else wrote, nothing is written"
+                )
+            left = deadline - time.monotonic()
+            mzxid = session.create(text, left) if view.data is None else session.replace(text, view.version, left)
+            return f"{mzxid:#x}"
+
+    @contextmanager
+    def _session(self, deadline: float) -> Iterator[Session]:
+        session = Session(self._settings, threading.Event())
+        session.start()
+        try:
+            session.connect(deadline - time.monotonic())
+            yield session
+        finally:
+            session.close().join(max(0.0, min(1.0, deadline - time.monotonic())))

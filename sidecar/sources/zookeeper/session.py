@@ -1,0 +1,289 @@
+"""A connection to ZooKeeper that can be relied on: kazoo with every call bounded and its last words kept."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import ssl
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from kazoo.client import KazooClient
+from kazoo.exceptions import (
+    AuthFailedError,
+    BadVersionError,
+    InvalidACLError,
+    KazooException,
+    NoAuthError,
+    NodeExistsError,
+    NoNodeError,
+)
+from kazoo.handlers.threading import KazooTimeoutError, SequentialThreadingHandler
+from kazoo.retry import KazooRetry
+
+from sidecar.errors import SourceError, WriteConflict
+
+if TYPE_CHECKING:
+    from kazoo.interfaces import IAsyncResult
+    from kazoo.protocol.states import ZnodeStat
+
+    from sidecar.sources.zookeeper.settings import Settings
+
+# Nothing of ours hangs on the session, so it may be short: it says how soon a silent server is given up.
+_SESSION_SECONDS = 4.0
+_CONNECT_SECONDS = 2.0
+# What one request may take by the default of ZooKeeper (jute.maxbuffer), and what of it may not be text.
+_REQUEST_BYTES = 0xFFFFF
+_REQUEST_REST = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The node as one server showed it; `data` is None where there is no node.
+
+    `mzxid` is the transaction that wrote the node last, `version` its counter of writes, `zxid` the newest transaction
+    that the server knew of. All but `version` only ever grow, in a whole ensemble, for as long as it keeps its data.
+    """
+
+    data: bytes | None
+    mzxid: int
+    version: int
+    zxid: int
+
+
+class Unanswered(SourceError):
+    """The server took a request and did not answer in time."""
+
+
+class Session:
+    """A kazoo client, used from one thread. `changed` is set whenever there may be something new to see.
+
+    Every method returns within the seconds it is given; where it cannot, it raises a SourceError that says what to do.
+    """
+
+    def __init__(self, settings: Settings, changed: threading.Event) -> None:
+        self._settings = settings
+        self._changed = changed
+        self._words = _LastWords(changed)
+        # Of its own, never found by name: kazoo's DEBUG log holds the password.
+        logger = logging.Logger("kazoo", level=logging.WARNING)  # noqa: LOG001
+        logger.addHandler(self._words)
+        self._client: Any = KazooClient(
+            hosts=settings.hosts,
+            timeout=_SESSION_SECONDS,
+            handler=_Handler(settings),
+            auth_data=[("digest", ":".join(settings.digest))] if settings.digest else None,
+            sasl_options=_sasl_options(settings),
+            connection_retry=KazooRetry(max_tries=-1, delay=0.2, backoff=2, max_jitter=0.4, max_delay=1.0),
+            logger=logger,
+        )
+        self._client.add_listener(self._state_changed)
+
+    def start(self) -> None:
+        """Begin to connect; returns at once."""
+        self._client.start_async()
+
+    @property
+    def connected(self) -> bool:
+        """Tell whether there is a connection, as far as kazoo knows."""
+        return bool(self._client.connected)
+
+    @property
+    def ended(self) -> bool:
+        """Tell whether kazoo has given up for good, as it does when it is refused, and on an error of its own."""
+        routine = self._client._connection._connection_routine  # noqa: SLF001 - nothing else tells that it died
+        return routine is None or not routine.is_alive()
+
+    @property
+    def trouble(self) -> str:
+        """Why there is no connection, as far as kazoo said it; empty while it has said nothing."""
+        if self._words.last.startswith("AUTH_FAILED"):
+            return f"ZooKeeper at {self._settings.hosts} refused {self._settings.who}: check user and password"
+        return f"ZooKeeper at {self._settings.hosts} cannot be reached: {self._words.last}" if self._words.last else ""
+
+    def connect(self, timeout: float) -> None:
+        """Wait until there is a connection."""
+        deadline = time.monotonic() + timeout
+        while not self.connected:
+            left = deadline - time.monotonic()
+            if self.ended or left <= 0:
+                raise SourceError(
+                    self.trouble or f"ZooKeeper at {self._settings.hosts} did not answer in {timeout:g} s"
+                )
+            self._changed.wait(min(left, 0.5))
+            self._changed.clear()
+
+    def look(self, timeout: float, *, watch: bool = False) -> View:
+        """Read the node; with `watch`, `changed` is set when it is written, deleted or created after this."""
+        path = self._settings.path
+        watcher = self._node_changed if watch else None
+        deadline = time.monotonic() + timeout
+        while True:
+            try:
+                data, stat = self._wait(self._client.get_async(path, watcher), deadline, "READ", path)
+            except NoNodeError:
+                if self._wait(self._client.exists_async(path, watcher), deadline, "READ", path) is None:
+                    return View(None, 0, 0, self._client.last_zxid)
+            else:
+                return View(data or b"", stat.mzxid, stat.version, self._client.last_zxid)
+
+    def sync(self, timeout: float) -> None:
+        """Have the server catch up with the leader of its ensemble."""
+        path = self._settings.path
+        self._wait(self._client.sync_async(path), time.monotonic() + timeout, "READ", path)
+
+    def replace(self, text: bytes, version: int, timeout: float) -> int:
+        """Write the node if it is at `version` (0 is one, too), return its mzxid; raises WriteConflict if it is not."""
+        self._check_size(text)
+        path = self._settings.path
+        asked = self._client.set_async(path, text, version)
+        try:
+            stat: ZnodeStat = self._wait(asked, time.monotonic() + timeout, "WRITE", path, writing=True)
+        except (BadVersionError, NoNodeError) as error:
+            raise WriteConflict(
+                f"{path}: somebody else wrote or deleted the node meanwhile; nothing was written"
+            ) from error
+        return int(stat.mzxid)
+
+    def create(self, text: bytes, timeout: float) -> int:
+        """Create the node and return its mzxid; raises WriteConflict if it is there."""
+        self._check_size(text)
+        deadline = time.monotonic() + timeout
+        path, acl = self._settings.path, list(self._settings.acl)
+        parent = path.rpartition("/")[0] or "/"
+        if self._settings.create_parents:
+            self._create_parents(deadline)
+        asked = self._client.create_async(path, text, acl, include_data=True)
+        try:
+            _, stat = self._wait(asked, deadline, "CREATE", parent, writing=True)
+        except NodeExistsError as error:
+            raise WriteConflict(f"{path}: somebody else created the node meanwhile; nothing was written") from error
+        except NoNodeError as error:
+            raise SourceError(
+                f"{path}: there is no parent node {parent}; create it or set zookeeper-create-parents"
+            ) from error
+        return int(stat.mzxid)
+
+    def close(self) -> threading.Thread:
+        """End the session in a thread of its own, which is returned: kazoo may take its time, nobody has to wait."""
+        self._client.remove_listener(self._state_changed)
+        thread = threading.Thread(target=self._close, name="zookeeper-close", daemon=True)
+        thread.start()
+        return thread
+
+    def _close(self) -> None:
+        try:
+            self._client.stop()
+            self._client.close()
+        except Exception as error:  # noqa: BLE001 - of a client that is given up; its threads end by themselves
+            self._words.last = str(error)
+
+    def _create_parents(self, deadline: float) -> None:
+        above = ""
+        for name in self._settings.path.split("/")[1:-1]:
+            node = f"{above}/{name}"
+            if self._wait(self._client.exists_async(node), deadline, "READ", node) is None:
+                try:
+                    asked = self._client.create_async(node, b"", list(self._settings.acl))
+                    self._wait(asked, deadline, "CREATE", above or "/")
+                except NodeExistsError:
+                    pass
+            above = node
+
+    def _wait(self, asked: IAsyncResult, deadline: float, right: str, path: str, *, writing: bool = False) -> Any:  # noqa: ANN401
+        """Return the answer, or raise what it means; what is about the node itself is left to the caller."""
+        unknown = "; it is not known whether it was written: read it again" if writing else ""
+        hosts = self._settings.hosts
+        started = time.monotonic()
+        try:
+            return asked.get(timeout=max(0.0, deadline - started))
+        except (NoNodeError, NodeExistsError, BadVersionError):
+            raise
+        except NoAuthError as error:
+            raise SourceError(
+                f"ZooKeeper gives {self._settings.who} no {right} permission on {path}: look at its ACL (getAcl {path})"
+            ) from error
+        except InvalidACLError as error:
+            raise SourceError(
+                "ZooKeeper refuses what zookeeper-acl says: `auth` needs credentials, the scheme must be one it knows"
+            ) from error
+        except AuthFailedError as error:
+            raise SourceError(f"ZooKeeper at {hosts} refused {self._settings.who}: check user and password") from error
+        except KazooTimeoutError as error:
+            waited = time.monotonic() - started
+            raise Unanswered(f"ZooKeeper at {hosts} did not answer in {waited:.1f} s{unknown}") from error
+        except KazooException as error:
+            why = self.trouble or f"ZooKeeper at {hosts}: the connection was lost"
+            raise SourceError(f"{why}{unknown}") from error
+
+    def _check_size(self, text: bytes) -> None:
+        most = _REQUEST_BYTES - _REQUEST_REST - len(self._settings.path.encode())
+        if len(text) > most:
+            raise SourceError(
+                f"the document has {len(text)} bytes, ZooKeeper takes {most} for {self._settings.path} (1 MB a request)"
+            )
+
+    def _state_changed(self, state: object) -> None:
+        del state
+        self._changed.set()
+
+    def _node_changed(self, event: object) -> None:
+        del event
+        self._changed.set()
+
+
+class _Handler(SequentialThreadingHandler):  # type: ignore[misc] # kazoo has no types
+    """Kazoo's threads with a connect of ours: soon given up, trusting the given CA alone, saying which host failed."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__()
+        self._settings = settings
+
+    def create_connection(
+        self, address: tuple[str, int], hostname: str | None = None, timeout: float = _CONNECT_SECONDS, **_: object
+    ) -> socket.socket:
+        host, port = address
+        try:
+            connection = socket.create_connection(address, min(timeout, _CONNECT_SECONDS))
+            try:
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                return self._encrypted(connection, hostname or host) if self._settings.tls else connection
+            except BaseException:
+                connection.close()
+                raise
+        except OSError as error:
+            raise OSError(error.errno, f"{hostname or host}:{port}: {error.strerror or error}") from error
+
+    def _encrypted(self, connection: socket.socket, hostname: str) -> socket.socket:
+        # Made anew for each connection, so that a renewed certificate is used without a restart.
+        context = ssl.create_default_context(cafile=self._settings.ca)
+        if self._settings.cert:
+            context.load_cert_chain(self._settings.cert, self._settings.key)
+        return context.wrap_socket(connection, server_hostname=hostname)
+
+
+class _LastWords(logging.Handler):
+    """Keeps the last warning of kazoo: it is the only place where it says why it cannot connect."""
+
+    def __init__(self, changed: threading.Event) -> None:
+        super().__init__(logging.WARNING)
+        self.last = ""
+        self._changed = changed
+
+    def emit(self, record: logging.LogRecord) -> None:
+        words = record.getMessage()
+        if words == "Transition to CONNECTING":
+            return
+        if record.exc_info and record.exc_info[1] is not None:
+            words = f"{words}: {record.exc_info[1]}"
+        self.last = words.removeprefix("Connection dropped: ").removeprefix("socket connection error: ")
+        self._changed.set()
+
+
+def _sasl_options(settings: Settings) -> dict[str, str] | None:
+    if settings.sasl is None:
+        return None
+    user, password = settings.sasl
+    return {"mechanism": "DIGEST-MD5", "username": user, "password": password}

@@ -1,0 +1,165 @@
+"""The watching of the node: one thread that looks when told to and every now and then, and replaces a broken client."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import structlog
+
+from sidecar.errors import SourceError
+from sidecar.sources.base import Content, Missing, Report, Unreachable
+from sidecar.sources.zookeeper.session import Session, Unanswered, View
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sidecar.sources.zookeeper.settings import Settings
+
+_log = structlog.get_logger()
+
+# An independent look, whether or not a watch told of a change: freshness is known by it, not by the absence of errors.
+_LOOK_EVERY = 2.0
+_ANSWER_WITHIN = 2.0
+# A client that has no connection for so long is replaced. It may be stuck for good: in its session it insists on a
+# server that has seen all that it has, which an ensemble set up anew never will.
+_REPLACE_AFTER = 20.0
+# So many looks without an answer, over a connection that seems to be up, and it is replaced, too.
+_DEAF_AFTER = 3
+# A client that kazoo gave up is replaced after these pauses.
+_BACKOFF_FROM, _BACKOFF_TO = 0.5, 3.0
+# A server that lags behind what was seen is not believed. One that does so for longer than any deposed leader could,
+# and after a `sync`, belongs to an ensemble whose data were restored or lost: then its word is the truth.
+_RESTORED_AFTER = 15.0
+
+
+class Watch:
+    """Reports the node to `deliver` between `start` and `stop`; kazoo's callbacks do no more than wake its thread."""
+
+    def __init__(self, settings: Settings, deliver: Callable[[Report], None]) -> None:
+        self._settings = settings
+        self._deliver = deliver
+        self._delivering = threading.Lock()
+        self._stopping = False
+        self._deadline = 0.0
+        self._wake = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="zookeeper-watch", daemon=True)
+        self._last: Report | None = None
+        # The newest transactions that any server showed: of the whole ensemble, and of the node.
+        self._seen_zxid = 0
+        self._seen_mzxid = 0
+        self._behind_since: float | None = None
+        self._session = Session(settings, self._wake)
+        self._opened_at = self._answered_at = time.monotonic()
+        self._backoff = _BACKOFF_FROM
+        self._unanswered = 0
+
+    def start(self) -> None:
+        """Begin; returns at once."""
+        self._thread.start()
+
+    def stop(self, timeout: float) -> None:
+        """End it within `timeout` seconds; what still hangs then ends by itself, and delivers nothing."""
+        self._deadline = time.monotonic() + timeout
+        with self._delivering:
+            self._stopping = True
+        self._wake.set()
+        self._thread.join(timeout)
+
+    def _run(self) -> None:
+        self._session.start()
+        while not self._stopping:
+            self._wake.clear()
+            try:
+                pause = self._turn()
+            except Exception:  # noqa: BLE001 - whatever kazoo comes up with, the watching goes on
+                _log.exception("zookeeper_watch_failed", path=self._settings.path)
+                pause = _LOOK_EVERY
+            self._wake.wait(pause * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
+        self._session.close().join(max(0.0, self._deadline - time.monotonic()))
+
+    def _turn(self) -> float:
+        """Look once and report; return for how many seconds to wait unless woken."""
+        if not self._session.connected:
+            return self._reconnect()
+        try:
+            view = self._look()
+        except SourceError as error:
+            self._report(Unreachable(str(error)))
+            self._unanswered = self._unanswered + 1 if isinstance(error, Unanswered) else 0
+            if self._unanswered >= _DEAF_AFTER:
+                self._replace(f"{self._unanswered} times no answer over an open connection")
+        else:
+            self._unanswered = 0
+            self._backoff = _BACKOFF_FROM
+            self._answered_at = time.monotonic()
+            self._report(describe(view, self._settings.path))
+        return _LOOK_EVERY
+
+    def _look(self) -> View:
+        view = self._session.look(_ANSWER_WITHIN, watch=True)
+        if self._is_behind(view):
+            self._session.sync(_ANSWER_WITHIN)
+            view = self._session.look(_ANSWER_WITHIN, watch=True)
+        if self._is_behind(view):
+            self._believe_after_a_while(view)
+        self._behind_since = None
+        self._seen_zxid = view.zxid
+        self._seen_mzxid = view.mzxid or self._seen_mzxid
+        return view
+
+    def _is_behind(self, view: View) -> bool:
+        return view.zxid < self._seen_zxid or (view.data is not None and view.mzxid < self._seen_mzxid)
+
+    def _believe_after_a_while(self, view: View) -> None:
+        now = time.monotonic()
+        self._behind_since = self._behind_since or now
+        progress = {"shown": f"{view.zxid:#x}", "seen_before": f"{self._seen_zxid:#x}"}
+        if now - self._behind_since < _RESTORED_AFTER:
+            raise SourceError(
+                f"the ZooKeeper server lags behind what was already seen (transaction {progress['shown']} "
+                f"after {progress['seen_before']}): if its data were restored, they are taken in {_RESTORED_AFTER:g} s"
+            )
+        _log.warning("zookeeper_data_went_back", path=self._settings.path, **progress)
+        self._seen_mzxid = 0
+
+    def _reconnect(self) -> float:
+        """Say that there is no connection, and help kazoo where it does not find one by itself."""
+        now = time.monotonic()
+        young = now - self._opened_at
+        trouble = self._session.trouble
+        if trouble or young > _ANSWER_WITHIN:
+            self._report(Unreachable(trouble or f"ZooKeeper at {self._settings.hosts} does not answer"))
+        if self._session.ended and young > self._backoff:
+            self._backoff = min(self._backoff * 2, _BACKOFF_TO)
+            self._replace(trouble)
+        elif now - max(self._answered_at, self._opened_at) > _REPLACE_AFTER:
+            self._replace(f"no connection for {_REPLACE_AFTER:g} s")
+        return min(_LOOK_EVERY, self._backoff)
+
+    def _replace(self, why: str) -> None:
+        _log.debug("zookeeper_client_replaced", path=self._settings.path, why=why)
+        self._session.close()
+        self._session = Session(self._settings, self._wake)
+        self._session.start()
+        self._opened_at = time.monotonic()
+        self._unanswered = 0
+
+    def _report(self, report: Report) -> None:
+        if isinstance(report, Unreachable) and report == self._last:
+            return
+        self._last = report
+        with self._delivering:
+            if not self._stopping:
+                self._deliver(report)
+
+
+def describe(view: View, path: str) -> Content | Missing:
+    """Return the report of what a server showed."""
+    if view.data is None:
+        return Missing(f"ZooKeeper has no node {path}")
+    if not view.data:
+        return Missing(f"the node {path} of ZooKeeper holds nothing")
+    return Content(view.data, f"{view.mzxid:#x}")
