@@ -1,0 +1,1 @@
+"""The gRPC face of the routing table: what schedulers call."""

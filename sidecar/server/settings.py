@@ -1,0 +1,40 @@
+"""What can be set about the gRPC server."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerSettings:
+    """Where the server listens, how it proves itself, and its bounds; `Server` checks them when it starts.
+
+    listen: `127.0.0.1:50051`, `[::1]:50051`, `localhost:0`, `unix:/run/dc-sidecar.sock`; port 0 lets the kernel choose.
+    allow_plaintext: serve without TLS on TCP addresses that are not loopback, too.
+    tls_cert, tls_key: PEM files, both or none; with them every TCP listener speaks TLS only.
+    tls_client_ca: PEM file; with it clients on TCP must show a certificate that one of these authorities signed.
+    max_message_size: bytes of one request.
+    max_candidates: candidates of one request.
+    max_concurrent_calls: unary calls under way or waiting for a thread.
+    max_streams: streams open at once: FilterWorkersStream, WatchRoutes, and those of health and reflection.
+    threads: threads that answer unary calls.
+    memo_entries, memo_bytes: how much of what was answered is remembered under one State; no entries, no memory.
+    reuse_port: let several processes listen on the same port, each for a share of the connections.
+    """
+
+    listen: tuple[str, ...] = ("127.0.0.1:50051",)
+    allow_plaintext: bool = False
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    tls_client_ca: Path | None = None
+    max_message_size: int = 16 * MIB
+    max_candidates: int = 100_000
+    max_concurrent_calls: int = 1000
+    max_streams: int = 1000
+    threads: int = 4
+    memo_entries: int = 4096
+    memo_bytes: int = 16 * MIB
+    reuse_port: bool = False
