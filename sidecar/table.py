@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-
-import structlog
 
 from sidecar.errors import DocumentRefused
 from sidecar.lifecycle import Event, Refusal, SourceState, SourceStatus, next_state
@@ -19,7 +18,7 @@ from sidecar.sources.base import Content, Missing, Report, Unreachable
 # How long a jump of the wall clock can go unseen, and so how late at most a drill or a ramp step is after one.
 _CLOCK_CHECK_S = 1.0
 
-_log = structlog.get_logger()
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +83,7 @@ class RoutingTable:
             self._work.notify()
 
     def wait(self, seen: State | None, timeout: float) -> View:
-        """Return the view as soon as its state is another than `seen`, or as it is after `timeout` seconds or `stop`."""
+        """Return the view as soon as its state is another than `seen`, else after `timeout` seconds or `stop`."""
         with self._changed:
             self._changed.wait_for(lambda: self.view.state is not seen or self._stopping, timeout)
         return self.view
@@ -113,8 +112,8 @@ class RoutingTable:
                 for report in reports:
                     self._swap(self._after(report))
                 self._swap(self._at(self.view))
-            except Exception:  # noqa: BLE001 - the outermost loop of this thread
-                _log.exception("the routing table failed to take a change; the one before stays in force")
+            except Exception:
+                log.exception("the routing table failed to take a change; the one before stays in force")
 
     def _nap(self) -> float:
         state = self.view.state
@@ -133,8 +132,8 @@ class RoutingTable:
         for listener in self._listeners:
             try:
                 listener(before, view)
-            except Exception:  # noqa: BLE001 - what listens must not stop what decides
-                _log.exception("a listener failed; the change stands")
+            except Exception:
+                log.exception("a listener failed; the change stands")
 
     def _at(self, view: View) -> View:
         """Return the view as the clock has it now: another State where this one does not hold any more."""

@@ -31,7 +31,8 @@ class State:
 
     It holds from `since_ns` (inclusive) up to `until_ns`, Unix nanoseconds, None meaning ever; `now_ns` lies within.
     `unhealthy` maps each datacenter that health checks judged down to why. `stale` tells that the config center cannot
-    be reached.
+    be reached. `out` says which datacenters are out of service for every application, and why; `scoped_drills` are the
+    drills that are on for some applications only.
     """
 
     document: RoutingDocument
@@ -42,8 +43,8 @@ class State:
     since_ns: int | None = field(init=False)
     until_ns: int | None = field(init=False)
     locator: Locator = field(init=False, repr=False, compare=False)
-    _out: Mapping[str, str] = field(init=False, repr=False, compare=False)
-    _scoped: tuple[Drill, ...] = field(init=False, repr=False, compare=False)
+    out: Mapping[str, str] = field(init=False, repr=False, compare=False)
+    scoped_drills: tuple[Drill, ...] = field(init=False, repr=False, compare=False)
     # Filled as requests come. At most one entry for each route of the document and each set of drills that it is under.
     _plans: dict[tuple[int, tuple[Drill, ...]], Plan] = field(init=False, repr=False, compare=False)
 
@@ -57,8 +58,8 @@ class State:
             "since_ns": since,
             "until_ns": until,
             "locator": Locator(self.document.datacenters),
-            "_out": out,
-            "_scoped": tuple(drill for drill in active if drill.apps is not None),
+            "out": out,
+            "scoped_drills": tuple(drill for drill in active if drill.apps is not None),
             "_plans": {},
         }
         for name, value in values.items():
@@ -75,7 +76,7 @@ class State:
     def plan(self, names: tuple[str, ...], app: str, job: str) -> Plan:
         """Return how to decide for a job of the application `app`, which goes by all of `names`."""
         route = self.document.route(app, job)
-        drills = tuple(drill for drill in self._scoped if drill.covers(names)) if self._scoped else ()
+        drills = tuple(drill for drill in self.scoped_drills if drill.covers(names)) if self.scoped_drills else ()
         key = (id(route), drills)
         plan = self._plans.get(key)
         if plan is None:
@@ -83,7 +84,7 @@ class State:
         return plan
 
     def _ready(self, route: Route, drills: tuple[Drill, ...]) -> Plan:
-        out = self._out
+        out = self.out
         if drills:
             # A mark says more than a drill, a drill more than a health check: the order is that of all applications.
             drilled = {drill.datacenter: _drilled(drill) for drill in drills}

@@ -1,0 +1,124 @@
+"""What a change of State means for people: which routes went where, and which datacenters came and went."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sidecar.routing.model import Active, Ramp, Route
+from sidecar.routing.scalars import format_duration, format_time
+from sidecar.routing.schedule import weights_at
+from sidecar.routing.state import State
+
+_NAMED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change of one or more routes: `subjects` are applications, `app/job`, or "default"; the rest is words."""
+
+    subjects: tuple[str, ...]
+    before: str
+    after: str
+
+    def __str__(self) -> str:
+        named = ", ".join(self.subjects[:_NAMED])
+        more = len(self.subjects) - _NAMED
+        return f"{named}{f' and {more:,} more' if more > 0 else ''}: {self.before} → {self.after}"
+
+
+def serving_words(route: Route, now_ns: int) -> str:
+    """Return where the jobs of a route go at a time: `dc1`, `dc1 90 %, dc2 10 %`, or `anywhere` without a selector."""
+    if route.selector is None:
+        return "anywhere"
+    weights = weights_at(route.selector, now_ns)
+    if isinstance(route.selector, Active):
+        return route.selector.datacenter
+    largest = max(weight for _, weight in weights)
+    total = sum(weight / largest for _, weight in weights)
+    return ", ".join(f"{name} {100 * (weight / largest) / total:.3g} %" for name, weight in weights if weight > 0)
+
+
+def changes(before: State | None, after: State) -> list[Change]:
+    """Return what a new State changes: routes first, then datacenters; equal changes of many routes as one.
+
+    Empty where nothing that decides has changed, as after an edit of a comment. Without a `before` all routes are new.
+    """
+    found: dict[tuple[str, str], list[str]] = {}
+    if before is None or before.document is not after.document or before.now_ns != after.now_ns:
+        for subject, old, new in _routes(before, after):
+            words = _difference(old, before.now_ns if before else 0, new, after.now_ns)
+            if words is not None:
+                found.setdefault(words, []).append(subject)
+    result = [Change(tuple(subjects), *words) for words, subjects in found.items()]
+    return result + _services(before, after)
+
+
+def _routes(before: State | None, after: State) -> list[tuple[str, Route | None, Route]]:
+    new = after.document
+    old = before.document if before else None
+    pairs: list[tuple[str, Route | None, Route]] = [("default", old.default if old else None, new.default)]
+    apps = dict.fromkeys((*new.apps, *(old.apps if old else ())))
+    for app in apps:
+        pairs.append((app, old.route(app) if old else None, new.route(app)))
+        jobs = dict.fromkeys((*_jobs(after, app), *(_jobs(before, app) if before else ())))
+        pairs.extend((f"{app}/{job}", old.route(app, job) if old else None, new.route(app, job)) for job in jobs)
+    return pairs
+
+
+def _jobs(state: State, app: str) -> tuple[str, ...]:
+    application = state.document.apps.get(app)
+    return tuple(application.jobs) if application else ()
+
+
+def _difference(old: Route | None, old_ns: int, new: Route, new_ns: int) -> tuple[str, str] | None:
+    """Return the first thing that differs between two routes, before and after, in words."""
+    if old is None:
+        return "(nothing)", _full_words(new, new_ns)
+    if old == new and not isinstance(new.selector, Ramp):
+        return None
+    serving = serving_words(old, old_ns), serving_words(new, new_ns)
+    if serving[0] != serving[1]:
+        return serving
+    return next(((was, now) for was, now in zip(_other_words(old), _other_words(new), strict=True) if was != now), None)
+
+
+def _full_words(route: Route, now_ns: int) -> str:
+    backups = f", then {', '.join(route.backups)}" if route.backups else ""
+    return serving_words(route, now_ns) + backups
+
+
+def _other_words(route: Route) -> tuple[str, ...]:
+    ramp = ""
+    if isinstance(route.selector, Ramp):
+        ramp = (
+            f"ramp to {route.selector.target} from {format_time(route.selector.start_ns)} "
+            f"over {format_duration(route.selector.duration_ns)} in {route.selector.steps} steps"
+        )
+    return (
+        ramp or "no ramp",
+        f"then {', '.join(route.backups) or 'nobody'}",
+        f"min_workers {route.min_workers}",
+        f"on_empty {route.on_empty.value}",
+        f"sticky {route.sticky.value}",
+    )
+
+
+def _services(before: State | None, after: State) -> list[Change]:
+    was = _outages(before) if before else {}
+    now = _outages(after)
+    return [
+        Change((name,), was.get(name, "in service"), now.get(name, "in service"))
+        for name in dict.fromkeys((*was, *now))
+        if was.get(name) != now.get(name)
+    ]
+
+
+def _outages(state: State) -> dict[str, str]:
+    """Return the datacenters that are out of service, for whom and why."""
+    outages = {name: f"out of service ({why})" for name, why in state.out.items()}
+    for drill in state.scoped_drills:
+        if drill.datacenter not in outages and drill.apps is not None:
+            apps = sorted(drill.apps)
+            more = f" and {len(apps) - _NAMED:,} more" if len(apps) > _NAMED else ""
+            outages[drill.datacenter] = f"out of service for {', '.join(apps[:_NAMED])}{more} (drill)"
+    return outages
