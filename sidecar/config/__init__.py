@@ -1,0 +1,27 @@
+"""The sidecar's own configuration: one table of options, from which flags, environment, file and help come."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from sidecar.config.arguments import parse_flags
+from sidecar.config.layers import FlagError, Layer, Value, resolve, settings_of
+from sidecar.config.options import OPTIONS, Option, Settings
+from sidecar.errors import ConfigError
+
+__all__ = ["OPTIONS", "FlagError", "Layer", "Option", "Settings", "Value", "load", "resolve", "settings_of"]
+
+
+def load(argv: Sequence[str], environ: Mapping[str, str]) -> Settings:
+    """Return the settings that `serve` runs by: the flags `argv` over the environment over the file over the defaults.
+
+    Raises FlagError for wrong flags (exit code 2), ConfigError for what else is wrong (78), naming each flag, variable
+    or key, what was found and what is expected.
+    """
+    settings = settings_of(resolve(parse_flags(argv), environ))
+    if settings.source is None:
+        raise ConfigError(
+            "no source is set, expected --source URL, DC_SIDECAR_SOURCE or `source` in the file, "
+            "such as file:/etc/dc-sidecar/routing.yaml"
+        )
+    return settings

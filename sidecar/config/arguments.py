@@ -1,0 +1,46 @@
+"""Reads the flags of `serve` with the standard library alone, as click is not for a daemon's memory."""
+
+from __future__ import annotations
+
+from argparse import SUPPRESS, ArgumentParser, BooleanOptionalAction
+from collections.abc import Sequence
+from typing import NoReturn
+
+from sidecar.config.kinds import SWITCH
+from sidecar.config.layers import FlagError, nearest
+from sidecar.config.options import OPTIONS
+
+_FLAGGED = tuple(option for option in OPTIONS if not option.secret)
+
+
+class _Parser(ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        # argparse begins with "argument --grace: "; ours is the form of all other messages.
+        raise FlagError(message.removeprefix("argument "))
+
+
+def parse_flags(argv: Sequence[str]) -> dict[str, list[str]]:
+    """Return the texts of the flags given, by option name. Raises FlagError for what is no flag, naming the nearest."""
+    parser = _Parser(add_help=False, allow_abbrev=False, argument_default=SUPPRESS)
+    for option in _FLAGGED:
+        if option.kind is SWITCH:
+            parser.add_argument(option.flag, dest=option.name, action=BooleanOptionalAction)
+        else:
+            parser.add_argument(option.flag, dest=option.name, action="append")
+    known, unknown = parser.parse_known_args(argv)
+    if unknown:
+        word = unknown[0].partition("=")[0]
+        if not word.startswith("-"):
+            raise FlagError(f"found {word!r}, expected flags only: see dc-sidecar serve --help")
+        hint = nearest(word, (option.flag for option in _FLAGGED))
+        raise FlagError(f"{word}: no such flag{hint or ': see dc-sidecar serve --help'}")
+    flags: dict[str, list[str]] = {}
+    for option in _FLAGGED:
+        found = getattr(known, option.name, None)
+        if isinstance(found, bool):
+            flags[option.name] = [str(found).lower()]
+        elif found is not None:
+            if len(found) > 1 and not option.repeatable:
+                raise FlagError(f"{option.flag}: found {len(found)} times, expected once")
+            flags[option.name] = found
+    return flags

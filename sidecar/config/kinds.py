@@ -1,0 +1,72 @@
+"""What the value of an option may be: how its text is read, and what is said where it cannot be."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from sidecar.routing.scalars import SECOND_NS, parse_duration
+
+T_co = TypeVar("T_co", covariant=True)
+
+_SIZE = re.compile(r"([0-9]{1,12})\s*(B|KiB|MiB|GiB)?", re.IGNORECASE)
+_SIZE_UNITS = {"": 1, "b": 1, "kib": 1024, "mib": 1024**2, "gib": 1024**3}
+_SWITCH = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+_PORT = re.compile(r"[0-9]{1,5}")
+# grpc measures messages in a signed 32-bit number; nothing here needs to be larger.
+_MAX_SIZE = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Kind(Generic[T_co]):
+    """A kind of value: `read` turns a text into it, or gives None for one that it is not; `expected` says what is."""
+
+    metavar: str
+    expected: str
+    read: Callable[[str], T_co | None]
+    choices: tuple[str, ...] = ()
+
+
+def _size(text: str) -> int | None:
+    match = _SIZE.fullmatch(text)
+    if match is None:
+        return None
+    size = int(match[1]) * _SIZE_UNITS[(match[2] or "").lower()]
+    return size if 0 < size <= _MAX_SIZE else None
+
+
+def _count(text: str) -> int | None:
+    return int(text) if re.fullmatch(r"[0-9]{1,9}", text) and int(text) > 0 else None
+
+
+def _duration(text: str) -> float | None:
+    nanoseconds = 0 if text == "0" else parse_duration(text)
+    return None if nanoseconds is None else nanoseconds / SECOND_NS
+
+
+def _address(text: str) -> str | None:
+    if text.startswith("unix:"):
+        return text if len(text) > len("unix:") else None
+    host, colon, port = text.rpartition(":")
+    bracketed = host.startswith("[") and host.endswith("]")
+    if not colon or not host or (":" in host and not bracketed) or not _PORT.fullmatch(port):
+        return None
+    return text if int(port) < 2**16 else None
+
+
+TEXT: Kind[str] = Kind("TEXT", "a text", lambda text: text or None)
+PATH: Kind[Path] = Kind("PATH", "a path", lambda text: Path(text) if text else None)
+URL: Kind[str] = Kind("URL", "a URL such as file:/etc/dc-sidecar/routing.yaml", lambda text: text or None)
+SIZE: Kind[int] = Kind("SIZE", "a size from 1 byte to 2 GiB such as 512KiB, 1MiB or a number of bytes", _size)
+COUNT: Kind[int] = Kind("N", "a whole number, 1 or more", _count)
+DURATION: Kind[float] = Kind("DURATION", "a duration such as 500ms, 10s or 1m30s", _duration)
+ADDRESS: Kind[str] = Kind("ADDR", "host:port, [IPv6 address]:port or unix:/path", _address)
+SWITCH: Kind[bool] = Kind("", "true or false", lambda text: _SWITCH.get(text.lower()))
+
+
+def choice(*words: str) -> Kind[str]:
+    """Return the kind of a value that is one of some words."""
+    return Kind("|".join(words), " or ".join(words), lambda text: text if text in words else None, words)

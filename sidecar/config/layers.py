@@ -1,0 +1,191 @@
+"""Puts flags over environment over file over defaults, and remembers where each value is from."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from difflib import get_close_matches
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from sidecar.config.kinds import SWITCH
+from sidecar.config.options import CONFIG, OPTIONS, PREFIX, SOURCE_OPTIONS, Option, Settings
+from sidecar.errors import ConfigError, DocumentRefused
+from sidecar.routing.reader import places, read
+
+# Variables that begin as ours and are not for `serve`: the first are of the client commands; the pattern is what
+# Kubernetes sets in every container for each service whose name begins with dc-sidecar.
+CLIENT_VARIABLES = tuple(f"{PREFIX}{name}" for name in ("ADDRESS", "CA", "CERT", "KEY"))
+_SERVICE_LINK = re.compile(
+    PREFIX + r"(.+_)?(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT(_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)"
+)
+
+Flags = Mapping[str, Sequence[str]]
+
+
+class FlagError(ConfigError):
+    """A flag is wrong: unknown, or with a value that it cannot have."""
+
+    exit_code = 2
+
+
+class Layer(Enum):
+    """Who said a value; the first that speaks wins."""
+
+    FLAG = "flag"
+    ENVIRONMENT = "environment"
+    FILE = "file"
+    DEFAULT = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """What an option is, as texts (none: not set), and where that is from, as in `--grace` or `DC_SIDECAR_GRACE`."""
+
+    option: Option
+    texts: tuple[str, ...]
+    layer: Layer
+    origin: str
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The texts, fit for everybody: a secret is only said to be set."""
+        return ("(set)",) if self.option.secret and self.texts else self.texts
+
+
+_BY_NAME = {option.name: option for option in OPTIONS}
+
+
+def resolve(flags: Flags, environ: Mapping[str, str]) -> tuple[Value, ...]:
+    """Return the value of each option, in the options' order; `flags` has those given, by option name.
+
+    Raises ConfigError with all that is wrong, a line each; FlagError if only flags are to blame.
+    """
+    problems: list[tuple[Layer, str]] = []
+    said = {name: Value(_BY_NAME[name], tuple(texts), Layer.FLAG, f"--{name}") for name, texts in flags.items()}
+    said = _environment(environ, problems) | said
+    if CONFIG.name in said:
+        said = _file(said[CONFIG.name].texts[0], problems) | said
+    values = [said.get(option.name) or Value(option, option.default, Layer.DEFAULT, "default") for option in OPTIONS]
+    for value in values:
+        kind = value.option.kind
+        for text in value.texts:
+            if kind.read(text) is None:
+                found = "another text" if value.option.secret else repr(text)
+                problems.append((value.layer, f"{value.origin}: found {found}, expected {kind.expected}"))
+    problems += _contradictions({value.option.name: value for value in values})
+    _raise(problems)
+    return tuple(values)
+
+
+def settings_of(values: Iterable[Value]) -> Settings:
+    """Return what resolved values mean. Raises ConfigError where a file with a secret cannot be read."""
+    by_name = {value.option.name: value for value in values}
+    read_values: dict[str, Any] = {}
+    for row in fields(Settings):
+        value = by_name.get(row.name.replace("_", "-"))
+        if value is not None and value.texts:
+            found = tuple(value.option.kind.read(text) for text in value.texts)
+            read_values[row.name] = found if value.option.repeatable else found[0]
+    warnings: list[str] = []
+    source_options = {}
+    for option in SOURCE_OPTIONS:
+        value = by_name[option.name]
+        if value.texts:
+            source_options[option.name] = _canonical(option, value.texts[0])
+        secret = option.name.removesuffix("-file")
+        if value.texts and secret != option.name:
+            source_options[secret] = _secret(value, warnings)
+    return Settings(**read_values, source_options=source_options, warnings=tuple(warnings))
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return `: did you mean X?` where something known is near, else nothing."""
+    close = get_close_matches(word, tuple(known), n=1)
+    return f": did you mean {close[0]}?" if close else ""
+
+
+def _environment(environ: Mapping[str, str], problems: list[tuple[Layer, str]]) -> dict[str, Value]:
+    known = {option.variable: option for option in OPTIONS}
+    said = {}
+    for name, text in environ.items():
+        if not name.startswith(PREFIX) or name in CLIENT_VARIABLES or _SERVICE_LINK.fullmatch(name):
+            continue
+        option = known.get(name)
+        if option is None:
+            problems.append((Layer.ENVIRONMENT, f"{name}: no such variable{nearest(name, known)}"))
+        elif text:
+            texts = tuple(part.strip() for part in text.split(",")) if option.repeatable else (text,)
+            said[option.name] = Value(option, texts, Layer.ENVIRONMENT, name)
+    return said
+
+
+def _file(path: str, problems: list[tuple[Layer, str]]) -> dict[str, Value]:
+    known = {option.name: option for option in OPTIONS if not option.secret and option is not CONFIG}
+    try:
+        text = Path(path).read_bytes().decode().removeprefix("\ufeff")
+        tree = read(text, lambda: None)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: byte {error.start} is no UTF-8: save the file as UTF-8") from error
+    except DocumentRefused as error:
+        raise ConfigError("\n".join(f"{path}:{p.line}:{p.column}: {p.message}" for p in error.problems)) from error
+    if tree == "":
+        return {}
+    if not isinstance(tree, dict):
+        raise ConfigError(f"{path}: expected options, one a line, such as `grace: 10s`")
+    where = places(text)
+    said = {}
+    for name, entry in tree.items():
+        origin = f"{path}:{where[name,].key[0]}"
+        option = known.get(name)
+        if option is None:
+            secret = f"{name}-file" in known
+            hint = f": a secret has no place here, name its file with {name}-file" if secret else nearest(name, known)
+            problems.append((Layer.FILE, f"{origin}: {name}: no such option{hint}"))
+            continue
+        items = entry if isinstance(entry, list) and option.repeatable else [entry]
+        texts = tuple(item for item in items if isinstance(item, str))
+        if len(texts) < len(items) or not texts:
+            problems.append((Layer.FILE, f"{origin}: {name}: expected {option.kind.expected}"))
+        else:
+            said[name] = Value(option, texts, Layer.FILE, f"{origin}: {name}")
+    return said
+
+
+def _contradictions(values: Mapping[str, Value]) -> Iterable[tuple[Layer, str]]:
+    for one, other in (("tls-cert", "tls-key"), ("tls-key", "tls-cert"), ("tls-client-ca", "tls-cert")):
+        if values[one].texts and not values[other].texts:
+            yield values[one].layer, f"{values[one].origin}: expected {other} beside it, which is not set"
+    for name, value in values.items():
+        file = values.get(f"{name}-file")
+        if value.option.secret and file is not None and value.texts and file.texts:
+            yield file.layer, f"{file.origin}: found {value.origin} too, expected one of them"
+
+
+def _raise(problems: Sequence[tuple[Layer, str]]) -> None:
+    if problems:
+        flags_only = all(layer is Layer.FLAG for layer, _ in problems)
+        raise (FlagError if flags_only else ConfigError)("\n".join(message for _, message in problems))
+
+
+def _canonical(option: Option, text: str) -> str:
+    return str(SWITCH.read(text)).lower() if option.kind is SWITCH else text
+
+
+def _secret(value: Value, warnings: list[str]) -> str:
+    path = Path(value.texts[0])
+    try:
+        secret = path.read_text(encoding="utf-8").rstrip("\r\n")
+        readable_by_others = path.stat().st_mode & 0o004
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
+        raise ConfigError(f"{value.origin}: {path} cannot be read: {why}") from error
+    if not secret:
+        raise ConfigError(f"{value.origin}: {path} is empty, expected the secret in it")
+    if readable_by_others:
+        warnings.append(f"{value.origin}: everybody can read {path}: chmod o-r {path}")
+    return secret

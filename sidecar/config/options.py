@@ -1,0 +1,168 @@
+"""The sidecar's options, each stated once: flags, variables, file keys, help and `Settings` all come from here."""
+# ruff: noqa: RUF009  # the calls below make dataclass fields
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path
+from typing import Any, TypeVar, overload
+
+from sidecar.config.kinds import ADDRESS, COUNT, DURATION, PATH, SIZE, SWITCH, TEXT, URL, Kind, choice
+
+T = TypeVar("T")
+
+PREFIX = "DC_SIDECAR_"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    """One option; `name` is its key in the file, and what its flag and its environment variable are made of.
+
+    `default` is the text that holds where nothing is said, none meaning that it is not set. A secret has no flag, as
+    everybody can read the list of processes, and no key in the file: its variable, or a file of its own, holds it.
+    """
+
+    name: str
+    kind: Kind[Any]
+    help: str
+    section: str
+    default: tuple[str, ...] = ()
+    repeatable: bool = False
+    secret: bool = False
+
+    @property
+    def flag(self) -> str:
+        """Its flag, as in `--max-message-size`."""
+        return f"--{self.name}"
+
+    @property
+    def variable(self) -> str:
+        """Its environment variable, as in `DC_SIDECAR_MAX_MESSAGE_SIZE`."""
+        return PREFIX + self.name.upper().replace("-", "_")
+
+
+@overload
+def _option(kind: Kind[T], section: str, help_: str, *, default: str) -> T: ...
+@overload
+def _option(kind: Kind[T], section: str, help_: str) -> T | None: ...
+def _option(kind: Kind[T], section: str, help_: str, *, default: str | None = None) -> T | None:
+    """Declare an option that is given once; without a default it is None where it is not set."""
+    value = None if default is None else kind.read(default)
+    shown = () if default is None else (default,)
+    field_: T | None = field(
+        default=value, metadata={"kind": kind, "section": section, "help": help_, "default": shown}
+    )
+    return field_
+
+
+def _repeated(kind: Kind[T], section: str, help_: str, *, default: str) -> tuple[T, ...]:
+    """Declare an option that may be given several times."""
+    metadata = {"kind": kind, "section": section, "help": help_, "default": (default,), "repeatable": True}
+    value = kind.read(default)
+    field_: tuple[T, ...] = field(default=() if value is None else (value,), metadata=metadata)
+    return field_
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What a sidecar runs by. Durations are seconds, sizes bytes; what is not set is None.
+
+    `source_options` is what `open_source` takes: the options of sources that were set, as texts, secrets that a file
+    holds read from it. `warnings` are for the log.
+    """
+
+    source: str | None = _option(
+        URL,
+        "Serving",
+        "The key to watch: file:PATH, nacos://HOST:PORT/GROUP/DATA_ID?namespace=NS or zookeeper://HOST:PORT/PATH. "
+        "Required.",
+    )
+    listen: tuple[str, ...] = _repeated(
+        ADDRESS,
+        "Serving",
+        "Where to serve gRPC; may be given several times. An address other than loopback needs TLS or "
+        "--allow-plaintext.",
+        default="127.0.0.1:50051",
+    )
+    state_dir: Path | None = _option(
+        PATH,
+        "Serving",
+        "Where to keep the last good document, so that a restart has something to serve while the config center is "
+        "down.",
+    )
+    grace: float = _option(DURATION, "Serving", "How long calls under way may take after SIGTERM.", default="10s")
+
+    allow_plaintext: bool = _option(
+        SWITCH, "TLS", "Serve without TLS on addresses other than loopback too.", default="false"
+    )
+    tls_cert: Path | None = _option(
+        PATH, "TLS", "The server's certificate chain (PEM). New files are taken up without a restart."
+    )
+    tls_key: Path | None = _option(PATH, "TLS", "The key of --tls-cert (PEM).")
+    tls_client_ca: Path | None = _option(
+        PATH, "TLS", "Serve only clients with a certificate of these authorities (PEM)."
+    )
+
+    max_document_size: int = _option(SIZE, "Bounds", "Refuse longer routing documents.", default="1MiB")
+    max_message_size: int = _option(SIZE, "Bounds", "Refuse longer requests.", default="32MiB")
+    max_candidates: int = _option(COUNT, "Bounds", "Refuse requests with more candidates.", default="100000")
+    max_concurrent_calls: int = _option(
+        COUNT, "Bounds", "Calls at work at once; one more is refused at once.", default="200"
+    )
+    max_watchers: int = _option(COUNT, "Bounds", "WatchRoutes streams open at once.", default="1000")
+
+    log_level: str = _option(
+        choice("debug", "info", "warning", "error"), "Logs", "The least that is worth a line.", default="info"
+    )
+    log_format: str = _option(choice("console", "json"), "Logs", "For people or for machines.", default="console")
+
+    source_options: Mapping[str, str] = field(default_factory=dict, repr=False)
+    warnings: tuple[str, ...] = ()
+
+
+def _of_source(name: str, kind: Kind[Any], help_: str, *, secret: bool = False) -> tuple[Option, ...]:
+    """Declare an option of a source; a secret brings the option that names a file to read it from."""
+    section = {"nacos": "Nacos", "zookeeper": "ZooKeeper"}[name.partition("-")[0]]
+    option = Option(name=name, kind=kind, help=help_, section=section, secret=secret)
+    if not secret:
+        return (option,)
+    words = f"A file that holds it: {help_[0].lower()}{help_[1:]}"
+    return option, Option(name=f"{name}-file", kind=PATH, help=words, section=section)
+
+
+CONFIG = Option(name="config", kind=PATH, help="A file with any of these options (YAML).", section="Serving")
+
+SOURCE_OPTIONS: tuple[Option, ...] = (
+    *_of_source("nacos-username", TEXT, "The user to log in as."),
+    *_of_source("nacos-password", TEXT, "The user's password.", secret=True),
+    *_of_source("nacos-access-key", TEXT, "The access key, where requests are signed instead."),
+    *_of_source("nacos-secret-key", TEXT, "The secret key of --nacos-access-key.", secret=True),
+    *_of_source("nacos-tls", SWITCH, "Connect with TLS."),
+    *_of_source("nacos-ca", PATH, "The authorities that sign the server's certificate (PEM)."),
+    *_of_source("nacos-cert", PATH, "The client certificate (PEM)."),
+    *_of_source("nacos-key", PATH, "The key of --nacos-cert (PEM)."),
+    *_of_source("zookeeper-username", TEXT, "The user of digest authentication."),
+    *_of_source("zookeeper-password", TEXT, "The user's password.", secret=True),
+    *_of_source("zookeeper-sasl-mechanism", choice("DIGEST-MD5"), "Authenticate with SASL in this way."),
+    *_of_source("zookeeper-sasl-username", TEXT, "The user of SASL."),
+    *_of_source("zookeeper-sasl-password", TEXT, "The SASL user's password.", secret=True),
+    *_of_source("zookeeper-tls", SWITCH, "Connect with TLS, also without --zookeeper-ca."),
+    *_of_source("zookeeper-ca", PATH, "Connect with TLS; the authorities that sign the servers' certificates (PEM)."),
+    *_of_source("zookeeper-cert", PATH, "The client certificate (PEM)."),
+    *_of_source("zookeeper-key", PATH, "The key of --zookeeper-cert (PEM)."),
+    *_of_source(
+        "zookeeper-acl", TEXT, "The ACL of nodes that the command line creates, such as world:anyone:r,auth::cdrwa."
+    ),
+    *_of_source("zookeeper-create-parents", SWITCH, "Let the command line create the nodes above the key too."),
+)
+
+OPTIONS: tuple[Option, ...] = (
+    CONFIG,
+    *(
+        Option(name=row.name.replace("_", "-"), **row.metadata)
+        for row in fields(Settings)
+        if row.metadata and row.default is not MISSING
+    ),
+    *SOURCE_OPTIONS,
+)
