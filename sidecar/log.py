@@ -5,9 +5,8 @@ from __future__ import annotations
 import logging
 import sys
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any
 
-Format = Literal["console", "json"]
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 # What every record has; the rest of its attributes came in as fields.
@@ -15,8 +14,8 @@ _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "task
 _COLOURS = {logging.WARNING: "\033[33m", logging.ERROR: "\033[31m", logging.CRITICAL: "\033[31m"}
 
 
-def configure(form: Format, level: str) -> None:
-    """Send what is logged to standard error, in the form given; `level` is debug, info, warning or error."""
+def configure(form: str, level: str) -> None:
+    """Send what is logged to standard error, as `console` or `json`; `level` is debug, info, warning or error."""
     handler = logging.StreamHandler(sys.stderr)
     if form == "json":
         handler.setFormatter(_json_formatter())

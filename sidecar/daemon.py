@@ -1,0 +1,129 @@
+"""The sidecar as a process: source, table, server and snapshot put together, started, and ended by a signal."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import shlex
+import shutil
+import signal
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import fields
+from functools import partial
+from types import FrameType
+
+from sidecar import __version__, config
+from sidecar.errors import DocumentRefused, SidecarError
+from sidecar.log import configure
+from sidecar.narration import narrate
+from sidecar.pacing import Pacer
+from sidecar.routing.document import parse_document
+from sidecar.server import Server, ServerSettings
+from sidecar.snapshot import SnapshotKeeper, SnapshotUnusable, load
+from sidecar.sources import open_source
+from sidecar.sources.base import Source
+from sidecar.table import RoutingTable
+
+log = logging.getLogger(__name__)
+
+# The rest of the grace period that is kept for the source and the snapshot, once the calls have ended.
+_CLOSING_S = 2.0
+
+
+def main(argv: Sequence[str]) -> int:
+    """Serve until SIGTERM or SIGINT; `argv` are the flags after `serve`. Returns the exit code."""
+    try:
+        settings = config.load(argv, os.environ)
+    except SidecarError as error:
+        sys.stderr.write(f"dc-sidecar serve: {error}\n")
+        return error.exit_code
+    configure(settings.log_format, settings.log_level)
+    for warning in settings.warnings:
+        log.warning(warning)
+    try:
+        _serve(settings)
+    except SidecarError as error:
+        log.error("cannot start: %s", error)  # noqa: TRY400 - an operator's mistake needs no traceback
+        return error.exit_code
+    return 0
+
+
+def _serve(settings: config.Settings) -> None:
+    stopping = _on_signals()
+    source = open_source(settings.source or "", settings.source_options)
+    parse = partial(parse_document, max_bytes=settings.max_document_size, breathe=Pacer())
+    table = RoutingTable(parse=parse)
+    table.subscribe(narrate)
+    keeper = _with_snapshot(table, source, settings)
+    shared = {field.name for field in fields(ServerSettings)} & {field.name for field in fields(settings)}
+    server = Server(table, settings=ServerSettings(**{name: getattr(settings, name) for name in shared}))
+    addresses = server.start()
+    try:
+        _greet(source, addresses, settings)
+        table.start()
+        source.start(table.deliver)
+        # What was made so far stays; looking through it again and again for garbage would only hold up calls.
+        gc.collect()
+        gc.freeze()
+        stopping.wait()
+    finally:
+        log.info("stopping: calls under way have %g s to finish", settings.grace)
+        deadline = time.monotonic() + settings.grace
+        server.stop(max(0.0, settings.grace - _CLOSING_S) or settings.grace)
+        left = max(0.1, deadline - time.monotonic())
+        source.stop(left / 2)
+        table.stop()
+        if keeper is not None:
+            keeper.stop(left / 2)
+        log.info("stopped")
+
+
+def _on_signals() -> threading.Event:
+    """Return what SIGTERM and SIGINT set; a second signal ends the process at once."""
+    stopping = threading.Event()
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        if stopping.is_set():
+            os._exit(128 + number)
+        stopping.set()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    return stopping
+
+
+def _with_snapshot(table: RoutingTable, source: Source, settings: config.Settings) -> SnapshotKeeper | None:
+    """Put the snapshot of the source in force, if there is a good one, and keep it up to date from now on."""
+    if settings.state_dir is None:
+        return None
+    try:
+        kept = load(settings.state_dir, source.url)
+        if kept is not None:
+            document = parse_document(kept.text, max_bytes=settings.max_document_size)
+            table.restore(kept.text, document, kept.applied_at_ns)
+    except (SnapshotUnusable, DocumentRefused) as error:
+        log.warning("the snapshot is not used: %s", error)
+    keeper = SnapshotKeeper(settings.state_dir, source.url)
+    table.subscribe(keeper.changed)
+    keeper.start()
+    return keeper
+
+
+def _greet(source: Source, addresses: Sequence[str], settings: config.Settings) -> None:
+    log.info("dc-sidecar %s serves %s on %s", __version__, source.url, ", ".join(addresses))
+    if settings.log_format != "console":
+        return
+    command = "dc-sidecar" if shutil.which("dc-sidecar") else shlex.quote(os.path.relpath(sys.argv[0]))
+    asked = "" if addresses[0] == "127.0.0.1:50051" else f" --sidecar {shlex.quote(addresses[0])}"
+    lines = [
+        "Ask it, in another terminal:",
+        f"  {command} filter billing --job 7 --candidates dc1=2,dc2=1{asked}",
+        f"  {command} status{asked}",
+    ]
+    if source.url.startswith("file:"):
+        lines += ["Then edit the document, save it, and ask again:", f"  {source.url.removeprefix('file:')}"]
+    sys.stderr.write("\n".join(lines) + "\n")

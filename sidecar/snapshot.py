@@ -1,0 +1,121 @@
+"""The last good document on disk, for a start while the config center is away."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import threading
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from sidecar.table import View
+
+log = logging.getLogger(__name__)
+
+_FORMAT = 1
+_NAME = "snapshot"
+
+
+class SnapshotUnusable(Exception):
+    """What is on disk is torn, of another source, or cannot be read; the message says which."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A document's text as it was applied at `applied_at_ns`, Unix nanoseconds."""
+
+    text: bytes
+    applied_at_ns: int
+
+
+def load(folder: Path, source: str) -> Snapshot | None:
+    """Return the snapshot of the source, or None where there is none. Raises SnapshotUnusable."""
+    path = folder / _NAME
+    try:
+        header, _, text = path.read_bytes().partition(b"\n")
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise SnapshotUnusable(f"{path}: {error.strerror}") from error
+    try:
+        facts = json.loads(header)
+        kept = Snapshot(text, int(facts["applied_at_ns"]))
+        whole = facts["format"] == _FORMAT and facts["sha256"] == sha256(text).hexdigest()
+        of = str(facts["source"])
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise SnapshotUnusable(f"{path} is no snapshot") from error
+    if not whole:
+        raise SnapshotUnusable(f"{path} is torn or of another version of dc-sidecar")
+    if of != source:
+        raise SnapshotUnusable(f"{path} is of another source, {of}")
+    return kept
+
+
+def save(folder: Path, source: str, snapshot: Snapshot) -> None:
+    """Replace the snapshot, whole or not at all: written beside, flushed to the disk, renamed. Raises OSError."""
+    header = {
+        "format": _FORMAT,
+        "source": source,
+        "sha256": sha256(snapshot.text).hexdigest(),
+        "applied_at_ns": snapshot.applied_at_ns,
+    }
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    beside = folder / f".{_NAME}.new"
+    with beside.open("wb") as file:
+        file.write(json.dumps(header).encode() + b"\n" + snapshot.text)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.rename(folder / _NAME)
+    directory = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+class SnapshotKeeper:
+    """Saves each document that is taken over, on a thread of its own: a slow or full disk holds up nothing else."""
+
+    def __init__(self, folder: Path, source: str) -> None:
+        self._folder = folder
+        self._source = source
+        self._newest: Snapshot | None = None
+        self._stopping = False
+        self._work = threading.Condition()
+        self._thread = threading.Thread(target=self._run, name="snapshot", daemon=True)
+
+    def start(self) -> None:
+        """Begin to save what `changed` is told."""
+        self._thread.start()
+
+    def stop(self, timeout: float) -> None:
+        """Save what is waiting, within `timeout` seconds, and end."""
+        with self._work:
+            self._stopping = True
+            self._work.notify()
+        self._thread.join(timeout)
+
+    def changed(self, before: View, after: View) -> None:
+        """Take note of a change of view; to be subscribed to the table."""
+        confirmed = before.status.from_snapshot and not after.status.from_snapshot
+        if after.text and not after.status.from_snapshot and (after.text is not before.text or confirmed):
+            with self._work:
+                self._newest = Snapshot(after.text, after.status.applied_at_ns)
+                self._work.notify()
+
+    def _run(self) -> None:
+        while True:
+            with self._work:
+                self._work.wait_for(lambda: self._newest is not None or self._stopping)
+                snapshot, self._newest = self._newest, None
+            if snapshot is None:
+                return
+            try:
+                save(self._folder, self._source, snapshot)
+            except OSError as error:
+                log.warning(
+                    "the snapshot could not be saved: a start while the config center is away would use an older one",
+                    extra={"folder": str(self._folder), "error": error.strerror},
+                )
