@@ -10,11 +10,9 @@ import socket
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING, Self
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Self
 
 LOOPBACK = "127.0.0.1"
 

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from sidecar.errors import WriteConflict
 from sidecar.sources.base import Content, Missing, Report, Source
 from sidecar.sources.zookeeper.session import Session
 from sidecar.sources.zookeeper.settings import Settings, read_settings
 from sidecar.sources.zookeeper.watch import Watch, describe
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
 
 
 def open_source(url: str, options: Mapping[str, str]) -> Source:

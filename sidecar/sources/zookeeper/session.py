@@ -8,7 +8,7 @@ import ssl
 import threading
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kazoo.client import KazooClient
 from kazoo.exceptions import (
@@ -21,15 +21,12 @@ from kazoo.exceptions import (
     NoNodeError,
 )
 from kazoo.handlers.threading import KazooTimeoutError, SequentialThreadingHandler
+from kazoo.interfaces import IAsyncResult
+from kazoo.protocol.states import ZnodeStat
 from kazoo.retry import KazooRetry
 
 from sidecar.errors import SourceError, WriteConflict
-
-if TYPE_CHECKING:
-    from kazoo.interfaces import IAsyncResult
-    from kazoo.protocol.states import ZnodeStat
-
-    from sidecar.sources.zookeeper.settings import Settings
+from sidecar.sources.zookeeper.settings import Settings
 
 # Nothing of ours hangs on the session, so it may be short: it says how soon a silent server is given up.
 _SESSION_SECONDS = 4.0

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from kazoo.security import ACL, OPEN_ACL_UNSAFE, Id, Permissions
 
 from sidecar.errors import ConfigError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 _EXPECTED = "expected zookeeper://HOST:PORT,HOST:PORT/PATH/TO/NODE"
 _RIGHTS = {

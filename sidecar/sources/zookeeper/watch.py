@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import threading
 import time
-from typing import TYPE_CHECKING
-
-import structlog
+from collections.abc import Callable
 
 from sidecar.errors import SourceError
 from sidecar.sources.base import Content, Missing, Report, Unreachable
 from sidecar.sources.zookeeper.session import Session, Unanswered, View
+from sidecar.sources.zookeeper.settings import Settings
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from sidecar.sources.zookeeper.settings import Settings
-
-_log = structlog.get_logger()
+log = logging.getLogger(__name__)
 
 # An independent look, whether or not a watch told of a change: freshness is known by it, not by the absence of errors.
 _LOOK_EVERY = 2.0
@@ -74,8 +69,8 @@ class Watch:
             self._wake.clear()
             try:
                 pause = self._turn()
-            except Exception:  # noqa: BLE001 - whatever kazoo comes up with, the watching goes on
-                _log.exception("zookeeper_watch_failed", path=self._settings.path)
+            except Exception:
+                log.exception("watching %s failed, it goes on", self._settings.path)
                 pause = _LOOK_EVERY
             self._wake.wait(pause * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
         self._session.close().join(max(0.0, self._deadline - time.monotonic()))
@@ -116,13 +111,13 @@ class Watch:
     def _believe_after_a_while(self, view: View) -> None:
         now = time.monotonic()
         self._behind_since = self._behind_since or now
-        progress = {"shown": f"{view.zxid:#x}", "seen_before": f"{self._seen_zxid:#x}"}
+        progress = f"transaction {view.zxid:#x} after {self._seen_zxid:#x}"
         if now - self._behind_since < _RESTORED_AFTER:
             raise SourceError(
-                f"the ZooKeeper server lags behind what was already seen (transaction {progress['shown']} "
-                f"after {progress['seen_before']}): if its data were restored, they are taken in {_RESTORED_AFTER:g} s"
+                f"the ZooKeeper server lags behind what was already seen ({progress}); "
+                f"if its data were restored, they are taken over after {_RESTORED_AFTER:g} s"
             )
-        _log.warning("zookeeper_data_went_back", path=self._settings.path, **progress)
+        log.warning("ZooKeeper's data went back (%s): its document is taken over all the same", progress)
         self._seen_mzxid = 0
 
     def _reconnect(self) -> float:
@@ -140,7 +135,7 @@ class Watch:
         return min(_LOOK_EVERY, self._backoff)
 
     def _replace(self, why: str) -> None:
-        _log.debug("zookeeper_client_replaced", path=self._settings.path, why=why)
+        log.debug("the ZooKeeper client is replaced: %s", why)
         self._session.close()
         self._session = Session(self._settings, self._wake)
         self._session.start()

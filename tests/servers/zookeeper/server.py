@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from kazoo.client import KazooClient
 
 from tests.servers.maven import runtime_jars
 from tests.servers.process import LOOPBACK, ServerProcess, answers, free_port
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
 
 _POM = Path(__file__).with_name("pom.xml")
 _JAVA = (
