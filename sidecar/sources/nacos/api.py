@@ -1,0 +1,260 @@
+"""What the sidecar asks of Nacos over HTTP: read the key as a client, publish it, list its history; 2.x and 3.x."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from sidecar.errors import SourceError
+from sidecar.sources.nacos.http import Answer, Connection
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable, Mapping
+
+    from sidecar.sources.nacos.credentials import Credentials
+    from sidecar.sources.nacos.url import Server, Target
+
+SERVER_LIMIT = 3.0
+_MODIFIED_RETRIES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the key holds for this client: the text, its MD5, whether it is a gray (beta) version for its address."""
+
+    text: bytes
+    version: str
+    gray: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """There is no such key, or it holds nothing but blanks."""
+
+    reason: str
+    version: str = ""
+
+
+class Refused(SourceError):
+    """The server does not let us: another server of the cluster would not either."""
+
+
+class Api:
+    """One client's view of the cluster: the servers in turn, the session's token, the generation of the interface.
+
+    Not for several threads at once, `token` and `abort` excepted.
+    """
+
+    def __init__(self, target: Target, credentials: Credentials, tls: ssl.SSLContext | None, address: str = "") -> None:
+        self.target = target
+        self._credentials = credentials
+        self._address = address
+        self._connections = [Connection(server, tls) for server in target.servers]
+        self._current = 0
+        self._v3: bool | None = None
+        self._token = ""
+        self._token_until = 0.0
+        self._refreshing = threading.Lock()
+
+    @property
+    def token(self) -> str:
+        """The access token of the last login, empty where none was needed."""
+        return self._token
+
+    @property
+    def server(self) -> Server:
+        """The server that is asked first, which is the one that answered last."""
+        return self._connections[self._current].server
+
+    def read(self, within: float, *, elsewhere: bool = False) -> Found | Absent:
+        """Return what the key holds for a client of this address; asks each server for 3 s at most, `within` in all.
+
+        With `elsewhere` another server than the last one is asked first, or the same over a new connection. Raises
+        SourceError.
+        """
+        if elsewhere:
+            self._connections[self._current].close()
+            self._current = (self._current + 1) % len(self._connections)
+        return self._in_turn(self._read, within)
+
+    def close(self) -> None:
+        """Let go of all connections; another request makes new ones."""
+        for connection in self._connections:
+            connection.close()
+
+    def abort(self) -> None:
+        """End what is under way, from another thread, for good."""
+        for connection in self._connections:
+            connection.abort()
+
+    def call(self, method: str, path: str, parameters: Mapping[str, str], within: float, **headers: str) -> Answer:
+        """Ask the server whose turn it is, as whoever we are; logs in where that is needed. Raises SourceError."""
+        deadline = time.monotonic() + within
+        if self._credentials.has_login and time.monotonic() > self._token_until:
+            self._log_in(deadline)
+        answer = self._send(method, path, parameters, deadline, headers)
+        if answer.status in {401, 403} and self._credentials.has_login:
+            self._log_in(deadline)
+            answer = self._send(method, path, parameters, deadline, headers)
+        if answer.status in {401, 403}:
+            raise Refused(f"{self.server} refuses {method} ({answer.status}): {self._whom()}")
+        return answer
+
+    def is_v3(self, within: float) -> bool:
+        """Tell whether the server speaks the interface of Nacos 3; asked once, and again after a server was lost."""
+        if self._v3 is None:
+            connection = self._connections[self._current]
+            probe = connection.request("GET", f"{self.target.context}/v3/client/cs/config", headers={}, within=within)
+            if probe.status >= 500 and json_of(probe).get("code") is None:
+                raise SourceError(f"{self.server} answers with status {probe.status}: {words_of(probe)}")
+            # A server that does not know the path answers 404 without a code of its own.
+            self._v3 = probe.status != 404 or "code" in json_of(probe)
+        return self._v3
+
+    def _in_turn(self, ask: Callable[[float], Found | Absent], within: float) -> Found | Absent:
+        deadline = time.monotonic() + within
+        failures = []
+        for _ in self._connections:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                break
+            try:
+                return ask(min(left, SERVER_LIMIT))
+            except Refused:
+                raise
+            except SourceError as error:
+                failures.append(str(error))
+                self._v3 = None
+                self._current = (self._current + 1) % len(self._connections)
+        raise SourceError("; ".join(failures) or f"no time left to ask {self.server}")
+
+    def _read(self, within: float) -> Found | Absent:
+        deadline = time.monotonic() + within
+        for _ in range(_MODIFIED_RETRIES):
+            if self.is_v3(deadline - time.monotonic()):
+                answer = self.call("GET", "/v3/client/cs/config", self.key(), deadline - time.monotonic())
+                found = self._from_v3(answer)
+            else:
+                answer = self.call("GET", "/v1/cs/configs", self.key(), deadline - time.monotonic())
+                found = self._from_v1(answer)
+            if found is not None:
+                return found
+            time.sleep(0.05)
+        raise SourceError(f"{self.server} says again and again that the key is being modified")
+
+    def _from_v1(self, answer: Answer) -> Found | Absent | None:
+        if answer.status == 200:
+            return self._found(answer.body, gray=answer.headers.get("isbeta") == "true")
+        if answer.status == 404 and b"config data not exist" in answer.body:
+            return self._absent()
+        if answer.status == 409:
+            return None
+        raise SourceError(f"{self.server} answers with status {answer.status}: {words_of(answer)}")
+
+    def _from_v3(self, answer: Answer) -> Found | Absent | None:
+        content = json_of(answer)
+        data = content.get("data")
+        if content.get("code") == 0 and isinstance(data, dict) and isinstance(data.get("content"), str):
+            return self._found(data["content"].encode(), gray=data.get("beta") is True)
+        if content.get("code") == 20004:
+            return self._absent()
+        if content.get("code") == 20005:
+            return None
+        raise SourceError(f"{self.server} answers with status {answer.status}: {words_of(answer)}")
+
+    def _found(self, text: bytes, *, gray: bool) -> Found | Absent:
+        if not text.strip():
+            return Absent(f"{self._name()} holds nothing")
+        return Found(text, md5(text), gray)
+
+    def _absent(self) -> Absent:
+        return Absent(f"{self._name()} does not exist: publish it, or check the names and the namespace's id")
+
+    def _name(self) -> str:
+        target = self.target
+        namespace = f"namespace {target.namespace}" if target.namespace else "the public namespace"
+        return f"data id {target.data_id} of group {target.group} in {namespace}"
+
+    def key(self) -> dict[str, str]:
+        """Return the parameters that name the key."""
+        target = self.target
+        group, namespace = ("groupName", "namespaceId") if self._v3 else ("group", "tenant")
+        named = {"dataId": target.data_id, group: target.group}
+        return {**named, namespace: target.namespace} if target.namespace else named
+
+    def _send(
+        self, method: str, path: str, parameters: Mapping[str, str], deadline: float, headers: Mapping[str, str]
+    ) -> Answer:
+        sent = dict(headers)
+        if method == "GET" and self._address:
+            # The address that the SDK reports over gRPC, so that both channels see the same gray version.
+            sent["X-Real-IP"] = self._address
+        if self._token:
+            sent["Authorization"] = f"Bearer {self._token}"
+        if self._credentials.has_keys:
+            resource = "+".join(filter(None, (self.target.namespace, self.target.group)))
+            sent |= self._credentials.signature(resource, str(time.time_ns() // 1_000_000))
+        return self._exchange(method, path, parameters, deadline, sent)
+
+    def _exchange(
+        self, method: str, path: str, parameters: Mapping[str, str], deadline: float, headers: dict[str, str]
+    ) -> Answer:
+        encoded = urlencode(parameters)
+        body = None
+        address = self.target.context + path
+        if method == "POST":
+            headers["Content-Type"] = "application/x-www-form-urlencoded; charset=UTF-8"
+            body = encoded.encode()
+        else:
+            address += f"?{encoded}"
+        within = max(deadline - time.monotonic(), 0.0)
+        return self._connections[self._current].request(method, address, headers=headers, body=body, within=within)
+
+    def _log_in(self, deadline: float) -> None:
+        user, password = self._credentials.login()
+        path = "/v3/auth/user/login" if self.is_v3(max(deadline - time.monotonic(), 0.0)) else "/v1/auth/login"
+        answer = self._exchange("POST", path, {"username": user, "password": password}, deadline, {})
+        content = json_of(answer)
+        token = content.get("accessToken")
+        if answer.status != 200 or not isinstance(token, str) or not token:
+            self._token, self._token_until = "", 0.0
+            if answer.status in {0, 401, 403} or b"not found" in answer.body or b"unknown user" in answer.body:
+                raise Refused(f"{self.server} refuses the user {user!r} or the password: check both")
+            raise SourceError(f"{self.server} answers the login of {user!r} with status {answer.status}")
+        life = content.get("tokenTtl")
+        self._token = token
+        self._token_until = time.monotonic() + 0.8 * (life if isinstance(life, (int, float)) else 18_000)
+
+    def _whom(self) -> str:
+        if self._credentials.has_login:
+            return f"the user {self._credentials.login()[0]!r} may not; give its role the permission"
+        if self._credentials.has_keys:
+            return "the access key may not, or its secret key is wrong"
+        return "it wants credentials; set DC_SIDECAR_NACOS_USERNAME and DC_SIDECAR_NACOS_PASSWORD_FILE"
+
+
+def md5(text: bytes) -> str:
+    """Return the digest that Nacos itself keeps of a text."""
+    return hashlib.md5(text, usedforsecurity=False).hexdigest()
+
+
+def json_of(answer: Answer) -> dict[str, Any]:
+    """Return the JSON object that an answer holds, empty for anything else."""
+    try:
+        content = json.loads(answer.body)
+    except ValueError:
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def words_of(answer: Answer) -> str:
+    """Return what an answer says in its own words, short and in one line."""
+    content = json_of(answer)
+    words = content.get("message") or content.get("error") or answer.body[:200].decode("utf-8", "replace")
+    return " ".join(str(words).split())[:200] or "without a word"

@@ -1,0 +1,110 @@
+"""Who the sidecar is to Nacos: user and password, or a key pair; from options or from files that may change."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sidecar.errors import ConfigError, SourceError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Credentials:
+    """What the operator configured. Files are read at each use, so a secret can be changed while running.
+
+    Raises ConfigError where half of a pair is missing, or both pairs are given.
+    """
+
+    def __init__(self, options: Mapping[str, str]) -> None:
+        self._options = dict(options)
+        self.has_login = self._complete("username", "password")
+        self.has_keys = self._complete("access-key", "secret-key")
+        if self.has_login and self.has_keys:
+            raise ConfigError(
+                "Both a Nacos user and a Nacos access key are configured; expected one of the two: a server checks "
+                "either, so take the other's options away."
+            )
+
+    def login(self) -> tuple[str, str]:
+        """Return user and password as they are now; raises SourceError where a file cannot be read."""
+        return self._value("username"), self._value("password")
+
+    def keys(self) -> tuple[str, str]:
+        """Return access key and secret key as they are now; raises SourceError where a file cannot be read."""
+        return self._value("access-key"), self._value("secret-key")
+
+    def signature(self, resource: str, timestamp: str) -> dict[str, str]:
+        """Return the headers that prove the key pair; `resource` is namespace+group, `timestamp` in ms since 1970.
+
+        As in com.alibaba.nacos.client.auth.ram.utils.SpasAdapter: HMAC-SHA1 over resource+timestamp.
+        """
+        access_key, secret_key = self.keys()
+        digest = hmac.new(secret_key.encode(), f"{resource}+{timestamp}".encode(), hashlib.sha1).digest()
+        return {
+            "Spas-AccessKey": access_key,
+            "Spas-Signature": base64.b64encode(digest).decode(),
+            "Timestamp": timestamp,
+        }
+
+    def _given(self, name: str) -> bool:
+        return bool(self._options.get(f"nacos-{name}") or self._options.get(f"nacos-{name}-file"))
+
+    def _complete(self, public: str, secret: str) -> bool:
+        if self._given(public) != self._given(secret):
+            there, absent = (public, secret) if self._given(public) else (secret, public)
+            raise ConfigError(
+                f"A Nacos {there} is configured without its {absent}; expected both, as in DC_SIDECAR_NACOS_"
+                f"{public.upper().replace('-', '_')} and DC_SIDECAR_NACOS_{secret.upper().replace('-', '_')}_FILE."
+            )
+        return self._given(public)
+
+    def _value(self, name: str) -> str:
+        path = self._options.get(f"nacos-{name}-file")
+        if not path:
+            return self._options[f"nacos-{name}"]
+        try:
+            value = Path(path).read_text("utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+            raise SourceError(f"The file {path} with the Nacos {name} cannot be read: {reason}.") from None
+        if not value:
+            raise SourceError(f"The file {path} with the Nacos {name} is empty; expected the {name} in one line.")
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """Encryption to the servers, HTTP and gRPC alike: paths of PEM files, `ca` empty for the system's authorities."""
+
+    ca: str = ""
+    cert: str = ""
+    key: str = ""
+
+    def context(self) -> ssl.SSLContext:
+        """Return what HTTPS needs; raises ConfigError where a file cannot be used."""
+        try:
+            context = ssl.create_default_context(cafile=self.ca or None)
+            if self.cert:
+                context.load_cert_chain(self.cert, self.key or None)
+        except (OSError, ValueError) as error:
+            files = ", ".join(filter(None, (self.ca, self.cert, self.key)))
+            raise ConfigError(f"The TLS files for Nacos cannot be used ({files}): {error}.") from None
+        return context
+
+
+def tls_from(options: Mapping[str, str]) -> Tls | None:
+    """Return the encryption that `options` ask for, None for none; raises ConfigError."""
+    tls = Tls(options.get("nacos-ca", ""), options.get("nacos-cert", ""), options.get("nacos-key", ""))
+    if options.get("nacos-tls", "").lower() != "true" and tls == Tls():
+        return None
+    if tls.key and not tls.cert:
+        raise ConfigError("nacos-key is configured without nacos-cert; expected the certificate that belongs to it.")
+    tls.context()
+    return tls

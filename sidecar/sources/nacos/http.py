@@ -1,0 +1,173 @@
+"""One server's HTTP connection, kept alive; each request ends by its deadline, whatever the server does."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import io
+import socket
+import ssl
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sidecar.errors import SourceError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sidecar.sources.nacos.url import Server
+
+_MAX_BODY = 32 << 20
+
+
+class NotSent(SourceError):
+    """The server could not be connected to: it has seen nothing of the request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the server said. Status 0 is what Nacos 2.3 answers, in so many words, to a wrong password."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Connection:
+    """Requests to one server, one after the other. Only `abort` may be called from another thread."""
+
+    def __init__(self, server: Server, tls: ssl.SSLContext | None) -> None:
+        self.server = server
+        self._tls = tls
+        self._open: http.client.HTTPConnection | None = None
+        self._aborted = False
+
+    def request(
+        self, method: str, path: str, *, headers: Mapping[str, str], body: bytes | None = None, within: float
+    ) -> Answer:
+        """Return the server's answer, got within so many seconds.
+
+        A GET that finds the kept connection closed by the server goes over a new one. Raises NotSent where no
+        connection comes about, else SourceError.
+        """
+        deadline = time.monotonic() + within
+        if method != "GET":
+            self.close()
+        try:
+            if self._open is not None:
+                # Closed by the server while idle, which is the server's right: it has not seen the request.
+                with contextlib.suppress(ConnectionError, http.client.BadStatusLine):
+                    return self._ask(self._open, method, path, headers, body, deadline)
+                self.close()
+            return self._ask(self._connect(deadline), method, path, headers, body, deadline)
+        except BaseException as error:
+            self.close()
+            if isinstance(error, http.client.HTTPException):
+                raise SourceError(f"{self.server} does not speak HTTP: {type(error).__name__}") from None
+            if isinstance(error, OSError):
+                raise SourceError(f"{self.server} {_reason(error, within)}") from None
+            raise
+
+    def close(self) -> None:
+        """Let go of the connection; the next request makes a new one."""
+        connection, self._open = self._open, None
+        if connection is not None:
+            connection.close()
+
+    def abort(self) -> None:
+        """End a request that is under way, from another thread, and refuse all later ones."""
+        self._aborted = True
+        connection = self._open
+        if connection is not None and isinstance(connection.sock, socket.socket):
+            with contextlib.suppress(OSError):
+                connection.sock.shutdown(socket.SHUT_RDWR)
+
+    def _connect(self, deadline: float) -> http.client.HTTPConnection:
+        if self._aborted:
+            raise NotSent(f"{self.server} is not asked any more")
+        timeout = _left(deadline)
+        host, port = self.server.host, self.server.port
+        if self._tls is None:
+            connection = http.client.HTTPConnection(host, port, timeout=timeout)
+        else:
+            connection = http.client.HTTPSConnection(host, port, timeout=timeout, context=self._tls)
+        self._open = connection
+        try:
+            connection.connect()
+        except OSError as error:
+            raise NotSent(f"{self.server} {_reason(error, timeout)}") from None
+        return connection
+
+    def _ask(
+        self,
+        connection: http.client.HTTPConnection,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        deadline: float,
+    ) -> Answer:
+        connection.sock.settimeout(_left(deadline))
+        connection.request(method, path, body, dict(headers))
+
+        def bounded(sock: socket.socket, **options: Any) -> http.client.HTTPResponse:  # noqa: ANN401 - passed on
+            return http.client.HTTPResponse(_Bounded(sock, deadline), **options)  # type: ignore[arg-type]
+
+        connection.response_class = bounded  # type: ignore[assignment]
+        try:
+            response = connection.getresponse()
+        except http.client.BadStatusLine as error:
+            if str(error).startswith("HTTP/1.1 0"):
+                self.close()
+                return Answer(0, {}, b"")
+            raise
+        content = response.read(_MAX_BODY + 1)
+        if len(content) > _MAX_BODY:
+            raise SourceError(f"{self.server} answers with more than {_MAX_BODY >> 20} MiB")
+        return Answer(response.status, {name.lower(): value for name, value in response.getheaders()}, content)
+
+
+class _Bounded(io.RawIOBase):
+    """A socket as http.client reads it, on which not each read but all of them together end at the deadline."""
+
+    def __init__(self, sock: socket.socket, deadline: float) -> None:
+        super().__init__()
+        self._sock = sock
+        self._raw = sock.makefile("rb", buffering=0)
+        self._deadline = deadline
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        return io.BufferedReader(self)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:  # noqa: ANN401 - a buffer, which Python 3.11 has no name for
+        self._sock.settimeout(_left(self._deadline))
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+def _left(deadline: float) -> float:
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    return left
+
+
+def _reason(error: OSError, within: float) -> str:
+    if isinstance(error, TimeoutError):
+        return f"does not answer within {within:.1f} s: is it frozen, or is a firewall between?"
+    if isinstance(error, ConnectionRefusedError):
+        return "refuses the connection: is Nacos running there?"
+    if isinstance(error, socket.gaierror):
+        return f"has no address: {error.strerror}; check the name in the URL and DNS"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"shows a certificate that is not trusted: {error.verify_message}; check nacos-ca and the host name"
+    if isinstance(error, ssl.SSLError):
+        return f"does not agree on TLS: {error.reason or 'handshake failed'}; does it speak TLS on this port?"
+    return f"cannot be asked: {error.strerror or type(error).__name__}"

@@ -1,0 +1,130 @@
+"""The thread that reads the key again and again, woken by the push, and reports what it found: the truth."""
+
+from __future__ import annotations
+
+import random
+import threading
+from typing import TYPE_CHECKING, Protocol
+
+import structlog
+
+from sidecar.errors import SourceError
+from sidecar.sources.base import Content, Missing, Unreachable
+from sidecar.sources.nacos.api import Found
+from sidecar.sources.nacos.order import Order, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sidecar.sources.base import Report
+    from sidecar.sources.nacos.api import Absent, Api
+
+_log = structlog.get_logger()
+
+PERIOD = 2.0
+READ_LIMIT = 6.0
+CONFIRM_AFTER = 0.3
+FIRST_RETRY = 0.25
+LAST_RETRY = 3.0
+
+
+class Witness(Protocol):
+    """The push, as the watcher sees it."""
+
+    def has_moved(self, before: str, now: str) -> bool:
+        """Tell whether one member of the cluster has shown `before` and then `now`, which it shows still."""
+        ...
+
+    def saw(self, version: str | None) -> None:
+        """Take the version that the last read found, None where it failed."""
+        ...
+
+
+class Watcher:
+    """Reads every 2 s and whenever `wake` is set; while no server answers, with pauses that grow from 0.25 s to 3 s."""
+
+    def __init__(self, api: Api, witness: Witness, deliver: Callable[[Report], None], wake: threading.Event) -> None:
+        self._api = api
+        self._witness = witness
+        self._deliver = deliver
+        self._order = Order()
+        self._gray = False
+        self._retry = FIRST_RETRY
+        self._wake = wake
+        self._stopped = threading.Event()
+        self._delivering = threading.Lock()
+        self._thread = threading.Thread(target=self._run, name="nacos-reader", daemon=True)
+
+    def start(self) -> None:
+        """Begin; returns at once."""
+        self._thread.start()
+
+    def stop(self, timeout: float) -> None:
+        """End it; nothing is delivered after this returns, even where the thread takes longer than `timeout` s."""
+        with self._delivering:
+            self._stopped.set()
+        self._wake.set()
+        self._api.abort()
+        self._thread.join(timeout)
+
+    def _run(self) -> None:
+        while not self._stopped.is_set():
+            self._wake.clear()
+            pause = self._look()
+            self._wake.wait(pause * random.uniform(0.8, 1.2))  # noqa: S311 - not a secret, a jitter
+        self._api.close()
+
+    def _look(self) -> float:
+        """Read once and report; return the pause until the next look, in seconds."""
+        try:
+            found = self._settle(self._api.read(READ_LIMIT))
+        except SourceError as error:
+            return self._failed(str(error))
+        except Exception as error:  # noqa: BLE001 - a bug of ours must not end the watching
+            _log.exception("nacos read failed")
+            return self._failed(f"reading failed: {type(error).__name__}, see the log")
+        self._retry = FIRST_RETRY
+        if found is None:
+            return CONFIRM_AFTER
+        self._order.accept(found.version)
+        self._witness.saw(found.version)
+        self._tell_gray(found)
+        self._report(Content(found.text, found.version) if isinstance(found, Found) else Missing(found.reason))
+        return PERIOD
+
+    def _failed(self, reason: str) -> float:
+        self._witness.saw(None)
+        self._report(Unreachable(reason))
+        pause, self._retry = self._retry, min(self._retry * 2, LAST_RETRY)
+        return pause
+
+    def _settle(self, found: Found | Absent) -> Found | Absent | None:
+        """Return what may be reported; None where an earlier version came and a second read did not confirm it."""
+        newest = self._order.newest
+        if newest is None or self._order.judge(found.version) is not Verdict.EARLIER:
+            return found
+        if self._witness.has_moved(newest, found.version):
+            return found
+        if self._stopped.wait(CONFIRM_AFTER):
+            return None
+        again = self._api.read(READ_LIMIT, elsewhere=True)
+        if again.version == found.version or self._order.judge(again.version) is not Verdict.EARLIER:
+            return again
+        _log.info("nacos servers disagree, keeping the newest", newest=newest, seen=[found.version, again.version])
+        return None
+
+    def _tell_gray(self, found: Found | Absent) -> None:
+        gray = isinstance(found, Found) and found.gray
+        if gray and not self._gray:
+            _log.warning(
+                "nacos gray version in force: ordinary publishes do not reach this sidecar until the gray is ended",
+                version=found.version,
+            )
+        elif self._gray and not gray:
+            _log.info("nacos gray version ended", version=found.version)
+        self._gray = gray
+
+    def _report(self, report: Report) -> None:
+        with self._delivering:
+            if not self._stopped.is_set():
+                self._deliver(report)
