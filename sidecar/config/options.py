@@ -105,12 +105,13 @@ class Settings:
     )
 
     max_document_size: int = _option(SIZE, "Bounds", "Refuse longer routing documents.", default="1MiB")
-    max_message_size: int = _option(SIZE, "Bounds", "Refuse longer requests.", default="32MiB")
+    max_message_size: int = _option(SIZE, "Bounds", "Refuse longer requests.", default="16MiB")
     max_candidates: int = _option(COUNT, "Bounds", "Refuse requests with more candidates.", default="100000")
     max_concurrent_calls: int = _option(
-        COUNT, "Bounds", "Calls at work at once; one more is refused at once.", default="200"
+        COUNT, "Bounds", "Calls at work or waiting at once; one more is refused at once.", default="1000"
     )
-    max_watchers: int = _option(COUNT, "Bounds", "WatchRoutes streams open at once.", default="1000")
+    max_streams: int = _option(COUNT, "Bounds", "Streams open at once.", default="1000")
+    threads: int = _option(COUNT, "Bounds", "Threads that answer calls.", default="4")
 
     log_level: str = _option(
         choice("debug", "info", "warning", "error"), "Logs", "The least that is worth a line.", default="info"
@@ -127,7 +128,7 @@ def _of_source(name: str, kind: Kind[Any], help_: str, *, secret: bool = False) 
     option = Option(name=name, kind=kind, help=help_, section=section, secret=secret)
     if not secret:
         return (option,)
-    words = f"A file that holds it: {help_[0].lower()}{help_[1:]}"
+    words = f"{help_.removesuffix('.')}, in a file. Or set {option.variable}."
     return option, Option(name=f"{name}-file", kind=PATH, help=words, section=section)
 
 

@@ -1,0 +1,29 @@
+"""`dc-sidecar serve`, for help and completion: what runs it is sidecar/__main__.py, without click."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import click
+
+from sidecar.cli.flags import SectionedCommand, serve_flags
+
+_EPILOG = """\b
+Each flag is also a variable and a key of the file given by --config:
+  --max-candidates 500   DC_SIDECAR_MAX_CANDIDATES=500   max-candidates: 500
+Flags win over variables, variables over the file, the file over defaults.
+`dc-sidecar config show` tells each value and where it came from.
+
+\b
+Examples:
+  dc-sidecar serve --source file:/etc/dc-sidecar/routing.yaml
+  dc-sidecar serve --source nacos://nacos:8848/DEFAULT_GROUP/dc-routing \\
+    --nacos-username sidecar --nacos-password-file /run/secrets/nacos \\
+    --listen unix:/run/dc-sidecar/sidecar.sock"""
+
+
+@click.command("serve", cls=SectionedCommand, params=serve_flags(), epilog=_EPILOG)
+@click.pass_obj
+def command(arguments: list[str], **_: object) -> None:
+    """Watch a routing document and answer schedulers over gRPC."""
+    click.get_current_context().exit(import_module("sidecar.daemon").main(arguments[1:]))
