@@ -5,8 +5,8 @@ from __future__ import annotations
 import importlib.util
 import threading
 import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from sidecar.errors import ConfigError
 from sidecar.sources.base import Content, Missing, Report, Source
@@ -17,9 +17,6 @@ from sidecar.sources.nacos.publish import Change, history, publish
 from sidecar.sources.nacos.push import Push
 from sidecar.sources.nacos.url import Target, parse
 from sidecar.sources.nacos.watcher import Watcher
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
 
 __all__ = ["Change", "NacosSource", "open_source"]
 

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-import threading
+import ssl
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlencode
 
 from sidecar.errors import SourceError
+from sidecar.sources.nacos.credentials import Credentials
 from sidecar.sources.nacos.http import Answer, Connection
-
-if TYPE_CHECKING:
-    import ssl
-    from collections.abc import Callable, Mapping
-
-    from sidecar.sources.nacos.credentials import Credentials
-    from sidecar.sources.nacos.url import Server, Target
+from sidecar.sources.nacos.url import Server, Target
 
 SERVER_LIMIT = 3.0
 _MODIFIED_RETRIES = 20
@@ -60,7 +56,6 @@ class Api:
         self._v3: bool | None = None
         self._token = ""
         self._token_until = 0.0
-        self._refreshing = threading.Lock()
 
     @property
     def token(self) -> str:

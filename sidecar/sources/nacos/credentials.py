@@ -6,14 +6,11 @@ import base64
 import hashlib
 import hmac
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from sidecar.errors import ConfigError, SourceError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 
 class Credentials:

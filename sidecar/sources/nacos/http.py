@@ -8,15 +8,12 @@ import io
 import socket
 import ssl
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sidecar.errors import SourceError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from sidecar.sources.nacos.url import Server
+from sidecar.sources.nacos.url import Server
 
 _MAX_BODY = 32 << 20
 

@@ -7,13 +7,11 @@ import json
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sidecar.errors import SourceError, WriteConflict
 from sidecar.sources.nacos.api import Api, Refused, json_of, md5, words_of
-
-if TYPE_CHECKING:
-    from sidecar.sources.nacos.http import Answer
+from sidecar.sources.nacos.http import Answer
 
 # What publishing without them would erase, by the names under which they are published.
 _KEPT_V1 = {"desc": "desc", "appName": "appName", "configTags": "config_tags", "use": "use", "effect": "effect"}

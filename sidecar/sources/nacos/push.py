@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import random
 import threading
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import structlog
-
 from sidecar.errors import SourceError
+from sidecar.sources.nacos.credentials import Credentials, Tls
+from sidecar.sources.nacos.url import Target
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from sidecar.sources.nacos.credentials import Credentials, Tls
     from sidecar.sources.nacos.sdk import Session
-    from sidecar.sources.nacos.url import Target
 
-_log = structlog.get_logger()
+log = logging.getLogger(__name__)
 
 TICK = 0.5
 DEAF_AFTER = 5.0
@@ -90,8 +88,8 @@ class Push:
                 runner.run(self._serve())
         except asyncio.CancelledError:
             pass
-        except Exception:  # noqa: BLE001 - whatever it is, the reader goes on without it
-            _log.exception("nacos push ended: changes are seen by reading every 2 s; restart the sidecar to mend it")
+        except Exception:
+            log.exception("the push from Nacos ended; changes are still seen within 2 s; restart to mend it")
 
     async def _serve(self) -> None:
         self._loop, self._main = asyncio.get_running_loop(), asyncio.current_task()
@@ -144,7 +142,7 @@ class Push:
         if reason == self._told:
             return
         if reason:
-            _log.warning("nacos push is off, changes are seen by reading every 2 s", reason=reason)
+            log.warning("no push from Nacos (%s); changes are still seen within 2 s", reason)
         else:
-            _log.info("nacos push is on")
+            log.info("Nacos pushes changes")
         self._told = reason

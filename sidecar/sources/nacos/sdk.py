@@ -5,20 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
+from collections.abc import Callable, Coroutine
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from v2.nacos import ClientConfig, NacosConfigService, TLSConfig
 from v2.nacos.transport import rpc_client
 from v2.nacos.utils.net_util import NetUtils
 
 from sidecar.sources.nacos.api import md5
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
-
-    from sidecar.sources.nacos.credentials import Credentials, Tls
-    from sidecar.sources.nacos.url import Target
+from sidecar.sources.nacos.credentials import Credentials, Tls
+from sidecar.sources.nacos.url import Target
 
 T = TypeVar("T")
 

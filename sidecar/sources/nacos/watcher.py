@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import threading
-from typing import TYPE_CHECKING, Protocol
-
-import structlog
+from collections.abc import Callable
+from typing import Protocol
 
 from sidecar.errors import SourceError
-from sidecar.sources.base import Content, Missing, Unreachable
-from sidecar.sources.nacos.api import Found
+from sidecar.sources.base import Content, Missing, Report, Unreachable
+from sidecar.sources.nacos.api import Absent, Api, Found
 from sidecar.sources.nacos.order import Order, Verdict
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from sidecar.sources.base import Report
-    from sidecar.sources.nacos.api import Absent, Api
-
-_log = structlog.get_logger()
+log = logging.getLogger(__name__)
 
 PERIOD = 2.0
 READ_LIMIT = 6.0
@@ -80,8 +74,8 @@ class Watcher:
             found = self._settle(self._api.read(READ_LIMIT))
         except SourceError as error:
             return self._failed(str(error))
-        except Exception as error:  # noqa: BLE001 - a bug of ours must not end the watching
-            _log.exception("nacos read failed")
+        except Exception as error:
+            log.exception("reading from Nacos failed for a reason of our own")
             return self._failed(f"reading failed: {type(error).__name__}, see the log")
         self._retry = FIRST_RETRY
         if found is None:
@@ -110,18 +104,15 @@ class Watcher:
         again = self._api.read(READ_LIMIT, elsewhere=True)
         if again.version == found.version or self._order.judge(again.version) is not Verdict.EARLIER:
             return again
-        _log.info("nacos servers disagree, keeping the newest", newest=newest, seen=[found.version, again.version])
+        log.info("Nacos servers disagree (%s, %s); keeping %s", found.version, again.version, newest)
         return None
 
     def _tell_gray(self, found: Found | Absent) -> None:
         gray = isinstance(found, Found) and found.gray
         if gray and not self._gray:
-            _log.warning(
-                "nacos gray version in force: ordinary publishes do not reach this sidecar until the gray is ended",
-                version=found.version,
-            )
+            log.warning("a gray (beta) version is in force here; other publishes do not arrive until the gray is ended")
         elif self._gray and not gray:
-            _log.info("nacos gray version ended", version=found.version)
+            log.info("the gray (beta) version ended")
         self._gray = gray
 
     def _report(self, report: Report) -> None:
