@@ -23,7 +23,7 @@ Examples:
 
 
 @click.command("serve", cls=SectionedCommand, params=serve_flags(), epilog=_EPILOG)
-@click.pass_obj
-def command(arguments: list[str], **_: object) -> None:
+def command(**_: object) -> None:
     """Watch a routing document and answer schedulers over gRPC."""
-    click.get_current_context().exit(import_module("sidecar.daemon").main(arguments[1:]))
+    ctx = click.get_current_context()
+    ctx.exit(import_module("sidecar.daemon").main(ctx.obj[1:]))
