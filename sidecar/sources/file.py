@@ -1,0 +1,285 @@
+"""The file source: a routing document in a local file, also behind symbolic links and in a mounted ConfigMap."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import logging
+import os
+import stat
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from pathlib import Path
+from typing import TypeVar
+
+from sidecar.errors import ConfigError, SourceError, WriteConflict
+from sidecar.sources.base import Content, Missing, Report, Unreachable
+from sidecar.sources.file_watch import Hints, way_of
+
+T = TypeVar("T")
+
+READ_LIMIT = 16 * 1024 * 1024
+"""Bytes of a file that are read, plus one that shows that there are more: the largest sensible --max-document-size."""
+
+_REREAD = 1.0
+"""Seconds between two looks without a hint: what a lost event costs."""
+
+_SETTLE = 0.1
+"""Seconds that a file must stay away or empty to be called missing: editors empty, delete and link anew within that."""
+
+_REST = 0.01
+"""Least seconds between two looks; a look that takes longer is followed by four times its length."""
+
+_UNFINISHED = ".dc-sidecar-write"
+"""What a write under way is called; one name a directory, so that killed writers leave one file at most."""
+
+_REMEDIES = {
+    errno.EROFS: "the file system is read-only: write where it is mounted from",
+    errno.EBUSY: "the file itself is a mount point: write it where it is mounted from, or mount its directory",
+    errno.ENOENT: "make its directory first",
+    errno.ENOTDIR: "make its directory first",
+    errno.EBADF: "its file system has no locks for directories, as NFS: write on the server, or by another source",
+    errno.ENOLCK: "its file system has no locks: write on the server, or by another source",
+    errno.ENOSPC: "make room on the disk",
+    errno.EDQUOT: "make room in the quota",
+}
+
+log = logging.getLogger(__name__)
+
+
+def open_source(url: str, options: Mapping[str, str]) -> FileSource:  # noqa: ARG001  # every source is opened alike
+    """Return the source for `file:/absolute/path`, `file:///absolute/path` or `file:relative/path`.
+
+    What follows `file:` is the path as written: nothing in it is decoded. A relative one starts from the directory that
+    is current now. Raises ConfigError for anything else.
+    """
+    path = url.removeprefix("file:")
+    if path.startswith("//"):
+        host, slash, tail = path[2:].partition("/")
+        if not slash or host not in {"", "localhost"}:
+            raise ConfigError("the source's file: URL names a host: write file:/path or file:///path for a local file")
+        path = "/" + tail.lstrip("/")
+    if not path or path.endswith("/") or "\0" in path:
+        raise ConfigError(f"source {url!r} does not name a file: write the path of one, as in file:/etc/routing.yaml")
+    try:
+        return FileSource(Path(path) if path.startswith("/") else Path.cwd() / path)
+    except OSError as error:
+        raise ConfigError(f"source {url!r}: there is no current directory: write file:/path") from error
+
+
+class FileSource:
+    """Watches the file at an absolute path; a Source, whose version is the SHA-256 of the text in hex.
+
+    The text read is the truth. Hints from the file system make it quick, a look every second makes it certain; neither
+    modification times nor inodes decide anything.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._wake = threading.Event()
+        self._ended = threading.Event()
+        self._delivering = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def url(self) -> str:
+        """The absolute path, as `file:/path`."""
+        return f"file:{self._path}"
+
+    def start(self, deliver: Callable[[Report], None]) -> None:
+        """Begin to watch, once in the life of this object."""
+        self._thread = threading.Thread(target=self._watch, args=(deliver,), name="file-source", daemon=True)
+        self._thread.start()
+
+    def stop(self, timeout: float) -> None:
+        """End the watching; a file system that hangs is left behind after `timeout` seconds."""
+        with self._delivering:
+            self._ended.set()
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join(timeout)
+
+    def read(self, timeout: float) -> Content | Missing:
+        """Read the file once. Raises SourceError where it cannot be read, or not within `timeout` seconds."""
+        report = _in_time(lambda: _look(self._path), timeout, f"{self._path} could not be read")
+        if isinstance(report, Unreachable):
+            raise SourceError(report.reason)
+        return report
+
+    def write(self, text: bytes, expected_version: str | None, timeout: float) -> str:
+        """Replace the file where `read` saw `expected_version`; links are followed, mode and owner kept where we may.
+
+        After a crash there is the old text or the new one, on disk. Writers of ours wait for each other; an editor that
+        saves within the microseconds between comparing and renaming is not noticed.
+        """
+        deadline = time.monotonic() + timeout
+        work = f"{self._path} could not be written, or not known to be: read it again; it took too long"
+        # The work gives up by itself at the deadline; half a second more is for saying so.
+        return _in_time(lambda: _replace(self._path, text, expected_version, deadline), timeout + 0.5, work)
+
+    def _watch(self, deliver: Callable[[Report], None]) -> None:
+        hints = Hints(self._path, self._wake)
+        last: Report | None = None
+        pause = 0.0
+        missing_since: float | None = None
+        while not self._ended.is_set():
+            hinted = self._wake.wait(pause)
+            self._wake.clear()
+            pause = _REREAD
+            began = time.monotonic()
+            try:
+                report = _look(self._path)
+                rest = 4 * (time.monotonic() - began)
+                if isinstance(report, Missing) and isinstance(last, Content):
+                    missing_since = missing_since or began
+                else:
+                    missing_since = None
+                if missing_since is not None and began - missing_since < _SETTLE:
+                    pause = _SETTLE
+                else:
+                    self._report(deliver, report)
+                    if last not in (None, report) and not hinted and missing_since is None:
+                        # Nothing told us of this change: a watch has gone deaf, or the file system tells nobody.
+                        hints.close()
+                    last = report
+                if hints.listen():
+                    self._wake.set()
+            except Exception:
+                log.exception("watching %s failed, it goes on", self._path)
+                rest = _REREAD
+            self._ended.wait(min(max(rest, _REST), _REREAD))
+        hints.close()
+
+    def _report(self, deliver: Callable[[Report], None], report: Report) -> None:
+        with self._delivering:
+            if not self._ended.is_set():
+                deliver(report)
+
+
+def _look(path: Path) -> Report:
+    """Say what is at `path` now; never waits for the other end of a pipe, never reads beyond READ_LIMIT."""
+    try:
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode):
+            return Unreachable(f"{path} is {_kind(mode)}, expected a regular file: put the document there")
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            text = file.read(READ_LIMIT + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        first = way_of(path).entries[-1]
+        return Missing(f"{path} does not exist" + (f": there is no {first}" if first != path else ""))
+    except PermissionError as error:
+        who = f"user {os.geteuid()}, group {os.getegid()}"
+        return Unreachable(f"{path} cannot be read: {error.strerror}: give {who} read access to it and its directories")
+    except OSError as error:
+        return Unreachable(f"{path} cannot be read: {error.strerror}")
+    return Content(text, hashlib.sha256(text).hexdigest()) if text else Missing(f"{path} is empty")
+
+
+def _kind(mode: int) -> str:
+    if stat.S_ISDIR(mode):
+        return "a directory"
+    return "a pipe" if stat.S_ISFIFO(mode) else "a socket" if stat.S_ISSOCK(mode) else "a device"
+
+
+def _replace(path: Path, text: bytes, expected: str | None, deadline: float) -> str:
+    if any(entry.name == "..data" for entry in way_of(path).entries):
+        raise SourceError(
+            f"{path} belongs to a Kubernetes volume: change its ConfigMap instead (kubectl edit configmap …)"
+        )
+    real = Path(os.path.realpath(path))
+    try:
+        # The directory itself is what is locked: nothing is left behind, and a killed writer's lock goes with it.
+        folder = os.open(real.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            _lock(folder, path, deadline)
+            _remove(_UNFINISHED, folder)
+            try:
+                _write_beside(real.name, text, folder)
+                # As late as can be, because editors take no lock.
+                _compare(path, real, folder, expected)
+                if time.monotonic() > deadline:
+                    raise SourceError(f"{path} was not written: its file system is too slow for the time given")
+                os.replace(_UNFINISHED, real.name, src_dir_fd=folder, dst_dir_fd=folder)
+            finally:
+                _remove(_UNFINISHED, folder)
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        remedy = _REMEDIES.get(error.errno or 0, f"check the rights of user {os.geteuid()} in {real.parent}")
+        raise SourceError(f"{path} could not be written: {error.strerror}: {remedy}") from error
+    return hashlib.sha256(text).hexdigest()
+
+
+def _lock(folder: int, path: Path, deadline: float) -> None:
+    while True:
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise SourceError(
+                    f"{path} was not written: another writer has its directory locked: try again"
+                ) from None
+            time.sleep(0.005)
+        else:
+            return
+
+
+def _write_beside(name: str, text: bytes, folder: int) -> None:
+    """Put `text` on disk under the unfinished name, with the mode and owner of `name` where that exists."""
+    try:
+        old = os.stat(name, dir_fd=folder)
+    except FileNotFoundError:
+        old = None
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    with os.fdopen(os.open(_UNFINISHED, flags, 0o666 if old is None else 0o600, dir_fd=folder), "wb") as file:
+        file.write(text)
+        file.flush()
+        if old is not None:
+            with contextlib.suppress(PermissionError):
+                os.fchown(file.fileno(), old.st_uid, old.st_gid)
+            os.fchmod(file.fileno(), stat.S_IMODE(old.st_mode))
+        os.fsync(file.fileno())
+
+
+def _compare(path: Path, real: Path, folder: int, expected: str | None) -> None:
+    report = _look(path)
+    if isinstance(report, Unreachable):
+        raise SourceError(f"{path} was not written: {report.reason}")
+    found = report.version if isinstance(report, Content) else None
+    moved = os.path.realpath(path) != str(real) or not os.path.samestat(real.parent.stat(), os.fstat(folder))
+    if moved or found != expected:
+        raise WriteConflict(
+            f"{path} was not written: it is at version {_short(found)}, expected {_short(expected)}, so somebody else "
+            "changed it: read it again and repeat your change"
+        )
+
+
+def _short(version: str | None) -> str:
+    return "none (no text)" if version is None else version[:12]
+
+
+def _remove(name: str, folder: int) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(name, dir_fd=folder)
+
+
+def _in_time(work: Callable[[], T], timeout: float, what: str) -> T:
+    """Return what `work` returns; SourceError after `timeout` seconds, as a network's file system may hang for ever."""
+    future: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(work())
+        except BaseException as error:  # noqa: BLE001  # handed over to the thread that asked
+            future.set_exception(error)
+
+    threading.Thread(target=run, name="file-source-once", daemon=True).start()
+    try:
+        return future.result(timeout)
+    except TimeoutError:
+        raise SourceError(f"{what} within {timeout:g} s: does its file system hang?") from None
