@@ -1,0 +1,38 @@
+package io.dcsidecar.powerjob.server;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.Test;
+
+class ExtraMetricsTest {
+    @Test
+    @DisplayName("Bare text goes to the sidecar as it is, and nothing as nothing")
+    void bareText() {
+        assertEquals("dc1", ExtraMetrics.forRouting("dc1"));
+        assertEquals("", ExtraMetrics.forRouting(null));
+    }
+
+    @Test
+    @DisplayName("Of an object only the datacenter goes to the sidecar, safely quoted")
+    void objects() {
+        assertEquals("{\"datacenter\":\"dc1\"}",
+                ExtraMetrics.forRouting(" {\"gpu\": {\"load\": [0.3, {}]}, \"datacenter\": \"dc1\", \"at\": 17}"));
+        assertEquals("{\"datacenter\":\"a\\\"b\"}", ExtraMetrics.forRouting("{\"datacenter\":\"a\\\"b\"}"));
+        assertEquals("", ExtraMetrics.forRouting("{\"datacenter\": 1}"));
+        assertEquals("", ExtraMetrics.forRouting("{\"nested\": {\"datacenter\": \"dc1\"}}"));
+        assertEquals("", ExtraMetrics.forRouting("{\"datacenter\": \"dc1\""));
+    }
+
+    @Test
+    @DisplayName("Load figures that change at each heartbeat do not make another question")
+    void sameDatacenter() {
+        assertTrue(ExtraMetrics.sameDatacenter("{\"datacenter\":\"dc1\",\"load\":1}", "{\"load\":2,\"datacenter\":\"dc1\"}"));
+        assertTrue(ExtraMetrics.sameDatacenter(null, null));
+        assertFalse(ExtraMetrics.sameDatacenter("{\"datacenter\":\"dc1\"}", "{\"datacenter\":\"dc2\"}"));
+        assertFalse(ExtraMetrics.sameDatacenter("dc1", "dc2"));
+        assertFalse(ExtraMetrics.sameDatacenter("dc1", null));
+    }
+}

@@ -1,0 +1,138 @@
+package io.dcsidecar.powerjob.server;
+
+import io.dcsidecar.v1.FilterWorkersRequest;
+import io.dcsidecar.v1.FilterWorkersResponse;
+import io.dcsidecar.v1.GetStatusRequest;
+import io.dcsidecar.v1.Reason;
+import io.dcsidecar.v1.RouteUpdate;
+import io.dcsidecar.v1.RoutingServiceGrpc;
+import io.dcsidecar.v1.SidecarStatus;
+import io.dcsidecar.v1.WatchRoutesRequest;
+import io.grpc.Grpc;
+import io.grpc.InsecureServerCredentials;
+import io.grpc.Server;
+import io.grpc.Status;
+import io.grpc.stub.StreamObserver;
+import java.io.IOException;
+import java.util.List;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+
+/** A sidecar that chooses the workers whose metrics name one datacenter; can be killed, hung, and made to answer wrongly. */
+final class FakeSidecar extends RoutingServiceGrpc.RoutingServiceImplBase implements AutoCloseable {
+    final List<FilterWorkersRequest> asked = new CopyOnWriteArrayList<>();
+    volatile Status refuseWith;
+    volatile int chooseAlso = -1;
+    volatile boolean deaf;
+    private final List<StreamObserver<RouteUpdate>> watches = new CopyOnWriteArrayList<>();
+    private volatile CountDownLatch hang = new CountDownLatch(0);
+    private volatile String datacenter = "dc1";
+    private volatile long generation = 1;
+    private Server server;
+    private int port;
+
+    FakeSidecar() {
+        start();
+    }
+
+    String target() {
+        return "127.0.0.1:" + port;
+    }
+
+    void start() {
+        try {
+            server = Grpc.newServerBuilderForPort(port, InsecureServerCredentials.create()).addService(this).build().start();
+        } catch (IOException cannotListen) {
+            throw new IllegalStateException(cannotListen);
+        }
+        port = server.getPort();
+    }
+
+    void kill() {
+        server.shutdownNow();
+        try {
+            server.awaitTermination(5, TimeUnit.SECONDS);
+        } catch (InterruptedException interrupted) {
+            Thread.currentThread().interrupt();
+        }
+        watches.clear();
+    }
+
+    /** Starts counting generations from 1 again, as another process would. */
+    void restart() {
+        kill();
+        generation = 1;
+        start();
+    }
+
+    void hang() {
+        hang = new CountDownLatch(1);
+    }
+
+    void resume() {
+        hang.countDown();
+    }
+
+    /** Routes everything to {@code datacenter}, and tells those who watch. */
+    void switchTo(String name) {
+        datacenter = name;
+        generation++;
+        if (!deaf) {
+            watches.forEach(watch -> watch.onNext(update()));
+        }
+    }
+
+    @Override
+    public void filterWorkers(FilterWorkersRequest request, StreamObserver<FilterWorkersResponse> reply) {
+        await();
+        asked.add(request);
+        if (refuseWith != null) {
+            reply.onError(refuseWith.asRuntimeException());
+            return;
+        }
+        FilterWorkersResponse.Builder response = FilterWorkersResponse.newBuilder().setGeneration(generation)
+                .setDatacenter(datacenter).setReason(Reason.REASON_ACTIVE);
+        for (int at = 0; at < request.getCandidatesCount(); at++) {
+            if (request.getCandidates(at).getMetrics().contains(datacenter)) {
+                response.addIndices(at);
+            }
+        }
+        if (chooseAlso >= 0) {
+            response.addIndices(chooseAlso);
+        }
+        reply.onNext(response.build());
+        reply.onCompleted();
+    }
+
+    @Override
+    public void watchRoutes(WatchRoutesRequest request, StreamObserver<RouteUpdate> watch) {
+        watches.add(watch);
+        watch.onNext(update());
+    }
+
+    @Override
+    public void getStatus(GetStatusRequest request, StreamObserver<SidecarStatus> reply) {
+        await();
+        reply.onNext(SidecarStatus.newBuilder().setGeneration(generation).build());
+        reply.onCompleted();
+    }
+
+    @Override
+    public void close() {
+        resume();
+        server.shutdownNow();
+    }
+
+    private RouteUpdate update() {
+        return RouteUpdate.newBuilder().setGeneration(generation).setRevision("r" + generation).build();
+    }
+
+    private void await() {
+        try {
+            hang.await(30, TimeUnit.SECONDS);
+        } catch (InterruptedException killed) {
+            Thread.currentThread().interrupt();
+        }
+    }
+}

@@ -1,0 +1,87 @@
+package io.dcsidecar.powerjob.server;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.TimeUnit;
+import java.util.function.BooleanSupplier;
+import java.util.stream.Collectors;
+import org.springframework.core.env.MapPropertySource;
+import org.springframework.core.env.StandardEnvironment;
+import tech.powerjob.common.model.SystemMetrics;
+import tech.powerjob.common.request.WorkerHeartbeat;
+import tech.powerjob.server.common.module.WorkerInfo;
+import tech.powerjob.server.persistence.remote.model.JobInfoDO;
+
+/** What tests begin with: jobs, workers in datacenters, settings. */
+final class Given {
+    private Given() {}
+
+    static JobInfoDO job(long id) {
+        JobInfoDO job = new JobInfoDO();
+        job.setId(id);
+        job.setAppId(7L);
+        job.setMaxWorkerCount(0);
+        return job;
+    }
+
+    /** A worker for each extra, at 10.0.0.1:27777 and so on. */
+    static List<WorkerInfo> workers(String... extras) {
+        List<WorkerInfo> workers = new ArrayList<>();
+        for (int at = 0; at < extras.length; at++) {
+            WorkerInfo worker = new WorkerInfo();
+            worker.refresh(heartbeat(7L, "10.0.0." + (at + 1) + ":27777", extras[at]));
+            workers.add(worker);
+        }
+        return workers;
+    }
+
+    static WorkerHeartbeat heartbeat(long app, String address, String extra) {
+        SystemMetrics metrics = new SystemMetrics();
+        metrics.setExtra(extra);
+        metrics.setJvmMaxMemory(1);
+        WorkerHeartbeat heartbeat = new WorkerHeartbeat();
+        heartbeat.setAppId(app);
+        heartbeat.setAppName("billing");
+        heartbeat.setWorkerAddress(address);
+        heartbeat.setHeartbeatTime(System.currentTimeMillis());
+        heartbeat.setSystemMetrics(metrics);
+        return heartbeat;
+    }
+
+    /** Settings from {@code name, value, name, value, …}, the names without their prefix. */
+    static Settings settings(String... namesAndValues) {
+        Map<String, Object> values = new HashMap<>();
+        for (int at = 0; at < namesAndValues.length; at += 2) {
+            values.put(Settings.PREFIX + namesAndValues[at], namesAndValues[at + 1]);
+        }
+        StandardEnvironment environment = new StandardEnvironment();
+        environment.getPropertySources().addFirst(new MapPropertySource("given", values));
+        return new Settings(environment);
+    }
+
+    static List<String> addresses(List<WorkerInfo> workers) {
+        return workers.stream().map(WorkerInfo::getAddress).collect(Collectors.toList());
+    }
+
+    static List<String> addresses(int... numbers) {
+        return Arrays.stream(numbers).mapToObj(number -> "10.0.0." + number + ":27777").collect(Collectors.toList());
+    }
+
+    static void eventually(String what, BooleanSupplier condition) {
+        long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(15);
+        while (!condition.getAsBoolean()) {
+            if (System.nanoTime() > deadline) {
+                throw new AssertionError("not within 15 s: " + what);
+            }
+            try {
+                Thread.sleep(5);
+            } catch (InterruptedException interrupted) {
+                Thread.currentThread().interrupt();
+                throw new AssertionError("interrupted while waiting: " + what);
+            }
+        }
+    }
+}

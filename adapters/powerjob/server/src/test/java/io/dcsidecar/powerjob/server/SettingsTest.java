@@ -1,0 +1,41 @@
+package io.dcsidecar.powerjob.server;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.time.Duration;
+import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.Test;
+
+class SettingsTest {
+    @Test
+    @DisplayName("Without any property the defaults hold, and a dispatch waits 200 ms at most")
+    void defaults() {
+        Settings settings = Given.settings();
+        assertEquals(Duration.ofMillis(200), settings.timeout);
+        assertEquals(Settings.WhenAway.OPEN, settings.whenAway);
+        assertEquals(Settings.OnNoWorker.FAIL, settings.onNoWorker);
+        assertTrue(settings.problems.isEmpty());
+    }
+
+    @Test
+    @DisplayName("Values are read as an operator writes them")
+    void values() {
+        Settings settings = Given.settings("target", "sidecar:50051", "timeout", "1s", "when-away", "closed", "on-no-worker", "Hold",
+                "hold-for", "30m", "tls.ca", "/etc/ca.pem");
+        assertEquals("target=sidecar:50051 (TLS), timeout=1000ms, when-away=closed, last-answer-for=600s, on-no-worker=hold, "
+                + "hold-for=1800s", settings.toString());
+    }
+
+    @Test
+    @DisplayName("A value that does not fit is told with what is expected, and its default holds")
+    void unfitValues() {
+        Settings settings = Given.settings("timeout", "soon", "on-no-worker", "wait", "per-instance", "maybe", "hold-for", "-1s");
+        assertEquals(Duration.ofMillis(200), settings.timeout);
+        assertEquals(Settings.OnNoWorker.FAIL, settings.onNoWorker);
+        assertEquals(4, settings.problems.size());
+        assertEquals("dc-sidecar.timeout is 'soon', expected a duration above zero, such as 200ms, 10s or 5m; taking PT0.2S",
+                settings.problems.get(0));
+        assertEquals("dc-sidecar.on-no-worker is 'wait', expected one of [fail, hold]; taking FAIL", settings.problems.get(1));
+    }
+}

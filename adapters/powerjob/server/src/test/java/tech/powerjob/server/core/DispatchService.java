@@ -1,0 +1,27 @@
+package tech.powerjob.server.core;
+
+import java.util.List;
+import java.util.Optional;
+import tech.powerjob.server.common.module.WorkerInfo;
+import tech.powerjob.server.persistence.remote.model.InstanceInfoDO;
+import tech.powerjob.server.persistence.remote.model.JobInfoDO;
+import tech.powerjob.server.remote.worker.WorkerClusterQueryService;
+
+/** Stands where PowerJob's class of this name does, which needs the whole scheduler: chooses workers within a dispatch. */
+public class DispatchService {
+    private final WorkerClusterQueryService workers;
+    private List<WorkerInfo> seen;
+
+    public DispatchService(WorkerClusterQueryService workers) {
+        this.workers = workers;
+    }
+
+    public void dispatch(JobInfoDO jobInfo, Long instanceId, Optional<InstanceInfoDO> instanceInfoOptional,
+            Optional<Object> overloadOptional) {
+        seen = workers.geAvailableWorkers(jobInfo);
+    }
+
+    public List<WorkerInfo> seen() {
+        return seen;
+    }
+}
