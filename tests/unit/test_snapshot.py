@@ -1,0 +1,127 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from sidecar.lifecycle import SourceState, SourceStatus
+from sidecar.snapshot import Snapshot, SnapshotKeeper, SnapshotUnusable, load, save
+from sidecar.table import View
+from tests.waiting import eventually
+
+SOURCE = "file:/etc/routing.yaml"
+KEPT = Snapshot(b"default: dc1\n# \xff\x00 any bytes\n", 1_700_000_000_000_000_000)
+
+
+def view(text: bytes, *, from_snapshot: bool = False) -> View:
+    """Return a view that serves a text."""
+    return View(
+        state=None,
+        text=text,
+        status=SourceStatus(state=SourceState.SYNCED, applied_at_ns=7, from_snapshot=from_snapshot),
+    )
+
+
+def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
+    """A snapshot comes back byte for byte, with the time at which it was applied; the folder is made if need be."""
+    folder = tmp_path / "state" / "deep"
+    save(folder, SOURCE, KEPT)
+    assert load(folder, SOURCE) == KEPT
+
+
+def test_none_is_no_error(tmp_path: Path) -> None:
+    """A folder without a snapshot, or no folder at all, is a first start."""
+    assert load(tmp_path, SOURCE) is None
+    assert load(tmp_path / "absent", SOURCE) is None
+
+
+def test_only_the_owner_may_read(tmp_path: Path) -> None:
+    """The state folder is made for its owner alone, as documents name hosts and people."""
+    save(tmp_path / "state", SOURCE, KEPT)
+    assert (tmp_path / "state").stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("cut", [0, 1, 20, -1])
+def test_a_torn_one_is_refused(tmp_path: Path, cut: int) -> None:
+    """A snapshot of which bytes are missing is said to be unusable, wherever it was torn."""
+    save(tmp_path, SOURCE, KEPT)
+    path = tmp_path / "snapshot"
+    path.write_bytes(path.read_bytes()[:cut])
+    with pytest.raises(SnapshotUnusable, match=r"torn|no snapshot"):
+        load(tmp_path, SOURCE)
+
+
+def test_one_changed_bit_is_found(tmp_path: Path) -> None:
+    """The digest is checked: a snapshot with the right length and other bytes is unusable."""
+    save(tmp_path, SOURCE, KEPT)
+    path = tmp_path / "snapshot"
+    whole = bytearray(path.read_bytes())
+    whole[-3] ^= 1
+    path.write_bytes(whole)
+    with pytest.raises(SnapshotUnusable, match="torn"):
+        load(tmp_path, SOURCE)
+
+
+def test_one_of_another_source_is_not_used(tmp_path: Path) -> None:
+    """A sidecar that was pointed at another key does not serve the old key's routes."""
+    save(tmp_path, SOURCE, KEPT)
+    with pytest.raises(SnapshotUnusable, match=r"another source, file:/etc/routing\.yaml"):
+        load(tmp_path, "file:/etc/other.yaml")
+
+
+def test_one_that_cannot_be_read_is_said_so(tmp_path: Path) -> None:
+    """What stands in the snapshot's place and is no file is named with the reason."""
+    (tmp_path / "snapshot").mkdir()
+    with pytest.raises(SnapshotUnusable, match="directory"):
+        load(tmp_path, SOURCE)
+
+
+@pytest.mark.parametrize("text", [b"[]\n", b"{}\n", b"null\n", b"not json\n", b'{"format": 1, "sha256": 3}\n', b""])
+def test_foreign_files_are_no_snapshots(tmp_path: Path, text: bytes) -> None:
+    """Any other file in its place is unusable, never an error of ours."""
+    (tmp_path / "snapshot").write_bytes(text)
+    with pytest.raises(SnapshotUnusable):
+        load(tmp_path, SOURCE)
+
+
+def test_the_keeper_saves_what_is_taken_over(tmp_path: Path) -> None:
+    """Each document taken over from the source is saved; one that came from the snapshot is not saved again."""
+    keeper = SnapshotKeeper(tmp_path, SOURCE)
+    keeper.start()
+    keeper.changed(view(b""), view(b"default: dc1", from_snapshot=True))
+    keeper.changed(view(b"default: dc1", from_snapshot=True), view(b"default: dc2"))
+    eventually(lambda: load(tmp_path, SOURCE) == Snapshot(b"default: dc2", 7), "the document on disk")
+    keeper.stop(5)
+
+
+def test_stopping_saves_what_is_waiting(tmp_path: Path) -> None:
+    """A document that was taken over just before the end is on disk after `stop`."""
+    keeper = SnapshotKeeper(tmp_path, SOURCE)
+    keeper.start()
+    keeper.changed(view(b""), view(b"default: dc3"))
+    keeper.stop(5)
+    assert load(tmp_path, SOURCE) == Snapshot(b"default: dc3", 7)
+
+
+def test_a_full_disk_is_a_warning_and_the_next_document_is_tried(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A save that fails is told to the operator; the keeper goes on, and the old snapshot is still whole."""
+    save(tmp_path, SOURCE, KEPT)
+    full = True
+    fsync = os.fsync
+
+    def failing(descriptor: int) -> None:
+        if full:
+            raise OSError(28, "No space left on device")
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", failing)
+    keeper = SnapshotKeeper(tmp_path, SOURCE)
+    keeper.start()
+    keeper.changed(view(b""), view(b"default: dc2"))
+    eventually(lambda: "could not be saved" in caplog.text, "the warning")
+    assert load(tmp_path, SOURCE) == KEPT
+    full = False
+    keeper.changed(view(b"default: dc2"), view(b"default: dc3"))
+    eventually(lambda: load(tmp_path, SOURCE) == Snapshot(b"default: dc3", 7), "the next document on disk")
+    keeper.stop(5)
