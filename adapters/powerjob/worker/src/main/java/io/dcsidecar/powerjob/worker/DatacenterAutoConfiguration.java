@@ -1,0 +1,51 @@
+package io.dcsidecar.powerjob.worker;
+
+import java.lang.reflect.Field;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import org.springframework.beans.factory.config.BeanPostProcessor;
+import org.springframework.boot.autoconfigure.condition.ConditionalOnClass;
+import org.springframework.boot.autoconfigure.condition.ConditionalOnProperty;
+import org.springframework.context.annotation.Bean;
+import org.springframework.context.annotation.Configuration;
+import org.springframework.core.env.Environment;
+import tech.powerjob.worker.PowerJobSpringWorker;
+import tech.powerjob.worker.common.PowerJobWorkerConfig;
+import tech.powerjob.worker.common.utils.SystemInfoUtils;
+import tech.powerjob.worker.extension.SystemMetricsCollector;
+
+/** Under Spring Boot the worker reports its datacenter by itself; {@code dc-sidecar.enabled=false} switches it off. */
+@Configuration(proxyBeanMethods = false)
+@ConditionalOnClass(PowerJobSpringWorker.class)
+@ConditionalOnProperty(prefix = "dc-sidecar", name = "enabled", matchIfMissing = true)
+public class DatacenterAutoConfiguration {
+    @Bean
+    static BeanPostProcessor dcSidecarDatacenter(Environment environment) {
+        return new BeanPostProcessor() {
+            @Override
+            public Object postProcessBeforeInitialization(Object bean, String name) {
+                if (bean instanceof PowerJobSpringWorker) {
+                    report((PowerJobSpringWorker) bean, new Datacenter(environment::getProperty));
+                }
+                return bean;
+            }
+        };
+    }
+
+    /** The worker starts when it is initialized, and PowerJob's starter has no other place for a collector of metrics. */
+    private static void report(PowerJobSpringWorker worker, Datacenter datacenter) {
+        try {
+            Field field = PowerJobSpringWorker.class.getDeclaredField("config");
+            field.setAccessible(true);
+            PowerJobWorkerConfig config = (PowerJobWorkerConfig) field.get(worker);
+            SystemMetricsCollector present = config.getSystemMetricsCollector();
+            if (!(present instanceof DatacenterMetrics)) {
+                config.setSystemMetricsCollector(
+                        new DatacenterMetrics(present == null ? SystemInfoUtils::getSystemMetrics : present, datacenter));
+            }
+        } catch (ReflectiveOperationException | RuntimeException other) {
+            Logger log = LoggerFactory.getLogger(DatacenterAutoConfiguration.class);
+            log.warn("This PowerJob worker is not as expected, so it does not report its datacenter by itself; set its tag", other);
+        }
+    }
+}

@@ -1,0 +1,65 @@
+package io.dcsidecar.powerjob.worker;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.HashMap;
+import java.util.Map;
+import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class DatacenterTest {
+    private final Map<String, String> properties = new HashMap<>();
+    private final Datacenter datacenter = new Datacenter(properties::get);
+    @TempDir
+    Path folder;
+
+    @Test
+    @DisplayName("A property comes before a file, and blanks around a name do not count")
+    void property() throws IOException {
+        file("dc2\n");
+        assertEquals("dc2", datacenter.get());
+        properties.put(Datacenter.NAME, " dc1 ");
+        assertEquals("dc1", datacenter.get());
+    }
+
+    @Test
+    @DisplayName("Nothing said, and no file there, is no datacenter")
+    void nothing() {
+        assertEquals("", datacenter.get());
+        properties.put(Datacenter.FILE, folder.resolve("missing").toString());
+        assertEquals("", datacenter.get());
+    }
+
+    @Test
+    @DisplayName("The file is read anew at each heartbeat; while it is gone or empty the last name holds")
+    void file() throws IOException {
+        Path file = file("dc1");
+        assertEquals("dc1", datacenter.get());
+        file("dc2");
+        assertEquals("dc2", datacenter.get());
+        file("");
+        assertEquals("dc2", datacenter.get());
+        Files.delete(file);
+        assertEquals("dc2", datacenter.get());
+    }
+
+    @Test
+    @DisplayName("What cannot be a datacenter's name is not reported")
+    void invalid() throws IOException {
+        file("dc1");
+        assertEquals("dc1", datacenter.get());
+        file("{\"a\": \"b\"}");
+        assertEquals("dc1", datacenter.get());
+    }
+
+    private Path file(String content) throws IOException {
+        Path file = folder.resolve("datacenter");
+        properties.put(Datacenter.FILE, file.toString());
+        return Files.write(file, content.getBytes(StandardCharsets.UTF_8));
+    }
+}
