@@ -1,0 +1,54 @@
+import threading
+import time
+
+from sidecar.pacing import Pacer
+from sidecar.routing.document import parse_document
+
+
+def test_short_work_is_not_rested_from() -> None:
+    """Calls that come quickly one after another cost next to nothing: none of them sleeps."""
+    naps: list[float] = []
+    pacer = Pacer(clock=lambda: 1.0, rest=naps.append)
+    for _ in range(1000):
+        pacer()
+    assert naps == []
+
+
+def test_long_work_is_rested_from_again_and_again() -> None:
+    """Each stretch of work of more than half a millisecond ends with a rest."""
+    naps: list[float] = []
+    now = 0.0
+
+    def clock() -> float:
+        return now
+
+    pacer = Pacer(clock=clock, rest=naps.append)
+    for _ in range(10):
+        now += 0.0006
+        pacer()
+    assert len(naps) == 10
+    assert all(nap > 0 for nap in naps)
+
+
+def test_other_threads_run_while_a_big_document_is_read() -> None:
+    """A thread that wants the interpreter again and again gets it often while 10,000 applications are read."""
+    turns = 0
+    done = threading.Event()
+
+    def busy_with_short_things() -> None:
+        nonlocal turns
+        while not done.is_set():
+            turns += 1
+            time.sleep(0)
+
+    other = threading.Thread(target=busy_with_short_things)
+    other.start()
+    text = "apps:\n" + "".join(f"  app-{number}: {{active: dc1, min_workers: 2}}\n" for number in range(10_000))
+    before = turns
+    pacer = Pacer()
+    parse_document(text.encode(), breathe=pacer)
+    during = turns - before
+    done.set()
+    other.join()
+    assert pacer.rests > 50
+    assert during > pacer.rests
