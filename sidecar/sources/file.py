@@ -83,7 +83,10 @@ class FileSource:
         self._wake = threading.Event()
         self._ended = threading.Event()
         self._delivering = threading.Lock()
+        self._deliver: Callable[[Report], None] | None = None
         self._thread: threading.Thread | None = None
+        self._last: Report | None = None
+        self._missing_since: float | None = None
 
     @property
     def url(self) -> str:
@@ -92,7 +95,8 @@ class FileSource:
 
     def start(self, deliver: Callable[[Report], None]) -> None:
         """Begin to watch, once in the life of this object."""
-        self._thread = threading.Thread(target=self._watch, args=(deliver,), name="file-source", daemon=True)
+        self._deliver = deliver
+        self._thread = threading.Thread(target=self._watch, name="file-source", daemon=True)
         self._thread.start()
 
     def stop(self, timeout: float) -> None:
@@ -121,43 +125,47 @@ class FileSource:
         # The work gives up by itself at the deadline; half a second more is for saying so.
         return _in_time(lambda: _replace(self._path, text, expected_version, deadline), timeout + 0.5, work)
 
-    def _watch(self, deliver: Callable[[Report], None]) -> None:
+    def _watch(self) -> None:
         hints = Hints(self._path, self._wake)
-        last: Report | None = None
         pause = 0.0
-        missing_since: float | None = None
         while not self._ended.is_set():
             hinted = self._wake.wait(pause)
             self._wake.clear()
-            pause = _REREAD
             began = time.monotonic()
+            pause = rest = _REREAD
             try:
                 report = _look(self._path)
-                rest = 4 * (time.monotonic() - began)
-                if isinstance(report, Missing) and isinstance(last, Content):
-                    missing_since = missing_since or began
-                else:
-                    missing_since = None
-                if missing_since is not None and began - missing_since < _SETTLE:
+                rest = max(_REST, 4 * (time.monotonic() - began))
+                if not self._believed(report, began):
                     pause = _SETTLE
-                else:
-                    self._report(deliver, report)
-                    if last not in (None, report) and not hinted and missing_since is None:
-                        # Nothing told us of this change: a watch has gone deaf, or the file system tells nobody.
-                        hints.close()
-                    last = report
+                elif self._report(report) and isinstance(report, Content) and not hinted:
+                    # Nothing told us of this text: a watch has gone deaf, or the file system tells nobody.
+                    hints.close()
                 if hints.listen():
                     self._wake.set()
             except Exception:
                 log.exception("watching %s failed, it goes on", self._path)
-                rest = _REREAD
-            self._ended.wait(min(max(rest, _REST), _REREAD))
+            self._ended.wait(min(rest, _REREAD))
         hints.close()
 
-    def _report(self, deliver: Callable[[Report], None], report: Report) -> None:
+    def _believed(self, report: Report, now: float) -> bool:
+        """Tell whether what was seen may be reported: that a text is gone only when it has been so for a while."""
+        if not isinstance(report, Missing) or not isinstance(self._last, Content):
+            self._missing_since = None
+            return True
+        self._missing_since = self._missing_since or now
+        return now - self._missing_since >= _SETTLE
+
+    def _report(self, report: Report) -> bool:
+        """Deliver it; True if it differs from the one before."""
+        last = self._last
+        if last is not None and last == report:
+            report = last  # One copy of an unchanged text is enough.
+        self._last = report
         with self._delivering:
-            if not self._ended.is_set():
-                deliver(report)
+            if self._deliver is not None and not self._ended.is_set():
+                self._deliver(report)
+        return report is not last
 
 
 def _look(path: Path) -> Report:
