@@ -1,0 +1,96 @@
+package io.dcsidecar.powerjob.testscheduler;
+
+import java.util.Date;
+import org.springframework.http.HttpStatus;
+import org.springframework.web.bind.annotation.ExceptionHandler;
+import org.springframework.web.bind.annotation.PostMapping;
+import org.springframework.web.bind.annotation.RequestBody;
+import org.springframework.web.bind.annotation.RequestMapping;
+import org.springframework.web.bind.annotation.RequestParam;
+import org.springframework.web.bind.annotation.ResponseStatus;
+import org.springframework.web.bind.annotation.RestController;
+import tech.powerjob.common.request.http.SaveJobInfoRequest;
+import tech.powerjob.common.request.query.InstancePageQuery;
+import tech.powerjob.common.response.InstanceInfoDTO;
+import tech.powerjob.common.response.PageResult;
+import tech.powerjob.common.response.ResultDTO;
+import tech.powerjob.server.core.instance.InstanceService;
+import tech.powerjob.server.core.service.JobService;
+import tech.powerjob.server.persistence.remote.model.AppInfoDO;
+import tech.powerjob.server.persistence.remote.repository.AppInfoRepository;
+
+/** The part of PowerJob's OpenAPI that tests use, under its paths; `registerApp` stands for the console. */
+@RestController
+@RequestMapping("/openApi")
+class OpenApi {
+    private final AppInfoRepository apps;
+    private final JobService jobs;
+    private final InstanceService instances;
+
+    OpenApi(AppInfoRepository apps, JobService jobs, InstanceService instances) {
+        this.apps = apps;
+        this.jobs = jobs;
+        this.instances = instances;
+    }
+
+    @PostMapping("/registerApp")
+    ResultDTO<Long> registerApp(@RequestParam String appName) {
+        AppInfoDO app = new AppInfoDO();
+        app.setAppName(appName);
+        app.setPassword("password");
+        app.setGmtCreate(new Date());
+        app.setGmtModified(new Date());
+        return ResultDTO.success(apps.saveAndFlush(app).getId());
+    }
+
+    @PostMapping("/saveJob")
+    ResultDTO<Long> saveJob(@RequestBody SaveJobInfoRequest request) {
+        return ResultDTO.success(jobs.saveJob(request));
+    }
+
+    @PostMapping("/disableJob")
+    ResultDTO<Void> disableJob(@RequestParam Long jobId) {
+        jobs.disableJob(jobId);
+        return ResultDTO.success(null);
+    }
+
+    @PostMapping("/runJob")
+    ResultDTO<Long> runJob(@RequestParam Long appId, @RequestParam Long jobId,
+            @RequestParam(required = false) String instanceParams, @RequestParam(required = false) Long delay) {
+        return ResultDTO.success(jobs.runJob(appId, jobId, instanceParams, delay));
+    }
+
+    @PostMapping("/stopInstance")
+    ResultDTO<Void> stopInstance(@RequestParam Long appId, @RequestParam Long instanceId) {
+        instances.stopInstance(appId, instanceId);
+        return ResultDTO.success(null);
+    }
+
+    @PostMapping("/retryInstance")
+    ResultDTO<Void> retryInstance(@RequestParam Long appId, @RequestParam Long instanceId) {
+        instances.retryInstance(appId, instanceId);
+        return ResultDTO.success(null);
+    }
+
+    @PostMapping("/cancelInstance")
+    ResultDTO<Void> cancelInstance(@RequestParam Long appId, @RequestParam Long instanceId) {
+        instances.cancelInstance(appId, instanceId);
+        return ResultDTO.success(null);
+    }
+
+    @PostMapping("/fetchInstanceInfo")
+    ResultDTO<InstanceInfoDTO> fetchInstanceInfo(@RequestParam Long instanceId) {
+        return ResultDTO.success(instances.getInstanceInfo(instanceId));
+    }
+
+    @PostMapping("/queryInstance")
+    ResultDTO<PageResult<InstanceInfoDTO>> queryInstance(@RequestBody InstancePageQuery query) {
+        return ResultDTO.success(instances.queryInstanceInfo(query));
+    }
+
+    @ExceptionHandler(Exception.class)
+    @ResponseStatus(HttpStatus.OK)
+    ResultDTO<Void> failed(Exception cause) {
+        return ResultDTO.failed(cause);
+    }
+}
