@@ -1,0 +1,130 @@
+"""What a healthy ZooKeeper shows of its node, and when."""
+
+from __future__ import annotations
+
+import threading
+import time
+from functools import partial
+
+from kazoo.client import KazooClient
+
+from sidecar.lifecycle import SourceState
+from sidecar.sources import open_source
+from sidecar.sources.base import Content, Missing, Report
+from tests.integration.zookeeper.conftest import Serve
+from tests.servers.zookeeper.server import ZooKeeperServer, zookeeper_client
+from tests.waiting import eventually
+
+# The independent look comes every two seconds or so: what several times in a row takes less was told by a watch.
+_BY_WATCH = 0.8
+
+
+def test_follows_creation_change_deletion_and_re_creation(
+    zookeeper: ZooKeeperServer, operator: KazooClient, node: str, serve: Serve
+) -> None:
+    """The watch tells of all that can happen to the node, beginning before its parent exists."""
+    serving = serve(f"zookeeper://{zookeeper.address}{node}")
+    serving.is_in(SourceState.MISSING)
+    assert f"no node {node}" in serving.error
+    operator.create(node, b"dc1", makepath=True)
+    serving.decides_for("dc1", _BY_WATCH)
+    for number in range(2, 6):
+        operator.set(node, b"dc%d" % number)
+        serving.decides_for(f"dc{number}", _BY_WATCH)
+    for number in range(6, 9):
+        operator.delete(node)
+        serving.is_in(SourceState.MISSING, _BY_WATCH)
+        operator.create(node, b"dc%d" % number)
+        serving.decides_for(f"dc{number}", _BY_WATCH)
+        serving.is_in(SourceState.SYNCED)
+    assert serving.history == [f"dc{number}" for number in range(1, 9)]
+
+
+def test_a_deleted_or_emptied_node_is_missing_and_the_last_document_decides(
+    zookeeper: ZooKeeperServer, operator: KazooClient, node: str, serve: Serve
+) -> None:
+    """Empty is never an order: the state says MISSING and why, decisions go on."""
+    operator.create(node, b"dc1", makepath=True)
+    serving = serve(f"zookeeper://{zookeeper.address}{node}")
+    serving.decides_for("dc1")
+    operator.set(node, b"")
+    serving.is_in(SourceState.MISSING)
+    assert "holds nothing" in serving.error
+    operator.delete(node)
+    eventually(lambda: "no node" in serving.error, "the deletion said")
+    before = serving.decisions
+    eventually(lambda: serving.decisions > before + 20, "further decisions")
+    assert serving.history == ["dc1"]
+
+
+def test_a_burst_of_a_thousand_sets_ends_on_the_last(
+    zookeeper: ZooKeeperServer, operator: KazooClient, node: str, serve: Serve
+) -> None:
+    """Versions only grow, the last one is in force at once when the burst is over, and no backlog follows."""
+    operator.create(node, b"dc0", makepath=True)
+    serving = serve(f"zookeeper://{zookeeper.address}{node}")
+    serving.decides_for("dc0")
+    began = time.monotonic()
+    sets = [operator.set_async(node, b"dc%d" % number) for number in range(1, 1001)]
+    sets[-1].get(timeout=10)
+    took = time.monotonic() - began
+    serving.decides_for("dc1000", _BY_WATCH)
+    reported = len(serving.reports)
+    numbers = [int(name[2:]) for name in serving.history]
+    assert numbers == sorted(numbers)
+    moment = time.monotonic()
+    eventually(lambda: serving.confirmed_since(moment), "the next look", within=5)
+    assert len(serving.reports) <= reported + 2, f"a backlog after a burst of {took:.2f} s"
+
+
+def test_looks_again_also_when_nothing_happens(
+    zookeeper: ZooKeeperServer, operator: KazooClient, node: str, serve: Serve
+) -> None:
+    """Freshness is known by looks of its own: the document is confirmed every few seconds without any change."""
+    operator.create(node, b"dc1", makepath=True)
+    serving = serve(f"zookeeper://{zookeeper.address}{node}")
+    serving.decides_for("dc1")
+    for _ in range(2):
+        moment = time.monotonic()
+        eventually(partial(serving.confirmed_since, moment), "a confirmation", within=4)
+    assert len(serving.reports) <= 4
+    assert serving.states_passed == ["SYNCED"]
+
+
+def test_the_path_begins_with_the_chroot(zookeeper: ZooKeeperServer, operator: KazooClient, node: str) -> None:
+    """A chroot is the first part of the path in the URL, as in any connect string of ZooKeeper."""
+    operator.ensure_path("/prod")
+    with zookeeper_client(f"{zookeeper.address}/prod") as within_chroot:
+        within_chroot.create(node, b"dc1", makepath=True)
+    source = open_source(f"zookeeper://{zookeeper.address}/prod{node}", {})
+    found = source.read(5)
+    assert isinstance(found, Content)
+    assert found.text == b"dc1"
+
+
+def test_a_read_tells_what_is_there(zookeeper: ZooKeeperServer, operator: KazooClient, node: str) -> None:
+    """Without `start`: content with the mzxid as its version, or why there is none."""
+    source = open_source(f"zookeeper://{zookeeper.address}{node}", {})
+    assert source.read(5) == Missing(f"ZooKeeper has no node {node}")
+    operator.create(node, b"dc1", makepath=True)
+    _, stat = operator.get(node)
+    assert source.read(5) == Content(b"dc1", f"{stat.mzxid:#x}")
+
+
+def test_nothing_is_delivered_after_stop_and_nothing_is_left(
+    zookeeper: ZooKeeperServer, operator: KazooClient, node: str
+) -> None:
+    """After `stop` no report comes, the server has closed the session, and no thread of ours or kazoo's is left."""
+    operator.create(node, b"dc1", makepath=True)
+    before = set(threading.enumerate())
+    reports: list[Report] = []
+    source = open_source(f"zookeeper://{zookeeper.address}{node}", {})
+    source.start(reports.append)
+    eventually(lambda: reports, "the first report")
+    source.stop(5)
+    seen = len(reports)
+    assert set(threading.enumerate()) <= before
+    operator.set(node, b"dc2")
+    with zookeeper_client(zookeeper.address) as other:
+        other.sync(node)
+    assert len(reports) == seen

@@ -1,0 +1,30 @@
+"""The real servers that several tests share, each started when the first test asks for it."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.servers.nacos.server import NacosServer, authentication
+from tests.servers.zookeeper.server import ZooKeeperServer
+
+
+@pytest.fixture(scope="session")
+def zookeeper(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ZooKeeperServer]:
+    """Run a ZooKeeper that nobody breaks; tests that break one start their own."""
+    with ZooKeeperServer(tmp_path_factory.mktemp("zookeeper")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def nacos(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NacosServer]:
+    """A Nacos without users that nobody breaks; tests that break one start their own."""
+    with NacosServer(tmp_path_factory.mktemp("nacos")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def nacos_with_users(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NacosServer]:
+    """A Nacos that wants a login: nacos/nacos may do everything, tokens live 10 s."""
+    folder = tmp_path_factory.mktemp("nacos-with-users")
+    with NacosServer(folder, settings=authentication(token_life=10)) as server:
+        yield server
