@@ -1,0 +1,59 @@
+"""The standard health service, computed from what is: there is no status that could be left behind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar
+
+from grpc_health.v1 import health_pb2 as pb
+
+from sidecar.errors import SidecarError
+from sidecar.server.requests import encoded, read
+from sidecar.server.watches import Tell
+
+SERVICE = "grpc.health.v1.Health"
+
+
+class UnknownService(SidecarError):
+    """Somebody asks for the health of a service that is not served here."""
+
+    grpc_status: ClassVar[str] = "NOT_FOUND"
+
+
+class Health:
+    """Tells SERVING for "" and for each of `services` while `serving()` is true, NOT_SERVING otherwise."""
+
+    def __init__(self, serving: Callable[[], bool], services: frozenset[str]) -> None:
+        self._serving = serving
+        self._services = services | {""}
+
+    def check(self, request: bytes) -> bytes:
+        """Answer a Check."""
+        service = read(pb.HealthCheckRequest, request).service
+        if service not in self._services:
+            known = ", ".join(map(repr, sorted(self._services)))
+            raise UnknownService(f"service: found {service!r}, known are {known}")
+        return encoded(pb.HealthCheckResponse(status=self._status(service)))
+
+    def listing(self, request: bytes) -> bytes:
+        """Answer a List."""
+        read(pb.HealthListRequest, request)
+        statuses = {service: pb.HealthCheckResponse(status=self._status(service)) for service in self._services}
+        return encoded(pb.HealthListResponse(statuses=statuses))
+
+    def watch(self, request: bytes) -> Tell:
+        """Begin a Watch; services that are not served here are told to be unknown, as the protocol wants it."""
+        service = read(pb.HealthCheckRequest, request).service
+
+        def tell(told: object) -> tuple[object, Callable[[], bytes]] | None:
+            status = self._status(service)
+            if status == told:
+                return None
+            return status, pb.HealthCheckResponse(status=status).SerializeToString
+
+        return tell
+
+    def _status(self, service: str) -> pb.HealthCheckResponse.ServingStatus:
+        if service not in self._services:
+            return pb.HealthCheckResponse.SERVICE_UNKNOWN
+        return pb.HealthCheckResponse.SERVING if self._serving() else pb.HealthCheckResponse.NOT_SERVING

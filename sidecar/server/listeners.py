@@ -1,0 +1,141 @@
+"""Where the server listens: addresses read, checked, and freed of what a crashed sidecar left behind."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import socket
+import stat
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+from sidecar.errors import ConfigError
+
+_TCP = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.%a-z]+)\]|(?P<host>[^\[\]:/\s]+)):(?P<port>[0-9]{1,5})")
+_EXPECTED = "expected host:port, [ipv6]:port or unix:/path"
+# What sockaddr_un has room for, less the closing zero.
+_MAX_PATH = 107
+_SOCKET_MODE = 0o660
+
+
+@dataclass(frozen=True, slots=True)
+class TcpAddress:
+    """A host and a port to listen on; port 0 is one that the kernel chooses."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    def check(self, *, plaintext: bool, reuse_port: bool) -> None:
+        """Raise ConfigError if it cannot be listened on, or (with `plaintext`) if others than this machine reach it."""
+        try:
+            found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        except OSError as error:
+            raise ConfigError(f"--listen {self}: the host is not known: {error.strerror}") from None
+        open_to = [
+            sockaddr[0] for *_, sockaddr in found if not ip_address(str(sockaddr[0]).partition("%")[0]).is_loopback
+        ]
+        if plaintext and open_to:
+            raise ConfigError(
+                f"--listen {self}: {open_to[0]} is not loopback, and whoever reaches it would be served without TLS: "
+                "set --tls-cert and --tls-key, or --allow-plaintext if that is meant"
+            )
+        if self.port != 0 and not reuse_port:
+            for family, *_, sockaddr in found:
+                self._try(family, sockaddr)
+
+    def _try(self, family: int, sockaddr: tuple[Any, ...]) -> None:
+        """Bind as gRPC will: it tells only that it failed, the kernel tells why."""
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            try:
+                probe.bind(sockaddr)
+                probe.listen()
+            except OSError as error:
+                if error.errno == errno.EADDRINUSE:
+                    raise ConfigError(
+                        f"--listen {self}: the port is in use, by another sidecar perhaps: end it, or choose another"
+                    ) from None
+                if error.errno != errno.EAFNOSUPPORT:
+                    raise ConfigError(f"--listen {self}: {error.strerror}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class UnixAddress:
+    """A path of a Unix socket to listen on."""
+
+    path: Path
+
+    def __str__(self) -> str:
+        return f"unix:{self.path}"
+
+    def check(self) -> None:
+        """Remove a socket on which nobody listens. Raises ConfigError if the path is taken or cannot be used."""
+        if len(os.fsencode(self.path)) > _MAX_PATH:
+            raise ConfigError(f"--listen {self}: the path has more than {_MAX_PATH} bytes, the most for a socket")
+        if not os.access(self.path.parent, os.W_OK | os.X_OK):
+            raise ConfigError(f"--listen {self}: {self.path.parent} is no directory that this user can write to")
+        try:
+            mode = self.path.lstat().st_mode
+        except FileNotFoundError:
+            return
+        if not stat.S_ISSOCK(mode):
+            raise ConfigError(f"--listen {self}: there is a file that is no socket: remove it, or choose another path")
+        with socket.socket(socket.AF_UNIX) as probe:
+            try:
+                probe.connect(os.fspath(self.path))
+            except ConnectionRefusedError:
+                self.path.unlink(missing_ok=True)
+            except OSError as error:
+                raise ConfigError(f"--listen {self}: there is a socket, and it is not ours: {error.strerror}") from None
+            else:
+                raise ConfigError(
+                    f"--listen {self}: somebody listens there, another sidecar perhaps: end it, or choose another path"
+                )
+
+    def claim(self) -> os.stat_result:
+        """Let the owner and the group use the socket, now that it is there; return what it is known by."""
+        self.path.chmod(_SOCKET_MODE)
+        return self.path.lstat()
+
+    def release(self, claimed: os.stat_result) -> None:
+        """Remove the socket, unless somebody else has put another one in its place."""
+        with suppress(OSError):
+            found = self.path.lstat()
+            if (found.st_dev, found.st_ino) == (claimed.st_dev, claimed.st_ino):
+                self.path.unlink()
+
+
+Address = TcpAddress | UnixAddress
+
+
+def parse_address(text: str) -> Address:
+    """Return the address that a text names. Raises ConfigError for anything else."""
+    if text.startswith("unix:"):
+        path = text.removeprefix("unix:")
+        # unix:///path is how gRPC writes it too.
+        path = path.removeprefix("//") if path.startswith("///") else path
+        if not path or path.startswith("//") or "\0" in path:
+            raise ConfigError(f"--listen {text!r}: {_EXPECTED}")
+        return UnixAddress(Path(path).absolute())
+    match = _TCP.fullmatch(text)
+    if match is None or int(match["port"]) > 65535:
+        raise ConfigError(f"--listen {text!r}: {_EXPECTED}")
+    return TcpAddress(match["six"] or match["host"], int(match["port"]))
+
+
+def parse_addresses(texts: Sequence[str]) -> tuple[Address, ...]:
+    """Return the addresses to listen on, at least one, each once. Raises ConfigError."""
+    addresses = tuple(dict.fromkeys(parse_address(text) for text in texts))
+    if not addresses:
+        raise ConfigError(f"--listen: found no address, {_EXPECTED}")
+    return addresses

@@ -1,0 +1,160 @@
+"""The gRPC server: listeners, methods and threads put together, started and ended."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+
+import grpc
+
+from sidecar.errors import ConfigError
+from sidecar.server import tls
+from sidecar.server.calls import Answer, Conversations, Defects, Method, Router, unary
+from sidecar.server.health import SERVICE as HEALTH_SERVICE
+from sidecar.server.health import Health
+from sidecar.server.listeners import Address, TcpAddress, UnixAddress, parse_addresses
+from sidecar.server.pools import CountedPool, UnaryPool
+from sidecar.server.reflection import SERVICES as REFLECTION_SERVICES
+from sidecar.server.reflection import Reflection
+from sidecar.server.service import SERVICE, RoutingService
+from sidecar.server.settings import ServerSettings
+from sidecar.server.watches import Open, Watches
+from sidecar.table import RoutingTable, View
+
+# Health checks have a thread of their own: a flood of calls must not make an orchestrator restart the sidecar.
+_CHECKS_WAITING = 100
+# How long streams may take to end before the listeners close.
+_ENDING_S = 1.0
+
+
+class Server:
+    """Answers schedulers from a routing table, on all of the settings' listeners.
+
+    `source` is the URL that GetStatus tells, without credentials. WatchRoutes waits while there is no routing document,
+    and sends the first update as soon as there is one: a client that watches wants the routes, not to ask again and
+    again. Calls that need an answer now get UNAVAILABLE instead. GetStatus always answers.
+    """
+
+    def __init__(self, table: RoutingTable, *, settings: ServerSettings, source: str = "") -> None:
+        self._settings = settings
+        self._serving = False
+        self._claimed: dict[UnixAddress, os.stat_result] = {}
+        self._defects = Defects()
+        self._calls = UnaryPool(threads=settings.threads, limit=settings.max_concurrent_calls)
+        self._checks = CountedPool("check", threads=1, limit=_CHECKS_WAITING)
+        self._streams = CountedPool("stream", threads=settings.max_streams, limit=settings.max_streams)
+        self._conversations = Conversations(self._streams, self._defects)
+        self._watches = Watches(self._streams, self._defects)
+        self._router = Router(self._methods(RoutingService(table, settings, source)))
+        self._server: grpc.Server | None = None
+        table.subscribe(self._changed)
+
+    def start(self) -> list[str]:
+        """Begin to listen and to answer; return the addresses, with the ports that the kernel chose.
+
+        Raises ConfigError, with nothing left behind, for an address that cannot be listened on, for TLS files that
+        cannot be used, and for plaintext on an address other than loopback.
+        """
+        addresses = parse_addresses(self._settings.listen)
+        certificates = tls.certificates(self._settings)
+        credentials = certificates.credentials() if certificates else None
+        self._calls.start()
+        self._server = grpc.server(self._calls, handlers=(self._router,), options=self._options())  # type: ignore[arg-type]  # no executor, but all that gRPC asks of one
+        try:
+            bound = [self._listen(self._server, address, credentials) for address in addresses]
+        except ConfigError:
+            self.stop(0)
+            raise
+        self._serving = True
+        self._server.start()
+        return bound
+
+    def stop(self, grace: float) -> None:
+        """End within `grace` seconds: calls under way finish, new ones and open streams get UNAVAILABLE.
+
+        Health says NOT_SERVING first. Streams end with UNAVAILABLE since that is what clients try again on, elsewhere
+        or later, while OK would mean that there is nothing more to come. What is not done by then is cancelled.
+        """
+        began = time.monotonic()
+        self._serving = False
+        self._router.refuse_from_now_on()
+        self._conversations.end()
+        self._watches.end()
+        while not self._streams.empty and time.monotonic() < began + min(grace, _ENDING_S):
+            time.sleep(0.005)
+        if self._server is not None:
+            left = max(0.0, began + grace - time.monotonic())
+            self._server.stop(left).wait(left + 1.0)
+        self._calls.shutdown()
+        for pool in (self._checks, self._streams):
+            pool.shutdown(wait=False)
+        for address, claimed in self._claimed.items():
+            address.release(claimed)
+
+    def _listen(self, server: grpc.Server, address: Address, credentials: grpc.ServerCredentials | None) -> str:
+        secure = isinstance(address, TcpAddress) and credentials is not None
+        if isinstance(address, TcpAddress):
+            plaintext = credentials is None and not self._settings.allow_plaintext
+            address.check(plaintext=plaintext, reuse_port=self._settings.reuse_port)
+        else:
+            address.check()
+        try:
+            if secure:
+                assert credentials is not None
+                port = server.add_secure_port(str(address), credentials)
+            else:
+                port = server.add_insecure_port(str(address))
+        except RuntimeError as error:
+            raise ConfigError(f"--listen {address}: {error}") from None
+        if isinstance(address, UnixAddress):
+            self._claimed[address] = address.claim()
+            return str(address)
+        return str(TcpAddress(address.host, port))
+
+    def _options(self) -> list[tuple[str, int]]:
+        return [
+            ("grpc.max_receive_message_length", self._settings.max_message_size),
+            # What is sent is bounded by what was asked; a document of many applications makes a long update.
+            ("grpc.max_send_message_length", -1),
+            ("grpc.so_reuseport", int(self._settings.reuse_port)),
+            # A client that is gone without a word is noticed, and its streams end, within 40 s.
+            ("grpc.keepalive_time_ms", 30_000),
+            ("grpc.keepalive_timeout_ms", 10_000),
+            # Clients may ping every 10 s, also without calls under way: dispatches can be far between.
+            ("grpc.keepalive_permit_without_calls", 1),
+            ("grpc.http2.min_ping_interval_without_data_ms", 9_000),
+        ]
+
+    def _unary(self, answer: Answer) -> Method:
+        return Method(grpc.unary_unary_rpc_method_handler(unary(answer, self._defects)), self._calls)
+
+    def _check(self, answer: Answer) -> Method:
+        behaviour = unary(answer, self._defects)
+        behaviour.experimental_thread_pool = self._checks  # type: ignore[attr-defined]
+        return Method(grpc.unary_unary_rpc_method_handler(behaviour), self._checks, to_the_end=True)
+
+    def _watch(self, opened: Open) -> Method:
+        return Method(grpc.unary_stream_rpc_method_handler(self._watches.behaviour(opened)), self._streams)
+
+    def _conversation(self, answer: Answer) -> Method:
+        return Method(grpc.stream_stream_rpc_method_handler(self._conversations.behaviour(answer)), self._streams)
+
+    def _methods(self, service: RoutingService) -> Mapping[str, Method]:
+        health = Health(lambda: self._serving and service.ready, frozenset({SERVICE}))
+        reflection = self._conversation(Reflection((SERVICE, HEALTH_SERVICE)).answer)
+        return {
+            f"/{SERVICE}/FilterWorkers": self._unary(service.filter_workers),
+            f"/{SERVICE}/GetRoute": self._unary(service.get_route),
+            f"/{SERVICE}/GetStatus": self._unary(service.get_status),
+            f"/{SERVICE}/FilterWorkersStream": self._conversation(service.filter_workers),
+            f"/{SERVICE}/WatchRoutes": self._watch(service.watch_routes),
+            f"/{HEALTH_SERVICE}/Check": self._check(health.check),
+            f"/{HEALTH_SERVICE}/List": self._check(health.listing),
+            f"/{HEALTH_SERVICE}/Watch": self._watch(health.watch),
+            **{f"/{name}/ServerReflectionInfo": reflection for name in REFLECTION_SERVICES},
+        }
+
+    def _changed(self, before: View, after: View) -> None:
+        if after.state is not before.state:
+            self._watches.wake()

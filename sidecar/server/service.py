@@ -1,0 +1,86 @@
+"""The calls of RoutingService on a routing table, each from the bytes of a request to the bytes of its response."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sidecar import __version__
+from sidecar.pb.dcsidecar.v1 import routing_pb2 as pb
+from sidecar.routing.state import State
+from sidecar.server import requests
+from sidecar.server.decisions import Decisions, no_document
+from sidecar.server.routes import Updates, app_route
+from sidecar.server.settings import ServerSettings
+from sidecar.server.watches import Tell
+from sidecar.table import RoutingTable
+
+SERVICE = pb.DESCRIPTOR.services_by_name["RoutingService"].full_name
+
+_NS_PER_MS = 1_000_000
+
+
+class RoutingService:
+    """What RoutingService answers; `source` is the source's URL without credentials.
+
+    Every method raises BadRequest for a request that breaks a bound, and says which field.
+    """
+
+    def __init__(self, table: RoutingTable, settings: ServerSettings, source: str) -> None:
+        self._table = table
+        self._source = source
+        self._updates = Updates()
+        # Answers FilterWorkers, and each request of a FilterWorkersStream.
+        self.filter_workers = Decisions(
+            table,
+            max_candidates=settings.max_candidates,
+            memo_entries=settings.memo_entries,
+            memo_bytes=settings.memo_bytes,
+        ).answer
+
+    @property
+    def ready(self) -> bool:
+        """True once there is a document to decide by."""
+        return self._table.view.state is not None
+
+    def get_route(self, request: bytes) -> bytes:
+        """Answer GetRoute. Raises NotServing while there is no document."""
+        view = self._table.view
+        if view.state is None:
+            raise no_document(view)
+        asked = requests.read(pb.GetRouteRequest, request)
+        requests.check_name("app", asked.app)
+        requests.check_name("job", asked.job)
+        return requests.encoded(app_route(view.state, asked.app, asked.job))
+
+    def get_status(self, request: bytes) -> bytes:
+        """Answer GetStatus, also while there is no document: then revision, generation and times are empty."""
+        requests.read(pb.GetStatusRequest, request)
+        view = self._table.view
+        status = view.status
+        return requests.encoded(
+            pb.SidecarStatus(
+                version=__version__,
+                source=self._source,
+                source_state=status.state.value,  # type: ignore[arg-type]  # the stubs know enum members, the runtime numbers
+                source_error=status.error,
+                revision=view.state.document.revision if view.state else "",
+                generation=view.state.generation if view.state else 0,
+                applied_at_ms=status.applied_at_ns // _NS_PER_MS,
+                confirmed_at_ms=status.confirmed_at_ns // _NS_PER_MS,
+                from_snapshot=status.from_snapshot,
+            )
+        )
+
+    def watch_routes(self, request: bytes) -> Tell:
+        """Begin a WatchRoutes: tells each State once, from the first one that there is."""
+        asked = requests.read(pb.WatchRoutesRequest, request)
+        requests.check_names("apps", asked.apps, requests.MAX_WATCHED)
+        apps = tuple(sorted(set(asked.apps)))
+
+        def tell(told: object) -> tuple[object, Callable[[], bytes]] | None:
+            state: State | None = self._table.view.state
+            if state is None or state is told:
+                return None
+            return state, lambda: self._updates.encoded(state, apps)
+
+        return tell
