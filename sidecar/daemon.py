@@ -22,7 +22,8 @@ from sidecar.log import configure
 from sidecar.narration import narrate
 from sidecar.pacing import Pacer
 from sidecar.routing.document import parse_document
-from sidecar.server import Server, ServerSettings
+from sidecar.server.server import Server
+from sidecar.server.settings import ServerSettings
 from sidecar.snapshot import SnapshotKeeper, SnapshotUnusable, load
 from sidecar.sources import open_source
 from sidecar.sources.base import Source
@@ -60,7 +61,8 @@ def _serve(settings: config.Settings) -> None:
     table.subscribe(narrate)
     keeper = _with_snapshot(table, source, settings)
     shared = {field.name for field in fields(ServerSettings)} & {field.name for field in fields(settings)}
-    server = Server(table, settings=ServerSettings(**{name: getattr(settings, name) for name in shared}))
+    server_settings = ServerSettings(**{name: getattr(settings, name) for name in shared})
+    server = Server(table, settings=server_settings, source=source.url)
     addresses = server.start()
     try:
         _greet(source, addresses, settings)

@@ -37,8 +37,8 @@ def _tell_routes(before: View, after: View) -> None:
     fields = {"revision": state.document.revision, "generation": state.generation}
     fields |= {key: meta[key] for key in ("by", "reason", "ticket") if new and isinstance(meta.get(key), str)}
     if before.state is None:
-        origin = f"the snapshot of {format_time(after.status.applied_at_ns)}" if after.status.from_snapshot else "read"
-        log.info("first document, %s: %s%s", origin, told, more, extra=fields)
+        origin = f", the snapshot of {format_time(after.status.applied_at_ns)}" if after.status.from_snapshot else ""
+        log.info("first document%s: %s%s", origin, told, more, extra=fields)
     else:
         log.info("%s%s", told or "a new document, same routes", more, extra=fields)
 

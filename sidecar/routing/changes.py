@@ -14,7 +14,10 @@ _NAMED = 3
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One change of one or more routes: `subjects` are applications, `app/job`, or "default"; the rest is words."""
+    """One change of one or more routes: `subjects` are applications, `app/job`, or "default"; the rest is words.
+
+    `before` is empty where there was no document.
+    """
 
     subjects: tuple[str, ...]
     before: str
@@ -23,7 +26,8 @@ class Change:
     def __str__(self) -> str:
         named = ", ".join(self.subjects[:_NAMED])
         more = len(self.subjects) - _NAMED
-        return f"{named}{f' and {more:,} more' if more > 0 else ''}: {self.before} → {self.after}"
+        change = f"{self.before} → {self.after}" if self.before else self.after
+        return f"{named}{f' and {more:,} more' if more > 0 else ''}: {change}"
 
 
 def serving_words(route: Route, now_ns: int) -> str:
@@ -73,7 +77,7 @@ def _jobs(state: State, app: str) -> tuple[str, ...]:
 def _difference(old: Route | None, old_ns: int, new: Route, new_ns: int) -> tuple[str, str] | None:
     """Return the first thing that differs between two routes, before and after, in words."""
     if old is None:
-        return "(nothing)", _full_words(new, new_ns)
+        return "", _full_words(new, new_ns)
     if old == new and not isinstance(new.selector, Ramp):
         return None
     serving = serving_words(old, old_ns), serving_words(new, new_ns)
@@ -83,8 +87,9 @@ def _difference(old: Route | None, old_ns: int, new: Route, new_ns: int) -> tupl
 
 
 def _full_words(route: Route, now_ns: int) -> str:
-    backups = f", then {', '.join(route.backups)}" if route.backups else ""
-    return serving_words(route, now_ns) + backups
+    served = dict(weights_at(route.selector, now_ns)) if route.selector else {}
+    backups = ", ".join(name for name in route.backups if not served.get(name))
+    return serving_words(route, now_ns) + (f", then {backups}" if backups else "")
 
 
 def _other_words(route: Route) -> tuple[str, ...]:

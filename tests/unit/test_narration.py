@@ -42,7 +42,7 @@ def test_a_switch_is_one_line_with_who_and_why(caplog: pytest.LogCaptureFixture)
 def test_the_first_document_is_told_whole(caplog: pytest.LogCaptureFixture) -> None:
     """The first document's line says where everything goes."""
     narrate(NOTHING, view("default: {active: dc1, backups: [dc2]}"))
-    assert lines(caplog) == ["first document, read: default: (nothing) → dc1, then dc2"]
+    assert lines(caplog) == ["first document: default: dc1, then dc2"]
 
 
 def test_a_snapshot_is_said_to_be_one(caplog: pytest.LogCaptureFixture) -> None:

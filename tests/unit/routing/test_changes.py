@@ -53,8 +53,8 @@ def test_a_change_is_told_in_words(before: str, after: str, expected: list[str])
 
 def test_a_first_document_tells_where_everything_goes() -> None:
     """Without a document before, each route is told whole."""
-    assert [str(change) for change in changes(None, state("default: {active: dc1, backups: [dc2]}"))] == [
-        "default: (nothing) → dc1, then dc2"
+    assert [str(change) for change in changes(None, state("default: {active: dc1, backups: [dc1, dc2]}"))] == [
+        "default: dc1, then dc2"
     ]
 
 
