@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from enum import Enum
 from hashlib import sha256
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv6Network, ip_address, ip_network
 from typing import Any, TypeVar
 
 from sidecar.errors import DocumentRefused, Problem
@@ -84,8 +84,7 @@ class _Reader(Fields):
     """Turns the tree of a text into a document, inheritance applied."""
 
     def __init__(self, text: bytes, breathe: Breathe) -> None:
-        super().__init__(text)
-        self._breathe = breathe
+        super().__init__(text, breathe)
         # Many routes are one bare name: they share one value.
         self._bare: dict[tuple[int, str], Route] = {}
 
@@ -99,13 +98,12 @@ class _Reader(Fields):
         if version is not None and version != "1":
             self.wrong(("version",), f"found {shown(version)}, expected 1, the only version there is")
         meta = self._meta(top["meta"]) if "meta" in top else {}
-        datacenters = self._datacenters(top["datacenters"]) if "datacenters" in top else None
+        self.datacenters = self._datacenters(top["datacenters"]) if "datacenters" in top else None
         default = self._route(top["default"], ("default",), Route()) if "default" in top else Route()
         apps = self._applications(top["apps"], default) if "apps" in top else {}
         drills = self._drills(top["drills"]) if "drills" in top else ()
-        self.check_names(datacenters)
         self.refuse_if_wrong()
-        return RoutingDocument(revision_of(self.text), default, apps, datacenters, drills, meta)
+        return RoutingDocument(revision_of(self.text), default, apps, self.datacenters, drills, meta)
 
     def _datacenters(self, tree: Tree) -> Mapping[str, Datacenter]:
         path: Path = ("datacenters",)
@@ -127,12 +125,16 @@ class _Reader(Fields):
         networks = []
         for index, item in enumerate(self.items(tree, path, "a list of networks such as [10.1.0.0/16]")):
             here = (*path, index)
+            self.breathe()
             network = _network(item) if isinstance(item, str) else None
             if network is None:
                 self.wrong(here, f"found {shown(item)}, expected a network such as 10.1.0.0/16 or fd00:1::/32")
                 continue
             if ip_address(str(item).partition("/")[0]) != network.network_address:
                 self.wrong(here, f"found {shown(item)}, which has bits beyond its prefix: did you mean {network}?")
+            elif isinstance(network, IPv6Network) and network.network_address.ipv4_mapped:
+                found = f"found {shown(item)}, IPv4 addresses written as IPv6"
+                self.wrong(here, f"{found}: write {network.network_address.ipv4_mapped}/{network.prefixlen - 96}")
             elif network in owners:
                 self.wrong(
                     here, f"found {network} again, which {owners[network]} has already: a network is in one place"
@@ -145,9 +147,8 @@ class _Reader(Fields):
         path: Path = ("apps",)
         apps = {}
         for name, entry in self.mapping(tree, path, (), "a mapping of applications to their routes").items():
-            self._breathe()
-            self.free_name(name, path, "an application")
             here = (*path, name)
+            self.free_name(name, here, "an application", key=True)
             jobs: Mapping[str, Route] = {}
             route = self._route(entry, here, default, jobs=True)
             if isinstance(entry, dict) and "jobs" in entry:
@@ -158,9 +159,9 @@ class _Reader(Fields):
     def _jobs(self, tree: Tree, path: Path, base: Route) -> Mapping[str, Route]:
         jobs = {}
         for name, entry in self.mapping(tree, path, (), "a mapping of job ids to their routes").items():
-            self._breathe()
-            self.free_name(name, path, "a job")
-            jobs[name] = self._route(entry, (*path, name), base)
+            here = (*path, name)
+            self.free_name(name, here, "a job", key=True)
+            jobs[name] = self._route(entry, here, base)
         return jobs
 
     def _route(self, tree: Tree, path: Path, base: Route, *, jobs: bool = False) -> Route:
@@ -203,7 +204,7 @@ class _Reader(Fields):
             self.name(name, here, key=True)
             weight = parse_number(entry) if isinstance(entry, str) else None
             if weight is None or weight < 0:
-                self.wrong(here, f"found {shown(entry)}, expected a weight: a number, 0 or more, without a unit")
+                self.wrong(here, f"found {shown(entry)}, expected a weight: a finite number, 0 or more, without a unit")
                 weight = 1.0
             weights.append((name, weight))
         if isinstance(tree, dict) and not any(weight for _, weight in weights):
@@ -267,11 +268,12 @@ class _Reader(Fields):
 
     def _free(self, tree: Tree, path: Path) -> None:
         """Check what is free in its shape: only its depth, and that it can be written as UTF-8."""
+        self.breathe()
         if isinstance(tree, str):
             if any("\ud800" <= char <= "\udfff" for char in tree):
                 self.wrong(path, "found half of a character (an escape from \\ud800 to \\udfff), expected whole ones")
         elif len(path) >= MAX_DEPTH:
-            self.wrong(path, f"nesting is deeper than {MAX_DEPTH} levels")
+            self.wrong(path, f"found nesting deeper than {MAX_DEPTH} levels, expected less")
         elif isinstance(tree, dict):
             for key, entry in tree.items():
                 self._free(key, path)

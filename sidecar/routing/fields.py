@@ -11,16 +11,18 @@ from typing import TypeVar
 from sidecar.errors import DocumentRefused, Problem
 from sidecar.routing.location import NAME
 from sidecar.routing.model import Datacenter
-from sidecar.routing.reader import Path, Tree, places, show
+from sidecar.routing.reader import MAX_PROBLEMS, Breathe, Path, Tree, places, show
 from sidecar.routing.scalars import parse_duration, parse_integer, parse_time
 
 _MAX_NAME = 256
 # No control characters, and no halves of characters, which JSON's escapes can write and UTF-8 cannot.
 TEXT = re.compile(rf"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{{1,{_MAX_NAME}}}")
-_A_TIME = "a time with an offset such as 2026-11-22T10:00:00Z"
+_A_TIME = "a day and time that exist, with an offset, such as 2026-11-22T10:00:00Z or 2026-11-22T18:00:00+08:00"
 _A_NAME = "a datacenter name: 1 to 63 of A-Z a-z 0-9 . _ -, the first a letter or digit"
 
-_HINTS = 100
+# Looking for the nearest name takes milliseconds, and nobody needs it a thousand times.
+_HINTS = 20
+_KNOWN = 100
 
 C = TypeVar("C")
 
@@ -31,12 +33,14 @@ class Fields:
     A tree of None is one that was reported already; it is passed over.
     """
 
-    def __init__(self, text: bytes) -> None:
+    def __init__(self, text: bytes, breathe: Breathe) -> None:
         self.text = text
+        self.breathe = breathe
+        self._hints = _HINTS
         # Path, message, and whether the key is to blame rather than its value.
         self._wrong: list[tuple[Path, str, bool]] = []
-        # Datacenter names used outside of the `datacenters` block, and where.
-        self._used: list[tuple[str, Path]] = []
+        # What the `datacenters` block has, where there is one; to be set before the names of other blocks are taken.
+        self.datacenters: Mapping[str, Datacenter] | None = None
 
     def mapping(self, tree: Tree, path: Path, known: tuple[str, ...], expected: str) -> Mapping[str, Tree]:
         """Return the entries of a mapping; where any keys are `known`, there may be no others."""
@@ -54,7 +58,8 @@ class Fields:
         if key == "jobs":
             message = "jobs are not allowed here: only an application has jobs, a job and the default have none"
         else:
-            message = f"unknown key{_nearest(key, known) or ': known here are ' + ', '.join(known)}"
+            found = "an empty key" if not key else f"the unknown key {shown(key)}"
+            message = f"found {found}{self._nearest(key, known) or ', known here are ' + ', '.join(known)}"
         self.wrong((*path, key), message, key=True)
 
     def items(self, tree: Tree, path: Path, expected: str) -> list[Tree]:
@@ -76,20 +81,24 @@ class Fields:
 
     def name(self, tree: Tree, path: Path, *, used: bool = True, key: bool = False) -> str:
         """Return a datacenter's name; unless it is not `used`, the `datacenters` block must have it."""
+        self.breathe()
         if tree is None:
             return ""
         if not isinstance(tree, str) or not NAME.fullmatch(tree):
             self.wrong(path, f"found {shown(tree)}, expected {_A_NAME}", key=key)
             return ""
-        if used:
-            self._used.append((tree, path))
+        if used and self.datacenters is not None and tree not in self.datacenters:
+            known = tuple(islice(self.datacenters, _KNOWN))
+            hint = self._nearest(tree, known) or f"; it has {', '.join(known[:10]) or 'none'}"
+            self.wrong(path, f"found {tree}, which the datacenters block does not have{hint}")
         return tree
 
-    def free_name(self, tree: Tree, path: Path, what: str) -> str:
+    def free_name(self, tree: Tree, path: Path, what: str, *, key: bool = False) -> str:
         """Return the name of an application or a job."""
+        self.breathe()
         if not isinstance(tree, str) or not TEXT.fullmatch(tree):
             expected = f"1 to {_MAX_NAME} characters, no control characters"
-            self.wrong(path, f"found {shown(tree)} as the name of {what}, expected {expected}")
+            self.wrong(path, f"found {shown(tree)} as the name of {what}, expected {expected}", key=key)
             return ""
         return tree
 
@@ -138,27 +147,25 @@ class Fields:
             self.wrong(path, f"found {shown(tree)}, expected a duration over 0 such as 90s, 2h or 1h30m")
         return duration
 
-    def check_names(self, datacenters: Mapping[str, Datacenter] | None) -> None:
-        """Check that the `datacenters` block, where there is one, has every name that was used."""
-        if datacenters is None:
-            return
-        known = tuple(islice(datacenters, _HINTS))
-        unknown = [(name, path) for name, path in self._used if name not in datacenters]
-        for index, (name, path) in enumerate(unknown):
-            # Looking for the nearest name is slow, and nobody needs it a thousand times.
-            hint = _nearest(name, known) if index < _HINTS else ""
-            hint = hint or f": known are {', '.join(known[:10]) or 'none'}"
-            self.wrong(path, f"found {name}, which the datacenters block does not have{hint}")
+    def _nearest(self, word: str, known: tuple[str, ...]) -> str:
+        self._hints -= 1
+        worth_it = self._hints >= 0 and len(word) < 2 * _MAX_NAME
+        close = get_close_matches(word, known, n=1) if worth_it else ()
+        return f": did you mean `{close[0]}`?" if close else ""
 
     def wrong(self, path: Path, message: str, *, key: bool = False) -> None:
-        """Collect a problem; its place is the value's, or the `key`'s."""
+        """Collect a problem; its place is the value's, or the `key`'s. Raises DocumentRefused if it is one too many."""
+        self.breathe()
         self._wrong.append((path, message, key))
+        if len(self._wrong) >= MAX_PROBLEMS:
+            self.refuse_if_wrong()
 
     def refuse_if_wrong(self) -> None:
         """Raise DocumentRefused with all that was collected, in the text's order, if there is any."""
         if not self._wrong:
             return
-        where = places(self.text.decode().removeprefix("\ufeff"))
+        wanted = {path[:length] for path, _, _ in self._wrong for length in range(len(path) + 1)}
+        where = places(self.text.decode().removeprefix("\ufeff"), wanted=wanted, breathe=self.breathe)
         problems = []
         for path, message, key in self._wrong:
             known = path
@@ -169,11 +176,6 @@ class Fields:
             problems.append(Problem(show(path), message, line, column))
         problems.sort(key=lambda problem: (problem.line or 0, problem.column or 0))
         raise DocumentRefused(tuple(problems))
-
-
-def _nearest(word: str, known: tuple[str, ...]) -> str:
-    close = get_close_matches(word, known, n=1)
-    return f": did you mean `{close[0]}`?" if close else ""
 
 
 def shown(tree: Tree) -> str:

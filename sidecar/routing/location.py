@@ -12,7 +12,9 @@ from sidecar.routing.model import Datacenter
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
-_REMEMBERED = 100_000
+# Bounds of what is remembered: metrics may be long, and differ with every heartbeat.
+_REMEMBERED = 20_000
+_LENGTH = 256
 
 
 class Worker(Protocol):
@@ -73,9 +75,10 @@ class Locator:
         found = self._known.get(key)
         if found is None:
             found = reported_datacenter(key[0]) or self._by_tag(key[1]) or self._by_address(key[2])
-            if len(self._known) >= _REMEMBERED:
-                self._known.clear()
-            self._known[key] = found
+            if len(key[0]) + len(key[1]) + len(key[2]) <= _LENGTH:
+                if len(self._known) >= _REMEMBERED:
+                    self._known.clear()
+                self._known[key] = found
         return found
 
     def source(self, worker: Worker) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from ipaddress import IPv4Network, IPv6Network
@@ -117,14 +117,12 @@ class RoutingDocument:
     ramps: frozenset[Ramp] = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "ramps", frozenset(s for s in self._selectors() if isinstance(s, Ramp)))
-
-    def _selectors(self) -> Iterator[Selector | None]:
-        yield self.default.selector
+        ramps = {self.default.selector}
         for application in self.apps.values():
-            yield application.route.selector
-            for route in application.jobs.values():
-                yield route.selector
+            ramps.add(application.route.selector)
+            if application.jobs:
+                ramps.update(route.selector for route in application.jobs.values())
+        object.__setattr__(self, "ramps", frozenset(ramp for ramp in ramps if isinstance(ramp, Ramp)))
 
     def route(self, app: str, job: str = "") -> Route:
         """Return the route of a job: its own, else its application's, else the default one."""

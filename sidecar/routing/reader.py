@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -14,6 +15,8 @@ import yaml
 from sidecar.errors import DocumentRefused, Problem
 
 MAX_DEPTH = 16
+# A text with more problems than this is refused with the first of them: nobody reads on, and memory is finite.
+MAX_PROBLEMS = 1000
 
 # A mapping, a list, a scalar's text, or None where something was found that is reported already.
 Tree = dict[str, "Tree"] | list["Tree"] | str | None
@@ -25,6 +28,9 @@ _Foreign = Any
 _Loader: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 _JSON_WORDS = {True: "true", False: "false", None: "null"}
 _BATCH = 32
+_MAX_STEP = 256
+# libyaml compares each of them with all before it, which takes seconds where they fill a text.
+_TAG_DIRECTIVE = re.compile(r"(?:\A|[\n\r\x85\u2028\u2029])%TAG")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +42,15 @@ class Place:
 
 
 def show(path: Path) -> str:
-    """Return a path as errors name it: `apps.billing.backups[1]`."""
+    """Return a path as errors name it, in one line: `apps.billing.backups[1]`. A key without a name is left out."""
     text = ""
     for step in path:
-        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
+        if isinstance(step, int):
+            text += f"[{step}]"
+        elif step:
+            name = step if len(step) <= _MAX_STEP else step[:_MAX_STEP] + "…"
+            name = name if name.isprintable() else ascii(name)[1:-1]
+            text += f".{name}" if text else name
     return text
 
 
@@ -61,10 +72,11 @@ def read(text: str, breathe: Breathe) -> Tree:
     return tree
 
 
-def places(text: str) -> dict[Path, Place]:
-    """Return where each entry of a text stands; of a text that breaks off, up to there."""
-    reader = _YamlReader(text, lambda: None)
+def places(text: str, *, wanted: Collection[Path] | None = None, breathe: Breathe = lambda: None) -> dict[Path, Place]:
+    """Return where each entry of a text stands, or each `wanted` one; of a text that breaks off, up to there."""
+    reader = _YamlReader(text, breathe)
     reader.places = {}
+    reader.wanted = wanted
     with suppress(DocumentRefused):
         reader.read()
     return reader.places
@@ -72,19 +84,19 @@ def places(text: str) -> dict[Path, Place]:
 
 def _read_json(text: str, breathe: Breathe) -> Tree:
     def pairs(items: list[tuple[str, Any]]) -> dict[str, Tree]:
-        breathe()
-        mapping = {key: _plain(value) for key, value in items}
+        mapping = {key: _plain(value, breathe) for key, value in items}
         if len(mapping) != len(items):
             raise ValueError("a duplicate key")
         return mapping
 
     tree = json.loads(text, object_pairs_hook=pairs, parse_int=str, parse_float=str, parse_constant=_no_constant)
-    return _plain(tree)
+    return _plain(tree, breathe)
 
 
-def _plain(value: _Foreign) -> Tree:
+def _plain(value: _Foreign, breathe: Breathe) -> Tree:
+    breathe()
     if isinstance(value, list):
-        return [_plain(item) for item in value]
+        return [_plain(item, breathe) for item in value]
     return value if isinstance(value, str | dict) else _JSON_WORDS[value]
 
 
@@ -92,8 +104,8 @@ def _no_constant(word: str) -> None:
     raise ValueError(f"{word} is no JSON")
 
 
-class _TooDeepError(Exception):
-    """Ends the reading of a text that nests too deep."""
+class _EnoughError(Exception):
+    """Ends the reading of a text that nests too deep, or has too many problems."""
 
 
 class _YamlReader:
@@ -104,14 +116,20 @@ class _YamlReader:
         self._breathe = breathe
         self.problems: list[Problem] = []
         self.places: dict[Path, Place] | None = None
+        self.wanted: Collection[Path] | None = None
 
     def read(self) -> Tree:
+        # Looking for the four letters first is what keeps this free of cost.
+        directive = _TAG_DIRECTIVE.search(self._text) if "%TAG" in self._text else None
+        if directive is not None:
+            line = len(self._text[: directive.end()].splitlines())
+            raise DocumentRefused((Problem("", "found a %TAG directive: remove it, tags are not allowed", line, 1),))
         loader = _Loader(self._text)
         try:
             return self._document(self._events(loader))
         except yaml.YAMLError as error:
             raise DocumentRefused((*self.problems, _syntax_problem(error, self._text))) from error
-        except _TooDeepError:
+        except _EnoughError:
             raise DocumentRefused(tuple(self.problems)) from None
         finally:
             loader.dispose()
@@ -130,23 +148,27 @@ class _YamlReader:
                 if documents > 1:
                     self._report((), "found a second YAML document (after ---), expected one", event.start_mark)
                     break
-                tree = self._node(next(events), events, ())
+                root = next(events)
+                self._place((), root, root)
+                tree = self._node(root, events, ())
         return tree
 
     def _node(self, event: _Foreign, events: Iterator[_Foreign], path: Path) -> Tree:
         if isinstance(event, yaml.AliasEvent):
             self._report(
-                path, f"found the alias *{event.anchor}: write the value out, aliases are not allowed", event.start_mark
+                path,
+                f"found the alias *{show((str(event.anchor),))}: write the value out, aliases are not allowed",
+                event.start_mark,
             )
             return None
         if event.tag is not None:
-            self._report(path, f"found the tag {event.tag}: remove it, tags are not allowed", event.start_mark)
+            self._report_tag(path, event)
         if isinstance(event, yaml.ScalarEvent):
             value: str = event.value
             return value
         if len(path) >= MAX_DEPTH:
-            self._report(path, f"nesting is deeper than {MAX_DEPTH} levels", event.start_mark)
-            raise _TooDeepError
+            self._report(path, f"found nesting deeper than {MAX_DEPTH} levels, expected less", event.start_mark)
+            raise _EnoughError
         if isinstance(event, yaml.SequenceStartEvent):
             return self._sequence(events, path)
         return self._mapping(events, path)
@@ -177,23 +199,31 @@ class _YamlReader:
 
     def _key(self, event: _Foreign, events: Iterator[_Foreign], path: Path) -> str:
         if not isinstance(event, yaml.ScalarEvent):
-            self._report(path, "found a key that is no plain text", event.start_mark)
+            if not isinstance(event, yaml.AliasEvent):
+                self._report(path, "found a list or mapping as a key, expected a text", event.start_mark)
             self._node(event, events, (*path, "?"))
             return "?"
         key: str = event.value
         if key == "<<" and not event.style:
-            self._report((*path, key), "merge keys are not allowed: write the keys out", event.start_mark)
+            self._report(
+                (*path, key), "found a merge key: write the keys out, merging is not allowed", event.start_mark
+            )
         elif event.tag is not None:
-            self._report((*path, key), f"found the tag {event.tag}: remove it, tags are not allowed", event.start_mark)
+            self._report_tag((*path, key), event)
         return key
 
     def _place(self, path: Path, key: _Foreign, value: _Foreign) -> None:
-        if self.places is not None:
+        if self.places is not None and (self.wanted is None or path in self.wanted):
             self.places.setdefault(path, Place(_at(key.start_mark), _at(value.start_mark)))
+
+    def _report_tag(self, path: Path, event: _Foreign) -> None:
+        self._report(path, f"found the tag {show((event.tag,))}: remove it, tags are not allowed", event.start_mark)
 
     def _report(self, path: Path, message: str, mark: _Foreign) -> None:
         line, column = _at(mark)
         self.problems.append(Problem(show(path), message, line, column))
+        if len(self.problems) >= MAX_PROBLEMS:
+            raise _EnoughError
 
 
 def _at(mark: _Foreign) -> tuple[int, int]:
@@ -202,13 +232,16 @@ def _at(mark: _Foreign) -> tuple[int, int]:
 
 def _syntax_problem(error: yaml.YAMLError, text: str) -> Problem:
     """Say in a line what is wrong with a text that is no YAML."""
-    what = getattr(error, "problem", None) or getattr(error, "reason", None) or "cannot be read"
-    context = getattr(error, "context", None)
-    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-    if mark is not None:
-        line, column = _at(mark)
+    if isinstance(error, yaml.MarkedYAMLError):
+        what = ", ".join(part for part in (error.context, error.problem) if part)
+        mark = error.problem_mark or error.context_mark
+        line, column = _at(mark) if mark else (1, 1)
     else:
-        before = text[: getattr(error, "position", None) or 0]
+        # A character that may not stand in YAML; libyaml says where, in bytes.
+        what = getattr(error, "reason", "") or str(error)
+        before = text.encode()[: getattr(error, "position", 0)].decode(errors="ignore")
         line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
-    hint = "; indent with blanks" if text.split("\n")[line - 1 : line] and "\t" in text.split("\n")[line - 1] else ""
-    return Problem("", f"no YAML: {context + ', ' if context else ''}{what}{hint}", line, column)
+    hint = "look at this line and the one above: indentation, colons, quotes, brackets"
+    if "\t" in "".join(text.split("\n")[line - 1 : line]):
+        hint = "it has a tab: indent with blanks"
+    return Problem("", f"this is no YAML ({what}): {hint}", line, column)

@@ -20,8 +20,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def parse_number(text: str) -> float | None:
-    """Return a finite decimal number, or None for any other text."""
-    if not _NUMBER.fullmatch(text):
+    """Return a finite decimal number of at most 64 characters, or None for any other text."""
+    if len(text) > 64 or not _NUMBER.fullmatch(text):
         return None
     number = float(text)
     return number if math.isfinite(number) else None

@@ -13,7 +13,7 @@ def score(app: str, key: str, datacenter: str, weight: float) -> float:
     The score is -weight / ln((h + 0.5) / 2^52), h being the top 52 bits of SHA-256 over `app \n key \n datacenter`.
     It depends on no other datacenter: moving weight between two of them moves no key of a third.
     """
-    digest = sha256(f"{app}\n{key}\n{datacenter}".encode()).digest()
+    digest = sha256(f"{app}\n{key}\n{datacenter}".encode(errors="surrogatepass")).digest()
     h = int.from_bytes(digest[:8], "big") >> 12
     return -weight / log((h + 0.5) / 2**52)
 
