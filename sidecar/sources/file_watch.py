@@ -12,17 +12,17 @@ import time
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
 
 if TYPE_CHECKING:
     from watchdog.observers.api import BaseObserver, ObservedWatch
-    from watchdog.observers.inotify_c import Mask
 
 if sys.platform == "linux":
     from watchdog.observers.inotify import InotifyEmitter, InotifyObserver
     from watchdog.observers.inotify_c import InotifyConstants as Inotify
+    from watchdog.observers.inotify_c import Mask
 
     class _Emitter(InotifyEmitter):
         """Hears what arrives and what is finished.
@@ -33,8 +33,8 @@ if sys.platform == "linux":
         """
 
         def get_event_mask_from_filter(self) -> Mask:
-            mask = Inotify.IN_CREATE | Inotify.IN_MOVED_TO | Inotify.IN_CLOSE_WRITE
-            return cast("Mask", mask | Inotify.IN_ATTRIB | Inotify.IN_DELETE | Inotify.IN_DELETE_SELF)
+            arrivals = Inotify.IN_CREATE | Inotify.IN_MOVED_TO | Inotify.IN_CLOSE_WRITE
+            return Mask(arrivals | Inotify.IN_ATTRIB | Inotify.IN_DELETE | Inotify.IN_DELETE_SELF)
 
     class _Observer(InotifyObserver):
         def __init__(self) -> None:

@@ -169,9 +169,10 @@ def test_lost_rights_are_reported_and_regained_ones_used(open_directory: Path, t
         eventually(lambda: last() == "dc2", "a change after it")
 
 
-def test_without_inotify_the_looks_go_on(tmp_path: Path) -> None:
-    """Where the user's inotify instances are used up, one line says so and changes are seen within two seconds."""
-    none_left = 'echo 0 > /proc/sys/user/max_inotify_instances && exec "$@"'
+@pytest.mark.parametrize("limit", ["max_inotify_instances", "max_inotify_watches"])
+def test_without_inotify_the_looks_go_on(limit: str, tmp_path: Path) -> None:
+    """Where the inotify instances or watches are used up, one line says so, and changes are seen in 2 s."""
+    none_left = f'echo 0 > /proc/sys/user/{limit} && exec "$@"'
     prefix = ("unshare", "--user", "--map-root-user", "sh", "-c", none_left, "sh")
     if (
         shutil.which("unshare") is None
