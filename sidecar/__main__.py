@@ -7,31 +7,16 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import cast
 
-from sidecar.errors import SidecarError
-
 _HELP = {"-h", "--help"}
 
 
 def main() -> int:
     """Run the command line of this process; return the exit code."""
-    arguments = sys.argv[1:]
-    if arguments[:1] == ["serve"] and not _HELP.intersection(arguments):
-        return serve(arguments[1:])
-    return _entry("sidecar.cli")(arguments)
-
-
-def serve(arguments: Sequence[str]) -> int:
-    """Run the daemon; what is wrong with its configuration is said in words."""
-    try:
-        return _entry("sidecar.daemon")(arguments)
-    except SidecarError as error:
-        sys.stderr.write(f"Error: {error}\n")
-        return error.exit_code
-
-
-def _entry(module: str) -> Callable[[Sequence[str]], int]:
+    words = sys.argv[1:]
+    serves = words[:1] == ["serve"] and not _HELP.intersection(words)
     # Imported by name, so that neither of the two drags the other in.
-    return cast("Callable[[Sequence[str]], int]", import_module(module).main)
+    module = import_module("sidecar.daemon" if serves else "sidecar.cli")
+    return cast("Callable[[Sequence[str]], int]", module.main)(words[1:] if serves else words)
 
 
 if __name__ == "__main__":

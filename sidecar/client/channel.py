@@ -1,0 +1,50 @@
+"""The connection to a sidecar: its address, and TLS."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import grpc
+
+from sidecar.client.values import Tls
+from sidecar.config.kinds import ADDRESS
+from sidecar.errors import ConfigError
+
+_OPTIONS: tuple[tuple[str, int], ...] = (
+    # A sidecar is near; a proxy for the way out is not for it.
+    ("grpc.enable_http_proxy", 0),
+    ("grpc.max_receive_message_length", -1),
+    # A sidecar that is gone without a word is noticed within 15 s, and what it told is not believed any longer.
+    ("grpc.keepalive_time_ms", 10_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1_000),
+    # Each client has a connection of its own.
+    ("grpc.use_local_subchannel_pool", 1),
+)
+
+
+def open_channel(target: str, tls: Tls | None) -> grpc.Channel:
+    """Return a channel to `host:port` or `unix:/path`. Raises ConfigError for other addresses and unreadable files."""
+    if ADDRESS.read(target) is None:
+        raise ConfigError(f"the sidecar's address: found {target!r}, expected {ADDRESS.expected}")
+    if tls is None:
+        return grpc.insecure_channel(target, options=_OPTIONS)
+    if target.startswith("unix:"):
+        raise ConfigError(f"{target}: a sidecar speaks no TLS on Unix sockets: leave the certificates out")
+    if (tls.cert is None) != (tls.key is None):
+        raise ConfigError("the client's certificate and its key: found one of them, expected both or none")
+    credentials = grpc.ssl_channel_credentials(_pem(tls.ca), _pem(tls.key), _pem(tls.cert))
+    name = (("grpc.ssl_target_name_override", tls.server_name),) if tls.server_name else ()
+    return grpc.secure_channel(target, credentials, options=(*_OPTIONS, *name))
+
+
+def _pem(path: Path | None) -> bytes | None:
+    if path is None:
+        return None
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error

@@ -1,0 +1,144 @@
+"""The client: each call with its deadline, answers remembered as long as they hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from types import TracebackType
+from typing import Any, Self, TypeVar, cast
+
+import grpc
+
+from sidecar.client import values
+from sidecar.client.cache import AnswerCache
+from sidecar.client.channel import open_channel
+from sidecar.client.failures import failure
+from sidecar.client.follower import Follower
+from sidecar.client.values import FilterResult, Route, RouteUpdate, Status, Tls
+from sidecar.pb.dcsidecar.v1 import routing_pb2 as pb
+from sidecar.routing.location import Worker
+
+A = TypeVar("A")
+
+_SERVICE = pb.DESCRIPTOR.services_by_name["RoutingService"].full_name
+_CACHED_ANSWERS = 10_000
+
+
+class RoutingClient:
+    """A connection to one sidecar, for any number of threads; close it, or use it in a `with`.
+
+    `target` is `host:port`, `[ipv6]:port` or `unix:/path`, `timeout` the seconds that a call may take. With
+    `cache_size` over 0 a thread follows the sidecar's changes, and as long as it does, a question that was answered
+    under the routes still in force is answered from memory.
+
+    Calls raise NotServing where another sidecar or a later try may help (its subclasses Unreachable, TooSlow and
+    Overloaded say why), BadRequest for a request that breaks a bound, CallFailed for defects.
+    """
+
+    def __init__(
+        self,
+        target: str,
+        *,
+        tls: Tls | None = None,
+        timeout: float = 0.2,
+        cache_size: int = _CACHED_ANSWERS,
+    ) -> None:
+        self._target = target
+        self._timeout = timeout
+        self._channel = open_channel(target, tls)
+        self._filter = self._unary("FilterWorkers", pb.FilterWorkersResponse.FromString)
+        self._route = self._unary("GetRoute", pb.AppRoute.FromString)
+        self._status = self._unary("GetStatus", pb.SidecarStatus.FromString)
+        self._watch = cast(
+            "grpc.UnaryStreamMultiCallable[Any, pb.RouteUpdate]",
+            self._channel.unary_stream(
+                f"/{_SERVICE}/WatchRoutes",
+                request_serializer=pb.WatchRoutesRequest.SerializeToString,
+                response_deserializer=pb.RouteUpdate.FromString,
+            ),
+        )
+        self._cache: AnswerCache[FilterResult] = AnswerCache(cache_size)
+        self._follower = Follower(self._watch, self._cache) if cache_size > 0 else None
+        if self._follower is not None:
+            self._follower.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def caching(self) -> bool:
+        """True while answers may come from memory: the sidecar is being followed."""
+        return self._cache.open
+
+    def filter(
+        self,
+        app: str,
+        *,
+        job: str = "",
+        instance: str = "",
+        candidates: Sequence[Worker] = (),
+        aliases: Sequence[str] = (),
+    ) -> FilterResult:
+        """Return which of the candidates may run a job of an application now; `aliases` are its other names."""
+        request = pb.FilterWorkersRequest(
+            app=app,
+            job=job,
+            instance=instance,
+            candidates=[
+                pb.Worker(address=worker.address, datacenter=worker.datacenter, metrics=worker.metrics, tag=worker.tag)
+                for worker in candidates
+            ],
+            app_aliases=aliases,
+            indices_only=True,
+        ).SerializeToString()
+        known, epoch = self._cache.get(request)
+        if known is not None:
+            return known
+        answer = self._call(self._filter, request)
+        result = values.filter_result(answer, [worker.address for worker in candidates])
+        self._cache.put(request, result, generation=result.generation, epoch=epoch)
+        return result
+
+    def route(self, app: str, *, job: str = "") -> Route:
+        """Return the route of an application, or of one of its jobs, as it stands now."""
+        return values.route(self._call(self._route, pb.GetRouteRequest(app=app, job=job).SerializeToString()))
+
+    def status(self) -> Status:
+        """Return what the sidecar serves and how fresh it is."""
+        return values.status(self._call(self._status, b""))
+
+    def watch(self, apps: Sequence[str] = ()) -> Iterator[RouteUpdate]:
+        """Yield the routes now, and again each time that a decision could change; of all applications or of some.
+
+        Ends by raising NotServing where the stream breaks; close the iterator to end it before.
+        """
+        stream: Any = self._watch(pb.WatchRoutesRequest(apps=apps))
+        try:
+            for update in stream:
+                yield values.route_update(update)
+        except grpc.RpcError as error:
+            raise failure(error, self._target, None) from error
+        finally:
+            stream.cancel()
+
+    def close(self) -> None:
+        """End the connection; calls under way fail."""
+        if self._follower is not None:
+            self._follower.stop()
+        self._channel.close()
+
+    def _unary(self, method: str, read: Callable[[bytes], A]) -> grpc.UnaryUnaryMultiCallable[bytes, A]:
+        return cast(
+            "grpc.UnaryUnaryMultiCallable[bytes, A]",
+            self._channel.unary_unary(f"/{_SERVICE}/{method}", request_serializer=None, response_deserializer=read),
+        )
+
+    def _call(self, method: grpc.UnaryUnaryMultiCallable[bytes, A], request: bytes) -> A:
+        try:
+            return method(request, timeout=self._timeout)
+        except grpc.RpcError as error:
+            raise failure(error, self._target, self._timeout) from error

@@ -1,0 +1,143 @@
+"""What the client takes and returns, as plain frozen values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from sidecar.lifecycle import SourceState
+from sidecar.pb.dcsidecar.v1 import routing_pb2 as pb
+from sidecar.routing.decision import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A candidate: `host:port`, and what is known of where it is (see the contract's `Worker`)."""
+
+    address: str
+    datacenter: str = ""
+    metrics: str = ""
+    tag: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tls:
+    """How to connect with TLS; all files are PEM. `ca` signs the sidecar's certificate, or the system's authorities do.
+
+    `cert` and `key` are the client's own, both or none. `server_name` is the name that the sidecar's certificate has,
+    where that is not the host of the address.
+    """
+
+    ca: Path | None = None
+    cert: Path | None = None
+    key: Path | None = None
+    server_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FilterResult:
+    """A decision: the candidates selected, in the request's order, and their positions in it from 0.
+
+    `datacenter` is "" where no single one serves. `stale` tells that the config center cannot be reached and the last
+    good document decided.
+    """
+
+    addresses: tuple[str, ...]
+    indices: tuple[int, ...]
+    datacenter: str
+    reason: Reason
+    revision: str
+    generation: int
+    stale: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """The route of an application as it stands now; weights in the document's order. `app` is "" for the default."""
+
+    app: str
+    weights: tuple[tuple[str, float], ...]
+    backups: tuple[str, ...]
+    unavailable: tuple[str, ...]
+    min_workers: int
+    revision: str
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class RouteUpdate:
+    """What decisions are made from since now: the default route, and the routes that the document names."""
+
+    revision: str
+    generation: int
+    stale: bool
+    default: Route
+    routes: tuple[Route, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What a sidecar serves and how fresh it is; times are Unix milliseconds, 0 for never."""
+
+    version: str
+    source: str
+    source_state: SourceState
+    source_error: str
+    revision: str
+    generation: int
+    applied_at_ms: int
+    confirmed_at_ms: int
+    from_snapshot: bool
+
+
+def filter_result(answer: pb.FilterWorkersResponse, candidates: list[str]) -> FilterResult:
+    """Return an answer whose addresses are those of the request, by position."""
+    indices = tuple(answer.indices)
+    return FilterResult(
+        addresses=tuple(candidates[index] for index in indices),
+        indices=indices,
+        datacenter=answer.datacenter,
+        reason=Reason(answer.reason),
+        revision=answer.revision,
+        generation=answer.generation,
+        stale=answer.stale,
+    )
+
+
+def route(answer: pb.AppRoute) -> Route:
+    """Return a route as a value."""
+    return Route(
+        app=answer.app,
+        weights=tuple((entry.datacenter, entry.weight) for entry in answer.weights),
+        backups=tuple(answer.backups),
+        unavailable=tuple(answer.unavailable),
+        min_workers=answer.min_workers,
+        revision=answer.revision,
+        generation=answer.generation,
+    )
+
+
+def route_update(answer: pb.RouteUpdate) -> RouteUpdate:
+    """Return an update as a value."""
+    return RouteUpdate(
+        revision=answer.revision,
+        generation=answer.generation,
+        stale=answer.stale,
+        default=route(answer.default_route),
+        routes=tuple(map(route, answer.routes)),
+    )
+
+
+def status(answer: pb.SidecarStatus) -> Status:
+    """Return a status as a value."""
+    return Status(
+        version=answer.version,
+        source=answer.source,
+        source_state=SourceState(answer.source_state),
+        source_error=answer.source_error,
+        revision=answer.revision,
+        generation=answer.generation,
+        applied_at_ms=answer.applied_at_ms,
+        confirmed_at_ms=answer.confirmed_at_ms,
+        from_snapshot=answer.from_snapshot,
+    )
