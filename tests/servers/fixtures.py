@@ -17,14 +17,14 @@ def zookeeper(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ZooKeeperSer
 
 @pytest.fixture(scope="session")
 def nacos(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NacosServer]:
-    """A Nacos without users that nobody breaks; tests that break one start their own."""
+    """Run a Nacos without users that nobody breaks; tests that break one start their own."""
     with NacosServer(tmp_path_factory.mktemp("nacos")) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def nacos_with_users(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NacosServer]:
-    """A Nacos that wants a login: nacos/nacos may do everything, tokens live 10 s."""
+    """Run a Nacos that wants a login: nacos with password nacos may do everything; tokens live 5 s."""
     folder = tmp_path_factory.mktemp("nacos-with-users")
-    with NacosServer(folder, settings=authentication(token_life=10)) as server:
+    with NacosServer(folder, settings=authentication(token_life=5)) as server:
         yield server

@@ -83,7 +83,7 @@ class NacosSource:
         return Content(found.text, found.version) if isinstance(found, Found) else Missing(found.reason)
 
     def write(self, text: bytes, expected_version: str | None, timeout: float) -> str:
-        """Publish, keeping the key's description, application and tags; return once the server has stored it."""
+        """Publish, keeping the key's description, application and tags; return once clients are given it."""
         with self._asking() as api:
             return publish(api, text, expected_version, timeout)
 

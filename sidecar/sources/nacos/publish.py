@@ -10,12 +10,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sidecar.errors import SourceError, WriteConflict
-from sidecar.sources.nacos.api import Api, Refused, json_of, md5, words_of
+from sidecar.sources.nacos.api import Api, Found, json_of, md5, words_of
 from sidecar.sources.nacos.http import Answer
 
 # What publishing without them would erase, by the names under which they are published.
 _KEPT_V1 = {"desc": "desc", "appName": "appName", "configTags": "config_tags", "use": "use", "effect": "effect"}
 _KEPT_V3 = {"desc": "desc", "appName": "appName", "configTags": "configTags"}
+_CLIENTS_LIMIT = 2.0
 _ACTIONS = {"I": "created", "U": "changed", "D": "deleted"}
 
 
@@ -37,7 +38,7 @@ class Change:
 
 
 def publish(api: Api, text: bytes, expected_version: str | None, timeout: float) -> str:
-    """Replace the version `expected_version` (None: no such key) by `text`, and return its version once it can be read.
+    """Replace `expected_version` (None: no such key) by `text`; return its version once clients are given it.
 
     Raises WriteConflict, SourceError; the latter also where `text` is what Nacos does not take, as blanks only.
     """
@@ -50,7 +51,7 @@ def publish(api: Api, text: bytes, expected_version: str | None, timeout: float)
     _check(held := _stored(api, deadline), expected_version)
     v3 = api.is_v3(_left(deadline))
     kept = {new: str(held[old]) for old, new in (_KEPT_V3 if v3 else _KEPT_V1).items() if held.get(old)}
-    fields = {**api.key(), **kept, "content": content, "type": type_of(content), **_operator(v3=v3)}
+    fields = {**api.key(), **kept, "content": content, "type": type_of(content), **_operator(api, v3=v3)}
     headers = {} if expected_version is None else {"casMd5": expected_version}
     path = "/v3/admin/cs/config" if v3 else "/v1/cs/configs"
     answer = api.call("POST", path, fields, _left(deadline), **headers)
@@ -59,8 +60,10 @@ def publish(api: Api, text: bytes, expected_version: str | None, timeout: float)
     done = json_of(answer).get("data") is True if v3 else answer.body.strip() == b"true"
     if answer.status != 200 or not done:
         raise SourceError(f"{api.server} did not take the text (status {answer.status}): {words_of(answer)}")
-    _read_back(api, md5(text), deadline, created=expected_version is None)
-    return md5(text)
+    version = md5(text)
+    _check_stored(api, version, deadline, created=expected_version is None)
+    _wait_for_clients(api, version, min(deadline, time.monotonic() + _CLIENTS_LIMIT))
+    return version
 
 
 def history(api: Api, limit: int, timeout: float) -> tuple[Change, ...]:
@@ -128,8 +131,10 @@ def _check(held: dict[str, Any], expected_version: str | None) -> None:
     )
 
 
-def _operator(*, v3: bool) -> dict[str, str]:
+def _operator(api: Api, *, v3: bool) -> dict[str, str]:
     """Name the operator for the history of a server without authentication; with it, the server names who logged in."""
+    if api.token:
+        return {}
     try:
         name = getpass.getuser()
     except (OSError, KeyError, ImportError):
@@ -137,19 +142,23 @@ def _operator(*, v3: bool) -> dict[str, str]:
     return {"username" if v3 else "src_user": name}
 
 
-def _read_back(api: Api, version: str, deadline: float, *, created: bool) -> None:
-    """Wait until the stored text is this one; it is there at once, so another one is somebody else's."""
-    held: dict[str, Any] = {}
-    try:
-        held = _stored(api, deadline)
-    except Refused:
-        return  # a user who may write and not read
-    stored = md5(str(held.get("content") or "").encode())
+def _check_stored(api: Api, version: str, deadline: float, *, created: bool) -> None:
+    """See that the stored text is this one; another one is somebody else's, who did not see ours if it was created."""
+    stored = md5(str(_stored(api, deadline).get("content") or "").encode())
     if stored != version and created:
         raise SourceError(
             f"The key was created by two at once: it is at version {stored} and not at {version}. Nacos guards no "
             "creation; look at the key and write again."
         )
+
+
+def _wait_for_clients(api: Api, version: str, deadline: float) -> None:
+    """Wait until a client that asks is given this version, which takes Nacos a moment; for a gray one it may not be."""
+    while time.monotonic() < deadline:
+        found = api.read(_left(deadline))
+        if found.version == version or (isinstance(found, Found) and found.gray):
+            return
+        time.sleep(0.02)
 
 
 def _change(row: dict[str, Any], action: str, text: str | None) -> Change:

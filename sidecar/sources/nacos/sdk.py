@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
+import warnings
 from collections.abc import Callable, Coroutine
 from types import SimpleNamespace
 from typing import Any, TypeVar
 
-from v2.nacos import ClientConfig, NacosConfigService, TLSConfig
-from v2.nacos.transport import rpc_client
-from v2.nacos.utils.net_util import NetUtils
-
 from sidecar.sources.nacos.api import md5
 from sidecar.sources.nacos.credentials import Credentials, Tls
 from sidecar.sources.nacos.url import Target
+
+with warnings.catch_warnings():
+    # What it uses of other packages that is deprecated is nothing that our operators could mend.
+    warnings.simplefilter("ignore")
+    from v2.nacos import ClientConfig, NacosConfigService, TLSConfig
+    from v2.nacos.transport import rpc_client
+    from v2.nacos.utils.net_util import NetUtils
 
 T = TypeVar("T")
 

@@ -1,0 +1,148 @@
+"""Reading once, publishing with compare-and-set, and the history, on a real Nacos."""
+
+from __future__ import annotations
+
+import pytest
+
+from sidecar.errors import SourceError, WriteConflict
+from sidecar.sources import open_source
+from sidecar.sources.base import Content, Missing
+from sidecar.sources.nacos import NacosSource
+from sidecar.sources.nacos.address import client_address
+from tests.servers.nacos.server import NacosServer, source_url
+from tests.servers.process import free_port
+from tests.waiting import eventually
+
+pytestmark = pytest.mark.nacos
+
+YAML = "default: {active: dc1}\n"
+
+
+@pytest.fixture
+def source(nacos: NacosServer, key: str) -> NacosSource:
+    """Open the key, without watching it."""
+    opened = open_source(source_url([nacos], key), {})
+    assert isinstance(opened, NacosSource)
+    return opened
+
+
+def _holds(source: NacosSource, text: str) -> Content:
+    def content() -> Content | None:
+        found = source.read(5)
+        return found if isinstance(found, Content) and found.text == text.encode() else None
+
+    found = eventually(content, repr(text))
+    assert found is not None
+    return found
+
+
+def test_a_key_is_created_replaced_and_read_back(source: NacosSource) -> None:
+    """What `write` returns is the version that `read` returns next."""
+    assert isinstance(source.read(5), Missing)
+    first = source.write(YAML.encode(), None, 5)
+    assert _holds(source, YAML).version == first
+    second = source.write(b"dc2", first, 5)
+    assert _holds(source, "dc2").version == second
+
+
+def test_creating_what_exists_is_a_conflict(source: NacosSource, nacos: NacosServer, key: str) -> None:
+    """Nacos itself would overwrite: its compare-and-set does not guard a creation."""
+    nacos.operator.publish(key, "dc1")
+    with pytest.raises(WriteConflict, match="exists already"):
+        source.write(b"dc2", None, 5)
+    assert nacos.operator.stored(key)["content"] == "dc1"
+
+
+def test_replacing_what_somebody_else_changed_is_a_conflict(source: NacosSource, nacos: NacosServer, key: str) -> None:
+    """Nothing is written on top of a version that was not read."""
+    version = source.write(b"dc1", None, 5)
+    nacos.operator.publish(key, "dc3")
+    with pytest.raises(WriteConflict, match="changed it"):
+        source.write(b"dc2", version, 5)
+    assert nacos.operator.stored(key)["content"] == "dc3"
+
+
+def test_replacing_what_was_deleted_is_a_conflict(source: NacosSource, nacos: NacosServer, key: str) -> None:
+    """A deleted key does not come back by a write that meant to change it."""
+    version = source.write(b"dc1", None, 5)
+    nacos.operator.delete(key)
+    with pytest.raises(WriteConflict, match="does not exist any more"):
+        source.write(b"dc2", version, 5)
+    eventually(lambda: isinstance(source.read(5), Missing), "the key to stay away")
+
+
+@pytest.mark.parametrize(("text", "kind"), [("dc1", "text"), (YAML, "yaml"), ('{"default": "dc1"}', "json")])
+def test_the_console_highlights_what_was_published(
+    source: NacosSource, nacos: NacosServer, key: str, text: str, kind: str
+) -> None:
+    """The type is that of the text."""
+    source.write(text.encode(), None, 5)
+    assert nacos.operator.stored(key)["type"] == kind
+
+
+def test_description_application_and_tags_survive_a_write(source: NacosSource, nacos: NacosServer, key: str) -> None:
+    """What the operator noted beside the key in the console is not erased by the command line."""
+    nacos.operator.publish(key, "dc1", desc="where jobs run", appName="scheduler", config_tags="routing,prod")
+    source.write(b"dc2", _holds(source, "dc1").version, 5)
+    stored = nacos.operator.stored(key)
+    assert (stored["desc"], stored["appName"]) == ("where jobs run", "scheduler")
+    assert set(stored["configTags"].split(",")) == {"routing", "prod"}
+
+
+def test_a_blank_text_is_refused(source: NacosSource) -> None:
+    """Nacos takes no blank text, and the message says what to do instead."""
+    with pytest.raises(SourceError, match="blank"):
+        source.write(b" \n", None, 5)
+
+
+def test_the_history_tells_what_each_change_put_in_force(source: NacosSource, nacos: NacosServer, key: str) -> None:
+    """Newest first: the deletion, two changes and the creation, each with its text, address and operator."""
+    first = source.write(b"dc1", None, 5)
+    nacos.operator.publish(key, "dc2", src_user="lin")
+    source.write(b"dc3", _holds(source, "dc2").version, 5)
+    nacos.operator.delete(key)
+    changes = source.history(10, 5)
+    assert [change.action for change in changes] == ["deleted", "changed", "changed", "created"]
+    assert [change.text for change in changes] == [None, b"dc3", b"dc2", b"dc1"]
+    assert changes[3].version == first
+    assert changes[2].operator == "lin"
+    assert changes[3].operator
+    assert {change.address for change in changes} == {"127.0.0.1"}
+    assert [change.at for change in changes] == sorted((change.at for change in changes), reverse=True)
+
+
+def test_with_users_the_history_names_who_logged_in(nacos_with_users: NacosServer, key: str) -> None:
+    """The operator is the one that the server knows, whatever the machine's user is called."""
+    options = {"nacos-username": "nacos", "nacos-password": "nacos"}
+    source = open_source(source_url([nacos_with_users], key), options)
+    assert isinstance(source, NacosSource)
+    source.write(b"dc1", None, 5)
+    assert [change.operator for change in source.history(10, 5)] == ["nacos"]
+
+
+def test_a_user_that_may_only_read_cannot_write(nacos_with_users: NacosServer, key: str) -> None:
+    """The refusal says who was refused."""
+    nacos_with_users.operator.create_user(key, "secret", f"role-{key}", action="r")
+    source = open_source(source_url([nacos_with_users], key), {"nacos-username": key, "nacos-password": "secret"})
+    with pytest.raises(SourceError, match=key):
+        source.write(b"dc1", None, 5)
+
+
+def test_a_gray_version_here_does_not_become_the_base_of_a_write(
+    source: NacosSource, nacos: NacosServer, key: str
+) -> None:
+    """What is written replaces the ordinary version, so one that was read as gray is a conflict."""
+    nacos.operator.publish(key, "dc1")
+    nacos.operator.publish(key, "dc2", gray_for=client_address())
+    gray = _holds(source, "dc2")
+    with pytest.raises(WriteConflict, match="gray"):
+        source.write(b"dc3", gray.version, 5)
+    nacos.operator.end_gray(key)
+
+
+def test_nobody_there_is_an_error_within_the_time(key: str) -> None:
+    """The message names the server and what to look at."""
+    port = free_port()
+    source = open_source(f"nacos://127.0.0.1:{port}/dispatch/{key}", {})
+    with pytest.raises(SourceError, match=f"127.0.0.1:{port} refuses the connection"):
+        source.read(2)
