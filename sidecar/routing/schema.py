@@ -1,0 +1,204 @@
+"""The JSON Schema (2020-12) of the routing document, for editors that complete and check what is typed.
+
+It takes what the sidecar takes, as far as a schema can say: every scalar may be written with or without quotes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sidecar.routing.location import NAME
+
+Schema = dict[str, Any]
+
+_FREE_NAME = r"^[^\u0000-\u001f\u007f-\u009f]{1,256}$"
+_HOUR = "([01][0-9]|2[0-3])"
+_TIME = (
+    "^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])[Tt]"
+    rf"{_HOUR}:[0-5][0-9]:[0-5][0-9](\.[0-9]{{1,30}})?([Zz]|[-+]{_HOUR}:[0-5][0-9])$"
+)
+_AMOUNT = r"[0-9]{1,9}(\.[0-9]{1,9})?"
+_DURATION = "^(?=.*[1-9])(?=.)" + "".join(f"({_AMOUNT}{unit})?" for unit in ("d", "h", "m", "s", "ms")) + "$"
+_DECIMAL = r"([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?"
+_LARGEST = 1.7976931348623157e308
+_ZERO = r"^[-+]?(0+(\.0*)?|\.0+)([eE][-+]?[0-9]+)?$"
+_NETWORK = r"^([0-9]{1,3}(\.[0-9]{1,3}){3}(/([0-9]|[12][0-9]|3[0-2]))?|[0-9A-Fa-f.:]*:[0-9A-Fa-f.:]*(/[0-9]{1,3})?)$"
+
+
+def schema() -> Schema:
+    """Return the schema as plain values."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "dc-sidecar routing document",
+        "description": "In which datacenter the jobs of which application run: a datacenter's name, or a mapping.",
+        "anyOf": [_ref("name"), _ref("document")],
+        "$defs": {
+            "document": _document(),
+            "datacenters": _datacenters(),
+            "defaultRoute": _route("The route of every application that has none of its own."),
+            "appRoute": _route("The route of an application. It inherits each key it lacks from `default`.", jobs=True),
+            "jobRoute": _route("The route of one job. It inherits each key it lacks from its application."),
+            "split": _split(),
+            "ramp": _ramp(),
+            "drill": _drill(),
+            "names": {"type": "array", "items": _ref("name"), "uniqueItems": True},
+            "name": _name(),
+            "time": _text(_TIME, "A time with an offset, such as 2026-11-22T10:00:00Z (RFC 3339)."),
+            "weight": _weight(),
+        },
+    }
+
+
+def _document() -> Schema:
+    apps = {"type": "object", "propertyNames": _free_name(), "additionalProperties": _ref("appRoute")}
+    return _object(
+        "A routing document.",
+        {
+            "version": {"enum": [1, "1"], "description": "The version of the format; 1 is the only one."},
+            "meta": {
+                "type": "object",
+                "description": "Free: who changed the document, when, why. Shown and audited.",
+                "examples": [{"by": "lin", "reason": "DC1 cooling fails", "ticket": "OPS-417"}],
+            },
+            "datacenters": _ref("datacenters"),
+            "default": _ref("defaultRoute"),
+            "apps": apps | {"description": "The routes of applications, by id or name."},
+            "drills": {"type": "array", "items": _ref("drill"), "description": "When to take datacenters for lost."},
+        },
+    )
+
+
+def _datacenters() -> Schema:
+    network = _text(_NETWORK, "A network such as 10.1.0.0/16 or fd00:1::/32.")
+    entry = _object(
+        "What is to be said of a datacenter; {} where there is nothing.",
+        {
+            "cidrs": {"type": "array", "items": network, "description": "Where its workers' addresses are."},
+            "available": {
+                "enum": [True, False, "true", "false"],
+                "description": "false: out of service. Default true.",
+            },
+        },
+    )
+    return {
+        "description": "The datacenters that there are. With this block, no other name is allowed in the document.",
+        "anyOf": [
+            _ref("names"),
+            {"type": "object", "propertyNames": {"pattern": f"^{NAME.pattern}$"}, "additionalProperties": entry},
+        ],
+    }
+
+
+def _route(description: str, *, jobs: bool = False) -> Schema:
+    keys: Schema = {
+        "active": _ref("name", "The datacenter that runs the jobs."),
+        "split": _ref("split"),
+        "ramp": _ref("ramp"),
+        "backups": _ref("names", "Where jobs run when the datacenter has no workers or is out of service, in order."),
+        "min_workers": _count(
+            2**32 - 1,
+            "[1-9][0-9]{0,9}",
+            "With fewer live workers than this a datacenter counts as unavailable. Default 1.",
+        ),
+        "on_empty": {
+            "enum": ["reject", "any"],
+            "description": "When none of the route's datacenters has workers: nobody (reject, default), or any worker.",
+        },
+        "sticky": {
+            "enum": ["job", "instance"],
+            "description": "What a split keeps together: all runs of a job (default), or each run by itself.",
+        },
+    }
+    if jobs:
+        keys["jobs"] = {
+            "type": "object",
+            "propertyNames": _free_name(),
+            "additionalProperties": _ref("jobRoute"),
+            "description": "Routes of single jobs, by job id.",
+        }
+    selectors = ("active", "split", "ramp")
+    exclusive = {one: {"properties": {other: False for other in selectors if other != one}} for one in selectors}
+    full = _object("A whole route: one of active, split and ramp at most.", keys) | {"dependentSchemas": exclusive}
+    return {"description": f"{description} A bare name sets `active`.", "anyOf": [_ref("name"), full]}
+
+
+def _split() -> Schema:
+    zero = {"anyOf": [{"const": 0}, {"type": "string", "pattern": _ZERO}]}
+    return {
+        "type": "object",
+        "description": "Weights of datacenters, such as {dc1: 90, dc2: 10}; they need not add up to 100.",
+        "propertyNames": {"pattern": f"^{NAME.pattern}$"},
+        "additionalProperties": _ref("weight"),
+        "minProperties": 1,
+        "not": {"additionalProperties": zero},
+    }
+
+
+def _weight() -> Schema:
+    return {
+        "description": "A share: a number, 0 or more, without a unit.",
+        "anyOf": [
+            {"type": "number", "minimum": 0, "maximum": _LARGEST},
+            {"type": "string", "pattern": rf"^(\+?{_DECIMAL}|-(0+(\.0*)?|\.0+)([eE][-+]?[0-9]+)?)$"},
+        ],
+    }
+
+
+def _ramp() -> Schema:
+    keys: Schema = {
+        "from": _ref("name", "Where the jobs run before."),
+        "to": _ref("name", "Where they run after."),
+        "start": _ref("time"),
+        "duration": _text(_DURATION, "How long the move takes: d, h, m, s, ms, the largest first, such as 1h30m."),
+        "steps": _count(10_000, "[1-9][0-9]{0,3}|10000", "In how many steps. Default 10."),
+    }
+    required = ["from", "to", "start", "duration"]
+    return _object("A move from one datacenter to another, step by step, by the clock.", keys) | {"required": required}
+
+
+def _drill() -> Schema:
+    keys: Schema = {
+        "datacenter": _ref("name", "The datacenter to take for lost."),
+        "start": _ref("time", "When it begins; left out, it is on already."),
+        "until": _ref("time", "When it ends, by itself."),
+        "apps": {
+            "type": "array",
+            "items": _free_name(),
+            "minItems": 1,
+            "uniqueItems": True,
+            "description": "For these applications only; left out, for all.",
+        },
+        "reason": {"type": ["string", "number", "boolean"], "description": "Why; shown wherever the drill shows."},
+    }
+    return _object("A time in which a datacenter is taken for lost.", keys) | {"required": ["datacenter", "until"]}
+
+
+def _object(description: str, properties: Schema) -> Schema:
+    return {"type": "object", "description": description, "properties": properties, "additionalProperties": False}
+
+
+def _ref(name: str, description: str = "") -> Schema:
+    reference = {"$ref": f"#/$defs/{name}"}
+    return reference | {"description": description} if description else reference
+
+
+def _text(pattern: str, description: str) -> Schema:
+    return {"type": "string", "pattern": pattern, "description": description}
+
+
+def _count(most: int, digits: str, description: str) -> Schema:
+    """Return the schema of a whole number from 1, which as a text has these `digits`."""
+    number = {"type": "integer", "minimum": 1, "maximum": most}
+    return {"anyOf": [number, {"type": "string", "pattern": rf"^\+?0*({digits})$"}], "description": description}
+
+
+def _name() -> Schema:
+    words = "A datacenter: 1 to 63 of A-Z a-z 0-9 . _ -, the first a letter or digit."
+    # Unquoted, 7 and true are names too, which an editor takes for a number and a boolean.
+    scalars: list[Schema] = [{"type": "string", "pattern": f"^{NAME.pattern}$"}, {"type": ["number", "boolean"]}]
+    return {"description": words, "anyOf": scalars}
+
+
+def _free_name() -> Schema:
+    words = "An application or a job: 1 to 256 characters, no control characters."
+    return {"description": words, "anyOf": [{"type": "string", "pattern": _FREE_NAME}, {"type": ["number", "boolean"]}]}
