@@ -69,8 +69,13 @@ def order_of(plan: Plan, app: str, job: str, instance: str) -> Sequence[str]:
     """Return a route's datacenters for one job or instance, the most preferred first, each once."""
     if plan.order is not None:
         return plan.order
-    key = (instance or job) if plan.route.sticky is Sticky.INSTANCE else (job or instance)
+    key = split_key(plan, job, instance)
     return tuple(dict.fromkeys((*preference(app, key, plan.weights), *plan.route.backups)))
+
+
+def split_key(plan: Plan, job: str, instance: str) -> str:
+    """Return what a split keeps together: the job's id or, under `sticky: instance`, the run's; if empty, the other."""
+    return (instance or job) if plan.route.sticky is Sticky.INSTANCE else (job or instance)
 
 
 def serving_datacenter(plan: Plan, order: Sequence[str], located: Sequence[str]) -> tuple[str, Reason] | None:
