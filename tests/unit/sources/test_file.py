@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import shutil
 import stat
 import threading
 import time
@@ -16,6 +17,7 @@ from sidecar.errors import ConfigError, SourceError, WriteConflict
 from sidecar.sources import file, file_watch, open_source
 from sidecar.sources.base import Content, Missing
 from sidecar.sources.file_watch import Hints, way_of
+from tests.waiting import eventually
 
 
 def source_at(path: Path) -> file.FileSource:
@@ -288,6 +290,33 @@ def test_only_what_lies_on_the_way_wakes(tmp_path: Path) -> None:
         hints.dispatch(FileCreatedEvent(os.fsencode(path)))
         assert wake.is_set()
         assert not hints.listen()
+    finally:
+        hints.close()
+
+
+def test_a_directory_made_anew_under_the_same_inode_number_is_watched_anew(tmp_path: Path) -> None:
+    """A directory removed and made again between two looks may look the same; it is heard all the same."""
+    path = tmp_path / "etc" / "x.yaml"
+    path.parent.mkdir()
+    path.write_text("dc1")
+    wake = threading.Event()
+    hints = Hints(path, wake)
+    hints.listen()
+    try:
+        for _ in range(50):
+            before = path.parent.stat().st_ino
+            shutil.rmtree(path.parent)
+            path.parent.mkdir()
+            if path.parent.stat().st_ino == before:
+                break
+            hints.listen()
+        else:
+            pytest.skip("this file system does not use inode numbers again")
+        eventually(lambda: str(path.parent) in hints._replaced, "news of the directory")
+        hints.listen()
+        wake.clear()
+        path.write_text("dc2")
+        assert wake.wait(5)
     finally:
         hints.close()
 
