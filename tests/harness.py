@@ -14,12 +14,12 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Protocol, Self, TypeVar, cast
 
 import grpc
 import psutil
@@ -43,6 +43,14 @@ _RECONNECT = (
 )
 
 M = TypeVar("M", bound=Message)
+
+
+class Updates(Protocol):
+    """What a watcher is sent: `next` waits for an update, and raises grpc.RpcError when the watch has ended."""
+
+    def __iter__(self) -> Iterator[pb.RouteUpdate]: ...
+    def __next__(self) -> pb.RouteUpdate: ...
+    def cancel(self) -> None: ...
 
 
 class Client:
@@ -82,9 +90,9 @@ class Client:
     def status(self) -> pb.SidecarStatus:
         return self._status(pb.GetStatusRequest())
 
-    def watch(self, *apps: str) -> grpc.CallIterator[pb.RouteUpdate]:
+    def watch(self, *apps: str) -> Updates:
         """Begin to watch; without a time limit, so cancel it or close the client."""
-        return self._watch(pb.WatchRoutesRequest(apps=apps))
+        return cast("Updates", self._watch(pb.WatchRoutesRequest(apps=apps)))
 
     def stream(self, requests: Sequence[pb.FilterWorkersRequest]) -> list[pb.FilterWorkersResponse]:
         return list(self._stream(iter(requests), timeout=self.within))
@@ -277,6 +285,10 @@ class Caller:
         answer = eventually(found, what, within=within)
         assert answer is not None
         return answer
+
+    def refused(self, *, within: float = 10.0) -> Failure:
+        """Wait for the first call that fails, and return how."""
+        return eventually(lambda: self.failures[:1], "a call that fails", within=within)[0]
 
     def no_failures(self) -> None:
         """Assert that it was answered, and that every call was."""

@@ -180,9 +180,13 @@ def on_threads_of(pool: ThreadPoolExecutor, behaviour: Callable[..., None]) -> C
 
     `send(message)` returns when the message is on its way, `send(None)` ends the call.
     """
-    behaviour.experimental_thread_pool = pool  # type: ignore[attr-defined]
-    behaviour.experimental_non_blocking = True  # type: ignore[attr-defined]
-    return behaviour
+
+    def marked(argument: object, context: grpc.ServicerContext, send: Send) -> None:
+        behaviour(argument, context, send)
+
+    marked.experimental_thread_pool = pool  # type: ignore[attr-defined]
+    marked.experimental_non_blocking = True  # type: ignore[attr-defined]
+    return marked
 
 
 class _AtOnce(ThreadPoolExecutor):
@@ -195,14 +199,38 @@ class _AtOnce(ThreadPoolExecutor):
         return done
 
 
-def refusing(error: SidecarError) -> grpc.RpcMethodHandler[Any, Any]:
-    """Return a handler that refuses a call of any shape without reading its request, and so without a thread."""
+class Refusal:
+    """A handler that refuses calls of any shape with one error, without reading their requests, so without a thread.
 
-    def refuse(_requests: Iterator[bytes], context: grpc.ServicerContext, send: Send) -> None:
-        finish(context, send, error)
+    Between `hold` and `release` it lets them wait for that.
+    """
 
-    # As a stream of requests, since of any other shape gRPC would wait for the request first.
-    return grpc.stream_stream_rpc_method_handler(on_threads_of(_AtOnce(max_workers=1), refuse))
+    def __init__(self, error: SidecarError) -> None:
+        self._error = error
+        self._held: list[tuple[grpc.ServicerContext, Send]] | None = None
+        self._lock = threading.Lock()
+        # As a stream of requests, since of any other shape gRPC would wait for the request first.
+        behaviour = on_threads_of(_AtOnce(max_workers=1), self._refuse)
+        self.handler = grpc.stream_stream_rpc_method_handler(behaviour)
+
+    def hold(self) -> None:
+        """Keep calls waiting from now on."""
+        with self._lock:
+            self._held = []
+
+    def release(self) -> None:
+        """Refuse those who wait, and from now on at once."""
+        with self._lock:
+            held, self._held = self._held or (), None
+        for context, send in held:
+            finish(context, send, self._error)
+
+    def _refuse(self, _requests: Iterator[bytes], context: grpc.ServicerContext, send: Send) -> None:
+        with self._lock:
+            if self._held is not None:
+                self._held.append((context, send))
+                return
+        finish(context, send, self._error)
 
 
 class Router(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in the stubs only
@@ -211,11 +239,11 @@ class Router(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in th
     def __init__(self, methods: Mapping[str, Method]) -> None:
         self._methods = methods
         self._going_down = False
-        self._refuse_all = refusing(GOING_DOWN)
-        self._refuse_excess = refusing(Overloaded("as many calls are under way as the sidecar allows: try again later"))
+        self._excess = Refusal(Overloaded("as many calls are under way as the sidecar allows: try again later"))
+        self.farewell = Refusal(GOING_DOWN)
 
-    def refuse_from_now_on(self) -> None:
-        """Refuse new calls with UNAVAILABLE, but for those of methods that are answered to the end."""
+    def go_down(self) -> None:
+        """Give new calls to `farewell`, but for those of methods that are answered to the end."""
         self._going_down = True
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any] | None:
@@ -224,5 +252,5 @@ class Router(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in th
         if method is None:
             return None
         if self._going_down and not method.to_the_end:
-            return self._refuse_all
-        return self._refuse_excess if method.pool.full else method.handler
+            return self.farewell.handler
+        return self._excess.handler if method.pool.full else method.handler

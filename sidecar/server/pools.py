@@ -40,6 +40,9 @@ class UnaryPool:
         self._taken = time.monotonic()
         self._fewest = min(threads, limit)
         self._threads = 0
+        self._submitted = 0
+        # How many calls each thread has finished: a place of its own for each, so that none is lost.
+        self._finished: list[int] = []
 
     def start(self) -> None:
         """Make the threads."""
@@ -51,11 +54,17 @@ class UnaryPool:
         """True while it has as many calls as it may."""
         return self._queue.qsize() >= max(1, self._limit - self._threads)
 
+    @property
+    def empty(self) -> bool:
+        """True while it has no calls."""
+        return self._submitted == sum(self._finished)
+
     def submit(self, work: Callable[..., object], /, *arguments: Any) -> _Handed:  # noqa: ANN401 - whatever gRPC passes
         """Have a thread do the work."""
         queue = self._queue
         if not queue.empty() and self._threads < self._limit and time.monotonic() - self._taken > _STUCK_S:
             self._add_thread()
+        self._submitted += 1
         queue.put((work, arguments))
         return _HANDED
 
@@ -65,19 +74,24 @@ class UnaryPool:
             self._queue.put(None)
 
     def _add_thread(self) -> None:
+        number = self._threads
         self._threads += 1
+        self._finished.append(0)
         self._taken = time.monotonic()
-        threading.Thread(target=self._run, name=f"call-{self._threads}", daemon=True).start()
+        threading.Thread(target=self._run, args=(number,), name=f"call-{number}", daemon=True).start()
 
-    def _run(self) -> None:
-        take = self._queue.get
+    def _run(self, number: int) -> None:
+        take, finished = self._queue.get, self._finished
         while True:
             item = take()
             if item is None:
                 return
             self._taken = time.monotonic()
             work, arguments = item
-            work(*arguments)
+            try:
+                work(*arguments)
+            finally:
+                finished[number] += 1
             # Not held until the next call comes: its request may be big.
             del item, work, arguments
 

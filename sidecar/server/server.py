@@ -24,8 +24,10 @@ from sidecar.table import RoutingTable, View
 
 # Health checks have a thread of their own: a flood of calls must not make an orchestrator restart the sidecar.
 _CHECKS_WAITING = 100
-# How long streams may take to end before the listeners close.
-_ENDING_S = 1.0
+# How long what was said to clients may take to reach them.
+_SETTLING_S = 0.05
+# How long gRPC may take to end calls that it cancels.
+_CLOSING_S = 1.0
 
 
 class Server:
@@ -76,21 +78,34 @@ class Server:
         Health says NOT_SERVING first. Streams end with UNAVAILABLE since that is what clients try again on, elsewhere
         or later, while OK would mean that there is nothing more to come. What is not done by then is cancelled.
         """
-        began = time.monotonic()
+        deadline = time.monotonic() + grace
         self._serving = False
-        self._router.refuse_from_now_on()
+        self._router.go_down()
         self._conversations.end()
         self._watches.end()
-        while not self._streams.empty and time.monotonic() < began + min(grace, _ENDING_S):
-            time.sleep(0.005)
+        pools = (self._calls, self._checks, self._streams)
+        while not all(pool.empty for pool in pools) and time.monotonic() < deadline:
+            time.sleep(_SETTLING_S / 10)
         if self._server is not None:
-            left = max(0.0, began + grace - time.monotonic())
-            self._server.stop(left).wait(left + 1.0)
+            self._say_farewell(self._server, deadline)
         self._calls.shutdown()
         for pool in (self._checks, self._streams):
             pool.shutdown(wait=False)
         for address, claimed in self._claimed.items():
             address.release(claimed)
+
+    def _say_farewell(self, server: grpc.Server, deadline: float) -> None:
+        """Close the listeners and tell clients to go.
+
+        gRPC says CANCELLED, which nobody tries again, to a call that comes between its farewell to a client and the
+        client's hearing of it. So those who have a call are kept from making another one until they have heard.
+        """
+        self._router.farewell.hold()
+        time.sleep(_SETTLING_S)
+        ended = server.stop(max(0.0, deadline - time.monotonic()))
+        time.sleep(_SETTLING_S)
+        self._router.farewell.release()
+        ended.wait(max(0.0, deadline - time.monotonic()) + _CLOSING_S)
 
     def _listen(self, server: grpc.Server, address: Address, credentials: grpc.ServerCredentials | None) -> str:
         secure = isinstance(address, TcpAddress) and credentials is not None
