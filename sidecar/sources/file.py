@@ -121,9 +121,9 @@ class FileSource:
         saves within the microseconds between comparing and renaming is not noticed.
         """
         deadline = time.monotonic() + timeout
-        work = f"{self._path} could not be written, or not known to be: read it again; it took too long"
+        unknown = f"{self._path} may have been written or not, read it again: no answer"
         # The work gives up by itself at the deadline; half a second more is for saying so.
-        return _in_time(lambda: _replace(self._path, text, expected_version, deadline), timeout + 0.5, work)
+        return _in_time(lambda: _replace(self._path, text, expected_version, deadline), timeout + 0.5, unknown)
 
     def _watch(self) -> None:
         hints = Hints(self._path, self._wake)
