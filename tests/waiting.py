@@ -8,7 +8,7 @@ T = TypeVar("T")
 
 
 def eventually(probe: Callable[[], T], what: str, *, within: float = 10.0, every: float = 0.01) -> T:
-    """Return the first truthy answer of `probe`; fail after `within` seconds, saying `what` did not come and the last answer."""
+    """Return the first truthy answer of `probe`; after `within` seconds fail, saying `what` did not come."""
     deadline = time.monotonic() + within
     while True:
         answer = probe()
