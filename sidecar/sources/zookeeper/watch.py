@@ -33,9 +33,12 @@ _RESTORED_AFTER = 15.0
 class Watch:
     """Reports the node to `deliver` between `start` and `stop`; kazoo's callbacks do no more than wake its thread."""
 
-    def __init__(self, settings: Settings, deliver: Callable[[Report], None]) -> None:
+    def __init__(
+        self, settings: Settings, deliver: Callable[[Report], None], *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._settings = settings
         self._deliver = deliver
+        self._clock = clock
         self._delivering = threading.Lock()
         self._stopping = False
         self._deadline = 0.0
@@ -47,7 +50,7 @@ class Watch:
         self._seen_mzxid = 0
         self._behind_since: float | None = None
         self._session = Session(settings, self._wake)
-        self._opened_at = self._answered_at = time.monotonic()
+        self._opened_at = self._answered_at = clock()
         self._backoff = _BACKOFF_FROM
         self._unanswered = 0
 
@@ -57,7 +60,7 @@ class Watch:
 
     def stop(self, timeout: float) -> None:
         """End it within `timeout` seconds; what still hangs then ends by itself, and delivers nothing."""
-        self._deadline = time.monotonic() + timeout
+        self._deadline = self._clock() + timeout
         with self._delivering:
             self._stopping = True
         self._wake.set()
@@ -73,7 +76,7 @@ class Watch:
                 log.exception("watching %s failed, it goes on", self._settings.path)
                 pause = _LOOK_EVERY
             self._wake.wait(pause * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
-        self._session.close().join(max(0.0, self._deadline - time.monotonic()))
+        self._session.close().join(max(0.0, self._deadline - self._clock()))
 
     def _turn(self) -> float:
         """Look once and report; return for how many seconds to wait unless woken."""
@@ -89,7 +92,7 @@ class Watch:
         else:
             self._unanswered = 0
             self._backoff = _BACKOFF_FROM
-            self._answered_at = time.monotonic()
+            self._answered_at = self._clock()
             self._report(describe(view, self._settings.path))
         return _LOOK_EVERY
 
@@ -109,7 +112,7 @@ class Watch:
         return view.zxid < self._seen_zxid or (view.data is not None and view.mzxid < self._seen_mzxid)
 
     def _believe_after_a_while(self, view: View) -> None:
-        now = time.monotonic()
+        now = self._clock()
         self._behind_since = self._behind_since or now
         progress = f"transaction {view.zxid:#x} after {self._seen_zxid:#x}"
         if now - self._behind_since < _RESTORED_AFTER:
@@ -122,12 +125,12 @@ class Watch:
 
     def _reconnect(self) -> float:
         """Say that there is no connection, and help kazoo where it does not find one by itself."""
-        now = time.monotonic()
+        now = self._clock()
         young = now - self._opened_at
         trouble = self._session.trouble
         if trouble or young > _ANSWER_WITHIN:
             self._report(Unreachable(trouble or f"ZooKeeper at {self._settings.hosts} does not answer"))
-        if self._session.ended and young > self._backoff:
+        if self._session.ended and young >= self._backoff:
             self._backoff = min(self._backoff * 2, _BACKOFF_TO)
             self._replace(trouble)
         elif now - max(self._answered_at, self._opened_at) > _REPLACE_AFTER:
@@ -139,7 +142,7 @@ class Watch:
         self._session.close()
         self._session = Session(self._settings, self._wake)
         self._session.start()
-        self._opened_at = time.monotonic()
+        self._opened_at = self._clock()
         self._unanswered = 0
 
     def _report(self, report: Report) -> None:
