@@ -1,0 +1,156 @@
+"""A real PowerJob scheduler core with our jar in its plugin folder, driven by its OpenAPI."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.parse
+import urllib.request
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any, Self
+
+from tests.servers.process import LOOPBACK, ServerProcess, free_port
+from tests.waiting import eventually
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.powerjob.build import Artifacts
+
+PROCESSORS = "io.dcsidecar.powerjob.testworker"
+JVM = ("-Xmx192m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:+PerfDisableSharedMem")
+
+
+class Status(IntEnum):
+    """Of an instance, as PowerJob counts."""
+
+    WAITING_DISPATCH = 1
+    WAITING_WORKER = 2
+    RUNNING = 3
+    FAILED = 4
+    SUCCEEDED = 5
+    CANCELED = 9
+    STOPPED = 10
+
+
+FINISHED = (Status.FAILED, Status.SUCCEEDED, Status.CANCELED, Status.STOPPED)
+
+
+class Scheduler:
+    """One server, started as its own README says: by PropertiesLauncher with the plugin folder as its loader path."""
+
+    def __init__(self, artifacts: Artifacts, folder: Path, *, address: str = LOOPBACK, **settings: str) -> None:
+        """Take `settings` as the server's properties, `__` standing for a dot and `_` for a hyphen."""
+        self.http = free_port()
+        self._folder = folder
+        plugins = folder / "plugins"
+        plugins.mkdir(parents=True)
+        (plugins / artifacts.server.name).symlink_to(artifacts.server)
+        (folder / "home").mkdir()
+        properties = {
+            "loader.path": str(plugins),
+            "user.home": str(folder / "home"),
+            "java.io.tmpdir": str(folder),
+            "powerjob.network.local.address": address,
+            "server.port": str(self.http),
+            "oms.http.port": str(free_port()),
+            **{name.replace("__", ".").replace("_", "-"): value for name, value in settings.items()},
+        }
+        self.process = ServerProcess(
+            [
+                "java",
+                *JVM,
+                *(f"-D{name}={value}" for name, value in properties.items()),
+                "-cp",
+                str(artifacts.scheduler),
+                "org.springframework.boot.loader.PropertiesLauncher",
+            ],
+            ready=self._is_ready,
+            log=folder / "scheduler.log",
+            within=120,
+        )
+
+    def __enter__(self) -> Self:
+        self.process.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+
+    def register_app(self, name: str) -> int:
+        return int(self.call("registerApp", appName=name))
+
+    def save_job(self, app: int, processor: str = "Work", **fields: Any) -> int:  # noqa: ANN401 - PowerJob's own fields
+        """Make a job that runs when told to, on one worker, unless `fields` say otherwise."""
+        job = {
+            "appId": app,
+            "jobName": processor,
+            "timeExpressionType": "API",
+            "executeType": "STANDALONE",
+            "processorType": "BUILT_IN",
+            "processorInfo": f"{PROCESSORS}.{processor}",
+            **fields,
+        }
+        return int(self._post("saveJob", json.dumps(job).encode(), "application/json"))
+
+    def run(self, app: int, job: int) -> int:
+        """Run a job now; return the instance."""
+        return int(self.call("runJob", appId=app, jobId=job))
+
+    def status(self, instance: int) -> Status:
+        return Status(self.instance(instance)["status"])
+
+    def instance(self, instance: int) -> dict[str, Any]:
+        found = self.call("fetchInstanceInfo", instanceId=instance)
+        assert isinstance(found, dict)
+        return found
+
+    def wait_for(self, instance: int, *wanted: Status, within: float = 30) -> dict[str, Any]:
+        """Wait until the instance has one of these statuses, or has finished where none is given."""
+        statuses = wanted or FINISHED
+        eventually(
+            lambda: self.status(instance) in statuses,
+            f"instance {instance} is {'/'.join(status.name for status in statuses)}; it is {self.instance(instance)}",
+            within=within,
+            every=0.05,
+        )
+        return self.instance(instance)
+
+    def workers(self, app: int) -> dict[str, dict[str, Any]]:
+        """Return what the server knows of an application's workers, by address."""
+        with urllib.request.urlopen(f"http://{LOOPBACK}:{self.http}/server/hello?debug=true", timeout=10) as reply:
+            clusters = json.load(reply)["data"]["appId2ClusterInfo"]
+        workers = clusters.get(str(app), {}).get("allWorkers", {})
+        assert isinstance(workers, dict)
+        return workers
+
+    def metric(self, name: str, **tags: str) -> float:
+        """Return a figure of the adapter, from the server's actuator."""
+        query = urllib.parse.urlencode([("tag", f"{tag}:{value}") for tag, value in tags.items()])
+        url = f"http://{LOOPBACK}:{self.http}/actuator/metrics/dc.sidecar.{name}?{query}"
+        with urllib.request.urlopen(url, timeout=10) as reply:
+            return float(json.load(reply)["measurements"][0]["value"])
+
+    def decisions(self) -> dict[str, float]:
+        """Return how many decisions there were, by where they came from."""
+        origins = ("memory", "sidecar", "last_answer", "open", "closed")
+        return {origin: self.metric("decisions", origin=origin) for origin in origins}
+
+    def call(self, path: str, **form: object) -> Any:  # noqa: ANN401 - the OpenAPI's answers
+        return self._post(path, urllib.parse.urlencode(form).encode(), "application/x-www-form-urlencoded")
+
+    def _post(self, path: str, body: bytes, content_type: str) -> Any:  # noqa: ANN401 - the OpenAPI's answers
+        request = urllib.request.Request(
+            f"http://{LOOPBACK}:{self.http}/openApi/{path}", data=body, headers={"Content-Type": content_type}
+        )
+        with urllib.request.urlopen(request, timeout=30) as reply:
+            result = json.load(reply)
+        assert result["success"], f"{path} {body!r}: {result['message']}"
+        return result["data"]
+
+    def _is_ready(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"http://{LOOPBACK}:{self.http}/server/hello", timeout=5) as reply:
+                return bool(json.load(reply)["success"])
+        except OSError:
+            return False

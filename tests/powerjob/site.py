@@ -1,0 +1,173 @@
+"""Three datacenters with real workers, the scheduler, the sidecar, and the routing document they follow."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Self
+
+import grpc
+
+from sidecar.pb.dcsidecar.v1 import routing_pb2
+from tests.powerjob.scheduler import Scheduler
+from tests.powerjob.worker import Run, Worker
+from tests.servers.process import ServerProcess
+from tests.waiting import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from tests.powerjob.build import Artifacts
+
+# dc3's workers say nothing of themselves: the sidecar knows them by their address. dc4 has no workers.
+DATACENTERS = "datacenters: {dc1: {}, dc2: {}, dc3: {cidrs: [127.0.3.0/24]}, dc4: {}}\n"
+
+
+class Sidecar(ServerProcess):
+    """The sidecar as it is installed, following a file."""
+
+    def __init__(self, folder: Path, *, listen: str) -> None:
+        self.document = folder / "routing.yaml"
+        self.document.write_text(DATACENTERS + "default: dc1\n")
+        self._listen = listen
+        command = [sys.executable, "-m", "sidecar", "serve", "--source", f"file:{self.document}", "--listen", listen]
+        super().__init__(command, ready=self._is_ready, log=folder / "sidecar.log", within=30)
+
+    def status(self) -> routing_pb2.SidecarStatus:
+        with grpc.insecure_channel(self._listen) as channel:
+            call = channel.unary_unary(
+                "/dcsidecar.v1.RoutingService/GetStatus",
+                request_serializer=routing_pb2.GetStatusRequest.SerializeToString,
+                response_deserializer=routing_pb2.SidecarStatus.FromString,
+            )
+            status = call(routing_pb2.GetStatusRequest(), timeout=5)
+            assert isinstance(status, routing_pb2.SidecarStatus)
+            return status
+
+    def decide(self, app: str, job: int, workers: Mapping[str, str]) -> str:
+        """Ask past the scheduler in which datacenter a job runs; `workers` maps addresses to metrics."""
+        request = routing_pb2.FilterWorkersRequest(
+            app=app,
+            job=str(job),
+            candidates=[routing_pb2.Worker(address=address, metrics=where) for address, where in workers.items()],
+        )
+        with grpc.insecure_channel(self._listen) as channel:
+            call = channel.unary_unary(
+                "/dcsidecar.v1.RoutingService/FilterWorkers",
+                request_serializer=routing_pb2.FilterWorkersRequest.SerializeToString,
+                response_deserializer=routing_pb2.FilterWorkersResponse.FromString,
+            )
+            return str(call(request, timeout=5).datacenter)
+
+    def _is_ready(self) -> bool:
+        try:
+            return bool(self.status().revision)
+        except grpc.RpcError:
+            return False
+
+
+class Site:
+    """Everything, started, with one job that a clock triggers each second (`clockwork`).
+
+    `route` changes the document and returns when the scheduler's adapter follows it.
+    """
+
+    def __init__(self, artifacts: Artifacts, folder: Path) -> None:
+        self._stack = ExitStack()
+        self._artifacts = artifacts
+        self._folder = folder
+        listen = f"unix:{folder / 'sidecar.sock'}"
+        self.sidecar = Sidecar(folder, listen=listen)
+        self.scheduler = Scheduler(
+            artifacts,
+            folder / "scheduler",
+            dc_sidecar__target=listen,
+            dc_sidecar__on_no_worker="hold",
+        )
+        self.app = 0
+        self.app_name = "billing"
+        self.clockwork = 0
+        self.workers: dict[str, Worker] = {}
+
+    def __enter__(self) -> Self:
+        self.sidecar.start()
+        self._stack.callback(self.sidecar.kill)
+        self._stack.enter_context(self.scheduler)
+        self.app = self.scheduler.register_app(self.app_name)
+        # The scheduler looks for jobs of this kind every 15 s: made early, it runs when its test does.
+        self.clockwork = self.scheduler.save_job(self.app, timeExpressionType="CRON", timeExpression="* * * * * ?")
+        dc1 = self._folder / "podinfo"
+        dc1.write_text("dc1\n")
+        self._add("dc1-plain", "127.0.1.1", environment={"DC_SIDECAR_DATACENTER": "dc1"})
+        self._add("dc1-spring", "127.0.1.2", main="SpringWorker", properties={"dc-sidecar.datacenter-file": str(dc1)})
+        self._add("dc2-tag", "127.0.2.1", properties={"stock": "true", "tag": "dc2"})
+        self._add("dc3-silent", "127.0.3.1", properties={"stock": "true"})
+        for worker in self.workers.values():
+            worker.process.start(wait=False)
+            self._stack.callback(worker.process.kill)
+        for worker in self.workers.values():
+            worker.process.wait_ready()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def route(self, text: str) -> None:
+        """Put a document in force, `datacenters` before it."""
+        text = DATACENTERS + text
+        fresh = self.sidecar.document.with_suffix(".new")
+        fresh.write_text(text)
+        fresh.replace(self.sidecar.document)
+        revision = hashlib.sha256(text.encode()).hexdigest()[:12]
+        eventually(lambda: self.sidecar.status().revision == revision, f"the sidecar serves {revision}")
+        self.wait_until_followed()
+
+    def wait_until_followed(self) -> None:
+        """Wait until the scheduler's adapter decides as the sidecar would now."""
+        eventually(
+            lambda: self.scheduler.metric("generation") == self.sidecar.status().generation, "the adapter follows"
+        )
+
+    def ran(self, instances: int | Iterable[int], event: str = "begin") -> dict[int, list[str]]:
+        """Return which workers began, or ended, each instance, by their own records."""
+        wanted = [instances] if isinstance(instances, int) else list(instances)
+        found: dict[int, list[str]] = {instance: [] for instance in wanted}
+        for run in self.runs():
+            if run.instance in found and run.event == event:
+                found[run.instance].append(run.worker)
+        return found
+
+    def runs(self) -> list[Run]:
+        return [run for worker in self.workers.values() for run in worker.runs()]
+
+    def run(self, job: int) -> list[str]:
+        """Run a job to its end; return the workers that began it."""
+        instance = self.scheduler.run(self.app, job)
+        self.scheduler.wait_for(instance)
+        return self.ran(instance)[instance]
+
+    def _add(
+        self,
+        name: str,
+        address: str,
+        *,
+        main: str = "PlainWorker",
+        properties: Mapping[str, str] | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        folder = self._folder / name
+        folder.mkdir()
+        self.workers[name] = Worker(
+            name,
+            self._artifacts,
+            folder,
+            self.scheduler,
+            app=self.app,
+            app_name=self.app_name,
+            address=address,
+            main=main,
+            properties=properties,
+            environment=environment,
+        )
