@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 import yaml
@@ -16,12 +16,15 @@ from sidecar.routing.scalars import parse_time
 from sidecar.routing.state import State
 from tests import reference
 
+# What YAML has, of whatever shape.
+Vector: TypeAlias = Any
+
 ROOT = Path(__file__).parents[3]
 VECTORS = ROOT / "tests/vectors"
 SHARED = ROOT.parent / "shared"
 
 
-def _load(name: str) -> Any:
+def _load(name: str) -> Vector:
     return yaml.load((VECTORS / name).read_text(encoding="utf-8"), Loader=yaml.CBaseLoader)
 
 
@@ -34,7 +37,7 @@ REFUSALS = [pytest.param(case, id=case["name"]) for case in _load("invalid.yaml"
 
 
 @pytest.mark.parametrize(("text", "case"), DECISIONS)
-def test_decides_as_the_vectors_say(text: str, case: Any) -> None:
+def test_decides_as_the_vectors_say(text: str, case: Vector) -> None:
     """Reason, datacenter and indices are those of the vector."""
     now = parse_time(case["now"])
     assert now is not None
@@ -51,7 +54,7 @@ def test_decides_as_the_vectors_say(text: str, case: Any) -> None:
 
 
 @pytest.mark.parametrize(("text", "case"), DECISIONS)
-def test_the_reference_decides_as_the_vectors_say(text: str, case: Any) -> None:
+def test_the_reference_decides_as_the_vectors_say(text: str, case: Vector) -> None:
     """What the property tests compare with holds to the vectors too."""
     expected = case["expect"]
     decided = reference.decide(reference.parse(text), case["request"], reference.instant(case["now"]))
@@ -59,7 +62,7 @@ def test_the_reference_decides_as_the_vectors_say(text: str, case: Any) -> None:
 
 
 @pytest.mark.parametrize("case", REFUSALS)
-def test_refuses_as_the_vectors_say(case: Any) -> None:
+def test_refuses_as_the_vectors_say(case: Vector) -> None:
     """There is exactly one problem, it names the path of the vector, and says where in the text it is."""
     with pytest.raises(DocumentRefused) as refused:
         parse_document(case["document"].encode())
@@ -73,7 +76,7 @@ def test_refuses_as_the_vectors_say(case: Any) -> None:
 
 
 @pytest.mark.parametrize("case", REFUSALS)
-def test_the_reference_refuses_as_the_vectors_say(case: Any) -> None:
+def test_the_reference_refuses_as_the_vectors_say(case: Vector) -> None:
     """What the property tests compare with refuses the same texts."""
     with pytest.raises(reference.RefusedError):
         reference.parse(case["document"])

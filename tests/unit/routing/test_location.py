@@ -1,0 +1,106 @@
+"""In which datacenter a worker is."""
+
+from __future__ import annotations
+
+import pytest
+
+from sidecar.pb.dcsidecar.v1.routing_pb2 import Worker
+from sidecar.routing import location
+from sidecar.routing.document import parse_document
+from sidecar.routing.location import Locator, host_of, reported_datacenter
+
+BLOCK = parse_document(b"""
+    datacenters:
+      dc1: {cidrs: [10.1.0.0/16, "fd00:1::/32"]}
+      dc2: {cidrs: [10.0.0.0/8, 10.1.128.0/17, 10.1.7.7, "::/0"]}
+""").datacenters
+
+
+@pytest.mark.parametrize(
+    ("metrics", "datacenter"),
+    [
+        ("dc1", "dc1"),
+        (" dc1\n", "dc1"),
+        ("7", "7"),
+        ('{"datacenter": "dc1", "load": 3}', "dc1"),
+        ('\n {"datacenter": "no name at all"}', "no name at all"),
+        ('{"datacenter": ""}', ""),
+        ('{"datacenter": null}', ""),
+        ('{"datacenter": ["dc1"]}', ""),
+        ('{"load": 3}', ""),
+        ('{"datacenter": ', ""),
+        ('"dc1"', ""),
+        ("[]", ""),
+        ("cpu 0.3", ""),
+        ("", ""),
+        ('{"a": ' * 100_000, ""),
+    ],
+)
+def test_metrics_tell_by_a_name_or_an_object(metrics: str, datacenter: str) -> None:
+    """Whatever workers report, it is a datacenter or nothing."""
+    assert reported_datacenter(metrics) == datacenter
+
+
+@pytest.mark.parametrize(
+    ("address", "host"),
+    [
+        ("10.1.0.1:27777", "10.1.0.1"),
+        ("10.1.0.1", "10.1.0.1"),
+        ("[fd00::1]:1", "fd00::1"),
+        ("fd00::1", "fd00::1"),
+        ("host:1", "host"),
+        ("", ""),
+        ("[fd00::1", "fd00::1"),
+        (":", ""),
+    ],
+)
+def test_the_host_is_what_stands_before_the_port(address: str, host: str) -> None:
+    """IPv6 addresses have brackets where they have a port."""
+    assert host_of(address) == host
+
+
+@pytest.mark.parametrize(
+    ("worker", "where", "told_by"),
+    [
+        (Worker(address="10.2.0.1:1", metrics="dc1", tag="dc2"), "dc1", "its metrics"),
+        (Worker(address="10.1.0.1:1", tag="gpu, dc2 ,dc1"), "dc2", "its tag"),
+        (Worker(address="10.1.0.1:1", tag="gpu"), "dc1", "its address"),
+        (Worker(address="10.1.200.1:1"), "dc2", "its address"),
+        (Worker(address="10.1.7.7:1"), "dc2", "its address"),
+        (Worker(address="10.9.0.1"), "dc2", "its address"),
+        (Worker(address="[fd00:1::5]:1"), "dc1", "its address"),
+        (Worker(address="[fd00:1::5%eth0]:1"), "dc1", "its address"),
+        (Worker(address="[::ffff:10.1.0.1]:1"), "dc1", "its address"),
+        (Worker(address="::ffff:192.0.2.1"), "", ""),
+        (Worker(address="2001:db8::1"), "dc2", "its address"),
+        (Worker(address="192.0.2.1:1"), "", ""),
+        (Worker(address="worker-1.dc1.example:1"), "", ""),
+        (Worker(address="010.1.0.1:1"), "", ""),
+        (Worker(), "", ""),
+        (Worker(address="10.1.0.1:1", datacenter="else where"), "dc1", "the request"),
+    ],
+)
+def test_metrics_then_tags_then_the_longest_network(worker: Worker, where: str, told_by: str) -> None:
+    """The first that tells is believed; an IPv4 address is one also when it is written as IPv6."""
+    locator = Locator(BLOCK)
+    assert locator.where(worker) == where
+    assert locator.source(worker) == told_by
+
+
+def test_without_a_block_tags_and_addresses_tell_nothing() -> None:
+    """Only what names a datacenter itself is left."""
+    locator = Locator(None)
+    assert locator.where(Worker(address="10.1.0.1:1", tag="dc1")) == ""
+    assert locator.where(Worker(metrics="dc9")) == "dc9"
+
+
+def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Metrics that change with every heartbeat do not fill the memory, nor do long ones."""
+    monkeypatch.setattr(location, "_REMEMBERED", 10)
+    locator = Locator(BLOCK)
+    for n in range(100):
+        assert locator.where(Worker(address=f"10.1.0.{n}:1", metrics="cpu 0.3")) == "dc1"
+        assert len(locator._known) <= 10
+    before = len(locator._known)
+    locator.where(Worker(metrics="x" * 1000))
+    assert len(locator._known) == before

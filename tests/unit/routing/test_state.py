@@ -1,0 +1,73 @@
+"""What decisions are made from."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from sidecar.pb.dcsidecar.v1 import routing_pb2
+from sidecar.routing.decision import decide
+from sidecar.routing.document import parse_document
+from sidecar.routing.scalars import SECOND_NS
+from sidecar.routing.state import State
+
+DOCUMENT = parse_document(b"""
+    datacenters: {dc1: {}, dc2: {available: false}, dc3: {}, dc4: {}}
+    default: {active: dc1, backups: [dc2, dc3, dc4]}
+    apps: {a: {split: {dc1: 1, dc3: 1}}, b: {ramp: {from: dc1, to: dc3, start: "1970-01-01T00:00:00Z", duration: 10s}}}
+    drills:
+      - {datacenter: dc1, until: "1970-01-01T00:00:05Z", reason: Q4}
+      - {datacenter: dc2, until: "1970-01-01T00:00:05Z", apps: [a, seven]}
+      - {datacenter: dc3, until: "1970-01-01T00:00:05Z", apps: [seven]}
+""")
+
+
+def test_says_what_is_out_and_why() -> None:
+    """A mark says more than a drill, a drill more than a health check."""
+    state = State(DOCUMENT, 1, 0, unhealthy={"dc1": "probe", "dc4": "probe timed out"})
+    assert state.out == {"dc1": "drill: Q4", "dc2": "marked", "dc4": "probe timed out"}
+    assert State(DOCUMENT, 1, 5 * SECOND_NS, unhealthy={"dc1": "probe"}).out == {"dc1": "probe", "dc2": "marked"}
+
+
+def test_drills_of_some_applications_are_out_for_them_only() -> None:
+    """They count under any name of the application, and do not hide a mark."""
+    state = State(DOCUMENT, 1, 0)
+    assert state.plan(("x",), "x", "").out == {"dc1": "drill: Q4", "dc2": "marked"}
+    assert state.plan(("a",), "a", "").out == {"dc1": "drill: Q4", "dc2": "marked"}
+    assert state.plan(("x", "seven"), "x", "").out == {"dc1": "drill: Q4", "dc2": "marked", "dc3": "drill"}
+
+
+def test_the_application_is_the_first_name_that_the_document_has() -> None:
+    """Else the first name there is."""
+    state = State(DOCUMENT, 1, 0)
+    assert state.application(("7", "b", "a")) == "b"
+    assert state.application(("7", "eight")) == "7"
+
+
+def test_an_alias_decides_as_the_name_itself() -> None:
+    """Route, hash and drills are those of the application that the document names."""
+    state = State(DOCUMENT, 1, 0)
+    candidates = [routing_pb2.Worker(address=name, datacenter=name) for name in ("dc1", "dc3", "dc4")]
+    for job in map(str, range(50)):
+        assert decide(state, "42", job, "", candidates, ("a",)) == decide(state, "a", job, "", candidates)
+
+
+def test_plans_are_remembered_by_route_and_drills() -> None:
+    """However many applications and jobs ask, there are as many plans as the document has routes."""
+    state = State(DOCUMENT, 1, 0)
+    first = state.plan(("x",), "x", "1")
+    assert state.plan(("y",), "y", "2") is first
+    assert state.plan(("y", "seven"), "y", "2") is not first
+    assert state.plan(("a",), "a", "1").order is None
+    for n in range(1000):
+        state.plan((f"x{n}",), f"x{n}", str(n))
+    assert len(state._plans) == 3
+
+
+def test_another_state_remembers_nothing_of_the_one_before() -> None:
+    """A ramp's next step is another plan."""
+    state = State(DOCUMENT, 1, 0)
+    assert state.plan(("b",), "b", "").weights == (("dc1", 10.0), ("dc3", 0.0))
+    assert state.plan(("b",), "b", "").order == ("dc1", "dc2", "dc3", "dc4")
+    later = replace(state, generation=2, now_ns=3 * SECOND_NS)
+    assert later.plan(("b",), "b", "").weights == (("dc1", 7.0), ("dc3", 3.0))
+    assert (state.until_ns, later.since_ns, later.until_ns) == (SECOND_NS, 3 * SECOND_NS, 4 * SECOND_NS)
