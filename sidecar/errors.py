@@ -63,6 +63,13 @@ class SourceError(SidecarError):
     grpc_status = "UNAVAILABLE"
 
 
+class Refused(SidecarError):
+    """A change is not made: a rule speaks against it, or the document leaves no room for it."""
+
+    exit_code = 3
+    grpc_status = "FAILED_PRECONDITION"
+
+
 class WriteConflict(SidecarError):
     """Somebody else wrote the key in between; nothing was written."""
 

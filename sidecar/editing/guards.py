@@ -1,0 +1,150 @@
+"""The rules that speak against a change, each by its name, with what would satisfy it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from sidecar.editing.effect import Comparison, Subject
+from sidecar.editing.placement import placement
+from sidecar.editing.stamp import last_change
+from sidecar.errors import Refused
+from sidecar.routing.model import RoutingDocument
+from sidecar.routing.scalars import SECOND_NS, format_duration, format_time
+from sidecar.routing.state import State
+
+RULES = {
+    "same": "the change changes nothing: everything goes where it went before",
+    "workers": "a datacenter that gets jobs has too few live workers",
+    "out-of-service": "a route would have no datacenter left that is in service",
+    "hold-off": "the last change is too short a time ago",
+    "reason": "the configuration demands a reason, and none is given",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Objection:
+    """A rule that a change breaks, and in words what was found and what would satisfy the rule."""
+
+    rule: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What the rules demand: seconds since the last change, live workers of a target, a reason.
+
+    `require_workers` of None asks for one worker wherever the workers are known, and for none where they are not.
+    """
+
+    hold_off: float = 60.0
+    require_workers: int | None = None
+    require_reason: bool = False
+
+
+def objections(comparison: Comparison, rules: Rules, *, reason: str, moves_work: bool) -> tuple[Objection, ...]:
+    """Return what speaks against a change; `moves_work` tells whether it is one that starts to move work."""
+    found = [*_services(comparison), *_workers(comparison, rules)]
+    if moves_work:
+        found += [*_same(comparison), *_hold_off(comparison, rules)]
+    if rules.require_reason and not reason:
+        found.append(Objection("reason", "a reason is required here: say it with --reason"))
+    return tuple(found)
+
+
+def refuse(found: Collection[Objection], forced: Collection[str]) -> None:
+    """Raise Refused with all objections whose rules are not forced."""
+    left = [objection for objection in found if objection.rule not in forced]
+    if left:
+        lines = [f"{objection.rule}: {objection.message}" for objection in left]
+        force = " ".join(f"--force {rule}" for rule in dict.fromkeys(objection.rule for objection in left))
+        raise Refused("\n  ".join(("refused:", *lines, f"to do it all the same: {force}")))
+
+
+def same_meaning(one: RoutingDocument, other: RoutingDocument) -> bool:
+    """Tell whether two documents send every job to the same place, now and for ever."""
+    if (one.default, one.drills) != (other.default, other.drills):
+        return False
+    if one.datacenters != other.datacenters and _services_of(one) != _services_of(other):
+        return False
+    subjects = Comparison(one, other, 0).subjects
+    return all(one.route(subject.app, subject.job) == other.route(subject.app, subject.job) for subject in subjects)
+
+
+def _services_of(document: RoutingDocument) -> object:
+    entries = (document.datacenters or {}).values()
+    return {entry.name for entry in entries if not entry.available}, {n: e.name for e in entries for n in e.cidrs}
+
+
+def _same(comparison: Comparison) -> Iterator[Objection]:
+    if comparison.before is not None and same_meaning(comparison.before, comparison.after):
+        yield Objection("same", "nothing would change: it is so already")
+
+
+def _services(comparison: Comparison) -> Iterator[Objection]:
+    for moment in comparison.moments:
+        new = State(comparison.after, 0, moment.at_ns)
+        old = State(comparison.before, 0, moment.at_ns) if comparison.before else None
+        dead = [s for s in comparison.changed if _dead(new, s) and not (old and _dead(old, s))]
+        if dead:
+            plan = new.plan((dead[0].app,), dead[0].app, dead[0].job)
+            out = ", ".join(f"{name} is out ({why})" for name, why in plan.out.items())
+            more = f" and {len(dead) - 1:,} more" if len(dead) > 1 else ""
+            when = f" from {format_time(moment.at_ns)}" if moment.why else ""
+            yield Objection(
+                "out-of-service",
+                f"{dead[0]}{more} would have no datacenter in service{when}: {out}; "
+                "name one that is in service, or add it to the backups",
+            )
+            return
+
+
+def _dead(state: State, subject: Subject) -> bool:
+    routed = state.document.route(subject.app, subject.job).selector is not None
+    return routed and bool(placement(state, subject.app, subject.job).other)
+
+
+def _workers(comparison: Comparison, rules: Rules) -> Iterator[Objection]:
+    for datacenter, needed in targets(comparison, rules.require_workers or 1).items():
+        if comparison.counts is None:
+            if rules.require_workers is not None:
+                yield Objection("workers", f"nobody knows how many workers {datacenter} has: give --candidates")
+            continue
+        count = comparison.counts.get(datacenter, 0)
+        if count < needed:
+            yield Objection("workers", f"{datacenter} has {_live(count)}, expected at least {needed}: start more there")
+
+
+def targets(comparison: Comparison, at_least: int = 1) -> dict[str, int]:
+    """Return the datacenters that are to get jobs, and how many workers the routes want each to have."""
+    found: dict[str, int] = {}
+    blind = Comparison(comparison.before, comparison.after, comparison.now_ns)
+    for moment in blind.moments:
+        for movement in moment.movements:
+            for subject in movement.subjects:
+                needed = max(at_least, comparison.after.route(subject.app, subject.job).min_workers)
+                for move in movement.moves:
+                    # Where jobs return to when a drill ends is not what the operator sends them to.
+                    if not moment.why.endswith("ends"):
+                        found[move.target] = max(needed, found.get(move.target, 0))
+    return {name: needed for name, needed in found.items() if name not in ("nobody", "anywhere")}
+
+
+def _live(count: int) -> str:
+    return f"{count} live worker{'' if count == 1 else 's'}" if count else "no live worker"
+
+
+def _hold_off(comparison: Comparison, rules: Rules) -> Iterator[Objection]:
+    last = last_change(comparison.before) if comparison.before else None
+    if last is None:
+        return
+    elapsed = comparison.now_ns - last
+    # A time to come says that some clock is wrong, which must not lock everybody out.
+    if 0 <= elapsed < rules.hold_off * SECOND_NS:
+        left = format_duration(int(rules.hold_off * SECOND_NS) - elapsed // SECOND_NS * SECOND_NS)
+        assert comparison.before is not None
+        who = comparison.before.meta.get("by")
+        by = f" by {who}" if isinstance(who, str) else ""
+        yield Objection(
+            "hold-off", f"the last change{by} was {format_time(last)}: wait {left}, or see what it does first"
+        )

@@ -1,0 +1,120 @@
+"""Where the jobs of a route run, in shares, and how many of them a change moves: computed exactly, not sampled.
+
+A share is that of all possible job ids. Weighted rendezvous hashing gives each datacenter of a split an exponentially
+distributed time of its own for each key, at the rate of its weight, and the earliest wins. So a datacenter that drops
+out leaves its share to the others in proportion to their weights; and how often the winner is i before and j after the
+weights change is one integral, solved below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sidecar.routing.model import OnEmpty, Sticky
+from sidecar.routing.state import State
+
+NOBODY = "nobody"
+ANYWHERE = "anywhere"
+
+Counts = Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Which datacenters the jobs of a route are served by, by weight; none weighs 0.
+
+    Without datacenters `other` says why: NOBODY serves, or the jobs may go ANYWHERE. `sticky` tells whose shares they
+    are, those of jobs or those of single runs.
+    """
+
+    weights: tuple[tuple[str, float], ...]
+    other: str = ""
+    sticky: Sticky = Sticky.JOB
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A share (over 0, up to 1) of the jobs of a route that goes from one datacenter to another."""
+
+    source: str
+    target: str
+    share: float
+
+
+def placement(state: State, app: str, job: str = "", counts: Counts | None = None) -> Placement:
+    """Return where the jobs of an application's route run; `counts` has each datacenter's workers.
+
+    Where the workers are not known, each datacenter that is in service is taken to have enough.
+    """
+    plan = state.plan((app,), app, job)
+    route = plan.route
+    if route.selector is None:
+        return Placement((), ANYWHERE, route.sticky)
+    for needed in (route.min_workers, 1):
+        ready = {name for name in (*dict(plan.weights), *route.backups) if name not in plan.out}
+        if counts is not None:
+            ready = {name for name in ready if counts.get(name, 0) >= needed}
+        weighted = tuple((name, weight) for name, weight in plan.weights if weight > 0 and name in ready)
+        if weighted:
+            return Placement(weighted, "", route.sticky)
+        backup = next((name for name in route.backups if name in ready), None)
+        if backup is not None:
+            return Placement(((backup, 1.0),), "", route.sticky)
+    anywhere = route.on_empty is OnEmpty.ANY and (counts is None or any(counts[n] for n in counts if n not in plan.out))
+    return Placement((), ANYWHERE if anywhere else NOBODY, route.sticky)
+
+
+def moves(before: Placement, after: Placement) -> tuple[Move, ...]:
+    """Return what a change of placement moves, the largest share first; shares under one in a million are left out."""
+    found = []
+    for source, share in shares(before):
+        for target, other in shares(after):
+            if source == target:
+                continue
+            if before.sticky is not after.sticky:
+                moved = share * other  # Another key decides: where a run was says nothing about where the next one is.
+            elif before.other or after.other:
+                moved = share * other
+            else:
+                moved = _moved(dict(before.weights), dict(after.weights), source, target)
+            if moved > 1e-6:
+                found.append(Move(source, target, moved))
+    return tuple(sorted(found, key=lambda move: -move.share))
+
+
+def shares(placement: Placement) -> tuple[tuple[str, float], ...]:
+    """Return the share of each datacenter; they add up to 1."""
+    if placement.other:
+        return ((placement.other, 1.0),)
+    largest = max(weight for _, weight in placement.weights)
+    total = sum(weight / largest for _, weight in placement.weights)
+    return tuple((name, weight / largest / total) for name, weight in placement.weights)
+
+
+def _moved(before: dict[str, float], after: dict[str, float], source: str, target: str) -> float:
+    """Return the share of keys that `source` won before and `target` wins after.
+
+    With x the time of `source`'s clock at rate 1, r·x that of `target`, and each other clock k later than
+    x·max(a_k, b_k·r), where a_k and b_k are the weights of k relative to the winner's, before and after, the share is
+    the integral of dr / (1 + r + sum of max(a_k, b_k·r))² over the r for which the two won. It is a sum over the pieces
+    between the points where a maximum changes sides.
+    """
+    low = before.get(target, 0.0) / before[source]
+    high = after[target] / after[source] if source in after else float("inf")
+    if low >= high:
+        return 0.0
+    others = [
+        (before.get(name, 0.0) / before[source], after.get(name, 0.0) / after[target])
+        for name in before | after
+        if name not in (source, target)
+    ]
+    turns = sorted({a / b for a, b in others if b > 0 and low < a / b < high})
+    total = 0.0
+    for start, end in zip((low, *turns), (*turns, high), strict=True):
+        inside = (start + end) / 2 if end < float("inf") else start + 1
+        constant = 1.0 + sum(a for a, b in others if a >= b * inside)
+        slope = 1.0 + sum(b for a, b in others if a < b * inside)
+        upper = 1 / (constant + slope * end) if end < float("inf") else 0.0
+        total += (1 / (constant + slope * start) - upper) / slope
+    return total

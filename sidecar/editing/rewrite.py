@@ -1,0 +1,232 @@
+"""Makes a text say something else by changing only the places that must change."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from difflib import SequenceMatcher
+
+import yaml
+
+from sidecar.editing.syntax import Collection, List, Mapping, Node, Scalar, syntax_of
+from sidecar.editing.writing import Manner, manner_of, write_block, write_flow, write_key, write_scalar, write_value
+from sidecar.errors import DocumentRefused, Refused
+from sidecar.routing.location import NAME
+from sidecar.routing.reader import Tree, read
+
+_BLANKS = " \t\r\n"
+_BOM = "\ufeff"
+# What may stand behind an entry on its line.
+_REST = re.compile(r"[ \t]*(,?)[ \t]*(?:#[^\n]*?)?(?=\r?\n|\Z)")
+
+
+def tree_of(text: bytes) -> Tree:
+    """Return what a text says, its scalars as they are written. Raises DocumentRefused where it cannot be read."""
+    decoded = text.decode().removeprefix(_BOM)
+    word = decoded.strip(_BLANKS)
+    return word if NAME.fullmatch(word) else read(decoded, lambda: None)
+
+
+def rewrite(text: bytes, tree: Tree) -> bytes:
+    """Return a text that says `tree`; whatever it says as before is left as it is written.
+
+    Comments, order, quotes, indentation and line breaks stay. What is new is written in the manner of its neighbours;
+    a comment goes only with the line that it stands on. `text` must be one that `tree_of` reads. Raises Refused where
+    the result, read again, would not be exactly `tree`, in its order.
+    """
+    decoded = text.decode()
+    bom = _BOM if decoded.startswith(_BOM) else ""
+    try:
+        result = (bom + _Rewriting(decoded.removeprefix(_BOM)).result(tree)).encode()
+        faithful = json.dumps(tree_of(result)) == json.dumps(tree)
+    except (DocumentRefused, yaml.YAMLError):
+        faithful = False
+        result = b""
+    if not faithful:
+        raise Refused(
+            "the document is written in a way that cannot be changed here without rewriting the rest of it: "
+            "change it by hand, with `dc-sidecar edit`"
+        )
+    return result
+
+
+class _Rewriting:
+    """Compares the parts of one text with what it shall say, and collects what to put in place of what."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._manner: Manner = manner_of(text)
+        self._edits: list[tuple[int, int, str]] = []
+
+    def result(self, tree: Tree) -> str:
+        word = self._text.strip(_BLANKS)
+        if NAME.fullmatch(word):
+            start = self._text.index(word)
+            top: Node = Scalar(start, start + len(word), word, "")
+        else:
+            top = syntax_of(self._text)
+        if isinstance(tree, dict) and not isinstance(top, Mapping):
+            self._edits.append((top.start, top.end, write_block(tree, self._column(top.start), self._manner)))
+        else:
+            self._change(top, tree)
+        parts = []
+        done = 0
+        for start, end, text in sorted(self._edits, key=lambda edit: edit[:2]):
+            parts += [self._text[done:start], text]
+            done = end
+        return "".join((*parts, self._text[done:]))
+
+    def _change(self, node: Node, tree: Tree) -> bool:
+        """Make a node say `tree`; False where that takes another kind of node."""
+        match node, tree:
+            case Scalar(), str():
+                if node.value != tree:
+                    self._edits.append((node.start, node.end, self._scalar(node, tree)))
+            case (Mapping(values=[]), dict()) | (List(values=[]), list()) if not tree:
+                pass
+            case Mapping(values=[_, *_]), dict() if tree:
+                self._change_mapping(node, tree)
+            case List(values=[_, *_]), list() if tree:
+                self._change_list(node, tree)
+            case _:
+                return False
+        return True
+
+    def _scalar(self, node: Scalar, text: str) -> str:
+        # A block's text (| or >) gives way to quotes; what has no text at all stands right behind its colon.
+        style = node.style if node.style in {"'", '"'} else ""
+        blank = " " if node.start == node.end else ""
+        tail = self._manner.newline if self._text[node.start : node.end].endswith("\n") else ""
+        return blank + write_scalar(text, self._manner, style) + tail
+
+    def _change_mapping(self, node: Mapping, tree: dict[str, Tree]) -> None:
+        names = list(tree)
+        column = self._column(node.starts[0])
+
+        def write(first: int, last: int) -> list[str]:
+            new = {name: tree[name] for name in names[first:last]}
+            if node.flow:
+                return [f"{write_key(name, self._manner)}: {write_flow(new[name], self._manner)}" for name in new]
+            return [write_block({name: value}, column, self._manner) for name, value in new.items()]
+
+        for kind, first, last, to, until in _differences([key.value for key in node.keys], names):
+            if kind != "equal":
+                self._exchange(node, first, last, write(to, until))
+                continue
+            for index, name in enumerate(names[to:until], first):
+                value = node.values[index]
+                if self._change(value, tree[name]):
+                    continue
+                if node.flow:
+                    self._edits.append((value.start, value.end, write_flow(tree[name], self._manner)))
+                else:
+                    # Between the key and what was its value there is a colon, and maybe a comment and a new line.
+                    text = ":" + write_value(name, tree[name], column, self._manner)
+                    self._edits.append((node.keys[index].end, self._end(value), text))
+
+    def _change_list(self, node: List, tree: list[Tree]) -> None:
+        column = self._column(node.starts[0])
+
+        def write(first: int, last: int) -> list[str]:
+            inner = column + 2
+            texts = []
+            for item in tree[first:last]:
+                blocks = not node.flow and isinstance(node.values[-1], Mapping) and not node.values[-1].flow
+                if blocks and isinstance(item, dict) and item:
+                    texts.append(write_block(item, inner, self._manner))
+                else:
+                    texts.append(write_flow(item, self._manner))
+            return texts if node.flow else [f"- {text}" for text in texts]
+
+        old = [json.dumps(_plain(value)) for value in node.values]
+        for kind, first, last, to, until in _differences(old, [json.dumps(item) for item in tree]):
+            if kind != "equal":
+                self._exchange(node, first, last, write(to, until))
+
+    def _exchange(self, node: Collection, first: int, last: int, new: Sequence[str]) -> None:
+        """Put new entries in the place of [first, last) of a collection that has entries; either may be none."""
+        if first == last:
+            (self._insert_flow if node.flow else self._insert_block)(node, first, new)
+        elif new:
+            between = self._between(node)
+            self._edits.append((node.starts[first], self._end(node.values[last - 1]), between.join(new)))
+        else:
+            self._remove(node, first, last)
+
+    def _between(self, node: Collection) -> str:
+        """Return what stands between two entries of a collection."""
+        if not node.flow:
+            return self._manner.newline + " " * self._column(node.starts[0])
+        if "\n" in self._text[node.start : node.starts[0]]:
+            return "," + self._manner.newline + " " * self._column(node.starts[0])
+        return ", "
+
+    def _insert_block(self, node: Collection, index: int, new: Sequence[str]) -> None:
+        between = self._between(node)
+        if index == 0:
+            self._edits.append((node.starts[0],) * 2 + ("".join(text + between for text in new),))
+            return
+        end = self._line_end(self._end(node.values[index - 1]))
+        self._edits.append((end, end, "".join(between + text for text in new)))
+
+    def _insert_flow(self, node: Collection, index: int, new: Sequence[str]) -> None:
+        between = self._between(node)
+        if index == 0:
+            self._edits.append((node.starts[0],) * 2 + ("".join(text + between for text in new),))
+            return
+        end = node.values[index - 1].end
+        rest = _REST.match(self._text, end) if between != ", " else None
+        if rest is None:
+            self._edits.append((end, end, "".join(between + text for text in new)))
+        elif rest[1]:
+            self._edits.append((rest.end(), rest.end(), "".join(f"{between[1:]}{text}," for text in new)))
+        else:
+            self._edits.append((end, end, ","))
+            self._edits.append((rest.end(), rest.end(), between[1:] + between.join(new)))
+
+    def _remove(self, node: Collection, first: int, last: int) -> None:
+        """Take out some, not all, entries: their whole lines where they have them to themselves."""
+        start, end = node.starts[first], self._end(node.values[last - 1])
+        line = self._text.rfind("\n", 0, start) + 1
+        rest = _REST.match(self._text, end)
+        # In brackets the last entry has no comma of its own: the one before it must go too, as JSON demands.
+        alone = not self._text[line:start].strip(_BLANKS) and rest is not None
+        if alone and rest is not None and (not node.flow or rest[1]):
+            after = self._text.find("\n", rest.end())
+            if after >= 0:
+                self._edits.append((line, after + 1, ""))
+            else:
+                # The last line has no break: the one before it goes instead.
+                self._edits.append((len(self._text[:line].rstrip("\r\n")), rest.end(), ""))
+        elif last < len(node.values):
+            self._edits.append((start, node.starts[last], ""))
+        else:
+            self._edits.append((node.values[first - 1].end, end, ""))
+
+    def _column(self, position: int) -> int:
+        return position - self._text.rfind("\n", 0, position) - 1
+
+    def _end(self, node: Node) -> int:
+        """Return where a node ends, without the line break that belongs to a text written as a block."""
+        return len(self._text[: node.end].rstrip("\r\n")) if self._text[: node.end].endswith("\n") else node.end
+
+    def _line_end(self, position: int) -> int:
+        end = self._text.find("\n", position)
+        if end < 0:
+            return len(self._text)
+        return end - 1 if self._text[end - 1] == "\r" else end
+
+
+def _plain(node: Node) -> Tree:
+    match node:
+        case Scalar():
+            return node.value
+        case Mapping():
+            return {key.value: _plain(value) for key, value in zip(node.keys, node.values, strict=True)}
+        case List():
+            return [_plain(value) for value in node.values]
+
+
+def _differences(old: Sequence[str], new: Sequence[str]) -> list[tuple[str, int, int, int, int]]:
+    return SequenceMatcher(None, old, new, autojunk=False).get_opcodes()

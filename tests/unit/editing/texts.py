@@ -1,0 +1,117 @@
+"""Texts as people write them: the same values in brackets or by indentation, quoted or not, with comments between."""
+
+from __future__ import annotations
+
+import json
+
+from hypothesis import strategies as st
+
+from sidecar.routing.reader import Tree
+
+names = st.sampled_from(
+    ["dc1", "dc2", "billing", "7", "no", "1e3", "a b", "ümlaut", "x.y", "0755", "it's", "a: b", "#c"]
+)
+trees: st.SearchStrategy[Tree] = st.recursive(
+    names,
+    lambda inner: st.dictionaries(names, inner, max_size=4) | st.lists(inner, max_size=3),
+    max_leaves=12,
+)
+documents: st.SearchStrategy[Tree] = st.dictionaries(names, trees, min_size=1, max_size=5)
+
+
+@st.composite
+def written(draw: st.DrawFn, tree: Tree) -> str:
+    """Write a mapping as YAML, every choice of style drawn, or as JSON."""
+    newline = draw(st.sampled_from(["\n", "\n", "\r\n"]))
+    if draw(st.integers(0, 5)) == 0:
+        indent = draw(st.sampled_from([None, 2, 4]))
+        return json.dumps(tree, indent=indent, ensure_ascii=draw(st.booleans())).replace("\n", newline)
+    step = draw(st.integers(2, 4))
+
+    def scalar(text: str) -> str:
+        style = draw(st.sampled_from("'\"p"))
+        if style == "'":
+            return "'" + text.replace("'", "''") + "'"
+        plain = style == "p" and ": " not in text and not text.startswith("#")
+        return text if plain else json.dumps(text, ensure_ascii=False)
+
+    def comment() -> str:
+        return draw(st.sampled_from(["", "", "  # note", " "]))
+
+    def lines(indent: int) -> str:
+        return draw(st.sampled_from(["", "", "", "\n", " " * indent + "# on a line\n", "# at the left\n\n"]))
+
+    def flow(value: Tree, indent: int) -> str:
+        if isinstance(value, str):
+            return scalar(value)
+        assert value is not None
+        left, right = "{}" if isinstance(value, dict) else "[]"
+        items = value.items() if isinstance(value, dict) else [(None, item) for item in value]
+        long = bool(items) and draw(st.booleans())
+        inner = indent + step
+        texts = [(f"{scalar(key)}: " if key is not None else "") + flow(item, inner) for key, item in items]
+        if not long:
+            return left + ", ".join(texts) + right
+        body = "".join(
+            f"{lines(inner)}{' ' * inner}{text}{',' if number < len(texts) or draw(st.booleans()) else ''}{comment()}\n"
+            for number, text in enumerate(texts, 1)
+        )
+        return f"{left}\n{body}{' ' * (indent + 1)}{right}"
+
+    def block(value: Tree, indent: int) -> str:
+        """Write what follows a colon or a dash, up to the end of the line."""
+        if isinstance(value, str) or not value or draw(st.integers(0, 2)) == 0:
+            return f" {flow(value, indent)}{comment()}\n"
+        inner = indent + step
+        return f"{comment()}\n" + collection(value, inner)
+
+    def collection(value: Tree, indent: int) -> str:
+        out = ""
+        if isinstance(value, dict):
+            for key, item in value.items():
+                out += f"{lines(indent)}{' ' * indent}{scalar(key)}:{block(item, indent)}"
+            return out
+        assert isinstance(value, list)
+        for item in value:
+            out += lines(indent) + " " * indent + "-"
+            if isinstance(item, dict) and item and draw(st.booleans()):
+                # The first key on the dash's line.
+                text = collection(item, indent + 2)
+                at = text.index(next(line for line in text.splitlines() if line.strip() and line.strip()[0] != "#"))
+                out += " " + text[at + indent + 2 :]
+            else:
+                out += block(item, indent)
+        return out
+
+    text = lines(0) + collection(tree, 0)
+    if draw(st.booleans()):
+        text = text.rstrip("\n")
+    return text.replace("\n", newline)
+
+
+@st.composite
+def changed(draw: st.DrawFn, tree: Tree) -> Tree:
+    """Set some things of a tree, put some in and take some out; the rest stays in its order."""
+    if isinstance(tree, dict):
+        result: dict[str, Tree] = {}
+        for key, value in tree.items():
+            what = draw(st.integers(0, 7))
+            if what == 0:
+                new = draw(names)
+                if new not in tree and new not in result:
+                    result[new] = draw(trees)
+            if what == 1:
+                continue
+            if what == 2:
+                result[key] = draw(trees)
+            elif what == 3:
+                result[key] = draw(changed(value))
+            else:
+                result[key] = value
+        if draw(st.integers(0, 3)) == 0:
+            result.setdefault(draw(names.filter(lambda name: name not in tree)), draw(trees))
+        return result
+    if isinstance(tree, list):
+        kept = [item for item in tree if draw(st.integers(0, 3))]
+        return kept + draw(st.lists(trees, max_size=1))
+    return draw(names)
