@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from sidecar.config import OPTIONS, Option
+from sidecar.config import OPTIONS, SOURCE_OPTIONS, Option
 from sidecar.config.kinds import PATH, SWITCH
 
 
@@ -35,7 +35,18 @@ class SectionedCommand(click.Command):
 
 def serve_flags() -> list[click.Parameter]:
     """Return the flags of `serve`, for a SectionedCommand."""
-    return [_flag(option) for option in OPTIONS if not option.secret]
+    return [_flag(option) for option in OPTIONS if not option.secret and not option.operator]
+
+
+def changing_flags() -> list[click.Parameter]:
+    """Return the flags of commands that change the document; those of single sources work and are not in the help."""
+    flags = []
+    for option in OPTIONS:
+        if option.name in ("source", "config") or option.operator or (option in SOURCE_OPTIONS and not option.secret):
+            flag = _flag(option)
+            flag.hidden = option in SOURCE_OPTIONS
+            flags.append(flag)
+    return [*flags]
 
 
 def flags_of(ctx: click.Context) -> dict[str, list[str]]:

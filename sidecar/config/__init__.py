@@ -6,10 +6,21 @@ from collections.abc import Mapping, Sequence
 
 from sidecar.config.arguments import parse_flags
 from sidecar.config.layers import FlagError, Layer, Value, resolve, settings_of
-from sidecar.config.options import OPTIONS, Option, Settings
+from sidecar.config.options import OPTIONS, SOURCE_OPTIONS, Option, Settings
 from sidecar.errors import ConfigError
 
-__all__ = ["OPTIONS", "FlagError", "Layer", "Option", "Settings", "Value", "load", "resolve", "settings_of"]
+__all__ = [
+    "OPTIONS",
+    "SOURCE_OPTIONS",
+    "FlagError",
+    "Layer",
+    "Option",
+    "Settings",
+    "Value",
+    "load",
+    "resolve",
+    "settings_of",
+]
 
 
 def load(argv: Sequence[str], environ: Mapping[str, str]) -> Settings:

@@ -10,7 +10,7 @@ from sidecar.config.kinds import SWITCH
 from sidecar.config.layers import FlagError, nearest
 from sidecar.config.options import OPTIONS
 
-_FLAGGED = tuple(option for option in OPTIONS if not option.secret)
+_FLAGGED = tuple(option for option in OPTIONS if not option.secret and not option.operator)
 
 
 class _Parser(ArgumentParser):

@@ -21,6 +21,8 @@ class Option:
 
     `default` is the text that holds where nothing is said, none meaning that it is not set. A secret has no flag, as
     everybody can read the list of processes, and no key in the file: its variable, or a file of its own, holds it.
+    One for the `operator` is of the commands that change the document: `serve` lets it pass in the file that they share
+    and in the environment, and has no flag for it.
     """
 
     name: str
@@ -30,6 +32,7 @@ class Option:
     default: tuple[str, ...] = ()
     repeatable: bool = False
     secret: bool = False
+    operator: bool = False
 
     @property
     def flag(self) -> str:
@@ -158,6 +161,41 @@ SOURCE_OPTIONS: tuple[Option, ...] = (
     *_of_source("zookeeper-create-parents", SWITCH, "Let the command line create the nodes above the key too."),
 )
 
+OPERATOR_OPTIONS: tuple[Option, ...] = (
+    Option(
+        name="hold-off",
+        kind=DURATION,
+        help="How long after a change no other may move work; 0 for no such rule.",
+        section="Rules",
+        default=("60s",),
+        operator=True,
+    ),
+    Option(
+        name="require-workers",
+        kind=COUNT,
+        help="How many live workers a datacenter must be known to have before it gets jobs.",
+        section="Rules",
+        operator=True,
+    ),
+    Option(
+        name="require-reason",
+        kind=SWITCH,
+        help="Change nothing without --reason.",
+        section="Rules",
+        default=("false",),
+        operator=True,
+    ),
+    Option(
+        name="sidecar",
+        kind=TEXT,
+        help="A sidecar to wait for: host:port (each address of the host is one), unix:/path, or @FILE with one a "
+        "line; repeatable.",
+        section="Waiting",
+        repeatable=True,
+        operator=True,
+    ),
+)
+
 OPTIONS: tuple[Option, ...] = (
     CONFIG,
     *(
@@ -166,4 +204,5 @@ OPTIONS: tuple[Option, ...] = (
         if row.metadata and row.default is not MISSING
     ),
     *SOURCE_OPTIONS,
+    *OPERATOR_OPTIONS,
 )
