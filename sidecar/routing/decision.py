@@ -53,7 +53,7 @@ def decide(
         return Decision(range(len(candidates)), "", Reason.UNROUTED)
     where = state.locator.where
     located = [worker.datacenter or where(worker) for worker in candidates]
-    order = plan.order or order_of(plan, app, job, instance)
+    order = order_of(plan, app, job, instance)
     serving = serving_datacenter(plan, order, located)
     if serving is None:
         if plan.route.on_empty is OnEmpty.ANY:

@@ -278,8 +278,8 @@ class _Reader(Fields):
             for key, entry in tree.items():
                 self._free(key, path)
                 self._free(entry, (*path, key))
-        elif tree is not None:
-            for index, item in enumerate(tree):
+        else:
+            for index, item in enumerate(tree or ()):
                 self._free(item, (*path, index))
 
 

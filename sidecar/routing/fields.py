@@ -30,7 +30,7 @@ C = TypeVar("C")
 class Fields:
     """What is common to all parts of a document: each method returns a value to go on with, also where it was wrong.
 
-    A tree of None is one that was reported already; it is passed over.
+    A tree of None is a key that is missing, and reported already; `name`, `time` and `duration` pass it over.
     """
 
     def __init__(self, text: bytes, breathe: Breathe) -> None:
@@ -44,8 +44,6 @@ class Fields:
 
     def mapping(self, tree: Tree, path: Path, known: tuple[str, ...], expected: str) -> Mapping[str, Tree]:
         """Return the entries of a mapping; where any keys are `known`, there may be no others."""
-        if tree is None:
-            return {}
         if not isinstance(tree, dict):
             self.wrong(path, f"found {shown(tree)}, expected {expected}")
             return {}

@@ -175,9 +175,7 @@ class _YamlReader:
 
     def _sequence(self, events: Iterator[_Foreign], path: Path) -> Tree:
         items: list[Tree] = []
-        for event in events:
-            if isinstance(event, yaml.SequenceEndEvent):
-                break
+        while not isinstance(event := next(events), yaml.SequenceEndEvent):
             here = (*path, len(items))
             self._place(here, event, event)
             items.append(self._node(event, events, here))
@@ -185,9 +183,7 @@ class _YamlReader:
 
     def _mapping(self, events: Iterator[_Foreign], path: Path) -> Tree:
         entries: dict[str, Tree] = {}
-        for event in events:
-            if isinstance(event, yaml.MappingEndEvent):
-                break
+        while not isinstance(event := next(events), yaml.MappingEndEvent):
             key = self._key(event, events, path)
             here = (*path, key)
             if key in entries:

@@ -129,6 +129,7 @@ def test_all_parts_are_read() -> None:
         ("default: {split: {dc1: [1]}}", "default.split.dc1 (line 1, column 24): found a list, expected a weight"),
         ("default: {split: {dc 1: 1}}", "default.split.dc 1 (line 1, column 19): found 'dc 1', expected a datacenter"),
         ("default: {ramp: dc1}", "found 'dc1', expected a mapping with from, to, start, duration, and steps"),
+        ("default: {ramp: {from: a, to: b, start: '2026-11-22T10:00:00Z'}}", "missing: ramp needs `duration`"),
         ("default: {min_workers: []}", "found a list, expected a whole number from 1 to 4294967295"),
         ("default: {min_workers: 4294967296}", "expected a whole number from 1 to 4294967295"),
         ("default: {sticky: {}}", "found a mapping, expected job or instance"),

@@ -84,6 +84,7 @@ def test_metrics_then_tags_then_the_longest_network(worker: Worker, where: str, 
     """The first that tells is believed; an IPv4 address is one also when it is written as IPv6."""
     locator = Locator(BLOCK)
     assert locator.where(worker) == where
+    assert locator.where(worker) == where, "asked again, from memory"
     assert locator.source(worker) == told_by
 
 
