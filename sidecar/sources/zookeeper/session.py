@@ -7,6 +7,7 @@ import socket
 import ssl
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +23,7 @@ from kazoo.exceptions import (
 )
 from kazoo.handlers.threading import KazooTimeoutError, SequentialThreadingHandler
 from kazoo.interfaces import IAsyncResult
-from kazoo.protocol.states import Callback, ZnodeStat
+from kazoo.protocol.states import Callback, KazooState, ZnodeStat
 from kazoo.retry import KazooRetry
 
 from sidecar.errors import SourceError, WriteConflict
@@ -64,13 +65,14 @@ class Session:
         self._settings = settings
         self._changed = changed
         self._words = _LastWords(changed)
+        self._handler = _Handler(settings)
         # Of its own, never found by name: kazoo's DEBUG log holds the password.
         logger = logging.Logger("kazoo", level=logging.WARNING)  # noqa: LOG001
         logger.addHandler(self._words)
         self._client: Any = KazooClient(
             hosts=settings.hosts,
             timeout=_SESSION_SECONDS,
-            handler=_Handler(settings),
+            handler=self._handler,
             auth_data=[("digest", ":".join(settings.digest))] if settings.digest else None,
             sasl_options=_sasl_options(settings),
             connection_retry=KazooRetry(max_tries=-1, delay=0.2, backoff=2, max_jitter=0.4, max_delay=1.0),
@@ -95,10 +97,11 @@ class Session:
 
     @property
     def trouble(self) -> str:
-        """Why there is no connection, as far as kazoo said it; empty while it has said nothing."""
+        """Why there is no connection, server by server; empty while nothing is known of it."""
         if self._words.last.startswith("AUTH_FAILED"):
             return f"ZooKeeper at {self._settings.hosts} refused {self._settings.who}: check user and password"
-        return f"ZooKeeper at {self._settings.hosts} cannot be reached: {self._words.last}" if self._words.last else ""
+        why = "; ".join(f"{server}: {words}" for server, words in sorted(self._handler.tried.items()))
+        return f"ZooKeeper cannot be reached: {why or self._words.last}" if why or self._words.last else ""
 
     def connect(self, timeout: float) -> None:
         """Wait until there is a connection."""
@@ -222,8 +225,10 @@ class Session:
                 f"the document has {len(text)} bytes, ZooKeeper takes {most} for {self._settings.path} (1 MB a request)"
             )
 
-    def _state_changed(self, state: object) -> None:
-        del state
+    def _state_changed(self, state: str) -> None:
+        if state == KazooState.CONNECTED:
+            self._words.last = ""
+            self._handler.tried = {}
         self._changed.set()
 
     def _node_changed(self, event: object) -> None:
@@ -232,11 +237,15 @@ class Session:
 
 
 class _Handler(SequentialThreadingHandler):  # type: ignore[misc] # kazoo has no types
-    """Kazoo's threads with a connect of ours: soon given up, trusting the given CA alone, saying which host failed."""
+    """Kazoo's threads with a connect of ours: soon given up, trusting the given CA alone, remembering what failed.
+
+    `tried` says what became of the attempts since the last connection, by server.
+    """
 
     def __init__(self, settings: Settings) -> None:
         super().__init__()
         self._settings = settings
+        self.tried: Mapping[str, str] = {}
 
     def dispatch_callback(self, callback: Callback) -> None:
         """Call back at once, on the connection's thread: ours only enqueue, and it saves going through another."""
@@ -245,17 +254,24 @@ class _Handler(SequentialThreadingHandler):  # type: ignore[misc] # kazoo has no
     def create_connection(
         self, address: tuple[str, int], hostname: str | None = None, timeout: float = _CONNECT_SECONDS, **_: object
     ) -> socket.socket:
-        host, port = address
+        host, port = hostname or address[0], address[1]
         try:
             connection = socket.create_connection(address, min(timeout, _CONNECT_SECONDS))
             try:
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                return self._encrypted(connection, hostname or host) if self._settings.tls else connection
+                used = self._encrypted(connection, host) if self._settings.tls else connection
             except BaseException:
                 connection.close()
                 raise
         except OSError as error:
-            raise OSError(error.errno, f"{hostname or host}:{port}: {error.strerror or error}") from error
+            self._note(f"{host}:{port}", str(error.strerror or error))
+            raise
+        # Until the session is there, which empties `tried`.
+        self._note(f"{host}:{port}", "takes the connection, but opens no session")
+        return used
+
+    def _note(self, server: str, words: str) -> None:
+        self.tried = {**self.tried, server: words}
 
     def _encrypted(self, connection: socket.socket, hostname: str) -> socket.socket:
         # Made anew for each connection, so that a renewed certificate is used without a restart.
@@ -266,7 +282,7 @@ class _Handler(SequentialThreadingHandler):  # type: ignore[misc] # kazoo has no
 
 
 class _LastWords(logging.Handler):
-    """Keeps the last warning of kazoo: it is the only place where it says why it cannot connect."""
+    """Keeps the last warning of kazoo: it is the only place where it says why a connection ended."""
 
     def __init__(self, changed: threading.Event) -> None:
         super().__init__(logging.WARNING)
@@ -279,7 +295,7 @@ class _LastWords(logging.Handler):
             return
         if record.exc_info and record.exc_info[1] is not None:
             words = f"{words}: {record.exc_info[1]}"
-        self.last = words.removeprefix("Connection dropped: ").removeprefix("socket connection error: ")
+        self.last = words.removeprefix("Connection dropped: ")
         self._changed.set()
 
 

@@ -45,6 +45,7 @@ class Watch:
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._run, name="zookeeper-watch", daemon=True)
         self._last: Report | None = None
+        self._told_at = 0.0
         # The newest transactions that any server showed: of the whole ensemble, and of the node.
         self._seen_zxid = 0
         self._seen_mzxid = 0
@@ -146,9 +147,14 @@ class Watch:
         self._unanswered = 0
 
     def _report(self, report: Report) -> None:
-        if isinstance(report, Unreachable) and report == self._last:
+        # A new reason may wait: while one server after the other is tried, there would be many.
+        recent = self._clock() < self._told_at + _LOOK_EVERY
+        if isinstance(report, Unreachable) and (
+            report == self._last or (recent and isinstance(self._last, Unreachable))
+        ):
             return
         self._last = report
+        self._told_at = self._clock()
         with self._delivering:
             if not self._stopping:
                 self._deliver(report)
