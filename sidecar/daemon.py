@@ -17,7 +17,7 @@ from functools import partial
 from types import FrameType
 
 from sidecar import __version__, config
-from sidecar.errors import DocumentRefused, SidecarError
+from sidecar.errors import DocumentRefused, SidecarError, SourceError
 from sidecar.log import configure
 from sidecar.narration import narrate
 from sidecar.pacing import Pacer
@@ -26,13 +26,15 @@ from sidecar.server.server import Server
 from sidecar.server.settings import ServerSettings
 from sidecar.snapshot import SnapshotKeeper, SnapshotUnusable, load
 from sidecar.sources import open_source
-from sidecar.sources.base import Source
+from sidecar.sources.base import Source, Unreachable
 from sidecar.table import RoutingTable
 
 log = logging.getLogger(__name__)
 
 # The rest of the grace period that is kept for the source and the snapshot, once the calls have ended.
 _CLOSING_S = 2.0
+# How long the start may wait for the override's file.
+_OVERRIDE_READ_S = 2.0
 
 
 def main(argv: Sequence[str]) -> int:
@@ -57,16 +59,18 @@ def _serve(settings: config.Settings) -> None:
     stopping = _on_signals()
     source = open_source(settings.source or "", settings.source_options)
     parse = partial(parse_document, max_bytes=settings.max_document_size, breathe=Pacer())
-    table = RoutingTable(parse=parse)
+    table = RoutingTable(parse=parse, max_stale=settings.max_stale)
     table.subscribe(narrate)
     keeper = _with_snapshot(table, source, settings)
+    override = _with_override(table, settings)
     shared = {field.name for field in fields(ServerSettings)} & {field.name for field in fields(settings)}
     server_settings = ServerSettings(**{name: getattr(settings, name) for name in shared})
     server = Server(table, settings=server_settings, source=source.url)
+    # What is there already, snapshot and override, decides the first call.
+    table.start()
     addresses = server.start()
     try:
         _greet(source, addresses, settings)
-        table.start()
         source.start(table.deliver)
         # What was made so far stays; looking through it again and again for garbage would only hold up calls.
         gc.collect()
@@ -78,6 +82,8 @@ def _serve(settings: config.Settings) -> None:
         server.stop(max(0.0, settings.grace - _CLOSING_S) or settings.grace)
         left = max(0.1, deadline - time.monotonic())
         source.stop(left / 2)
+        if override is not None:
+            override.stop(left / 2)
         table.stop()
         if keeper is not None:
             keeper.stop(left / 2)
@@ -113,6 +119,20 @@ def _with_snapshot(table: RoutingTable, source: Source, settings: config.Setting
     table.subscribe(keeper.changed)
     keeper.start()
     return keeper
+
+
+def _with_override(table: RoutingTable, settings: config.Settings) -> Source | None:
+    """Let the document of `--override` go before the source's, from now on, whenever there is one."""
+    if settings.override is None:
+        return None
+    override = open_source(f"file:{settings.override}", {})
+    take = partial(table.override, override.url)
+    try:
+        take(override.read(_OVERRIDE_READ_S))
+    except SourceError as error:
+        take(Unreachable(str(error)))
+    override.start(take)
+    return override
 
 
 def _greet(source: Source, addresses: Sequence[str], settings: config.Settings) -> None:

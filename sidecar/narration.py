@@ -17,10 +17,28 @@ _TOLD = 5
 
 def narrate(before: View, after: View) -> None:
     """Log what became different between two views; to be subscribed to the table."""
+    if after.override != before.override:
+        _tell_override(before, after)
     if after.state is not before.state and after.state is not None:
         _tell_routes(before, after)
     if (after.status.state, after.status.error) != (before.status.state, before.status.error):
         _tell_source(before, after)
+    if after.overdue and not before.overdue:
+        log.error("not ready any more: the config center has been out of reach for longer than --max-stale")
+    if before.overdue and not after.overdue:
+        log.info("ready again")
+    if after.health != before.health:
+        if after.health:
+            log.error("%s", after.health)
+        else:
+            log.info("health checks count again")
+
+
+def _tell_override(before: View, after: View) -> None:
+    if after.override is not None and after.override.words:
+        log.error("%s", after.override.words)
+    elif not after.overridden and before.overridden and before.override is not None:
+        log.warning("the override %s is gone; the config center's document decides again", before.override.url)
 
 
 def _tell_routes(before: View, after: View) -> None:

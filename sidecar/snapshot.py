@@ -100,9 +100,10 @@ class SnapshotKeeper:
     def changed(self, before: View, after: View) -> None:
         """Take note of a change of view; to be subscribed to the table."""
         confirmed = before.status.from_snapshot and not after.status.from_snapshot
-        if after.text and not after.status.from_snapshot and (after.text is not before.text or confirmed):
+        text = after.source_text
+        if text and not after.status.from_snapshot and (text is not before.source_text or confirmed):
             with self._work:
-                self._newest = Snapshot(after.text, after.status.applied_at_ns)
+                self._newest = Snapshot(text, after.status.applied_at_ns)
                 self._work.notify()
 
     def _run(self) -> None:

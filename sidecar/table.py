@@ -12,6 +12,7 @@ from sidecar.errors import DocumentRefused
 from sidecar.lifecycle import Event, Refusal, SourceState, SourceStatus, next_state
 from sidecar.routing.document import parse_document, revision_of
 from sidecar.routing.model import RoutingDocument
+from sidecar.routing.scalars import format_time
 from sidecar.routing.state import State
 from sidecar.sources.base import Content, Missing, Report, Unreachable
 
@@ -22,12 +23,61 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
+class Override:
+    """The local document of `--override`: since `since_ns` its `text` decides, not the source's, unless that is empty.
+
+    `error` says why the newest text of the file does not decide.
+    """
+
+    url: str
+    text: bytes = b""
+    since_ns: int = 0
+    error: str = ""
+
+    @property
+    def words(self) -> str:
+        """What an operator must know of it, in one line."""
+        decides = f"OVERRIDDEN by {self.url} since {format_time(self.since_ns)}: remove the file to end it"
+        return "; ".join(part for part in (decides if self.text else "", self.error) if part)
+
+
+@dataclass(frozen=True, slots=True)
 class View:
-    """All that is in force at one moment: what decides (None while there is no document), its text, its source."""
+    """All that is in force at one moment: what decides (None while there is no document), its text, its source.
+
+    `source_text` is the last good text of the source; `text` is another one only while an override decides. `overdue`
+    tells that the source has been out of reach for longer than `--max-stale`. `health` says what operators must know of
+    the health checks, "" if nothing.
+    """
 
     state: State | None
     text: bytes
     status: SourceStatus
+    source_text: bytes = b""
+    override: Override | None = None
+    overdue: bool = False
+    health: str = ""
+
+    @property
+    def overridden(self) -> bool:
+        """True while a local document decides instead of the source's."""
+        return self.override is not None and self.override.text != b""
+
+    @property
+    def ready(self) -> bool:
+        """True while there is a document to decide by that is not older than the operator allows."""
+        return self.state is not None and not self.overdue
+
+    @property
+    def applied_at_ns(self) -> int:
+        """When the document in force was taken over, Unix nanoseconds."""
+        return self.override.since_ns if self.override and self.override.text else self.status.applied_at_ns
+
+    @property
+    def error(self) -> str:
+        """What an operator must know of override, source and health checks, "" where all is as it should be."""
+        override = self.override.words if self.override else ""
+        return "; ".join(part for part in (override, self.status.error, self.health) if part)
 
 
 Listener = Callable[[View, View], None]
@@ -37,17 +87,37 @@ Parse = Callable[[bytes], RoutingDocument]
 class RoutingTable:
     """Holds the view, and turns what the source reports and what the clock brings into the next one.
 
-    `view` may be read from any thread at any time. `deliver` takes a source's report; the table's own thread, between
-    `start` and `stop`, parses it and swaps the view. Listeners are called on that thread with the view before and
-    after, in the order in which they were added; what one raises is logged and reaches nobody.
+    `view` may be read from any thread at any time. `deliver` takes a source's report, `judge` the verdicts of health
+    checks, `override` a report on the local document that goes before the source's; the table's own thread, between
+    `start` and `stop`, swaps the view. Listeners are called on that thread with the view before and after, in the order
+    in which they were added; what one raises is logged and reaches nobody.
+
+    `max_stale` is for how many seconds the source may be out of reach before the view is not `ready` any more.
+    `clock` is the wall's, Unix nanoseconds; `elapsed` never jumps, in seconds.
     """
 
-    def __init__(self, *, parse: Parse = parse_document, clock: Callable[[], int] = time.time_ns) -> None:
+    def __init__(
+        self,
+        *,
+        parse: Parse = parse_document,
+        clock: Callable[[], int] = time.time_ns,
+        elapsed: Callable[[], float] = time.monotonic,
+        max_stale: float | None = None,
+    ) -> None:
         self.view = View(state=None, text=b"", status=SourceStatus(since_ns=clock()))
         self._parse = parse
         self._clock = clock
+        self._elapsed = elapsed
+        self._max_stale = max_stale
+        self._lost_at = elapsed()
         self._pending: list[Report] = []
+        self._overriding: tuple[str, Report] | None = None
         self._unhealthy: Mapping[str, str] = {}
+        self._health = ""
+        self._judged = False
+        # What the texts of the view hold.
+        self._source_document: RoutingDocument | None = None
+        self._override_document: RoutingDocument | None = None
         self._stopping = False
         self._work = threading.Condition()
         self._changed = threading.Condition()
@@ -59,7 +129,8 @@ class RoutingTable:
         self._listeners.append(listener)
 
     def start(self) -> None:
-        """Begin to take reports and follow the clock."""
+        """Take what was delivered so far, then begin to take reports and follow the clock."""
+        self._take()
         self._thread.start()
 
     def stop(self) -> None:
@@ -82,6 +153,20 @@ class RoutingTable:
             self._pending.append(report)
             self._work.notify()
 
+    def override(self, url: str, report: Report) -> None:
+        """Take a report on the document that goes before the source's while it is there; returns at once."""
+        with self._work:
+            self._overriding = url, report
+            self._work.notify()
+
+    def judge(self, unhealthy: Mapping[str, str], notice: str = "") -> None:
+        """Take which datacenters health checks judge down now, and why; `notice` is for operators. Returns at once."""
+        with self._work:
+            self._unhealthy = unhealthy
+            self._health = notice
+            self._judged = True
+            self._work.notify()
+
     def wait(self, seen: State | None, timeout: float) -> View:
         """Return the view as soon as its state is another than `seen`, else after `timeout` seconds or `stop`."""
         with self._changed:
@@ -90,30 +175,38 @@ class RoutingTable:
 
     def restore(self, text: bytes, document: RoutingDocument, applied_at_ns: int) -> None:
         """Put a snapshot's document in force, before `start`; it counts as stale until the source confirms it."""
-        now = self._clock()
         status = SourceStatus(
             state=SourceState.DISCONNECTED,
             error="not read yet; serving the snapshot",
-            since_ns=now,
+            since_ns=self._clock(),
             applied_at_ns=applied_at_ns,
             from_snapshot=True,
         )
-        self._swap(View(state=State(document, generation=1, now_ns=now, stale=True), text=text, status=status))
+        self._source_document = document
+        self._swap(replace(self.view, status=status, source_text=text))
 
     def _run(self) -> None:
         while True:
             with self._work:
-                if not self._pending and not self._stopping:
+                if not (self._pending or self._overriding or self._judged or self._stopping):
                     self._work.wait(self._nap())
                 if self._stopping:
                     return
-                reports, self._pending = self._pending, []
-            try:
-                for report in reports:
-                    self._swap(self._after(report))
-                self._swap(self._at(self.view))
-            except Exception:
-                log.exception("the routing table failed to take a change; the one before stays in force")
+            self._take()
+
+    def _take(self) -> None:
+        with self._work:
+            reports, self._pending = self._pending, []
+            overriding, self._overriding = self._overriding, None
+            self._judged = False
+        try:
+            if overriding is not None:
+                self._swap(self._overridden(self.view, *overriding))
+            for report in reports:
+                self._swap(self._after(self.view, report))
+            self._swap(self.view)
+        except Exception:
+            log.exception("the routing table failed to take a change; the one before stays in force")
 
     def _nap(self) -> float:
         state = self.view.state
@@ -122,8 +215,9 @@ class RoutingTable:
         return min(_CLOCK_CHECK_S, max(0.0, (state.until_ns - self._clock()) / 1e9))
 
     def _swap(self, view: View) -> None:
-        before = self.view
-        if view.state is before.state and view.status == before.status:
+        """Put a view in force, with the State that follows from it and from the time, and tell everybody."""
+        before, view = self.view, self._decided(view)
+        if view == before:
             return
         self.view = view
         if view.state is not before.state:
@@ -135,17 +229,53 @@ class RoutingTable:
             except Exception:
                 log.exception("a listener failed; the change stands")
 
-    def _at(self, view: View) -> View:
-        """Return the view as the clock has it now: another State where this one does not hold any more."""
-        now = self._clock()
-        state = view.state
-        if state is None or state.holds(now):
-            return view
-        return replace(view, state=replace(state, generation=state.generation + 1, now_ns=now))
+    def _decided(self, view: View) -> View:
+        """Return the view as it decides now: with another State where the one before does not hold any more."""
+        if view.overridden and view.override is not None:
+            document, text, stale = self._override_document, view.override.text, False
+        else:
+            document, text, stale = self._source_document, view.source_text, view.status.stale
+        if document is None:
+            return replace(view, health=self._health)
+        if not view.status.stale:
+            self._lost_at = self._elapsed()
+        late = self._max_stale is not None and self._elapsed() - self._lost_at > self._max_stale
+        state, now, unhealthy = view.state, self._clock(), self._unhealthy
+        if (
+            state is None
+            or state.document is not document
+            or state.stale is not stale
+            or state.unhealthy != unhealthy
+            or not state.holds(now)
+        ):
+            generation = state.generation + 1 if state else 1
+            state = State(document, generation=generation, now_ns=now, stale=stale, unhealthy=unhealthy)
+        return replace(view, state=state, text=text, overdue=stale and late, health=self._health)
 
-    def _after(self, report: Report) -> View:
-        """Return the view that a report leads to."""
-        view = self.view
+    def _overridden(self, view: View, url: str, report: Report) -> View:
+        """Return the view after a report on the override's file. Only one that is not there (any more) ends it."""
+        had = view.override or Override(url)
+        match report:
+            case Unreachable(reason):
+                return replace(view, override=replace(had, error=f"the override is not read: {reason}"))
+            case Missing() if had.text and self._source_document is None:
+                # Nobody would decide then; so it does until the source has a document.
+                return replace(view, override=replace(had, error="its file is gone, and there is no other document"))
+            case Missing():
+                self._override_document = None
+                return replace(view, override=None)
+            case Content(text, _) if text == had.text:
+                return replace(view, override=replace(had, error=""))
+            case Content(text, _):
+                try:
+                    self._override_document = self._parse(text)
+                except DocumentRefused as error:
+                    words = f"the override {url} is refused: {error.summary}"
+                    return replace(view, override=replace(had, error=words))
+                return replace(view, override=Override(url, text, had.since_ns or self._clock()))
+
+    def _after(self, view: View, report: Report) -> View:
+        """Return the view that a report of the source leads to."""
         match report:
             case Unreachable(reason):
                 return self._known(view, Event.LOST, error=reason)
@@ -161,29 +291,19 @@ class RoutingTable:
         if refusal is not None and refusal.text == text:
             return self._known(view, Event.REFUSED, error=refusal.error.summary)
         status = replace(view.status, refusal=None, from_snapshot=False, confirmed_at_ns=now)
-        if view.state is not None and view.text == text:
+        if self._source_document is not None and view.source_text == text:
             return self._known(replace(view, status=status), Event.ACCEPTED)
         try:
-            document = self._parse(text)
+            self._source_document = self._parse(text)
         except DocumentRefused as error:
             refusal = Refusal(revision=revision_of(text), error=error, at_ns=now, text=text)
             status = replace(view.status, refusal=refusal)
             return self._known(replace(view, status=status), Event.REFUSED, error=error.summary)
-        state = State(
-            document,
-            generation=view.state.generation + 1 if view.state else 1,
-            now_ns=self._clock(),
-            unhealthy=self._unhealthy,
-        )
         status = replace(status, applied_at_ns=now)
-        return self._known(View(state=state, text=text, status=status), Event.ACCEPTED)
+        return self._known(replace(view, status=status, source_text=text), Event.ACCEPTED)
 
     def _known(self, view: View, event: Event, *, error: str = "") -> View:
-        """Return the view after an event: the source's next state, and decisions that say whether they are stale."""
+        """Return the view after an event of the source, with its next state."""
         state = next_state(view.status.state, event)
         since = view.status.since_ns if state is view.status.state else self._clock()
-        status = replace(view.status, state=state, error=error, since_ns=since)
-        decides = view.state
-        if decides is not None and decides.stale is not status.stale:
-            decides = replace(decides, generation=decides.generation + 1, stale=status.stale)
-        return replace(view, state=decides, status=status)
+        return replace(view, status=replace(view.status, state=state, error=error, since_ns=since))

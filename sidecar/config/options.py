@@ -94,6 +94,17 @@ class Settings:
         "Where to keep the last good document, so that a restart has something to serve while the config center is "
         "down.",
     )
+    max_stale: float | None = _option(
+        DURATION,
+        "Serving",
+        "Tell health checks NOT_SERVING once the config center has been out of reach for so long; calls are answered "
+        "all the same.",
+    )
+    override: Path | None = _option(
+        PATH,
+        "Serving",
+        "A local document that decides instead of the source's for as long as this file exists: for emergencies.",
+    )
     grace: float = _option(DURATION, "Serving", "How long calls under way may take after SIGTERM.", default="10s")
 
     allow_plaintext: bool = _option(

@@ -171,5 +171,5 @@ class Server:
         }
 
     def _changed(self, before: View, after: View) -> None:
-        if after.state is not before.state:
+        if after.state is not before.state or after.ready is not before.ready:
             self._watches.wake()

@@ -39,8 +39,8 @@ class RoutingService:
 
     @property
     def ready(self) -> bool:
-        """True once there is a document to decide by."""
-        return self._table.view.state is not None
+        """True while there is a document to decide by that is not older than --max-stale allows."""
+        return self._table.view.ready
 
     def get_route(self, request: bytes) -> bytes:
         """Answer GetRoute. Raises NotServing while there is no document."""
@@ -62,10 +62,10 @@ class RoutingService:
                 version=__version__,
                 source=self._source,
                 source_state=status.state.value,  # type: ignore[arg-type]  # the stubs know enum members, the runtime numbers
-                source_error=status.error,
+                source_error=view.error,
                 revision=view.state.document.revision if view.state else "",
                 generation=view.state.generation if view.state else 0,
-                applied_at_ms=status.applied_at_ns // _NS_PER_MS,
+                applied_at_ms=view.applied_at_ns // _NS_PER_MS,
                 confirmed_at_ms=status.confirmed_at_ns // _NS_PER_MS,
                 from_snapshot=status.from_snapshot,
             )

@@ -7,7 +7,7 @@ from sidecar.lifecycle import SourceState, SourceStatus
 from sidecar.narration import narrate
 from sidecar.routing.document import parse_document
 from sidecar.routing.state import State
-from sidecar.table import View
+from sidecar.table import Override, View
 
 NOTHING = View(state=None, text=b"", status=SourceStatus())
 SYNCED = SourceStatus(state=SourceState.SYNCED, error="")
@@ -98,3 +98,24 @@ def test_a_confirmation_is_no_event(caplog: pytest.LogCaptureFixture) -> None:
     before = view("default: dc1")
     narrate(before, replace(before, status=replace(before.status, confirmed_at_ns=5)))
     assert lines(caplog) == []
+
+
+def test_an_override_is_loud(caplog: pytest.LogCaptureFixture) -> None:
+    """An override that begins is an error that says what decides now and how to end it; so is its end told."""
+    before = view("dc1")
+    after = replace(view("dc9", generation=2), override=Override("file:/etc/o.yaml", b"dc9", 10**18))
+    narrate(before, after)
+    assert [record.levelname for record in caplog.records] == ["ERROR", "INFO"]
+    assert "OVERRIDDEN by file:/etc/o.yaml since 2001-09-09T01:46:40Z: remove the file" in lines(caplog)[0]
+    narrate(after, replace(before, health=""))
+    assert "the override file:/etc/o.yaml is gone" in lines(caplog)[2]
+
+
+def test_what_ends_readiness_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    """A document that is older than allowed, and health checks that do not count, are errors; so is their end told."""
+    before = view("dc1")
+    after = replace(before, overdue=True, health="every datacenter is down, health checks do not count")
+    narrate(before, after)
+    assert [record.levelname for record in caplog.records] == ["ERROR", "ERROR"]
+    narrate(after, before)
+    assert lines(caplog)[2:] == ["ready again", "health checks count again"]

@@ -17,6 +17,7 @@ def view(text: bytes, *, from_snapshot: bool = False) -> View:
     return View(
         state=None,
         text=text,
+        source_text=text,
         status=SourceStatus(state=SourceState.SYNCED, applied_at_ns=7, from_snapshot=from_snapshot),
     )
 

@@ -34,14 +34,6 @@ class Clock:
         return self.now_ns
 
 
-def _take(table: RoutingTable) -> None:
-    """Do what the table's thread does when it wakes."""
-    reports, table._pending = table._pending, []
-    for report in reports:
-        table._swap(table._after(report))
-    table._swap(table._at(table.view))
-
-
 class TableMachine(RuleBasedStateMachine):
     """Sends a table whatever may happen, in any order, and knows what must be in force."""
 
@@ -99,7 +91,7 @@ class TableMachine(RuleBasedStateMachine):
                 case Unreachable() if self.state is not SourceState.CONNECTING:
                     self.state = SourceState.DISCONNECTED
         self.waiting = []
-        _take(self.table)
+        self.table._take()
         view = self.table.view
         assert view.state is None or view.state.holds(self.clock.now_ns)
 
@@ -208,7 +200,7 @@ def test_a_refused_text_is_read_once() -> None:
     table = RoutingTable(parse=parse)  # type: ignore[arg-type]
     for version in ("1", "2", "3"):
         table.deliver(Content(b"dc1 dc2", version))
-        _take(table)
+        table._take()
     assert read == [b"dc1 dc2"]
     assert table.view.status.version == "3"
 
