@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from sidecar.cli.flags import SectionedCommand, flags_of, serve_flags
-from sidecar.cli.output import output_option, print_columns, print_json, say
+from sidecar.cli.output import columns, output_option, print_json, say
 from sidecar.config import Value, resolve, settings_of
 
 
@@ -38,7 +38,7 @@ def show(output: str, **_: object) -> None:
         print_json([_entry(value) for value in values])
     else:
         rows = [(value.option.name, ", ".join(value.shown) or "-", _origin(value)) for value in values]
-        print_columns([("OPTION", "VALUE", "FROM"), *rows])
+        click.echo("\n".join(columns([("OPTION", "VALUE", "FROM"), *rows])))
 
 
 def _origin(value: Value) -> str:

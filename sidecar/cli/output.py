@@ -28,12 +28,14 @@ def print_json(data: object) -> None:
     click.echo(json.dumps(data, indent=2, ensure_ascii=False))
 
 
-def print_columns(rows: Sequence[Sequence[str]]) -> None:
-    """Print rows in columns as wide as their widest entry; the last one may be as long as it likes."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+def columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return rows as lines, in columns as wide as their widest entry; the last one may be as long as it likes."""
+    widths = [max(map(len, map(click.unstyle, column))) for column in zip(*rows, strict=True)]
+    lines = []
     for row in rows:
-        cells = [cell.ljust(width) for cell, width in zip(row[:-1], widths, strict=False)]
-        click.echo("  ".join((*cells, row[-1])).rstrip())
+        cells = [cell + " " * (width - len(click.unstyle(cell))) for cell, width in zip(row, widths, strict=True)]
+        lines.append("  ".join(cells).rstrip())
+    return lines
 
 
 def say(message: str) -> None:

@@ -1,0 +1,194 @@
+"""How a change is made: read, show, ask, write if nobody else has, wait until the sidecars have it."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from sidecar.cli.changing import Orders
+from sidecar.cli.fleet import Confirmation, await_revision
+from sidecar.cli.output import print_json, say
+from sidecar.cli.showing import difference_lines, proposal_lines
+from sidecar.editing.guards import refuse
+from sidecar.editing.proposal import Edit, Opened, Proposal, difference, open_text, propose
+from sidecar.editing.stamp import Stamp
+from sidecar.errors import ConfigError, SourceError, WriteConflict
+from sidecar.routing.scalars import format_time
+from sidecar.sources.base import Content
+
+_CONFLICT = 4
+_NOT_CONFIRMED = 5
+# How long a config center may go on showing what was there before a write, and how often to look.
+_LAG = 2.0
+_LOOK = 0.1
+
+
+def carry_out(orders: Orders, edit: Edit) -> int:
+    """Make a change as ordered; return the exit code.
+
+    Raises Refused, click.UsageError where nobody can be asked, and SourceError where the config center does not answer.
+    """
+    redone = 0
+    while True:
+        opened, version = _read(orders)
+        proposal = propose(
+            opened,
+            edit,
+            stamp=Stamp(by=orders.by, at_ns=time.time_ns(), reason=orders.reason, ticket=orders.ticket),
+            rules=orders.rules,
+            full_document=orders.full_document,
+            counts=orders.counts(opened.document) if opened.document else None,
+            max_bytes=orders.max_bytes,
+        )
+        report: dict[str, Any] = _report(orders, proposal)
+        if not _agreed(orders, proposal, report):
+            return 0
+        try:
+            _write(orders, proposal, version)
+        except WriteConflict as conflict:
+            theirs, _ = _read(orders, other_than=version)
+            _tell_conflict(conflict, opened, theirs)
+            if redone < orders.redo or _asks(orders, "Do it again, on top of that?"):
+                redone += 1
+                continue
+            report["conflict"] = {"revision": theirs.revision, "difference": _their_difference(opened, theirs)}
+            _print(orders, report)
+            return _CONFLICT
+        say(f"Written: revision {proposal.revision}.")
+        report["written"] = True
+        return _confirmed(orders, proposal, report)
+
+
+def _read(orders: Orders, *, other_than: str | None = None) -> tuple[Opened, str | None]:
+    """Return what the key holds and its version; wait a little for another version where one must be there."""
+    deadline = time.monotonic() + (_LAG if other_than is not None else 0.0)
+    while True:
+        content = orders.source.read(orders.timeout)
+        found = (content.text, content.version) if isinstance(content, Content) else (None, None)
+        if found[1] != other_than or time.monotonic() >= deadline:
+            return open_text(found[0], max_bytes=orders.max_bytes), found[1]
+        time.sleep(_LOOK)
+
+
+def _agreed(orders: Orders, proposal: Proposal, report: dict[str, Any]) -> bool:
+    """Show the proposal; tell whether it is to be written. Raises Refused, and UsageError where nobody can be asked."""
+    for line in proposal_lines(proposal, orders.forced):
+        click.echo(line, err=orders.output == "json")
+    try:
+        refuse(proposal.objections, orders.forced)
+    except Exception:
+        _print(orders, report)
+        raise
+    if proposal.text == proposal.opened.text:
+        say("Nothing to write: the document says so already.")
+    elif orders.dry_run:
+        say("Dry run: nothing is written.")
+    elif orders.yes:
+        return True
+    elif not sys.stdin.isatty():
+        raise click.UsageError("there is no terminal to ask at: say --yes to do it, --dry-run to look only")
+    elif _asks(orders, "Write this?"):
+        return True
+    else:
+        say("Nothing is written.")
+    _print(orders, report)
+    return False
+
+
+def _asks(orders: Orders, question: str) -> bool:
+    return not orders.yes and sys.stdin.isatty() and click.confirm(question, err=True)
+
+
+def _write(orders: Orders, proposal: Proposal, version: str | None) -> None:
+    """Write the proposal. Where an error leaves open whether it was written, look."""
+    try:
+        orders.source.write(proposal.text, version, orders.timeout)
+    except WriteConflict:
+        # An answer that was lost and a second try of the source's own look like a conflict with ourselves.
+        if _read(orders, other_than=version)[0].text != proposal.text:
+            raise
+    except ConfigError:
+        raise
+    except SourceError as error:
+        try:
+            found, _ = _read(orders)
+        except SourceError:
+            raise error from None
+        if found.text != proposal.text:
+            raise
+
+
+def _tell_conflict(conflict: WriteConflict, ours: Opened, theirs: Opened) -> None:
+    say(f"{click.style('Somebody else wrote meanwhile', bold=True)}; nothing of yours is written. ({conflict})")
+    if theirs.document is not None:
+        meta = theirs.document.meta
+        said = [f"{key} {meta[key]}" for key in ("by", "at", "reason", "ticket") if isinstance(meta.get(key), str)]
+        if said and (ours.document is None or meta != ours.document.meta):
+            say(f"Their change ({', '.join(said)}):")
+    for line in difference_lines(_their_difference(ours, theirs)):
+        say(line)
+
+
+def _their_difference(ours: Opened, theirs: Opened) -> list[str]:
+    return difference(ours.text, theirs.text or b"")
+
+
+def _confirmed(orders: Orders, proposal: Proposal, report: dict[str, Any]) -> int:
+    if orders.wait is None:
+        _print(orders, report)
+        return 0
+    found = await_revision(
+        orders.sidecars, proposal.revision, orders.wait, connect=orders.connect, shown=orders.output == "text"
+    )
+    report["sidecars"] = [_confirmation(one) for one in found]
+    _print(orders, report)
+    missing = [one.address for one in found if not one.confirmed]
+    if not missing:
+        say(f"Confirmed by all {len(found)}." if len(found) > 1 else "Confirmed.")
+        return 0
+    say(f"Not confirmed by {len(missing)} of {len(found)}: {', '.join(missing)}. The document is written all the same.")
+    return _NOT_CONFIRMED
+
+
+def _confirmation(one: Confirmation) -> dict[str, Any]:
+    return {"address": one.address, "confirmed": one.confirmed, "after_s": one.after_s, "said": one.said}
+
+
+def _report(orders: Orders, proposal: Proposal) -> dict[str, Any]:
+    return {
+        "source": orders.source.url,
+        "revision_before": proposal.opened.revision or None,
+        "revision": proposal.revision,
+        "written": False,
+        "difference": proposal.difference,
+        "effect": [
+            {
+                "at": format_time(moment.at_ns),
+                "why": moment.why or "now",
+                "moves": [
+                    {
+                        "subjects": [{"app": s.app or None, "job": s.job or None} for s in movement.subjects],
+                        "unit": movement.unit,
+                        "moves": [
+                            {"from": move.source, "to": move.target, "share": round(move.share, 6)}
+                            for move in movement.moves
+                        ],
+                        "shares": {name: round(share, 6) for name, share in movement.shares},
+                    }
+                    for movement in moment.movements
+                ],
+            }
+            for moment in proposal.comparison.moments
+        ],
+        "notes": list(proposal.notes),
+        "objections": [{**asdict(one), "forced": one.rule in orders.forced} for one in proposal.objections],
+    }
+
+
+def _print(orders: Orders, report: dict[str, Any]) -> None:
+    if orders.output == "json":
+        print_json(report)

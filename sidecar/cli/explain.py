@@ -1,0 +1,115 @@
+"""`dc-sidecar explain`: how the rules come to a decision, without a sidecar."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import BinaryIO
+
+import click
+
+from sidecar.cli.inputs import CANDIDATES_HELP, TIME, Candidates
+from sidecar.cli.output import columns, dim, output_option, print_json
+from sidecar.client import Worker
+from sidecar.routing.document import parse_document
+from sidecar.routing.explain import Choice, Explanation, explain
+from sidecar.routing.location import NAME
+from sidecar.routing.reader import read
+from sidecar.routing.scalars import format_time
+from sidecar.routing.state import State
+
+_SHOWN = 10
+
+_EPILOG = """\b
+Examples:
+  dc-sidecar explain routing.yaml --app billing --job 7 --candidates dc1=3,dc2=2
+  dc-sidecar explain routing.yaml --app billing --candidates workers.json \\
+    --now 2026-11-22T14:30:00Z"""
+
+
+@click.command("explain", epilog=_EPILOG)
+@click.argument("file", type=click.File("rb"))
+@click.option("--app", required=True, metavar="APP", help="The application, by id or name.")
+@click.option("--job", default="", metavar="ID", help="The job's id.")
+@click.option("--instance", default="", metavar="ID", help="The id of this run of the job.")
+@click.option("--alias", "aliases", multiple=True, metavar="APP", help="Another name of the application; repeatable.")
+@click.option("--candidates", type=Candidates(), required=True, help=CANDIDATES_HELP)
+@click.option("--now", type=TIME, help="Decide as of this time.  [default: the clock's]")
+@output_option
+def command(
+    file: BinaryIO,
+    *,
+    app: str,
+    job: str,
+    instance: str,
+    aliases: tuple[str, ...],
+    candidates: tuple[Worker, ...],
+    now: int | None,
+    output: str,
+) -> None:
+    """Explain step by step what a routing document decides.
+
+    FILE is the document, - reads standard input. Health checks are not known
+    here: only a running sidecar has them (`dc-sidecar filter`).
+    """
+    text = file.read()
+    moment = time.time_ns() if now is None else now
+    state = State(parse_document(text), generation=1, now_ns=moment)
+    decoded = text.decode().removeprefix("\ufeff")
+    bare = decoded.strip()
+    tree = bare if NAME.fullmatch(bare) else read(decoded, lambda: None)
+    explanation = explain(state, tree, app, job, instance, candidates, aliases)
+    if output == "json":
+        decision = explanation.decision
+        answer = {
+            "reason": decision.reason.name,
+            "datacenter": decision.datacenter,
+            "indices": list(decision.indices),
+            "addresses": [candidates[index].address for index in decision.indices],
+        }
+        head = {"revision": state.document.revision, "now": format_time(moment)}
+        print_json({**head, **asdict(explanation), "decision": answer})
+    else:
+        click.echo("\n".join(_lines(explanation, candidates)))
+
+
+def _lines(explanation: Explanation, candidates: Sequence[Worker]) -> Iterator[str]:
+    who = explanation.app + (f", job {explanation.job}" if explanation.job else "")
+    where = f"written at {explanation.route}" if explanation.route else "there is none, so what is built in holds"
+    yield f"1. The route of {who}: {where}"
+    yield from columns([(f"     {key.name}", key.value, dim(f"({key.origin})")) for key in explanation.keys])
+    yield f"2. Where the {len(candidates)} candidates are"
+    counts = Counter((worker.datacenter, worker.source) for worker in explanation.located)
+    yield from columns(
+        [
+            (f"     {name or '(unknown)'}", str(count), dim(f"(by {told})" if told else "(nothing tells)"))
+            for (name, told), count in counts.items()
+        ]
+    )
+    if explanation.order:
+        key = explanation.split_by
+        yield "3. The datacenters in order of preference" + (f", scores by the id {key!r}" if key else "")
+        yield from columns(
+            [_choice(number, choice, explanation.keys[0].name) for number, choice in enumerate(explanation.order, 1)]
+        )
+    decision = explanation.decision
+    yield f"{'4' if explanation.order else '3'}. {explanation.outcome}"
+    answer = f"{decision.reason.name}, {len(decision.indices)} of {len(candidates)} candidates"
+    yield click.style(f"   {decision.datacenter + ': ' if decision.datacenter else ''}{answer}", bold=True)
+    for index in decision.indices[:_SHOWN]:
+        yield f"     {candidates[index].address}"
+    if len(decision.indices) > _SHOWN:
+        yield f"     and {len(decision.indices) - _SHOWN} more"
+
+
+def _choice(number: int, choice: Choice, selector: str) -> tuple[str, ...]:
+    if choice.weight is None:
+        role = "backup"
+    elif choice.score is None:
+        role = selector
+    else:
+        role = f"weight {choice.weight:g}, score {choice.score:.4g}"
+    workers = f"{choice.workers} worker{'' if choice.workers == 1 else 's'}"
+    return f"     {number}. {choice.datacenter}", role, workers, choice.verdict

@@ -1,0 +1,105 @@
+"""`dc-sidecar watch`: each change of a running sidecar's decisions, as one line."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+
+import click
+
+from sidecar.cli.connection import with_client
+from sidecar.cli.output import dim, output_option, say
+from sidecar.client import Route, RouteUpdate, RoutingClient
+from sidecar.errors import NotServing
+
+_RETRY_S = 1.0
+_SHOWN = 3
+
+_EPILOG = """\b
+Examples:
+  dc-sidecar watch
+  dc-sidecar watch billing reports -o json"""
+
+
+@click.command("watch", epilog=_EPILOG)
+@click.argument("apps", nargs=-1)
+@output_option
+@with_client
+def command(*, client: RoutingClient, apps: tuple[str, ...], output: str) -> None:
+    """Print each change of a running sidecar's routes, until Ctrl-C.
+
+    Begins with what holds now. With APPS, only their changes and those of the
+    default route. Connects again when the sidecar comes back.
+    """
+    before: RouteUpdate | None = None
+    for update in _updates(client, apps):
+        if output == "json":
+            click.echo(json.dumps(asdict(update), ensure_ascii=False))
+        else:
+            about = dim(f"({update.revision}{', stale' if update.stale else ''})")
+            for line in _changes(before, update):
+                click.echo(f"{time.strftime('%H:%M:%S')}  {line}  {about}")
+        before = update
+
+
+def _updates(client: RoutingClient, apps: tuple[str, ...]) -> Iterator[RouteUpdate]:
+    """Yield the updates of one connection after the other. Raises NotServing if there is nobody to begin with."""
+    begun = lost = False
+    while True:
+        try:
+            for update in client.watch(apps):
+                if lost:
+                    say(f"{time.strftime('%H:%M:%S')}  connected again")
+                begun, lost = True, False
+                yield update
+        except NotServing as error:
+            if not begun:
+                raise
+            if not lost:
+                say(f"{time.strftime('%H:%M:%S')}  {error}; trying again")
+            lost = True
+            time.sleep(_RETRY_S)
+
+
+def _changes(before: RouteUpdate | None, now: RouteUpdate) -> list[str]:
+    """Return a line for each group of routes that changed alike; without a `before`, for each that are alike."""
+    old = _routes(before) if before else {}
+    new = _routes(now)
+    found: dict[str, list[str]] = {}
+    for name in dict.fromkeys((*new, *old)):
+        # An application without a route of its own has the default one.
+        was, words = old.get(name, old.get("default")), _words(new.get(name, new["default"]))
+        if was is None:
+            found.setdefault(", ".join(filter(None, words)), []).append(name)
+        elif changed := [
+            f"{one or '(none)'} → {other or '(none)'}"
+            for one, other in zip(_words(was), words, strict=True)
+            if one != other
+        ]:
+            found.setdefault("; ".join(changed), []).append(name)
+    lines = [f"{_named(names)}: {words}" for words, names in found.items()]
+    return lines or ["nothing went elsewhere"]
+
+
+def _routes(update: RouteUpdate) -> dict[str, Route]:
+    return {"default": update.default, **{route.app: route for route in update.routes}}
+
+
+def _named(names: Sequence[str]) -> str:
+    more = len(names) - _SHOWN
+    return ", ".join(names[:_SHOWN]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def _words(route: Route) -> tuple[str, str, str]:
+    """Return where a route goes, where it goes next, and which of its datacenters are out of service."""
+    weighty = {name: weight for name, weight in route.weights if weight > 0}
+    total = sum(weighty.values())
+    shares = [name if len(weighty) == 1 else f"{name} {100 * weight / total:.3g} %" for name, weight in weighty.items()]
+    rest = [name for name in route.backups if name not in weighty] if weighty else []
+    return (
+        ", ".join(shares) or "anywhere",
+        f"then {', '.join(rest)}" if rest else "",
+        f"out of service: {', '.join(route.unavailable)}" if route.unavailable else "",
+    )
