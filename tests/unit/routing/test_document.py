@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import time
 from collections.abc import Callable
 from ipaddress import ip_network
+from pathlib import Path
 
 import pytest
 
@@ -244,3 +246,20 @@ def test_breathes_at_each_name() -> None:
     text += f"default: {{active: a, backups: [{backups}]}}"
     parse_document(text.encode(), breathe=breathe)
     assert calls > 3000
+
+
+REFERENCE = (Path(__file__).parents[3] / "docs/routing-document.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("text", re.findall(r"```yaml\n(.*?)```", REFERENCE, re.DOTALL))
+def test_examples_of_the_reference_are_valid(text: str) -> None:
+    """What the user's reference shows can be pasted."""
+    _parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "problems"), re.findall(r"```yaml refused\n(.*?)```\n\n```text\n(.*?)```", REFERENCE, re.DOTALL)
+)
+def test_refusals_of_the_reference_read_as_it_says(text: str, problems: str) -> None:
+    """The messages in the user's reference are the sidecar's own."""
+    assert _refused(text) == problems.splitlines()
