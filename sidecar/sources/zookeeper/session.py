@@ -101,7 +101,9 @@ class Session:
         if self._words.last.startswith("AUTH_FAILED"):
             return f"ZooKeeper at {self._settings.hosts} refused {self._settings.who}: check user and password"
         why = "; ".join(f"{server}: {words}" for server, words in sorted(self._handler.tried.items()))
-        return f"ZooKeeper cannot be reached: {why or self._words.last}" if why or self._words.last else ""
+        if why:
+            return f"ZooKeeper cannot be reached: {why}"
+        return f"ZooKeeper at {self._settings.hosts} cannot be reached: {self._words.last}" if self._words.last else ""
 
     def connect(self, timeout: float) -> None:
         """Wait until there is a connection."""
