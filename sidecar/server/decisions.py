@@ -49,12 +49,14 @@ class Decisions:
         most = self._max_candidates
         requests.check_candidates(request, most)
         asked = requests.read(pb.FilterWorkersRequest, request)
-        app, job, instance, candidates = asked.app, asked.job, asked.instance, asked.candidates
+        app, job, instance = asked.app, asked.job, asked.instance
         if not app:
             raise BadRequest("app", "found nothing, expected the application's id or name")
         if len(app) > requests.MAX_NAME or len(job) > requests.MAX_NAME or len(instance) > requests.MAX_NAME:
             for field, name in (("app", app), ("job", job), ("instance", instance)):
                 requests.check_name(field, name)
+        # As a list: each access to the message's own sequence makes the candidate anew.
+        candidates = list(asked.candidates)
         if len(candidates) > most:
             raise requests.too_many_candidates(most)
         aliases = tuple(asked.app_aliases)

@@ -78,10 +78,11 @@ def test_a_second_signal_ends_it_at_once(document: Path, tmp_path: Path) -> None
     with SidecarProcess(f"file:{document}", "--grace", "60s", folder=tmp_path) as sidecar:
         # A call whose request never comes is under way for ever.
         silent = threading.Event()
-        sidecar.client.channel.stream_unary(SERVICE + "FilterWorkers", None, None).future(
+        call = sidecar.client.channel.stream_unary(SERVICE + "FilterWorkers", None, None).future(
             b"" for _ in iter(silent.wait, True)
         )
         sidecar.filter()
+        assert not call.done()
         os.kill(sidecar.pid, signal.SIGTERM)
         eventually(lambda: "stopping" in sidecar.log_text(), "the first signal taken")
         assert sidecar.end(signal.SIGTERM, within=5) == 128 + signal.SIGTERM

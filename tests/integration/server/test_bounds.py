@@ -1,0 +1,102 @@
+"""What the server refuses so that it can go on for the others."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import grpc
+import pytest
+
+from sidecar.pb.dcsidecar.v1 import routing_pb2 as pb
+from tests.harness import SERVICE, Client, a_request, code_of
+from tests.integration.server.conftest import Serve
+from tests.waiting import eventually
+
+
+@pytest.fixture
+def silence() -> Iterator[threading.Event]:
+    """Return what keeps silent clients silent; set at the end."""
+    event = threading.Event()
+    yield event
+    event.set()
+
+
+def keep_silent(client: Client, silence: threading.Event) -> grpc.Future[object]:
+    """Begin a FilterWorkers call whose request does not come; it lasts as long as what is returned."""
+    call = client.channel.stream_unary(SERVICE + "FilterWorkers", None, None)
+    return call.future(iter(lambda: silence.wait() and None, None))
+
+
+def test_a_message_over_the_bound(serve: Serve) -> None:
+    """A request longer than allowed is RESOURCE_EXHAUSTED, one just within is answered, on the same connection."""
+    served = serve(max_message_size=10_000)
+    small = a_request(candidates={"dc1": 100})
+    big = a_request(candidates={"dc1": 1000})
+    assert small.ByteSize() < 10_000 < big.ByteSize()
+    with pytest.raises(grpc.RpcError) as refused:
+        served.client.filter(big)
+    assert code_of(refused.value) is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert served.client.filter(small).reason == pb.REASON_NO_WORKERS
+
+
+def test_100_000_candidates(serve: Serve) -> None:
+    """The default bound is allowed and answered; one more is INVALID_ARGUMENT and names the field."""
+    client = serve().client
+    client.within = 60
+    request = a_request(candidates={"dc1": 50_000, "dc2": 50_000})
+    assert list(client.filter(request).indices) == list(range(50_000, 100_000))
+    request.candidates.add(address="one-more")
+    with pytest.raises(grpc.RpcError, match="candidates: found more than 100000") as refused:
+        client.filter(request)
+    assert code_of(refused.value) is grpc.StatusCode.INVALID_ARGUMENT
+
+
+def test_silent_callers_do_not_starve_the_others(serve: Serve, silence: threading.Event) -> None:
+    """Calls whose request never comes hold all threads, and others are still answered."""
+    served = serve(threads=2, max_concurrent_calls=100)
+    with Client(served.address) as silent:
+        silent_calls = [keep_silent(silent, silence) for _ in range(20)]
+        served.client.within = 0.5
+
+        def answered() -> bool:
+            try:
+                return served.client.filter().datacenter == "dc2"
+            except grpc.RpcError:
+                return False
+
+        eventually(answered, "an answer beside the silent ones", within=30)
+        assert not any(call.done() for call in silent_calls)
+
+
+def test_an_excess_of_calls_is_refused_at_once(serve: Serve, silence: threading.Event) -> None:
+    """With as many calls under way as allowed, one more is RESOURCE_EXHAUSTED at once; health checks still answer."""
+    served = serve(threads=2, max_concurrent_calls=4)
+    with ExitStack() as stack:
+        silent = stack.enter_context(Client(served.address))
+        silent_calls = [keep_silent(silent, silence) for _ in range(10)]
+        codes = set()
+
+        def refused() -> bool:
+            try:
+                served.client.filter()
+            except grpc.RpcError as error:
+                codes.add(code_of(error))
+            return grpc.StatusCode.RESOURCE_EXHAUSTED in codes
+
+        served.client.within = 0.3
+        eventually(refused, "a refusal")
+        assert not all(call.done() for call in silent_calls)
+        check = served.client.channel.unary_unary("/grpc.health.v1.Health/Check", None, None)
+        assert check(b"", timeout=5) == b"\x08\x01"
+    silence.set()
+    served.client.within = 5
+
+    def answered() -> bool:
+        try:
+            return served.client.filter().datacenter == "dc2"
+        except grpc.RpcError:
+            return False
+
+    eventually(answered, "answers once the silent ones are gone")

@@ -1,0 +1,99 @@
+"""Routes as GetRoute and WatchRoutes tell them."""
+
+from __future__ import annotations
+
+import threading
+
+from sidecar.pb.dcsidecar.v1 import routing_pb2 as pb
+from sidecar.routing.document import parse_document
+from sidecar.routing.state import State
+from sidecar.server.routes import Updates, app_route, route_update
+
+NOON = 1_795_262_400 * 10**9
+DOCUMENT = b"""
+datacenters: {dc1: {}, dc2: {available: false}, dc3: {}, dc4: {}}
+default: {active: dc1, backups: [dc2, dc3], min_workers: 2}
+apps:
+  plain: dc3
+  shared: {split: {dc1: 90, dc4: 10, dc3: 0}, jobs: {"7": dc4}}
+  ramped: {ramp: {from: dc1, to: dc3, start: "2026-11-21T00:00:00Z", duration: 4d, steps: 4}, backups: []}
+drills:
+  - {datacenter: dc1, until: "2027-01-01T00:00:00Z", apps: [shared, unnamed], reason: Q4}
+"""
+
+
+def state(text: bytes = DOCUMENT, *, stale: bool = False) -> State:
+    """Return a State of a document at noon of 2026-11-21."""
+    return State(parse_document(text), generation=5, now_ns=NOON, stale=stale)
+
+
+def weights(route: pb.AppRoute) -> dict[str, float]:
+    """Return a route's weights by datacenter."""
+    return {entry.datacenter: entry.weight for entry in route.weights}
+
+
+def test_an_application_that_the_document_names() -> None:
+    """Its own selector and the rest inherited, with the name; what it uses and is out of service is unavailable."""
+    route = app_route(state(), "plain")
+    assert route.app == "plain"
+    assert weights(route) == {"dc3": 1.0}
+    assert list(route.backups) == ["dc2", "dc3"]
+    assert list(route.unavailable) == ["dc2"]
+    assert (route.min_workers, route.generation) == (2, 5)
+    assert route.revision == parse_document(DOCUMENT).revision
+
+
+def test_an_application_that_it_does_not_name_has_the_default_route() -> None:
+    """The name is empty then, as for a request without one; a drill that names the application counts."""
+    assert app_route(state(), "unheard-of") == app_route(state())
+    assert app_route(state()).app == ""
+    assert list(app_route(state()).unavailable) == ["dc2"]
+    drilled = app_route(state(), "unnamed")
+    assert drilled.app == ""
+    assert list(drilled.unavailable) == ["dc1", "dc2"]
+
+
+def test_splits_ramps_and_jobs() -> None:
+    """Weights are those of now, a weight of 0 included; a job's own route is told for that job only."""
+    assert weights(app_route(state(), "shared")) == {"dc1": 90, "dc4": 10, "dc3": 0}
+    assert weights(app_route(state(), "shared", "7")) == {"dc4": 1}
+    assert weights(app_route(state(), "ramped")) == {"dc1": 4, "dc3": 0}
+
+
+def test_no_route_has_no_weights() -> None:
+    """Where nothing is routed, there is nothing in the route."""
+    assert not app_route(state(b"version: 1"), "plain").weights
+
+
+def test_an_update_has_the_default_route_and_those_named() -> None:
+    """The update has the routes that GetRoute tells; applications that the document does not name are left out."""
+    now = state(stale=True)
+    update = pb.RouteUpdate.FromString(route_update(now, ()))
+    assert (update.revision, update.generation, update.stale) == (now.document.revision, 5, True)
+    assert update.default_route == app_route(now)
+    assert list(update.routes) == [app_route(now, app) for app in ("plain", "shared", "ramped")]
+    some = pb.RouteUpdate.FromString(route_update(now, ("shared", "unheard-of")))
+    assert [route.app for route in some.routes] == ["shared"]
+
+
+def test_long_names_and_many_routes_are_encoded_right() -> None:
+    """Lengths that take more than one byte are written as protobuf reads them."""
+    names = [f"{'é' * (number % 250 + 1)}{number}" for number in range(500)]
+    now = state(("default: dc1\napps: {" + ", ".join(f"{name}: dc2" for name in names) + "}").encode())
+    update = pb.RouteUpdate.FromString(route_update(now, ()))
+    assert [route.app for route in update.routes] == names
+    assert update.routes[300] == app_route(now, names[300])
+
+
+def test_an_update_is_encoded_once_for_all_who_watch_the_same() -> None:
+    """Many threads that ask for the same State and applications get the same bytes object, a new State another one."""
+    updates = Updates()
+    now, later = state(), state(stale=True)
+    found: list[bytes] = []
+    threads = [threading.Thread(target=lambda: found.append(updates.encoded(now, ("plain",)))) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len({id(update) for update in found}) == 1
+    assert updates.encoded(later, ("plain",)) != found[0]
