@@ -13,10 +13,10 @@ from typing import Any
 
 import click
 
+from sidecar import config
 from sidecar.cli.flags import Flag, SectionedCommand, changing_flags, flags_of
 from sidecar.cli.inputs import CANDIDATES_HELP, TIMEOUT, Candidates, Value
 from sidecar.client import RoutingClient, Tls, Worker
-from sidecar import config
 from sidecar.config.kinds import Kind
 from sidecar.editing.guards import RULES, Rules
 from sidecar.editing.placement import Counts
@@ -76,7 +76,11 @@ class SourceCommand(SectionedCommand):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - handed on
         super().__init__(*args, **kwargs)
-        self.params += [*self._common(), *changing_flags()]
+        where: list[click.Parameter] = []
+        rest: list[click.Parameter] = []
+        for flag in changing_flags():
+            (where if isinstance(flag, Flag) and flag.section == "Where" else rest).append(flag)
+        self.params += [*where, *self._common(), *rest]
 
     def _common(self) -> list[click.Parameter]:
         return [_flag(["--timeout"], "", "How long to wait for the config center.", type=TIMEOUT, default="10s")]
@@ -207,7 +211,7 @@ def orders_of(ctx: click.Context) -> Orders:
 
 
 def connection_of(ctx: click.Context) -> Callable[[str, str], RoutingClient]:
-    """Return how to connect to a sidecar at an address; the second text is the name that its certificate should have."""
+    """Return how to connect to a sidecar at an address; the second text is the name that its certificate has."""
     given = ctx.params
     secure = given["tls"] or given["ca"] or given["cert"] or given["key"]
 

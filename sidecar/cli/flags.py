@@ -45,6 +45,7 @@ def changing_flags() -> list[click.Parameter]:
         if option.name in ("source", "config") or option.operator or (option in SOURCE_OPTIONS and not option.secret):
             flag = _flag(option)
             flag.hidden = option in SOURCE_OPTIONS
+            flag.section = "Where" if option.section == "Serving" else option.section
             flags.append(flag)
     return [*flags]
 

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import click
 
-from sidecar.cli.output import columns
 from sidecar.client import RoutingClient, Status
 from sidecar.config.kinds import ADDRESS
 from sidecar.errors import ConfigError, NotServing, SidecarError

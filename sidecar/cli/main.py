@@ -15,17 +15,38 @@ from sidecar import __version__
 from sidecar.errors import SidecarError
 
 # Each verb has a module of its own, imported when it is used, in the order of the help.
-_VERBS = ("serve", "check", "explain", "schema", "filter", "status", "watch", "config", "completion")
+_VERBS = (
+    "serve",
+    "get",
+    "switch",
+    "shift",
+    "ramp",
+    "pin",
+    "drill",
+    "mark",
+    "edit",
+    "put",
+    "init",
+    "check",
+    "explain",
+    "schema",
+    "filter",
+    "status",
+    "watch",
+    "config",
+    "completion",
+)
 
 _EPILOG = """\b
 Examples:
   dc-sidecar serve --source file:routing.yaml
   dc-sidecar filter billing --job 1001 --candidates dc1=2,dc2=1
-  dc-sidecar check routing.yaml
+  dc-sidecar switch billing dc2 --source file:routing.yaml --dry-run
 
 \b
-Exit codes: 0 done, 1 problems found (or a bug), 2 wrong usage,
-6 nobody there to answer, 78 wrong configuration."""
+Exit codes: 0 done, 1 problems found (or a bug), 2 wrong usage, 3 refused by a
+rule, 4 somebody else wrote, 5 not confirmed by all sidecars, 6 nobody there to
+answer, 78 wrong configuration."""
 
 
 class _Verbs(click.Group):

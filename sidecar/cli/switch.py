@@ -22,7 +22,9 @@ Examples:
 @click.option("--default", is_flag=True, help="Switch the default route, too or instead.")
 @click.option("--all", "everything", is_flag=True, help="Switch the default and every application's route.")
 @click.pass_context
-def command(ctx: click.Context, apps: tuple[str, ...], to: str, *, default: bool, everything: bool, **_: object) -> int:
+def command(
+    ctx: click.Context, /, apps: tuple[str, ...], to: str, *, default: bool, everything: bool, **_: object
+) -> int:
     """Send all jobs of each APP to DC.
 
     A split or a ramp gives way. Jobs that have a route of their own keep it.

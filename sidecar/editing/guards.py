@@ -145,6 +145,4 @@ def _hold_off(comparison: Comparison, rules: Rules) -> Iterator[Objection]:
         assert comparison.before is not None
         who = comparison.before.meta.get("by")
         by = f" by {who}" if isinstance(who, str) else ""
-        yield Objection(
-            "hold-off", f"the last change{by} was {format_time(last)}: wait {left}, or see what it does first"
-        )
+        yield Objection("hold-off", f"the last change{by} was at {format_time(last)}: wait {left}")

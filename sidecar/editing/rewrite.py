@@ -228,5 +228,5 @@ def _plain(node: Node) -> Tree:
             return [_plain(value) for value in node.values]
 
 
-def _differences(old: Sequence[str], new: Sequence[str]) -> list[tuple[str, int, int, int, int]]:
+def _differences(old: Sequence[str], new: Sequence[str]) -> Sequence[tuple[str, int, int, int, int]]:
     return SequenceMatcher(None, old, new, autojunk=False).get_opcodes()

@@ -1,0 +1,171 @@
+"""A change as it is proposed to an operator: the new text, the difference, the effect, and what speaks against it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from difflib import get_close_matches, unified_diff
+
+from sidecar.editing.effect import Comparison, overlaps
+from sidecar.editing.guards import Objection, Rules, objections, targets
+from sidecar.editing.placement import Counts
+from sidecar.editing.rewrite import rewrite, tree_of
+from sidecar.editing.stamp import Stamp, stamped
+from sidecar.errors import DocumentRefused, Refused
+from sidecar.routing.document import MAX_BYTES, parse_document, revision_of
+from sidecar.routing.model import RoutingDocument
+from sidecar.routing.reader import Tree
+from sidecar.routing.state import State
+
+_NAMED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What the key holds: None where there is nothing; `document` is None where the text is no valid document."""
+
+    text: bytes | None
+    document: RoutingDocument | None = None
+    refusal: DocumentRefused | None = None
+
+    @property
+    def revision(self) -> str:
+        """The revision of the text, "" where there is none."""
+        return "" if self.text is None else revision_of(self.text)
+
+    def valid(self) -> tuple[Tree, RoutingDocument]:
+        """Return the tree and the document. Raises Refused where there is none that a verb could change."""
+        if self.text is None:
+            raise Refused("there is no routing document yet: write a first one with `dc-sidecar init`")
+        if self.document is None:
+            assert self.refusal is not None
+            raise Refused(
+                f"the document is not valid, so there is no telling what a change of it does; mend it first, with "
+                f"`dc-sidecar edit` or `dc-sidecar put`: {self.refusal.summary}"
+            )
+        return tree_of(self.text), self.document
+
+
+def open_text(text: bytes | None, *, max_bytes: int = MAX_BYTES) -> Opened:
+    """Return what a text is, valid or not."""
+    if text is None:
+        return Opened(None)
+    try:
+        return Opened(text, parse_document(text, max_bytes=max_bytes))
+    except DocumentRefused as refusal:
+        return Opened(text, refusal=refusal)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edit:
+    """What an operator wants: `make` returns the new tree, or a whole text, for what is there at a time.
+
+    `moves_work` marks the edits that send jobs somewhere: the rules about needless and hasty changes are for them.
+    `stamp` tells whether who, when and why are written to `meta`; None: if the edit itself left that alone.
+    """
+
+    make: Callable[[Opened, int], Tree | bytes]
+    moves_work: bool = False
+    stamp: bool | None = True
+    apps: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A change that could be made: from `opened` to `text`; `notes` are for the operator to weigh."""
+
+    opened: Opened
+    text: bytes
+    comparison: Comparison
+    objections: tuple[Objection, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def revision(self) -> str:
+        """The revision of the new text."""
+        return revision_of(self.text)
+
+    @property
+    def difference(self) -> list[str]:
+        """The lines of the difference between the texts."""
+        return difference(self.opened.text, self.text)
+
+
+def propose(
+    opened: Opened,
+    edit: Edit,
+    *,
+    stamp: Stamp,
+    rules: Rules,
+    full_document: bool = False,
+    counts: Counts | None = None,
+    max_bytes: int = MAX_BYTES,
+) -> Proposal:
+    """Return what an edit makes of what is there. Raises Refused where it cannot be made, or makes no document."""
+    made = edit.make(opened, stamp.at_ns)
+    text = made if isinstance(made, bytes) else opened.text or b""
+    try:
+        if isinstance(made, bytes):
+            parse_document(text, max_bytes=max_bytes)
+            made = tree_of(text)
+        meta = made.get("meta") if isinstance(made, dict) else None
+        if edit.stamp or (edit.stamp is None and opened.document and meta == (opened.document.meta or None)):
+            made = stamped(made, stamp, full_document=full_document)
+        text = rewrite(text, made)
+        after = parse_document(text, max_bytes=max_bytes)
+    except DocumentRefused as refusal:
+        raise Refused(f"refused, nothing is written, as the result would be no valid document: {refusal}") from refusal
+    comparison = Comparison(opened.document, after, stamp.at_ns, counts)
+    against = objections(comparison, rules, reason=stamp.reason, moves_work=edit.moves_work)
+    return Proposal(opened, text, comparison, against, tuple(_notes(comparison, edit)))
+
+
+def difference(old: bytes | None, new: bytes) -> list[str]:
+    """Return the lines of the difference between two texts, without line breaks; JSON on one line is spread out."""
+    before, after = _lines(old), _lines(new)
+    was = f"revision {revision_of(old)}" if old is not None else "nothing"
+    return [*unified_diff(before, after, was, f"revision {revision_of(new)}", lineterm="")]
+
+
+def _lines(text: bytes | None) -> list[str]:
+    if not text:
+        return []
+    decoded = text.decode(errors="replace").removeprefix("\ufeff")
+    if decoded.lstrip()[:1] == "{" and "\n" not in decoded.strip():
+        with suppress(ValueError):
+            decoded = json.dumps(json.loads(decoded), indent=2, ensure_ascii=False)
+    return decoded.splitlines()
+
+
+def _notes(comparison: Comparison, edit: Edit) -> list[str]:
+    notes = overlaps(comparison)
+    state = State(comparison.after, 0, comparison.now_ns)
+    for subject in comparison.changed:
+        plan = state.plan((subject.app,), subject.app, subject.job)
+        before = comparison.before.route(subject.app, subject.job) if comparison.before else None
+        if before is not None and before.selector == plan.route.selector:
+            continue
+        out = [(name, plan.out[name]) for name, weight in plan.weights if weight > 0 and name in plan.out]
+        notes += [f"{name} is out of service for {subject} ({why})" for name, why in out]
+    known = comparison.before.apps if comparison.before else {}
+    for app in edit.apps:
+        close = get_close_matches(app, known, n=1)
+        if app not in known and close:
+            notes.append(f"{app} is new in this document, which has {close[0]}")
+        own = list(known[app].jobs) if app in known else []
+        if own:
+            more = f" and {len(own) - _NAMED:,} more" if len(own) > _NAMED else ""
+            notes.append(f"jobs of {app} with routes of their own: {', '.join(own[:_NAMED])}{more}")
+    notes += _about_workers(comparison)
+    return notes if len(notes) <= 2 * _NAMED else [*notes[: 2 * _NAMED], f"and {len(notes) - 2 * _NAMED:,} more notes"]
+
+
+def _about_workers(comparison: Comparison) -> list[str]:
+    wanted = targets(comparison)
+    if not wanted:
+        return []
+    if comparison.counts is None:
+        return [f"how many workers {' and '.join(wanted)} has is not known; --candidates tells"]
+    return [f"live workers: {', '.join(f'{name} {comparison.counts.get(name, 0):,}' for name in wanted)}"]
