@@ -111,10 +111,10 @@ def _environment(environ: Mapping[str, str], problems: list[tuple[Layer, str]]) 
     known = {option.variable: option for option in OPTIONS}
     said = {}
     for name, text in environ.items():
-        if not name.startswith(PREFIX) or name in CLIENT_VARIABLES or _SERVICE_LINK.fullmatch(name):
-            continue
         option = known.get(name)
         if option is None:
+            if not name.startswith(PREFIX) or name in CLIENT_VARIABLES or _SERVICE_LINK.fullmatch(name):
+                continue
             problems.append((Layer.ENVIRONMENT, f"{name}: no such variable{nearest(name, known)}"))
         elif text:
             texts = tuple(part.strip() for part in text.split(",")) if option.repeatable else (text,)
