@@ -131,7 +131,7 @@ class Site:
         )
 
     def ran(self, instances: int | Iterable[int], event: str = "begin") -> dict[int, list[str]]:
-        """Return which workers began, or ended, each instance, by their own records."""
+        """Return which workers began, or ended, each instance, in that order, by their own records."""
         wanted = [instances] if isinstance(instances, int) else list(instances)
         found: dict[int, list[str]] = {instance: [] for instance in wanted}
         for run in self.runs():
@@ -140,7 +140,8 @@ class Site:
         return found
 
     def runs(self) -> list[Run]:
-        return [run for worker in self.workers.values() for run in worker.runs()]
+        """Return all that ran so far, oldest first."""
+        return sorted((run for worker in self.workers.values() for run in worker.runs()), key=lambda run: run.at)
 
     def run(self, job: int) -> list[str]:
         """Run a job to its end; return the workers that began it."""

@@ -128,7 +128,7 @@ def test_cron(site: Site) -> None:
 
     def newest() -> str:
         runs = [run for run in site.runs() if run.job == site.clockwork]
-        return max(runs, key=lambda run: run.instance).worker if runs else ""
+        return runs[-1].worker if runs else ""
 
     for worker in ("dc2-tag", "dc3-silent"):
         site.route(f"default: {worker[:3]}\n")

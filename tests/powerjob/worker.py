@@ -21,8 +21,9 @@ _JVM = ("-Xms24m", "-Xmx64m", "-Xss512k", "-XX:+UseSerialGC", "-XX:TieredStopAtL
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A line of a worker's own record."""
+    """A line of a worker's own record; `at` is in Unix milliseconds."""
 
+    at: int
     worker: str
     event: str
     task: str

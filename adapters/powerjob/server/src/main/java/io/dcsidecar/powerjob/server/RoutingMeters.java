@@ -18,6 +18,11 @@ final class RoutingMeters implements MeterBinder {
         this.counters = counters;
     }
 
+    private static long generation(Sidecar sidecar) {
+        View view = sidecar.view();
+        return view == null ? 0 : view.generation;
+    }
+
     @Override
     public void bindTo(MeterRegistry registry) {
         for (Origin origin : Origin.values()) {
@@ -30,6 +35,8 @@ final class RoutingMeters implements MeterBinder {
                 .description("Choices after which no worker was left").register(registry);
         Gauge.builder("dc.sidecar.away", router, routes -> routes.away() ? 1 : 0)
                 .description("1 while the sidecar gives no answers").register(registry);
+        Gauge.builder("dc.sidecar.generation", sidecar, RoutingMeters::generation)
+                .description("The sidecar's generation that remembered answers are of; 0 while not watching").register(registry);
         Gauge.builder("dc.sidecar.watching", sidecar, watched -> watched.view() == null ? 0 : 1)
                 .description("1 while remembered answers are known to hold").register(registry);
     }

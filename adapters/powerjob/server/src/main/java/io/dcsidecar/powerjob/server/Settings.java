@@ -52,7 +52,7 @@ final class Settings {
 
     Settings(Environment environment) {
         Reader read = new Reader(environment);
-        target = read.text("target", "unix:/run/dc-sidecar/dc-sidecar.sock");
+        target = read.text("target", "127.0.0.1:50051");
         timeout = read.duration("timeout", Duration.ofMillis(200));
         whenAway = read.choice("when-away", WhenAway.class, WhenAway.OPEN);
         lastAnswerFor = read.duration("last-answer-for", Duration.ofMinutes(10));

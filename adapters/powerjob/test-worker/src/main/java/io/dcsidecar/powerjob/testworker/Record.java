@@ -17,8 +17,8 @@ final class Record {
     private Record() {}
 
     static void write(String event, String task, TaskContext context) {
-        String line = String.format("{\"worker\":\"%s\",\"event\":\"%s\",\"task\":\"%s\",\"job\":%d,\"instance\":%d}%n", WORKER, event,
-                task, context.getJobId(), context.getInstanceId());
+        String line = String.format("{\"at\":%d,\"worker\":\"%s\",\"event\":\"%s\",\"task\":\"%s\",\"job\":%d,\"instance\":%d}%n",
+                System.currentTimeMillis(), WORKER, event, task, context.getJobId(), context.getInstanceId());
         synchronized (Record.class) {
             try {
                 Files.write(FILE, line.getBytes(StandardCharsets.UTF_8), StandardOpenOption.CREATE, StandardOpenOption.APPEND);

@@ -1,4 +1,4 @@
-"""Workers and the sidecar break while a real scheduler dispatches; what ran where is told by the workers' own records."""
+"""Workers and the sidecar break while a real scheduler dispatches; the workers' own records tell what ran where."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from tests.powerjob.scheduler import Status
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from tests.powerjob.site import Site
 
 ROUTES = "default: {active: dc2, backups: [dc1]}\n"
 
 
-def pinned(job: int, datacenter: str) -> str:
-    """Return the routes of this module with one job in another datacenter."""
-    return f'{ROUTES}apps: {{billing: {{jobs: {{"{job}": {datacenter}}}}}}}\n'
+def pinned(jobs: Mapping[int, str]) -> str:
+    """Return the routes of this module with some jobs each in a datacenter of their own, without a backup."""
+    pins = ", ".join(f'"{job}": {{active: {datacenter}, backups: []}}' for job, datacenter in jobs.items())
+    return f"{ROUTES}apps: {{billing: {{jobs: {{{pins}}}}}}}\n"
 
 
 @dataclass(frozen=True, slots=True)
 class Lost:
     """What ran in dc2 when its worker was killed."""
 
-    job: int
     retried: int
     failed: int
 
@@ -38,15 +38,16 @@ class Lost:
 def lost(site: Site) -> Iterator[Lost]:
     """Kill dc2's worker while jobs run there. PowerJob needs over a minute to notice: the other tests run meanwhile."""
     site.route(ROUTES)
-    persistent = site.scheduler.save_job(site.app, jobParams="4000", instanceRetryNum=2)
-    plain = site.scheduler.save_job(site.app, jobParams="4000")
+    persistent = site.scheduler.save_job(site.app, jobParams="60000@dc2-tag", instanceRetryNum=2)
+    plain = site.scheduler.save_job(site.app, jobParams="60000@dc2-tag")
     retried, failed = site.scheduler.run(site.app, persistent), site.scheduler.run(site.app, plain)
     for instance in (retried, failed):
         eventually(lambda: site.ran(instance)[instance] == ["dc2-tag"], "the job begins in dc2")  # noqa: B023
-        site.scheduler.wait_for(instance, Status.RUNNING)
+        # Before a worker's first report, up to 20 s later, PowerJob would take the instance for one that never arrived.
+        site.scheduler.wait_for(instance, Status.RUNNING, within=60)
     worker = site.workers["dc2-tag"].process
     worker.kill()
-    yield Lost(plain, retried, failed)
+    yield Lost(retried, failed)
     if not worker.running:
         worker.start()
 
@@ -55,17 +56,17 @@ def lost(site: Site) -> Iterator[Lost]:
 def test_hold(site: Site) -> None:
     """A job whose datacenter has no workers waits; when the switch has arrived it is dispatched by itself."""
     job = site.scheduler.save_job(site.app)
-    site.route(pinned(job, "dc4"))
+    site.route(pinned({job: "dc4"}))
     held = site.scheduler.metric("held")
     instance = site.scheduler.run(site.app, job)
     assert site.scheduler.status(instance) == Status.WAITING_DISPATCH
     assert site.scheduler.metric("held") > held
     # What can run is not held up.
     other = site.scheduler.save_job(site.app)
-    site.route(f'{ROUTES}apps: {{billing: {{jobs: {{"{job}": dc4, "{other}": dc3}}}}}}\n')
+    site.route(pinned({job: "dc4", other: "dc3"}))
     assert site.run(other) == ["dc3-silent"]
     assert site.scheduler.status(instance) == Status.WAITING_DISPATCH
-    site.route(pinned(job, "dc3"))
+    site.route(pinned({job: "dc3"}))
     # The scheduler looks at waiting instances every 10 s, at those that are 30 s late.
     site.scheduler.wait_for(instance, Status.SUCCEEDED, within=60)
     assert site.ran(instance)[instance] == ["dc3-silent"]
@@ -75,27 +76,23 @@ def test_hold(site: Site) -> None:
 def test_sidecar_killed(site: Site) -> None:
     """Killed and started again under dispatches, the sidecar costs no job its place; what it then says is followed."""
     job = site.scheduler.save_job(site.app)
-    site.route(pinned(job, "dc3"))
+    site.route(pinned({job: "dc3"}))
     site.run(job)
-    instances = []
     with ThreadPoolExecutor(1) as pool:
         killed = pool.submit(site.sidecar.kill)
-        for _ in range(30):
-            instances.append(site.scheduler.run(site.app, job))
+        instances = [site.scheduler.run(site.app, job) for _ in range(30)]
         killed.result()
         eventually(lambda: site.scheduler.metric("watching") == 0, "the adapter notices")
-        for _ in range(30):
-            instances.append(site.scheduler.run(site.app, job))
+        instances += [site.scheduler.run(site.app, job) for _ in range(30)]
         assert site.scheduler.metric("away") == 1
         started = pool.submit(site.sidecar.start)
-        for _ in range(30):
-            instances.append(site.scheduler.run(site.app, job))
+        instances += [site.scheduler.run(site.app, job) for _ in range(30)]
         started.result()
     for instance in instances:
         site.scheduler.wait_for(instance, Status.SUCCEEDED)
     assert all(workers == ["dc3-silent"] for workers in site.ran(instances).values())
     site.wait_until_followed()
-    site.route(pinned(job, "dc1"))
+    site.route(pinned({job: "dc1"}))
     assert site.run(job)[0].startswith("dc1")
     assert site.scheduler.metric("away") == 0
 
@@ -104,7 +101,7 @@ def test_sidecar_killed(site: Site) -> None:
 def test_sidecar_frozen(site: Site) -> None:
     """A sidecar that hangs delays one dispatch by its deadline at most, and known jobs stay where they were."""
     jobs = [site.scheduler.save_job(site.app) for _ in range(5)]
-    site.route(f"{ROUTES}apps: {{billing: {{active: dc3}}}}\n")
+    site.route(pinned(dict.fromkeys(jobs, "dc3")))
     for job in jobs:
         site.run(job)
     before = site.scheduler.decisions()
@@ -126,7 +123,7 @@ def test_sidecar_frozen(site: Site) -> None:
 
 
 def test_workers_killed(site: Site, lost: Lost) -> None:
-    """What ran on a killed worker is dispatched to the backup, by PowerJob's own retry or by a retry that is asked for."""
+    """What ran on a killed worker goes to the backup, by PowerJob's own retry or by a retry that is asked for."""
     site.route(ROUTES)
     site.scheduler.wait_for(lost.failed, Status.FAILED, within=150)
     site.scheduler.call("retryInstance", appId=site.app, instanceId=lost.failed)
@@ -139,8 +136,10 @@ def test_workers_killed(site: Site, lost: Lost) -> None:
     assert all(len(workers) == 1 and workers[0].startswith("dc1") for workers in finished)
 
 
-def test_workers_return(site: Site, lost: Lost) -> None:
+@pytest.mark.usefixtures("lost")
+def test_workers_return(site: Site) -> None:
     """When the killed worker is back, the next dispatch returns to its datacenter."""
     site.route(ROUTES)
     site.workers["dc2-tag"].process.start()
-    eventually(lambda: site.run(lost.job) == ["dc2-tag"], "work returns", within=60, every=0.5)
+    job = site.scheduler.save_job(site.app)
+    eventually(lambda: site.run(job) == ["dc2-tag"], "work returns", within=60, every=0.5)
