@@ -240,7 +240,7 @@ def test_data_restored_from_a_backup_are_taken_over(
 ) -> None:
     """An ensemble whose transactions begin anew is not taken for a lagging server for ever."""
     monkeypatch.setattr(watch_module, "_REPLACE_AFTER", 2.0)
-    monkeypatch.setattr(watch_module, "_RESTORED_AFTER", 2.0)
+    monkeypatch.setattr(watch_module, "_RESTORED_AFTER", 5.0)
     port = free_port()
     with ZooKeeperServer(tmp_path / "before", port=port) as before:
         for number in range(20):
@@ -251,7 +251,7 @@ def test_data_restored_from_a_backup_are_taken_over(
         change(after, "dc20")
         eventually(lambda: "lags behind" in serving.error, "the doubt", within=10)
         assert serving.history == ["dc19"]
-        serving.decides_for("dc20", 10)
+        serving.decides_for("dc20", 15)
         follows_by_watch(serving, after, "dc21")
 
 
