@@ -73,7 +73,8 @@ drills = st.builds(
         drill | ({"start": format_time(min(edges))} if has_start else {}) | {"until": format_time(max(edges))}
     ),
     st.fixed_dictionaries(
-        {"datacenter": datacenters}, optional={"apps": st.lists(apps, min_size=1, max_size=2, unique=True)}
+        {"datacenter": datacenters},
+        optional={"apps": st.lists(apps, min_size=1, max_size=2, unique=True), "reason": st.text(max_size=5)},
     ),
     st.lists(moments, min_size=2, max_size=2, unique=True),
     st.booleans(),

@@ -11,6 +11,7 @@ from ipaddress import IPv6Network, ip_address, ip_network
 from typing import Any, TypeVar
 
 from sidecar.errors import DocumentRefused, Problem
+from sidecar.routing.checks import CHECK_KEYS, read_checks
 from sidecar.routing.fields import Fields, shown
 from sidecar.routing.location import NAME
 from sidecar.routing.model import (
@@ -37,7 +38,7 @@ _SELECTORS = ("active", "split", "ramp")
 _ROUTE_KEYS = (*_SELECTORS, "backups", "min_workers", "on_empty", "sticky")
 _RAMP_KEYS = ("from", "to", "start", "duration", "steps")
 _DRILL_KEYS = ("datacenter", "start", "until", "apps", "reason")
-_DATACENTER_KEYS = ("cidrs", "available")
+_DATACENTER_KEYS = ("cidrs", "available", *CHECK_KEYS)
 _NETWORK = re.compile(r"[0-9A-Fa-f.:]+(?:/[0-9]{1,3})?")
 _UINT32 = 2**32 - 1
 
@@ -118,7 +119,7 @@ class _Reader(Fields):
             keys = self.mapping(entry, here, _DATACENTER_KEYS, "a mapping; write {} where there is nothing to say")
             cidrs = self._cidrs(keys["cidrs"], (*here, "cidrs"), owners, name) if "cidrs" in keys else ()
             available = self.choice(keys, here, "available", {"true": True, "false": False}, default=True)
-            datacenters[name] = Datacenter(name, cidrs, available)
+            datacenters[name] = Datacenter(name, cidrs, available, read_checks(self, keys, here))
         return datacenters
 
     def _cidrs(self, tree: Tree, path: Path, owners: dict[Network, str], owner: str) -> tuple[Network, ...]:
@@ -238,12 +239,17 @@ class _Reader(Fields):
             if start is not None and until is not None and until <= start:
                 self.wrong((*path, "until"), f"found an end that is not after the start, {format_time(start)}")
             apps = self._covered(keys["apps"], (*path, "apps")) if "apps" in keys else None
-            reason = keys.get("reason", "")
-            if not isinstance(reason, str):
-                self.wrong((*path, "reason"), f"found {shown(reason)}, expected a text")
-                reason = ""
-            drills.append(Drill(datacenter, until or 0, start, apps, reason))
+            drills.append(Drill(datacenter, until or 0, start, apps, self._reason(keys, (*path, "reason"))))
         return tuple(drills)
+
+    def _reason(self, keys: Mapping[str, Tree], path: Path) -> str:
+        """Return a drill's reason in one line, as it is logged and shown."""
+        reason = keys.get("reason", "")
+        if not isinstance(reason, str):
+            self.wrong(path, f"found {shown(reason)}, expected a text")
+            return ""
+        self._free(reason, path)
+        return " ".join(reason.split())
 
     def _covered(self, tree: Tree, path: Path) -> frozenset[str]:
         names: set[str] = set()

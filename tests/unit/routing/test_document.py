@@ -102,6 +102,12 @@ def test_all_parts_are_read() -> None:
     )
 
 
+def test_a_reason_is_one_line() -> None:
+    """However it is written, it is shown and logged in a line."""
+    text = 'drills: [{datacenter: a, until: "2026-11-22T10:00:00Z", reason: "Q4\\n\\n drill\\n"}]'
+    assert [drill.reason for drill in _parse(text).drills] == ["Q4 drill"]
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
@@ -146,6 +152,10 @@ def test_all_parts_are_read() -> None:
         ("drills: [{datacenter: a, until: '2026-11-22T10:00:00Z', apps: ['']}]", "found nothing as the name of"),
         ('{"meta": {"a": "\\ud800"}}', "found half of a character"),
         ('{"meta": {"\\ud800": "a"}}', "found half of a character"),
+        (
+            '{"drills": [{"datacenter": "a", "until": "2026-11-22T10:00:00Z", "reason": "\\ud800"}]}',
+            "drills[0].reason (line 1, column 1): found half of a character",
+        ),
         ('{"meta": {"a": ' + "[" * 15 + "]" * 15 + "}}", "found nesting deeper than 16 levels"),
         ("x" * 100, "found '" + "x" * 57 + "'…, expected a datacenter name"),
         ("", "the text is empty, expected a datacenter's name or a document: to keep the routes, leave it as it is"),

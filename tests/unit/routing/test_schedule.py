@@ -87,7 +87,15 @@ def test_the_window_is_the_closest_of_all_edges() -> None:
     document = parse_document(text.encode())
     second = 10**9
     assert window(document, 0) == (None, 11 * second)
+    assert window(document, 11 * second) == (11 * second, 12 * second)
     assert window(document, 14 * second) == (14 * second, 14 * second + second // 2)
     assert window(document, 18 * second) == (18 * second, 18 * second + second // 4)
     assert window(document, 30 * second) == (20 * second, 40 * second)
     assert window(document, 40 * second) == (40 * second, None)
+    state = State(document, 1, 11 * second)
+    assert [state.holds(moment) for moment in (11 * second - 1, 11 * second, 12 * second - 1, 12 * second)] == [
+        False,
+        True,
+        True,
+        False,
+    ]

@@ -34,6 +34,7 @@ def test_the_order_of_the_document_does_not_matter() -> None:
 def test_no_weight_no_part() -> None:
     """A weight of 0 is as good as no entry."""
     assert preference("a", "7", (("dc1", 0.0), ("dc2", 1.0))) == ["dc2"]
+    assert set(preference("a", "7", (("dc1", 0.01), ("dc2", 1.0)))) == {"dc1", "dc2"}
 
 
 def test_equal_scores_go_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
