@@ -13,7 +13,8 @@ _PLAIN = re.compile(r"[^\W\d_](?:[\w ./+@-]*[\w./+@-])?")
 _WORDS = frozenset(("true", "false", "yes", "no", "on", "off", "y", "n", "null", "none", "nan", "inf"))
 # What may not stand in quotes as it is: controls, line breaks of Unicode, the byte order mark, what is no character.
 _UNPRINTED = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
-_BLOCKS = frozenset({"apps", "jobs", "datacenters", "drills"})
+# Mappings that grow: an entry a line.
+_BLOCKS = frozenset({"apps", "jobs", "datacenters"})
 _NESTED = re.compile(r"^( *)[^\s#][^\n]*:[ \t]*(?:#[^\n]*)?\n(?:[ \t]*(?:#[^\n]*)?\n)*( +)[^\s#-]", re.MULTILINE)
 
 
@@ -79,7 +80,7 @@ def write_value(key: str, value: Tree, column: int, manner: Manner) -> str:
     inner = column + manner.step
     if isinstance(value, dict) and value and (key in _BLOCKS or _has_blocks(value)):
         return _line(inner, manner) + write_block(value, inner, manner)
-    if isinstance(value, list) and value and key in _BLOCKS:
+    if isinstance(value, list) and any(isinstance(item, dict) for item in value):
         return "".join(f"{_line(inner, manner)}- {write_flow(item, manner)}" for item in value)
     return f" {write_flow(value, manner)}"
 

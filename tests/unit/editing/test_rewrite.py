@@ -8,7 +8,7 @@ from sidecar.routing.reader import Tree
 from tests.unit.editing import texts
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_any_change_of_any_text_comes_out_exactly(data: st.DataObject) -> None:
     """However a text is written and whatever of it changes, the result says the change and nothing else."""

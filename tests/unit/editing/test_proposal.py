@@ -1,0 +1,242 @@
+"""What an operator is shown before anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+
+from sidecar.editing import verbs
+from sidecar.editing.guards import Rules, refuse
+from sidecar.editing.proposal import Edit, Opened, Proposal, difference, open_text, propose
+from sidecar.editing.stamp import Stamp
+from sidecar.errors import Refused
+from sidecar.routing.document import parse_document
+from sidecar.routing.reader import Tree
+from sidecar.routing.scalars import SECOND_NS, format_time, parse_time
+
+_NOW = parse_time("2026-11-22T10:00:00Z") or 0
+_MINUTE = 60 * SECOND_NS
+
+_TEXT = b"""\
+meta: {by: kim, at: "2026-11-22T09:00:00Z", reason: earlier, ticket: OPS-1, team: core}
+default: {active: dc1, backups: [dc2]}
+apps:
+  billing: {split: {dc1: 90, dc2: 10}, jobs: {"1001": dc3}}
+  alone: {active: dc1, backups: []}
+"""
+
+
+def _proposed(
+    edit: Edit,
+    text: bytes = _TEXT,
+    *,
+    rules: Rules | None = None,
+    counts: Mapping[str, int] | None = None,
+    reason: str = "",
+    full: bool = False,
+) -> Proposal:
+    stamp = Stamp(by="lin", at_ns=_NOW, reason=reason)
+    return propose(open_text(text), edit, stamp=stamp, rules=rules or Rules(), counts=counts, full_document=full)
+
+
+def _switch(to: str, *apps: str, everything: bool = False) -> Edit:
+    def make(opened: Opened, _: int) -> Tree:
+        return verbs.switch(opened.valid()[0], to, apps, everything=everything)
+
+    return Edit(make=make, moves_work=True, apps=apps)
+
+
+def _lines(proposal: Proposal) -> list[str]:
+    return [f"{moment.why or 'now'}: {line}" for moment in proposal.comparison.moments for line in moment.movements]
+
+
+def _rules_broken(proposal: Proposal) -> list[str]:
+    return [objection.rule for objection in proposal.objections]
+
+
+def test_a_switch_tells_what_moves() -> None:
+    """Only the jobs that were elsewhere move, and the rest of the applications is not mentioned."""
+    assert _lines(_proposed(_switch("dc2", "billing"))) == ["now: billing: 90 % of jobs dc1 → dc2"]
+
+
+def test_applications_that_move_alike_are_told_together() -> None:
+    """What moves from and to the same places is one line, the unnamed rest last in it."""
+    proposal = _proposed(_switch("dc2", everything=True))
+    assert _lines(proposal) == [
+        "now: billing: 90 % of jobs dc1 → dc2",
+        "now: alone, every other application: all jobs dc1 → dc2",
+    ]
+
+
+def test_a_ramp_tells_where_it_ends() -> None:
+    """A ramp moves nothing when it is written, and all by its end."""
+    edit = Edit(
+        make=lambda opened, _: verbs.start_ramp(
+            opened.valid()[0], "x", source="dc1", target="dc2", start=format_time(_NOW), duration="2h", steps=8
+        )
+    )
+    assert _lines(_proposed(edit)) == ["the ramp to dc2 has taken 8 steps: x: all jobs dc1 → dc2"]
+
+
+def test_a_drill_tells_both_ways() -> None:
+    """A drill sends work away at its start and back at its end."""
+    edit = Edit(
+        make=lambda opened, _: verbs.start_drill(
+            opened.valid()[0],
+            "dc1",
+            start=format_time(_NOW + _MINUTE),
+            until=format_time(_NOW + 2 * _MINUTE),
+            apps=["billing"],
+        ),
+        moves_work=True,
+    )
+    proposal = _proposed(edit)
+    assert _lines(proposal) == [
+        "the drill of dc1 starts: billing: 90 % of jobs dc1 → dc2",
+        "the drill of dc1 ends: billing: 90 % of jobs dc2 → dc1 (then dc1 90 %, dc2 10 %)",
+    ]
+
+
+def test_known_workers_are_told_and_weighed() -> None:
+    """With the live workers known, the target's are told, and one without any is a reason to refuse."""
+    assert "live workers: dc2 3" in _proposed(_switch("dc2", "billing"), counts={"dc1": 1, "dc2": 3}).notes
+    proposal = _proposed(_switch("dc2", "billing"), counts={"dc1": 1})
+    assert [str(o.message) for o in proposal.objections] == [
+        "dc2 has no live worker, expected at least 1: start more there"
+    ]
+    short = _proposed(_switch("dc2", "billing"), counts={"dc2": 1}, rules=Rules(require_workers=2))
+    assert _rules_broken(short) == ["workers"]
+    unknown = _proposed(_switch("dc2", "billing"), rules=Rules(require_workers=2))
+    assert _rules_broken(unknown) == ["workers"]
+    assert _rules_broken(_proposed(_switch("dc2", "billing"))) == []
+
+
+def test_a_route_needs_as_many_workers_as_it_says() -> None:
+    """`min_workers` of a route counts for the rule about workers too."""
+    text = b"default: {active: dc1, backups: [dc2], min_workers: 3}"
+    assert _rules_broken(_proposed(_switch("dc2", "a"), text, counts={"dc1": 5, "dc2": 2})) == ["workers"]
+
+
+def test_a_route_must_keep_a_datacenter_in_service() -> None:
+    """A mark that leaves a route nowhere to go is refused, and one that was so before is not blamed on the change."""
+    edit = Edit(make=lambda opened, _: verbs.mark(*opened.valid(), "dc1", available=False), moves_work=True)
+    proposal = _proposed(edit)
+    assert _rules_broken(proposal) == ["out-of-service"]
+    assert proposal.objections[0].message.startswith("alone would have no datacenter in service: dc1 is out (marked)")
+    unrelated = _proposed(_switch("dc2", "billing"), proposal.text, rules=Rules(hold_off=0))
+    assert _rules_broken(unrelated) == []
+
+
+def test_a_drill_that_would_leave_nobody_is_refused_for_its_time() -> None:
+    """Also a drill that is still to come is judged by what it will do."""
+    edit = Edit(
+        make=lambda opened, _: verbs.start_drill(
+            opened.valid()[0], "dc1", start="2026-11-23T10:00:00Z", until="2026-11-23T11:00:00Z"
+        )
+    )
+    objection = _proposed(edit).objections[0]
+    assert objection.rule == "out-of-service"
+    assert "from 2026-11-23T10:00:00Z" in objection.message
+
+
+def test_a_change_that_changes_nothing_is_refused() -> None:
+    """Source and target are equal also where the text would change, as by writing down what is inherited."""
+    assert _rules_broken(_proposed(_switch("dc1", "other"))) == ["same"]
+    assert _rules_broken(_proposed(_switch("dc1", "alone"))) == ["same"]
+
+
+@pytest.mark.parametrize(("minutes", "broken"), [(0, ["hold-off"]), (0.9, ["hold-off"]), (1, []), (-1, [])])
+def test_two_changes_keep_a_distance(minutes: float, broken: list[str]) -> None:
+    """Within the hold-off after `meta.at` the next one is refused; a clock that is ahead locks nobody out."""
+    at = format_time(_NOW - int(minutes * _MINUTE))
+    text = _TEXT.replace(b"2026-11-22T09:00:00Z", at.encode())
+    assert _rules_broken(_proposed(_switch("dc2", "billing"), text)) == broken
+    if broken:
+        assert "the last change by kim" in _proposed(_switch("dc2", "billing"), text).objections[0].message
+
+
+def test_a_reason_can_be_demanded() -> None:
+    """Where the configuration demands a reason, a change without one is refused."""
+    assert _rules_broken(_proposed(_switch("dc2", "billing"), rules=Rules(require_reason=True))) == ["reason"]
+    assert _rules_broken(_proposed(_switch("dc2", "billing"), rules=Rules(require_reason=True), reason="why")) == []
+
+
+def test_force_names_the_rules_it_overrides() -> None:
+    """Forcing one rule does not force another, and the refusal says how to go on."""
+    proposal = _proposed(_switch("dc1", "alone"), rules=Rules(require_reason=True))
+    with pytest.raises(Refused, match=r"(?s)same: .*reason: .*--force same --force reason"):
+        refuse(proposal.objections, ())
+    with pytest.raises(Refused, match=r"--force reason$"):
+        refuse(proposal.objections, ("same",))
+    refuse(proposal.objections, ("same", "reason"))
+
+
+def test_what_is_under_way_is_shown() -> None:
+    """A running ramp or drill where the change is made is told, and whether the change ends it."""
+    text = b"""\
+default: {ramp: {from: dc1, to: dc2, start: "2026-11-22T09:00:00Z", duration: 2h, steps: 8}}
+drills: [{datacenter: dc3, until: "2026-11-22T11:00:00Z", reason: Q4}, {datacenter: dc3, until: "2026-11-22T09:00:00Z"}]
+"""
+    notes = _proposed(_switch("dc4", "a"), text).notes
+    assert "a drill has dc3 out until 2026-11-22T11:00:00Z (Q4)" in notes
+    assert "a is on a ramp from dc1 to dc2, 4 of 8 steps taken; this ends it" in notes
+    assert len([note for note in notes if "drill" in note]) == 1
+
+
+def test_a_near_name_is_pointed_out() -> None:
+    """An application that is new and close to one that is there may be a slip."""
+    assert "biling is new in this document, which has billing" in _proposed(_switch("dc2", "biling")).notes
+    assert "jobs of billing with routes of their own: 1001" in _proposed(_switch("dc2", "billing")).notes
+
+
+def test_the_stamp_replaces_that_of_the_change_before() -> None:
+    """Who and when are always new; an old reason and ticket do not stay as if they were this change's."""
+    meta = parse_document(_proposed(_switch("dc2", "billing")).text).meta
+    assert meta == {"by": "lin", "at": "2026-11-22T10:00:00Z", "team": "core"}
+
+
+def test_a_bare_word_is_stamped_only_if_asked() -> None:
+    """A bare word has no room for `meta`; with --meta it becomes a document that has."""
+    edit = Edit(make=lambda opened, _: verbs.switch(opened.valid()[0], "dc2", default=True), moves_work=True)
+    assert _proposed(edit, b"dc1\n").text == b"dc2\n"
+    assert _proposed(edit, b"dc1\n", full=True, reason="it's hot").text == (
+        b'meta: {by: lin, at: "2026-11-22T10:00:00Z", reason: "it\'s hot"}\ndefault: dc2\n'
+    )
+
+
+def test_what_would_be_no_document_is_refused_with_its_place() -> None:
+    """A name that the document's own datacenters block does not have is told as `check` would tell it."""
+    text = b"datacenters: [dc1, dc2]\ndefault: dc1\n"
+    with pytest.raises(Refused, match=r"apps\.a \(line \d+, column \d+\): found dc22.*did you mean"):
+        _proposed(_switch("dc22", "a"), text)
+
+
+def test_a_broken_or_missing_document_is_for_other_verbs() -> None:
+    """A verb that changes a part needs a valid whole, and says which verbs do not."""
+    with pytest.raises(Refused, match="dc-sidecar init"):
+        open_text(None).valid()
+    with pytest.raises(Refused, match=r"(?s)dc-sidecar edit.*unknown key"):
+        open_text(b"backup: dc1").valid()
+
+
+def test_a_whole_text_replaces_also_a_broken_one() -> None:
+    """Where what was there cannot be read, the effect tells where everything goes now."""
+    proposal = _proposed(Edit(make=lambda *_: b"dc2\n", stamp=False), b"nonsense: 1")
+    assert proposal.text == b"dc2\n"
+    assert _lines(proposal) == ["now: every other application: dc2"]
+
+
+def test_an_edit_that_wrote_its_own_meta_keeps_it() -> None:
+    """A stamp is put on an edited text only where the editor left `meta` as it was."""
+    untouched = _TEXT.replace(b"alone", b"lonely")
+    by_hand = untouched.replace(b"kim", b"me")
+    stamped = _proposed(Edit(make=lambda *_: untouched, stamp=None))
+    assert b"by: lin" in stamped.text
+    assert _proposed(Edit(make=lambda *_: by_hand, stamp=None)).text == by_hand
+
+
+def test_json_on_one_line_is_spread_out_for_the_eye() -> None:
+    """The difference of two JSON texts without line breaks shows the entry, not two endless lines."""
+    lines = difference(b'{"default":"dc1","apps":{"a":"dc1"}}', b'{"default":"dc1","apps":{"a":"dc2"}}')
+    assert [line.strip() for line in lines if line[0] in "+-"][2:] == ['-    "a": "dc1"', '+    "a": "dc2"']
