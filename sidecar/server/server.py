@@ -62,7 +62,7 @@ class Server:
         certificates = tls.certificates(self._settings)
         credentials = certificates.credentials() if certificates else None
         self._calls.start()
-        self._server = grpc.server(self._calls, handlers=(self._router,), options=self._options())  # type: ignore[arg-type]  # no executor, but all that gRPC asks of one
+        self._server = grpc.server(self._calls, handlers=(self._router,), options=channel_options(self._settings))  # type: ignore[arg-type]  # no executor, but all that gRPC asks of one
         try:
             bound = [self._listen(self._server, address, credentials) for address in addresses]
         except ConfigError:
@@ -127,20 +127,6 @@ class Server:
             return str(address)
         return str(TcpAddress(address.host, port))
 
-    def _options(self) -> list[tuple[str, int]]:
-        return [
-            ("grpc.max_receive_message_length", self._settings.max_message_size),
-            # What is sent is bounded by what was asked; a document of many applications makes a long update.
-            ("grpc.max_send_message_length", -1),
-            ("grpc.so_reuseport", int(self._settings.reuse_port)),
-            # A client that is gone without a word is noticed, and its streams end, within 40 s.
-            ("grpc.keepalive_time_ms", 30_000),
-            ("grpc.keepalive_timeout_ms", 10_000),
-            # Clients may ping every 10 s, also without calls under way: dispatches can be far between.
-            ("grpc.keepalive_permit_without_calls", 1),
-            ("grpc.http2.min_ping_interval_without_data_ms", 9_000),
-        ]
-
     def _unary(self, answer: Answer) -> Method:
         return Method(grpc.unary_unary_rpc_method_handler(unary(answer, self._defects)), self._calls)
 
@@ -173,3 +159,19 @@ class Server:
     def _changed(self, before: View, after: View) -> None:
         if after.state is not before.state or after.ready is not before.ready:
             self._watches.wake()
+
+
+def channel_options(settings: ServerSettings) -> list[tuple[str, int]]:
+    """Return what gRPC is told of the settings."""
+    return [
+        ("grpc.max_receive_message_length", settings.max_message_size),
+        # What is sent is bounded by what was asked; a document of many applications makes a long update.
+        ("grpc.max_send_message_length", -1),
+        ("grpc.so_reuseport", int(settings.reuse_port)),
+        # A client that is gone without a word is noticed, and its streams end, within 40 s.
+        ("grpc.keepalive_time_ms", 30_000),
+        ("grpc.keepalive_timeout_ms", 10_000),
+        # Clients may ping every 10 s, also without calls under way: dispatches can be far between.
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.min_ping_interval_without_data_ms", 9_000),
+    ]

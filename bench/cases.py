@@ -1,0 +1,73 @@
+"""The requests and documents that are measured, and the responses that belong to them."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from sidecar.pb.dcsidecar.v1 import routing_pb2 as pb
+from sidecar.routing.decision import decide
+from sidecar.routing.document import parse_document
+from sidecar.routing.state import State
+
+# The load generator writes the number of each call here, so that no two requests are equal.
+PLACEHOLDER = "#" * 16
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """`candidates` workers in each request; `cold`: no request comes twice; `apps` applications in the document."""
+
+    candidates: int
+    cold: bool
+    apps: int = 1
+    stream: bool = False
+
+    @property
+    def name(self) -> str:
+        """What the case is called in the results."""
+        words = ["stream" if self.stream else "unary", "cold" if self.cold else "hot"]
+        return f"{' '.join(words)}, {self.candidates:,} candidates, {self.apps:,} application{'s' * (self.apps > 1)}"
+
+    def document(self) -> str:
+        """Return the text of the document."""
+        apps = "".join(f"  app-{number:05d}: {{active: dc1, backups: [dc2, dc3]}}\n" for number in range(self.apps))
+        return f"default: {{active: dc1, backups: [dc2]}}\napps:\n{apps}"
+
+    def requests(self) -> list[bytes]:
+        """Return the requests that are sent in turn."""
+        workers = [
+            pb.Worker(address=f"10.{n % 3 + 1}.{n // 250 % 250}.{n % 250}:27777", datacenter=f"dc{n % 3 + 1}")
+            for n in range(self.candidates)
+        ]
+        return [
+            pb.FilterWorkersRequest(
+                app=f"app-{number * (self.apps // 16 or 1) % self.apps:05d}",
+                job=str(1000 + number),
+                instance=PLACEHOLDER if self.cold else str(number),
+                candidates=workers,
+            ).SerializeToString()
+            for number in range(16)
+        ]
+
+    def response(self) -> bytes:
+        """Return the sidecar's response to the first request, for a server that need not make it."""
+        state = State(parse_document(self.document().encode(), max_bytes=10**8), generation=1, now_ns=0)
+        asked = pb.FilterWorkersRequest.FromString(self.requests()[0])
+        decision = decide(state, asked.app, asked.job, asked.instance, asked.candidates)
+        return pb.FilterWorkersResponse(
+            addresses=[asked.candidates[index].address for index in decision.indices],
+            indices=decision.indices,
+            datacenter=decision.datacenter,
+            reason=decision.reason.value,  # type: ignore[arg-type]  # the stubs know enum members, the runtime numbers
+            revision=state.document.revision,
+            generation=1,
+        ).SerializeToString()
+
+
+def write_frames(path: Path, frames: Iterable[bytes]) -> Path:
+    """Write pieces to a file, each after its length in 4 bytes."""
+    path.write_bytes(b"".join(struct.pack(">I", len(frame)) + frame for frame in frames))
+    return path

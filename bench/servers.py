@@ -1,0 +1,91 @@
+"""The servers that are compared, each a process on a core of its own, and what they use of it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import grpc
+
+from sidecar.pb.dcsidecar.v1 import routing_pb2 as pb
+
+ROOT = Path(__file__).parent.parent
+
+
+def free_port() -> int:
+    """Return a port of loopback that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Server:
+    """A server as a process, pinned to `core`, that listens on `port` of loopback; ends with the `with` block."""
+
+    def __init__(self, command: Sequence[str], port: int, *, core: int) -> None:
+        self.port = port
+        self._process = subprocess.Popen(
+            ["taskset", "-c", str(core), *command],
+            stderr=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+        )
+        self.pid = self._process.pid
+
+    @classmethod
+    def noop(cls, response: Path, *, core: int) -> Server:
+        """Return the server that does nothing."""
+        port = free_port()
+        return cls([sys.executable, "-m", "bench.noop", str(port), str(response)], port, core=core)
+
+    @classmethod
+    def sidecar(cls, document: Path, *flags: str, core: int) -> Server:
+        """Return the sidecar, serving a document from a file."""
+        port = free_port()
+        command = [sys.executable, "-m", "sidecar", "serve", "--source", f"file:{document}"]
+        return cls([*command, "--listen", f"127.0.0.1:{port}", *flags], port, core=core)
+
+    def __enter__(self) -> Self:
+        deadline = time.monotonic() + 30
+        while not self._answers():
+            if time.monotonic() > deadline or self._process.poll() is not None:
+                raise RuntimeError(f"the server on port {self.port} did not come up")
+            time.sleep(0.05)
+        return self
+
+    def _answers(self) -> bool:
+        """Tell whether it answers a decision, which a sidecar does once it has a document."""
+        with grpc.insecure_channel(f"127.0.0.1:{self.port}") as channel:
+            ask = channel.unary_unary("/dcsidecar.v1.RoutingService/FilterWorkers")
+            try:
+                ask(pb.FilterWorkersRequest(app="any").SerializeToString(), timeout=1)
+            except grpc.RpcError:
+                return False
+            return True
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._process.terminate()
+        try:
+            self._process.wait(15)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+
+    def cpu_s(self) -> float:
+        """Return the processor time used so far by all threads that are still there, from the scheduler, in seconds."""
+        total = 0
+        for task in Path(f"/proc/{self.pid}/task").iterdir():
+            total += int((task / "schedstat").read_text().split()[0])
+        return total / 1e9
+
+    def rss_mib(self) -> float:
+        """Return the resident memory in MiB."""
+        pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE") / 1024**2
