@@ -27,9 +27,9 @@ def command() -> None:
 
 _START = """\b
 Examples:
-  dc-sidecar drill start dc1 --for 30m --reason "Q4 drill" --config sidecar.yaml
-  dc-sidecar drill start dc1 --for 1h --app billing --start 2026-11-22T14:00:00Z \\
-    --source file:routing.yaml"""
+  dc-sidecar drill start dc1 --for 30m --reason "Q4" --config sidecar.yaml
+  dc-sidecar drill start dc1 --for 1h --app billing --config sidecar.yaml \\
+    --start 2026-11-22T14:00:00Z"""
 
 
 @command.command("start", cls=ChangingCommand, epilog=_START)

@@ -21,7 +21,7 @@ from sidecar.errors import Refused
 _EPILOG = """\b
 Examples:
   dc-sidecar edit --source file:routing.yaml
-  EDITOR="code --wait" dc-sidecar edit --config sidecar.yaml --reason "tidy up\""""
+  EDITOR="code --wait" dc-sidecar edit --config sidecar.yaml --reason tidied"""
 
 
 @click.command("edit", cls=ChangingCommand, epilog=_EPILOG)

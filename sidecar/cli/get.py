@@ -15,7 +15,7 @@ from sidecar.sources.base import Missing
 
 _EPILOG = """\b
 Examples:
-  dc-sidecar get --source zookeeper://zk:2181/dc-sidecar/routing > routing.yaml
+  dc-sidecar get --source zookeeper://zk:2181/routing > routing.yaml
   dc-sidecar get --config sidecar.yaml -o json"""
 
 

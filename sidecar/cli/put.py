@@ -13,9 +13,9 @@ from sidecar.errors import WriteConflict
 
 _EPILOG = """\b
 Examples:
-  dc-sidecar put routing.yaml --source nacos://nacos:8848/DEFAULT_GROUP/dc-routing
+  dc-sidecar put routing.yaml --source nacos://nacos:8848/GROUP/dc-routing
   git show HEAD:routing.yaml | dc-sidecar put - --yes --config sidecar.yaml
-  dc-sidecar put routing.yaml --expect 3a7f09c21b44 --config sidecar.yaml --yes"""
+  dc-sidecar put routing.yaml --expect 3a7f09c21b44 --config sidecar.yaml"""
 
 
 @click.command("put", cls=ChangingCommand, epilog=_EPILOG)

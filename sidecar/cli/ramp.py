@@ -21,7 +21,7 @@ _EPILOG = """\b
 Examples:
   dc-sidecar ramp billing --to dc2 --over 2h --steps 8 --config sidecar.yaml
   dc-sidecar ramp billing --pause --config sidecar.yaml
-  dc-sidecar ramp billing --abort --config sidecar.yaml --reason "errors in dc2"
+  dc-sidecar ramp billing --abort --config sidecar.yaml --reason "errors"
 
 \b
 A paused ramp is a split of the weights it had reached, with a note under

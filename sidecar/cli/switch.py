@@ -11,7 +11,7 @@ from sidecar.editing.proposal import Edit
 
 _EPILOG = """\b
 Examples:
-  dc-sidecar switch billing dc2 --source file:routing.yaml --reason "DC1 cooling"
+  dc-sidecar switch billing dc2 --source file:routing.yaml --reason "DC1 hot"
   dc-sidecar switch billing reports dc2 --config sidecar.yaml --dry-run
   dc-sidecar switch --all dc2 --config sidecar.yaml --yes --wait 30"""
 
