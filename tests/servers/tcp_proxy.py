@@ -27,8 +27,8 @@ class TcpProxy:
     effect, and each state holds until the next one is chosen.
     """
 
-    def __init__(self, target_port: int) -> None:
-        self.port = free_port()
+    def __init__(self, target_port: int, *, port: int | None = None) -> None:
+        self.port = port or free_port()
         self.accepted = 0
         self._target_port = target_port
         self._seconds = 0.0

@@ -52,7 +52,7 @@ class Connection:
         if method != "GET":
             self.close()
         try:
-            if self._open is not None:
+            if self._open is not None and self._open.sock is not None:
                 # Closed by the server while idle, which is the server's right: it has not seen the request.
                 with contextlib.suppress(ConnectionError, http.client.BadStatusLine):
                     return self._ask(self._open, method, path, headers, body, deadline)

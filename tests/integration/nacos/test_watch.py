@@ -81,11 +81,7 @@ def test_a_missing_key_is_reported_and_its_creation_noticed(nacos: NacosServer, 
     assert isinstance(report, Missing)
     assert key in report.reason
     nacos.operator.create_namespace(key)
-    nacos.operator.namespace = key
-    try:
-        nacos.operator.publish(key, "dc3")
-    finally:
-        nacos.operator.namespace = ""
+    nacos.operator.within(key).publish(key, "dc3")
     watched.reaches("dc3")
 
 
