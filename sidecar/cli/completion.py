@@ -7,7 +7,7 @@ from click.shell_completion import get_completion_class
 
 _EPILOG = """\b
 Examples:
-  dc-sidecar completion bash > ~/.local/share/bash-completion/completions/dc-sidecar
+  eval "$(dc-sidecar completion bash)"    # a line for ~/.bashrc
   dc-sidecar completion zsh > "${fpath[1]}/_dc-sidecar"
   dc-sidecar completion fish > ~/.config/fish/completions/dc-sidecar.fish"""
 

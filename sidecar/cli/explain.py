@@ -24,7 +24,7 @@ _SHOWN = 10
 
 _EPILOG = """\b
 Examples:
-  dc-sidecar explain routing.yaml --app billing --job 7 --candidates dc1=3,dc2=2
+  dc-sidecar explain routing.yaml --app billing --job 7 --candidates dc1=3
   dc-sidecar explain routing.yaml --app billing --candidates workers.json \\
     --now 2026-11-22T14:30:00Z"""
 

@@ -16,7 +16,7 @@ _SHOWN = 20
 _EPILOG = """\b
 Examples:
   dc-sidecar filter billing --job 7 --candidates dc1=2,dc2=1
-  dc-sidecar filter billing --candidates workers.json --sidecar unix:/run/dc.sock"""
+  dc-sidecar filter billing --candidates workers.json --sidecar 10.1.0.5:50051"""
 
 
 @click.command("filter", epilog=_EPILOG)

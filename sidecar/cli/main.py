@@ -100,8 +100,9 @@ def main(arguments: Sequence[str]) -> int:
         return error.exit_code
     except click.Abort:
         return 130
-    except BrokenPipeError:
-        # Whoever read our output has enough of it. Python would complain once more when it closes stdout.
+    except (BrokenPipeError, SystemExit):
+        # Whoever read our output has enough of it: click's way to say so is to exit, as our commands never do.
+        # Python would complain once more when it closes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     return code if isinstance(code, int) else 0

@@ -12,7 +12,7 @@ Examples:
   dc-sidecar schema > routing.schema.json
 
 \b
-Editors with the YAML language server then follow this first line of a document:
+With the YAML language server, a document may begin with:
   # yaml-language-server: $schema=routing.schema.json"""
 
 

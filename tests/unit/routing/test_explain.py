@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sidecar.client import Worker
@@ -143,6 +143,7 @@ def test_tells_what_located_each_candidate() -> None:
     ]
 
 
+@settings(deadline=None)
 @given(
     app=st.sampled_from(["billing", "moving", "x"]),
     job=st.sampled_from(["", "1", "2", "77"]),
