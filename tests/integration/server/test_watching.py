@@ -7,12 +7,13 @@ import statistics
 import threading
 import time
 from contextlib import ExitStack
+from typing import cast
 
 import grpc
 import pytest
 
 from sidecar.pb.dcsidecar.v1 import routing_pb2 as pb
-from tests.harness import Caller, Client, Updates
+from tests.harness import SERVICE, Caller, Client, Updates
 from tests.integration.server.conftest import Serve
 from tests.waiting import eventually
 
@@ -75,14 +76,17 @@ def test_a_slow_watcher_gets_the_newest(serve: Serve) -> None:
     """A watcher that does not read misses what lies between and gets the last State, and holds up nobody else."""
     apps = {f"application-{number}": "dc1" for number in range(5000)}
     served = serve(json.dumps({"apps": apps}))
-    slow = served.client.watch()
-    with Client(served.address) as other:
+    # A window that does not grow, so that little is on its way to who does not read.
+    options = (("grpc.http2.bdp_probe", 0), ("grpc.use_local_subchannel_pool", 1))
+    with grpc.insecure_channel(served.address, options) as channel, Client(served.address) as other:
+        call = channel.unary_stream(SERVICE + "WatchRoutes", None, pb.RouteUpdate.FromString)
+        slow = cast("Updates", call(b""))
         quick = Follower(other.watch("application-1"))
         revisions = [served.put(json.dumps({"apps": apps, "default": f"dc{number}"})) for number in range(30)]
         eventually(lambda: quick.seen and quick.seen[-1].revision == revisions[-1], "the last document told")
-    seen = [next(slow)]
-    while seen[-1].revision != revisions[-1]:
-        seen.append(next(slow))
+        seen = [next(slow)]
+        while seen[-1].revision != revisions[-1]:
+            seen.append(next(slow))
     assert all(len(update.routes) == 5000 for update in seen)
     assert len(seen) < 15
 
