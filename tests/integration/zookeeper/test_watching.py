@@ -6,19 +6,25 @@ import threading
 import time
 from functools import partial
 
+import pytest
 from kazoo.client import KazooClient
 
 from sidecar.lifecycle import SourceState
 from sidecar.sources import open_source
 from sidecar.sources.base import Content, Missing, Report
+from sidecar.sources.zookeeper import watch as watch_module
 from tests.integration.zookeeper.conftest import Serve
 from tests.servers.zookeeper.server import ZooKeeperServer, zookeeper_client
 from tests.waiting import eventually
 
-# The independent look comes every two seconds or so: what several times in a row takes less was told by a watch.
-_BY_WATCH = 0.8
+
+@pytest.fixture
+def no_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no look come by itself: whatever is seen, the watch told of it."""
+    monkeypatch.setattr(watch_module, "_LOOK_EVERY", 3600.0)
 
 
+@pytest.mark.usefixtures("no_looks")
 def test_follows_creation_change_deletion_and_re_creation(
     zookeeper: ZooKeeperServer, operator: KazooClient, node: str, serve: Serve
 ) -> None:
@@ -27,15 +33,15 @@ def test_follows_creation_change_deletion_and_re_creation(
     serving.is_in(SourceState.MISSING)
     assert f"no node {node}" in serving.error
     operator.create(node, b"dc1", makepath=True)
-    serving.decides_for("dc1", _BY_WATCH)
+    serving.decides_for("dc1")
     for number in range(2, 6):
         operator.set(node, b"dc%d" % number)
-        serving.decides_for(f"dc{number}", _BY_WATCH)
+        serving.decides_for(f"dc{number}")
     for number in range(6, 9):
         operator.delete(node)
-        serving.is_in(SourceState.MISSING, _BY_WATCH)
+        serving.is_in(SourceState.MISSING)
         operator.create(node, b"dc%d" % number)
-        serving.decides_for(f"dc{number}", _BY_WATCH)
+        serving.decides_for(f"dc{number}")
         serving.is_in(SourceState.SYNCED)
     assert serving.history == [f"dc{number}" for number in range(1, 9)]
 
@@ -57,6 +63,7 @@ def test_a_deleted_or_emptied_node_is_missing_and_the_last_document_decides(
     assert serving.history == ["dc1"]
 
 
+@pytest.mark.usefixtures("no_looks")
 def test_a_burst_of_a_thousand_sets_ends_on_the_last(
     zookeeper: ZooKeeperServer, operator: KazooClient, node: str, serve: Serve
 ) -> None:
@@ -68,13 +75,15 @@ def test_a_burst_of_a_thousand_sets_ends_on_the_last(
     sets = [operator.set_async(node, b"dc%d" % number) for number in range(1, 1001)]
     sets[-1].get(timeout=10)
     took = time.monotonic() - began
-    serving.decides_for("dc1000", _BY_WATCH)
-    reported = len(serving.reports)
+    serving.decides_for("dc1000")
+    late = time.monotonic() - began - took
+    assert late < 0.5, f"{late:.1f} s after a burst of {took:.1f} s"
     numbers = [int(name[2:]) for name in serving.history]
     assert numbers == sorted(numbers)
-    moment = time.monotonic()
-    eventually(lambda: serving.confirmed_since(moment), "the next look", within=5)
-    assert len(serving.reports) <= reported + 2, f"a backlog after a burst of {took:.2f} s"
+    operator.set(node, b"dc1001")
+    serving.decides_for("dc1001")
+    last = [report.text for _, report in serving.reports[-2:] if isinstance(report, Content)]
+    assert last == [b"dc1000", b"dc1001"], "a backlog"
 
 
 def test_looks_again_also_when_nothing_happens(
