@@ -183,3 +183,10 @@ def test_every_setting_has_an_option() -> None:
     names = {option.name for option in OPTIONS}
     own = {"source_options", "warnings"}
     assert {field.name.replace("_", "-") for field in fields(Settings) if field.name not in own} <= names
+
+
+def test_every_option_is_documented() -> None:
+    """docs/configuration.md has a row for each option; a new option brings its row."""
+    text = (Path(__file__).parents[3] / "docs" / "configuration.md").read_text()
+    shown = {option.name: f"| `{option.variable if option.secret else option.name}` |" for option in OPTIONS}
+    assert [name for name, row in shown.items() if row not in text] == []
