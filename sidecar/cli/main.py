@@ -88,6 +88,8 @@ def cli() -> None:
 
 def main(arguments: Sequence[str]) -> int:
     """Run a verb; return its exit code. Expected errors are told on stderr, without a traceback."""
+    # Verbs import gRPC when they need it; what goes wrong is told by us, not by the log of its core.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     extra: dict[str, Any] = {"color": False} if os.environ.get("NO_COLOR") else {}
     try:
         code = cli.main(list(arguments), "dc-sidecar", standalone_mode=False, obj=list(arguments), **extra)
