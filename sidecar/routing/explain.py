@@ -139,7 +139,7 @@ def _keys(route: Route, routes: Sequence[tuple[Path, Mapping[str, Tree]]], now_n
             step = f"step {ramp_step(ramp, now_ns)} of {ramp.steps}"
             span = f"from {format_time(ramp.start_ns)} over {format_duration(ramp.duration_ns)}"
             yield Key("ramp", f"{ramp.source} to {ramp.target}, {step}, {span}", origin)
-        case None:
+        case _:
             pass
     for name, value in (
         ("backups", ", ".join(route.backups) or "none"),
@@ -197,6 +197,6 @@ def _outcome(plan: Plan, order: Sequence[Choice], decision: Decision) -> str:
             return "No datacenter of the route can serve; on_empty: any lets whoever is in service through."
         case Reason.UNROUTED:
             return "No active, split or ramp: every candidate passes."
-        case Reason.NO_WORKERS:
+        case _:
             nobody = "nobody else is in service" if plan.route.on_empty is OnEmpty.ANY else "on_empty: reject"
             return f"No datacenter of the route can serve; {nobody}, so nobody may run the job."

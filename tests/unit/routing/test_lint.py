@@ -76,7 +76,9 @@ def test_odd_documents_are_warned_of_at_their_place(text: str, place: str, messa
     [
         "dc2",
         "no",
+        "'dc2'",
         "default: 'no'",
+        "apps: {a: dc1}\ndrills: [{datacenter: dc1, until: '2026-11-22T10:00:01Z', apps: [a]}]",
         '{"default": "null", "apps": {"a": {"split": {"on": 1, "off": 1}}}}',
         "default: {split: {dc1: 1, dc2: 1}}",
         "default: {split: {dc1: 3, dc2: 1}}",
