@@ -96,6 +96,11 @@ class Comparison:
         return (*found, Subject(""))
 
     @cached_property
+    def blind(self) -> Comparison:
+        """The same without a look at the workers: where the documents mean the jobs to go."""
+        return self if self.counts is None else Comparison(self.before, self.after, self.now_ns)
+
+    @cached_property
     def changed(self) -> tuple[Subject, ...]:
         """The subjects that the change matters to, now or at a later moment, whatever workers there are."""
         times = [at for at, _ in self._times]

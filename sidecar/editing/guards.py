@@ -118,8 +118,7 @@ def _workers(comparison: Comparison, rules: Rules) -> Iterator[Objection]:
 def targets(comparison: Comparison, at_least: int = 1) -> dict[str, int]:
     """Return the datacenters that are to get jobs, and how many workers the routes want each to have."""
     found: dict[str, int] = {}
-    blind = Comparison(comparison.before, comparison.after, comparison.now_ns)
-    for moment in blind.moments:
+    for moment in comparison.blind.moments:
         for movement in moment.movements:
             for subject in movement.subjects:
                 needed = max(at_least, comparison.after.route(subject.app, subject.job).min_workers)

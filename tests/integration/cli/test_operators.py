@@ -1,0 +1,203 @@
+"""Operators at work on one key: asked, in each other's way, killed, and told when the sidecars have it."""
+
+from __future__ import annotations
+
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from sidecar.routing.document import parse_document, revision_of
+from sidecar.routing.model import Active
+from tests.harness import SidecarProcess
+from tests.integration.cli.commands import Terminal, begin, environment, run
+from tests.servers.process import free_port
+
+_TEXT = "# ours\ndefault: {active: dc1, backups: [dc2]}\napps:\n  billing: dc1\n"
+
+
+@pytest.fixture
+def key(tmp_path: Path) -> Path:
+    """Return the file that is the key."""
+    path = tmp_path / "routing.yaml"
+    path.write_text(_TEXT)
+    return path
+
+
+def _source(key: Path) -> tuple[str, ...]:
+    return ("--source", f"file:{key}", "--hold-off", "0")
+
+
+def test_twenty_operators_at_once_lose_nothing(key: Path) -> None:
+    """Of twenty changes at the same time each one is in the document or was refused with exit code 4, none is lost."""
+    apps = [f"app-{number}" for number in range(20)]
+    # Every other one does it again on top of what it finds, and so gets through.
+    stubborn = ("--redo", "100")
+    commands = {
+        app: begin("switch", app, "dc2", "--yes", *_source(key), *(stubborn if index % 2 else ()))
+        for index, app in enumerate(apps)
+    }
+    results = {app: (command.communicate(timeout=120), command.returncode) for app, command in commands.items()}
+    document = parse_document(key.read_bytes())
+    for index, (app, ((_, said), code)) in enumerate(results.items()):
+        assert code in ((0,) if index % 2 else (0, 4)), said
+        assert (document.route(app).selector == Active("dc2")) == (code == 0), app
+    assert key.read_text().startswith("# ours\n")
+
+
+_PUT = """
+import sys
+from sidecar.cli import main
+while True:
+    for file in sys.argv[2:]:
+        main(["put", file, "--yes", "--source", "file:" + sys.argv[1], "--hold-off", "0"])
+        print("put", flush=True)
+"""
+
+
+def test_a_killed_writer_leaves_a_whole_document(tmp_path: Path, key: Path) -> None:
+    """Wherever kill -9 hits a writer, the key holds one of the two documents, whole, and the next writer gets on."""
+    texts = []
+    for name in ("dc1", "dc2"):
+        path = tmp_path / f"{name}.yaml"
+        path.write_text("apps:\n" + "".join(f"  application-{n}: {name}\n" for n in range(200)))
+        texts.append(path)
+    chance = random.Random(6)
+    seen = set()
+    for _ in range(12):
+        writer = subprocess.Popen(
+            [sys.executable, "-c", _PUT, str(key), *map(str, texts)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env=environment(),
+        )
+        assert writer.stdout is not None
+        for line in writer.stdout:
+            if line == "put\n":
+                break
+        time.sleep(chance.random() * 0.5)
+        writer.send_signal(signal.SIGKILL)
+        writer.communicate()
+        seen.add(key.read_bytes())
+    assert seen <= {path.read_bytes() for path in texts}
+    assert len(seen) == 2
+    assert run("put", str(texts[0]), "--yes", *_source(key)).returncode == 0
+
+
+def test_the_question_is_asked_and_the_answer_taken(key: Path) -> None:
+    """At a terminal the change is shown, then asked for; no means no, with exit code 0."""
+    with Terminal("switch", "billing", "dc2", *_source(key)) as terminal:
+        terminal.until("billing: all jobs dc1 → dc2")
+        terminal.until("Write this? [y/N]")
+        terminal.type("n\n")
+        terminal.until("Nothing is written.")
+        assert terminal.end() == 0
+    assert key.read_text() == _TEXT
+    with Terminal("switch", "billing", "dc2", *_source(key)) as terminal:
+        terminal.until("Write this? [y/N]")
+        terminal.type("y\n")
+        assert terminal.end() == 0
+    assert "billing: dc2" in key.read_text()
+
+
+@pytest.mark.parametrize("again", [True, False])
+def test_somebody_elses_change_is_never_overwritten(key: Path, again: bool) -> None:
+    """A change that came while the operator was thinking is shown; the own one is done on top of it, or not at all."""
+    with Terminal("switch", "billing", "dc2", *_source(key)) as terminal:
+        terminal.until("Write this? [y/N]")
+        assert (
+            run("switch", "reports", "dc2", "--yes", "--by", "kim", "--reason", "mine", *_source(key)).returncode == 0
+        )
+        theirs = key.read_bytes()
+        terminal.type("y\n")
+        terminal.until("Somebody else wrote meanwhile")
+        terminal.until("Their change (by kim, at ")
+        terminal.until("+  reports: dc2")
+        terminal.until("Do it again, on top of that? [y/N]")
+        terminal.type("y\n" if again else "n\n")
+        if again:
+            terminal.until("Write this? [y/N]")
+            terminal.type("y\n")
+        assert terminal.end() == (0 if again else 4)
+    document = parse_document(key.read_bytes())
+    assert document.route("reports").selector == Active("dc2")
+    assert document.route("billing").selector == Active("dc2" if again else "dc1")
+    assert again or key.read_bytes() == theirs
+
+
+def test_colour_is_for_terminals_that_want_it(key: Path) -> None:
+    """A terminal gets colour unless NO_COLOR is set; a pipe never does."""
+    arguments = ("switch", "billing", "dc2", "--dry-run", *_source(key))
+    for env, coloured in (({}, True), ({"NO_COLOR": "1"}, False)):
+        with Terminal(*arguments, env=env) as terminal:
+            assert terminal.end() == 0
+            assert ("\x1b[" in terminal.shown) == coloured
+    assert "\x1b[" not in run(*arguments).stdout
+
+
+def test_waiting_ends_when_every_sidecar_has_it(tmp_path: Path, key: Path) -> None:
+    """`--wait` tells each sidecar as it confirms; with all there the exit code is 0, and they serve it."""
+    port = free_port()
+    listen = ("--listen", f"127.0.0.1:{port}")
+    (tmp_path / "two").mkdir()
+    with (
+        SidecarProcess(f"file:{key}", *listen, folder=tmp_path) as one,
+        SidecarProcess(f"file:{key}", folder=tmp_path / "two") as two,
+    ):
+        fleet = tmp_path / "fleet"
+        fleet.write_text(f"# all of them\n{two.address}\n")
+        sidecars = ("--sidecar", f"localhost:{port}", "--sidecar", f"@{fleet}")
+        result = run("switch", "billing", "dc2", "--yes", "--wait", "20", *sidecars, *_source(key))
+        assert result.returncode == 0, result.stderr
+        revision = revision_of(key.read_bytes())
+        assert re.search(rf"^127\.0\.0\.1:{port} +confirmed .* revision {revision}$", result.stdout, re.MULTILINE)
+        assert "Confirmed by all 2." in result.stderr
+        assert {one.status().revision, two.status().revision} == {revision}
+
+
+def test_waiting_names_those_that_do_not_follow(tmp_path: Path, key: Path) -> None:
+    """A sidecar of another key, and one that is not there, are named with what they said: exit code 5."""
+    other = tmp_path / "other.yaml"
+    other.write_text("dc1\n")
+    nobody = f"127.0.0.1:{free_port()}"
+    (tmp_path / "two").mkdir()
+    with (
+        SidecarProcess(f"file:{key}", folder=tmp_path) as one,
+        SidecarProcess(f"file:{other}", folder=tmp_path / "two") as two,
+    ):
+        named = [word for address in (one.address, two.address, nobody) for word in ("--sidecar", address)]
+        result = run("switch", "billing", "dc2", "--yes", "--wait", "2", *named, *_source(key))
+    assert result.returncode == 5
+    assert f"Not confirmed by 2 of 3: {two.address}, {nobody}" in result.stderr
+    assert re.search(
+        rf"^{re.escape(two.address)} +missing .* serves revision \w+ of file:{re.escape(str(other))}",
+        result.stdout,
+        re.MULTILINE,
+    )
+    assert "billing: dc2" in key.read_text()
+
+
+def test_serve_imports_nothing_of_the_commands(tmp_path: Path, key: Path) -> None:
+    """What the command line needs does not weigh on the daemon."""
+    # It ends itself as soon as it listens.
+    program = (
+        "import os, pathlib, signal, sys, threading, time, sidecar.daemon\n"
+        "def end():\n"
+        f"    while not pathlib.Path('{tmp_path}/s').exists(): time.sleep(0.01)\n"
+        "    time.sleep(0.2)\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "threading.Thread(target=end, daemon=True).start()\n"
+        f"sidecar.daemon.main(['--source', 'file:{key}', '--listen', 'unix:{tmp_path}/s', '--grace', '0'])\n"
+        "heavy = {'click', 'rich', 'ruamel', 'sqlalchemy', 'sidecar.editing', 'sidecar.cli'}\n"
+        "print(sorted(heavy & {*sys.modules, *(name.partition('.')[0] for name in sys.modules)}))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, env=environment(), timeout=60, check=False
+    )
+    assert done.stdout.splitlines()[-1:] == ["[]"], done.stderr
