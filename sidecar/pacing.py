@@ -1,14 +1,19 @@
-"""Gives the interpreter away while a big document is read, so that decisions go on at their usual speed."""
+"""Keeps the reading of a big document out of the way of decisions, which need the same interpreter."""
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
 # A waiting thread gets the interpreter at the latest after this much work of ours; by itself Python would take 5 ms,
 # and a gRPC call needs it several times.
 _WORK_S = 0.0005
 _REST_S = 0.00005
+
+Text = TypeVar("Text")
+Document = TypeVar("Document")
 
 
 class Pacer:
@@ -31,3 +36,24 @@ class Pacer:
             self._rest(_REST_S)
             self._rested = self._clock()
             self.rests += 1
+
+
+def uncollected(parse: Callable[[Text], Document]) -> Callable[[Text], Document]:
+    """Return `parse`, made to run without the garbage collector, and its results out of the collector's sight.
+
+    A collection looks at every object and stops every thread while it does; it comes several times while a big document
+    is made, 20 to 70 ms each with 10,000 applications, and again and again afterwards. There is nothing to find: a
+    document has no cycles, so it goes when its last reference does. What is cyclic garbage at the moment of the
+    freezing stays until the process ends; the collection just before leaves little of it.
+    """
+
+    def parse_uncollected(text: Text) -> Document:
+        gc.collect(0)
+        gc.disable()
+        try:
+            return parse(text)
+        finally:
+            gc.freeze()
+            gc.enable()
+
+    return parse_uncollected

@@ -1,7 +1,10 @@
+import gc
 import threading
 import time
 
-from sidecar.pacing import Pacer
+import pytest
+
+from sidecar.pacing import Pacer, uncollected
 from sidecar.routing.document import parse_document
 
 
@@ -52,3 +55,33 @@ def test_other_threads_run_while_a_big_document_is_read() -> None:
     other.join()
     assert pacer.rests > 50
     assert during > pacer.rests
+
+
+def test_no_collection_runs_while_a_document_is_read_nor_looks_at_it_later() -> None:
+    """The collector is off during the reading, on again after it, and what was read is out of its sight."""
+    collected: list[str] = []
+
+    def parse(text: bytes) -> list[list[bytes]]:
+        collected.append("on" if gc.isenabled() else "off")
+        return [[text] for _ in range(1000)]
+
+    frozen = gc.get_freeze_count()
+    try:
+        document = uncollected(parse)(b"dc1")
+        assert collected == ["off"]
+        assert gc.isenabled()
+        assert gc.get_freeze_count() - frozen >= len(document)
+    finally:
+        gc.unfreeze()
+
+
+def test_the_collector_is_on_again_after_a_refusal() -> None:
+    """A text that is refused leaves the collector as it was."""
+
+    def refuse(_text: bytes) -> None:
+        raise ValueError("refused")
+
+    with pytest.raises(ValueError, match="refused"):
+        uncollected(refuse)(b"")
+    assert gc.isenabled()
+    gc.unfreeze()
