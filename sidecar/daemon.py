@@ -18,9 +18,11 @@ from types import FrameType
 
 from sidecar import __version__, config
 from sidecar.errors import DocumentRefused, SidecarError, SourceError
+from sidecar.health.checks import HealthChecks
+from sidecar.health.hosts import AllowedHosts
 from sidecar.log import configure
 from sidecar.narration import narrate
-from sidecar.pacing import Pacer
+from sidecar.pacing import Pacer, uncollected
 from sidecar.routing.document import parse_document
 from sidecar.server.server import Server
 from sidecar.server.settings import ServerSettings
@@ -59,10 +61,12 @@ def _serve(settings: config.Settings) -> None:
     stopping = _on_signals()
     source = open_source(settings.source or "", settings.source_options)
     parse = partial(parse_document, max_bytes=settings.max_document_size, breathe=Pacer())
-    table = RoutingTable(parse=parse, max_stale=settings.max_stale)
+    table = RoutingTable(parse=uncollected(parse), max_stale=settings.max_stale)
     table.subscribe(narrate)
     keeper = _with_snapshot(table, source, settings)
     override = _with_override(table, settings)
+    health = HealthChecks(table, AllowedHosts(settings.probe_hosts))
+    table.subscribe(health.changed)
     shared = {field.name for field in fields(ServerSettings)} & {field.name for field in fields(settings)}
     server_settings = ServerSettings(**{name: getattr(settings, name) for name in shared})
     server = Server(table, settings=server_settings, source=source.url)
@@ -82,6 +86,7 @@ def _serve(settings: config.Settings) -> None:
         server.stop(max(0.0, settings.grace - _CLOSING_S) or settings.grace)
         left = max(0.1, deadline - time.monotonic())
         source.stop(left / 2)
+        health.stop()
         if override is not None:
             override.stop(left / 2)
         table.stop()

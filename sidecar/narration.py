@@ -31,7 +31,7 @@ def narrate(before: View, after: View) -> None:
         if after.health:
             log.error("%s", after.health)
         else:
-            log.info("health checks count again")
+            log.info("health checks: all is as it should be")
 
 
 def _tell_override(before: View, after: View) -> None:

@@ -24,12 +24,14 @@ from typing import Protocol, Self, TypeVar, cast
 import grpc
 import psutil
 from google.protobuf.message import Message
+from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
 from sidecar.pb.dcsidecar.v1 import routing_pb2 as pb
 from tests.servers.process import ServerProcess
 from tests.waiting import eventually
 
 SERVICE = "/dcsidecar.v1.RoutingService/"
+HEALTH = "/grpc.health.v1.Health/"
 CANDIDATES: Mapping[str, int] = {"dc1": 2, "dc2": 2, "dc3": 2}
 
 # A restarted sidecar is found again within a fifth of a second; by itself gRPC would wait longer and longer.
@@ -74,6 +76,7 @@ class Client:
         self._filter = self._unary("FilterWorkers", pb.FilterWorkersResponse)
         self._route = self._unary("GetRoute", pb.AppRoute)
         self._status = self._unary("GetStatus", pb.SidecarStatus)
+        self._health = self._unary("Check", HealthCheckResponse, service=HEALTH)
 
     def __enter__(self) -> Self:
         return self
@@ -90,6 +93,10 @@ class Client:
     def status(self) -> pb.SidecarStatus:
         return self._status(pb.GetStatusRequest())
 
+    def healthy(self) -> bool:
+        answer = self._health(HealthCheckRequest())
+        return bool(answer.status == HealthCheckResponse.SERVING)
+
     def watch(self, *apps: str) -> Updates:
         """Begin to watch; without a time limit, so cancel it or close the client."""
         return cast("Updates", self._watch(pb.WatchRoutesRequest(apps=apps)))
@@ -97,8 +104,8 @@ class Client:
     def stream(self, requests: Sequence[pb.FilterWorkersRequest]) -> list[pb.FilterWorkersResponse]:
         return list(self._stream(iter(requests), timeout=self.within))
 
-    def _unary(self, method: str, kind: type[M]) -> Callable[[Message], M]:
-        call = self.channel.unary_unary(SERVICE + method, _encode, kind.FromString)
+    def _unary(self, method: str, kind: type[M], service: str = SERVICE) -> Callable[[Message], M]:
+        call = self.channel.unary_unary(service + method, _encode, kind.FromString)
 
         def ask(request: Message) -> M:
             answer = call(request, timeout=self.within)
@@ -140,7 +147,8 @@ class SidecarProcess(ServerProcess):
     """`dc-sidecar serve` as a process, on a Unix socket (`address`), its log in `folder`.
 
     `start` returns when it serves a document; with `wait_for_document=False` when it answers at all. `arguments` are
-    more flags of `serve`, such as `"--state-dir", str(path)` or another `"--listen"`.
+    more flags of `serve`, such as `"--state-dir", str(path)` or another `"--listen"`; `module` runs in place of the
+    sidecar's own, where a test adds something to it.
     """
 
     def __init__(
@@ -149,13 +157,14 @@ class SidecarProcess(ServerProcess):
         *arguments: str,
         folder: Path,
         env: Mapping[str, str] | None = None,
+        module: str = "sidecar",
         wait_for_document: bool = True,
         within: float = 20.0,
     ) -> None:
         # Not in `folder`: paths of tests are soon longer than the 107 bytes that a socket's may have.
         self._sockets = Path(tempfile.mkdtemp(prefix="sidecar-"))
         self.address = f"unix:{self._sockets}/s"
-        command = [sys.executable, "-m", "sidecar", "serve", "--source", source, "--listen", self.address]
+        command = [sys.executable, "-m", module, "serve", "--source", source, "--listen", self.address]
         super().__init__(
             [*command, *arguments],
             ready=self._serves if wait_for_document else self._answers,
@@ -175,6 +184,10 @@ class SidecarProcess(ServerProcess):
 
     def filter(self, request: pb.FilterWorkersRequest | None = None) -> pb.FilterWorkersResponse:
         return self.client.filter(request)
+
+    def healthy(self) -> bool:
+        """Ask the health service whether it is ready for calls."""
+        return self.client.healthy()
 
     def log_text(self) -> str:
         """Return all that it logged, over all its starts."""

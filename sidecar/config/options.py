@@ -8,7 +8,8 @@ from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar, overload
 
-from sidecar.config.kinds import ADDRESS, COUNT, DURATION, PATH, SIZE, SWITCH, TEXT, URL, Kind, choice
+from sidecar.config.hosts import Pattern
+from sidecar.config.kinds import ADDRESS, COUNT, DURATION, HOSTS, PATH, SIZE, SWITCH, TEXT, URL, Kind, choice
 
 T = TypeVar("T")
 
@@ -59,10 +60,11 @@ def _option(kind: Kind[T], section: str, help_: str, *, default: str | None = No
     return field_
 
 
-def _repeated(kind: Kind[T], section: str, help_: str, *, default: str) -> tuple[T, ...]:
+def _repeated(kind: Kind[T], section: str, help_: str, *, default: str | None = None) -> tuple[T, ...]:
     """Declare an option that may be given several times."""
-    metadata = {"kind": kind, "section": section, "help": help_, "default": (default,), "repeatable": True}
-    value = kind.read(default)
+    shown = () if default is None else (default,)
+    metadata = {"kind": kind, "section": section, "help": help_, "default": shown, "repeatable": True}
+    value = None if default is None else kind.read(default)
     field_: tuple[T, ...] = field(default=() if value is None else (value,), metadata=metadata)
     return field_
 
@@ -104,6 +106,12 @@ class Settings:
         PATH,
         "Serving",
         "A local document that decides instead of the source's for as long as this file exists: for emergencies.",
+    )
+    probe_hosts: tuple[Pattern, ...] = _repeated(
+        HOSTS,
+        "Serving",
+        "Whom the probes of the document's health checks may reach: gw.dc1, *.dc1.example, 10.1.0.0/16, any of them "
+        "with :port; may be given several times. Nobody where it is not given.",
     )
     grace: float = _option(DURATION, "Serving", "How long calls under way may take after SIGTERM.", default="10s")
 

@@ -25,13 +25,52 @@ class OnEmpty(Enum):
     ANY = "any"
 
 
+class ProbeKind(Enum):
+    """What a probe tries: a connection, a request of HTTP, a call of gRPC's health service."""
+
+    TCP = "tcp"
+    HTTP = "http"
+    GRPC = "grpc"
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One way to find out whether a datacenter is well; `target` as written, `host` and `port` what it names."""
+
+    kind: ProbeKind
+    target: str
+    host: str
+    port: int
+    expect: int = 200
+    service: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.kind.value} {self.target}"
+
+
+@dataclass(frozen=True, slots=True)
+class Checks:
+    """A datacenter's probes. One is down after `fall` failures in a row, and up again after `rise` successes.
+
+    The datacenter is down while fewer than `must_pass` of them are up.
+    """
+
+    probes: tuple[Probe, ...]
+    interval_ns: int
+    timeout_ns: int
+    fall: int
+    rise: int
+    must_pass: int
+
+
 @dataclass(frozen=True, slots=True)
 class Datacenter:
-    """One entry of the `datacenters` block."""
+    """One entry of the `datacenters` block; `checks` is None where nobody probes it."""
 
     name: str
     cidrs: tuple[Network, ...] = ()
     available: bool = True
+    checks: Checks | None = None
 
 
 @dataclass(frozen=True, slots=True)

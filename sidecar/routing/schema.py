@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from sidecar.routing.checks import MAX_PROBES
 from sidecar.routing.location import NAME
 
 Schema = dict[str, Any]
@@ -22,6 +23,7 @@ _DURATION = "^(?=.*[1-9])(?=.)" + "".join(f"({_AMOUNT}{unit})?" for unit in ("d"
 _DECIMAL = r"([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?"
 _LARGEST = 1.7976931348623157e308
 _ZERO = r"^[-+]?(0+(\.0*)?|\.0+)([eE][-+]?[0-9]+)?$"
+_ADDRESS = r"^([A-Za-z0-9_][A-Za-z0-9_.-]*|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}$"
 _NETWORK = r"^([0-9]{1,3}(\.[0-9]{1,3}){3}(/([0-9]|[12][0-9]|3[0-2]))?|[0-9A-Fa-f.:]*:[0-9A-Fa-f.:]*(/[0-9]{1,3})?)$"
 
 
@@ -78,6 +80,7 @@ def _datacenters() -> Schema:
                 "enum": [True, False, "true", "false"],
                 "description": "false: out of service. Default true.",
             },
+            **_checks(),
         },
     )
     return {
@@ -86,6 +89,43 @@ def _datacenters() -> Schema:
             _ref("names"),
             {"type": "object", "propertyNames": {"pattern": f"^{NAME.pattern}$"}, "additionalProperties": entry},
         ],
+    }
+
+
+def _checks() -> Schema:
+    address = _text(_ADDRESS, "A host and a port such as gw.dc1:443.")
+    kinds: list[Schema] = [
+        _object("A connection that must be taken.", {"tcp": address}) | {"required": ["tcp"]},
+        _object(
+            "A request that must be answered as expected.",
+            {
+                "http": _text(r"^https?://[^\s@/][^\s@]*$", "A URL such as http://gw.dc1:8080/healthz."),
+                "expect": _whole(100, 599, "[1-5][0-9]{2}", "The status that is a success. Default 200."),
+            },
+        )
+        | {"required": ["http"]},
+        _object(
+            "A call of gRPC's health service that must be answered SERVING.",
+            {"grpc": address, "service": {"type": "string", "description": "The service asked for. Default all."}},
+        )
+        | {"required": ["grpc"]},
+    ]
+    return {
+        "probes": {
+            "type": "array",
+            "items": {"anyOf": kinds},
+            "minItems": 1,
+            "maxItems": MAX_PROBES,
+            "uniqueItems": True,
+            "description": "How to find out whether the datacenter is well. --probe-hosts says who may be probed.",
+        },
+        "interval": _text(_DURATION, "How often each probe is made. Default 5s."),
+        "timeout": _text(_DURATION, "How long one may take. Default 2s."),
+        "fall": _whole(1, 100, "[1-9][0-9]?|100", "A probe is down after so many failures in a row. Default 3."),
+        "rise": _whole(1, 100, "[1-9][0-9]?|100", "A probe is up again after so many successes in a row. Default 2."),
+        "must_pass": _whole(
+            1, MAX_PROBES, f"[1-{MAX_PROBES}]", "The datacenter is down while fewer probes are up. Default all of them."
+        ),
     }
 
 
@@ -187,8 +227,12 @@ def _text(pattern: str, description: str) -> Schema:
 
 
 def _count(most: int, digits: str, description: str) -> Schema:
-    """Return the schema of a whole number from 1, which as a text has these `digits`."""
-    number = {"type": "integer", "minimum": 1, "maximum": most}
+    return _whole(1, most, digits, description)
+
+
+def _whole(least: int, most: int, digits: str, description: str) -> Schema:
+    """Return the schema of a whole number, which as a text has these `digits`."""
+    number = {"type": "integer", "minimum": least, "maximum": most}
     return {"anyOf": [number, {"type": "string", "pattern": rf"^\+?0*({digits})$"}], "description": description}
 
 

@@ -118,4 +118,4 @@ def test_what_ends_readiness_is_told(caplog: pytest.LogCaptureFixture) -> None:
     narrate(before, after)
     assert [record.levelname for record in caplog.records] == ["ERROR", "ERROR"]
     narrate(after, before)
-    assert lines(caplog)[2:] == ["ready again", "health checks count again"]
+    assert lines(caplog)[2:] == ["ready again", "health checks: all is as it should be"]

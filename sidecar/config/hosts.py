@@ -1,0 +1,32 @@
+"""Patterns of hosts, as options have them: a name, all names below a domain, a network; with a port or without."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_network
+
+# IPv6 stands in brackets where a port follows.
+_PATTERN = re.compile(r"(\[[0-9A-Fa-f:./]+\]|[^:\[\]]+)(?::([0-9]{1,5}))?|([0-9A-Fa-f:./]+)")
+_NAME = re.compile(r"(?:\*\.)?[A-Za-z0-9_][A-Za-z0-9_.-]*|\*")
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """One host, all below a domain (`*.dc1.example`) or a network, on one port or (None) on any."""
+
+    name: str
+    network: IPv4Network | IPv6Network | None
+    port: int | None
+
+
+def read_pattern(text: str) -> Pattern | None:
+    """Return the pattern that a text such as `*.dc1.example:443` or `10.0.0.0/8` is, None for one that is none."""
+    match = _PATTERN.fullmatch(text)
+    if match is None:
+        return None
+    host, port = (match[1] or match[3]).strip("[]"), int(match[2]) if match[2] else None
+    try:
+        return Pattern("", ip_network(host), port)
+    except ValueError:
+        return Pattern(host.lower(), None, port) if _NAME.fullmatch(host) else None

@@ -1,0 +1,1 @@
+"""Which datacenters are out of order: probes beside the decisions, and what follows from them."""

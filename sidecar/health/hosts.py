@@ -1,0 +1,60 @@
+"""Whom probes may reach: what the sidecar's own configuration allows, and nobody else."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterable
+from ipaddress import IPv4Address, IPv6Address, ip_address
+
+from sidecar.config.hosts import Pattern
+from sidecar.routing.model import Probe
+
+
+class NotAllowed(Exception):
+    """The configuration does not allow this probe; the message says what was to be reached."""
+
+
+class AllowedHosts:
+    """What `--probe-hosts` says. Without patterns nobody may be probed."""
+
+    def __init__(self, patterns: Iterable[Pattern]) -> None:
+        self._patterns = tuple(patterns)
+
+    def might(self, probe: Probe) -> bool:
+        """Tell whether the probe may be allowed, as far as can be told without asking for addresses."""
+        address = _address(probe.host)
+        return any(
+            _names(pattern, probe) or (pattern.network is not None and (address is None or address in pattern.network))
+            for pattern in self._patterns
+            if pattern.port in {None, probe.port}
+        )
+
+    def addresses(self, probe: Probe) -> list[str]:
+        """Return the addresses of the probe's host that it may reach.
+
+        A name that is allowed may stand for any address; one that is not, for those in an allowed network. Asks the
+        resolver, which takes its time. Raises OSError where it knows no address, NotAllowed where none may be reached.
+        """
+        found = [str(entry[4][0]) for entry in socket.getaddrinfo(probe.host, probe.port, type=socket.SOCK_STREAM)]
+        patterns = [pattern for pattern in self._patterns if pattern.port in {None, probe.port}]
+        if not any(_names(pattern, probe) for pattern in patterns):
+            networks = [pattern.network for pattern in patterns if pattern.network is not None]
+            found = [text for text in found if any(_address(text) in network for network in networks)]
+        if not found:
+            raise NotAllowed(f"{probe.host} has no address that --probe-hosts allows")
+        return list(dict.fromkeys(found))
+
+
+def _names(pattern: Pattern, probe: Probe) -> bool:
+    host = probe.host.lower()
+    if pattern.name.startswith("*"):
+        return host.endswith(pattern.name[1:])
+    return pattern.network is None and host == pattern.name
+
+
+def _address(text: str) -> IPv4Address | IPv6Address | None:
+    try:
+        address = ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address

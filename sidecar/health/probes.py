@@ -1,0 +1,114 @@
+"""Makes one probe: a connection, a request of HTTP, a call of gRPC's health service; bounded in time and in size."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+from sidecar.routing.model import Probe, ProbeKind
+
+# Of all the addresses that a name may have; each gets an equal part of the time.
+_MAX_ADDRESSES = 4
+# Only the first line of an answer matters, and no honest one is longer.
+_MAX_LINE = 1024
+_MAX_MESSAGE = 4096
+
+
+class ProbeFailed(Exception):
+    """The datacenter did not answer as it should; the message says how, in a few words."""
+
+
+def attempt(probe: Probe, addresses: Sequence[str], timeout: float) -> None:
+    """Make the probe once, against the first of the addresses that takes a connection, within `timeout` seconds.
+
+    Raises ProbeFailed.
+    """
+    deadline = time.monotonic() + timeout
+    address, connection = _connect(probe, addresses[:_MAX_ADDRESSES], deadline)
+    with connection:
+        try:
+            if probe.kind is ProbeKind.HTTP:
+                _http(probe, connection, deadline)
+            elif probe.kind is ProbeKind.GRPC:
+                _grpc(probe, address, _left(deadline))
+        except TimeoutError:
+            raise ProbeFailed("no answer in time") from None
+        except OSError as error:
+            raise ProbeFailed(_words(error)) from None
+
+
+def _connect(probe: Probe, addresses: Sequence[str], deadline: float) -> tuple[str, socket.socket]:
+    why = ""
+    for tried, address in enumerate(addresses):
+        try:
+            share = _left(deadline) / (len(addresses) - tried)
+            return address, socket.create_connection((address, probe.port), timeout=share)
+        except TimeoutError:
+            why = "no connection in time"
+        except OSError as error:
+            why = _words(error)
+    raise ProbeFailed(why)
+
+
+def _http(probe: Probe, connection: socket.socket, deadline: float) -> None:
+    url = urlsplit(probe.target)
+    way = (url.path or "/") + (f"?{url.query}" if url.query else "")
+    request = f"GET {way} HTTP/1.1\r\nHost: {url.netloc}\r\nUser-Agent: dc-sidecar\r\nConnection: close\r\n\r\n"
+    connection.settimeout(_left(deadline))
+    if url.scheme == "https":
+        import ssl  # noqa: PLC0415 - it takes memory, and few probes need it
+
+        connection = ssl.create_default_context().wrap_socket(connection, server_hostname=probe.host)
+    with connection:
+        connection.sendall(request.encode())
+        line = b""
+        while b"\n" not in line and len(line) < _MAX_LINE:
+            connection.settimeout(_left(deadline))
+            data = connection.recv(_MAX_LINE)
+            if not data:
+                break
+            line += data
+    words = line.partition(b"\r\n")[0].split(b" ", 2)
+    if len(words) < 2 or not words[0].startswith(b"HTTP/1.") or not words[1].isdigit():
+        raise ProbeFailed("the answer is not HTTP")
+    status = int(words[1])
+    if status != probe.expect:
+        raise ProbeFailed(f"answered {status}, expected {probe.expect}")
+
+
+def _grpc(probe: Probe, address: str, timeout: float) -> None:
+    import grpc  # noqa: PLC0415 - whoever only connects does not need it
+    from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse  # noqa: PLC0415 - likewise
+
+    scheme, host = ("ipv6", f"[{address}]") if ":" in address else ("ipv4", address)
+    options = (
+        ("grpc.default_authority", probe.target),
+        ("grpc.max_receive_message_length", _MAX_MESSAGE),
+        ("grpc.use_local_subchannel_pool", 1),
+        ("grpc.enable_http_proxy", 0),
+    )
+    with grpc.insecure_channel(f"{scheme}:{host}:{probe.port}", options=options) as channel:
+        check = channel.unary_unary(
+            "/grpc.health.v1.Health/Check",
+            request_serializer=HealthCheckRequest.SerializeToString,
+            response_deserializer=HealthCheckResponse.FromString,
+        )
+        try:
+            answer = check(HealthCheckRequest(service=probe.service), timeout=timeout)
+        except grpc.RpcError as error:
+            raise ProbeFailed(f"answered {error.code().name}") from None
+    if answer.status != HealthCheckResponse.SERVING:
+        raise ProbeFailed(f"answered {HealthCheckResponse.ServingStatus.Name(answer.status)}")
+
+
+def _left(deadline: float) -> float:
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    return left
+
+
+def _words(error: OSError) -> str:
+    return (error.strerror or str(error) or type(error).__name__).lower()
