@@ -27,6 +27,7 @@ _VERBS = (
     "edit",
     "put",
     "init",
+    "rollback",
     "check",
     "explain",
     "schema",

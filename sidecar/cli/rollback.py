@@ -1,0 +1,131 @@
+"""`dc-sidecar rollback`: a document that was in force before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Protocol, runtime_checkable
+
+import click
+
+from sidecar.cli.carry_out import carry_out
+from sidecar.cli.changing import ChangingCommand, Orders, orders_of
+from sidecar.cli.output import columns, print_json, say
+from sidecar.editing.past import Former, Past, chosen
+from sidecar.editing.proposal import Edit, Opened, open_text
+from sidecar.errors import Refused
+from sidecar.routing.scalars import SECOND_NS, format_time
+from sidecar.sources.base import Content, Source
+
+# How many documents are looked through.
+_REMEMBERED = 100
+
+_EPILOG = """\b
+Examples:
+  dc-sidecar rollback --list --config sidecar.yaml
+  dc-sidecar rollback --config sidecar.yaml --reason "errors in dc2"
+  dc-sidecar rollback 3a7f09c21b44 --config sidecar.yaml --yes"""
+
+
+@click.command("rollback", cls=ChangingCommand, epilog=_EPILOG)
+@click.argument("revision", metavar="[REVISION]", required=False)
+@click.option("--list", "listing", is_flag=True, help="List what there is to go back to, and change nothing.")
+@click.pass_context
+def command(ctx: click.Context, /, revision: str | None, *, listing: bool, **_: Any) -> int:  # noqa: ANN401 - flags
+    """Write the document of REVISION again, or else the one before this.
+
+    It is looked for in the config center's own history, which Nacos has. The
+    text is as it was, but for `meta`, which tells of the rollback.
+    """
+    orders = orders_of(ctx)
+    past = past_of(orders.source)
+    if listing:
+        _list(orders, past)
+        return 0
+    formers = past.formers(_REMEMBERED, orders.timeout)
+
+    def make(opened: Opened, _: int) -> bytes:
+        return chosen(formers, opened.revision, revision).text
+
+    content = orders.source.read(orders.timeout)
+    former = chosen(formers, open_text(content.text).revision if isinstance(content, Content) else "", revision)
+    # Where a reason is demanded, it is the operator's to give.
+    reason = orders.reason or ("" if orders.rules.require_reason else f"rollback to {former.revision}")
+    return carry_out(replace(orders, reason=reason), Edit(make=make))
+
+
+def past_of(source: Source) -> Past:
+    """Return who remembers the documents of a source. Raises Refused where nobody does."""
+    if isinstance(source, _Remembering):
+        return _Own(source)
+    raise Refused(
+        f"{source.url} keeps no history to roll back to: put a text of your own in place, with `dc-sidecar put FILE`"
+    )
+
+
+class _Change(Protocol):
+    """One change as a config center remembers it; it has no text where that is forgotten, or the key was deleted."""
+
+    @property
+    def at(self) -> datetime: ...
+    @property
+    def operator(self) -> str: ...
+    @property
+    def text(self) -> bytes | None: ...
+
+
+@runtime_checkable
+class _Remembering(Protocol):
+    """A source whose config center remembers changes, newest first."""
+
+    def history(self, limit: int, timeout: float) -> Sequence[_Change]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Own:
+    """The config center's own history."""
+
+    source: _Remembering
+
+    def formers(self, limit: int, timeout: float) -> Sequence[Former]:
+        changes = self.source.history(limit, timeout)
+        return [
+            Former(change.text, int(change.at.timestamp()) * SECOND_NS, change.operator)
+            for change in changes
+            if change.text is not None
+        ]
+
+
+def _list(orders: Orders, past: Past) -> None:
+    formers = past.formers(_REMEMBERED, orders.timeout)
+    entries = [(former, open_text(former.text, max_bytes=orders.max_bytes)) for former in formers]
+    if orders.output == "json":
+        print_json(
+            [
+                {
+                    "revision": former.revision,
+                    "at": format_time(former.at_ns),
+                    "by": former.by,
+                    "valid": opened.document is not None,
+                    "meta": dict(opened.document.meta) if opened.document else {},
+                }
+                for former, opened in entries
+            ]
+        )
+        return
+    if not entries:
+        say("Nothing is remembered.")
+        return
+    rows = [("REVISION", "AT", "BY", "REASON")]
+    for former, opened in entries:
+        meta = opened.document.meta if opened.document else {"reason": "(no valid document)"}
+        rows.append(
+            (former.revision, format_time(former.at_ns), _text(meta, "by") or former.by or "-", _text(meta, "reason"))
+        )
+    click.echo("\n".join(columns(rows)))
+
+
+def _text(meta: Any, key: str) -> str:  # noqa: ANN401 - `meta` is free
+    value = meta.get(key, "")
+    return value if isinstance(value, str) else ""
