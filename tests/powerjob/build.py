@@ -9,8 +9,12 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 ROOT = Path(__file__).parents[2]
 ADAPTER = ROOT / "adapters" / "powerjob"
@@ -48,53 +52,61 @@ class Artifacts:
 
 def build() -> Artifacts:
     """Run Maven, the unit tests of the adapter included, unless the same sources were built before."""
-    for tool in ("java", "mvn"):
+    return Artifacts(built("powerjob", (ADAPTER, PROTOS), ("java", "mvn"), _build))
+
+
+def built(name: str, sources: Sequence[Path], tools: Sequence[str], make: Callable[[Path], None]) -> Path:
+    """Return a cached folder that `make` has filled, calling it only where these sources were not built before.
+
+    `make` gets a folder that does not exist yet. Several pytest workers may ask at once: one builds, the others wait.
+    Without the tools the test is skipped, loudly; under CI=true it fails.
+    """
+    for tool in tools:
         if shutil.which(tool) is None:
-            message = f"{tool!r} is not on the PATH; the PowerJob tests need it"
+            message = f"{tool!r} is not on the PATH; the tests need it to build {name}"
             if os.environ.get("CI") == "true":
                 pytest.fail(message, pytrace=False)
             pytest.skip(f"NOT TESTED: {message}")
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dc-sidecar-tests"
     cache.mkdir(parents=True, exist_ok=True)
-    folder = cache / f"powerjob-{_digest()}"
-    with (cache / "powerjob.lock").open("w") as lock:
+    folder = cache / f"{name}-{_digest(sources)}"
+    with (cache / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.is_dir():
-            _forget_older(cache)
-            _build(folder)
-    return Artifacts(folder)
+            _forget_older(cache, name)
+            fresh = folder.with_name(f".{folder.name}")
+            shutil.rmtree(fresh, ignore_errors=True)
+            make(fresh)
+            fresh.rename(folder)
+    return folder
 
 
-def _build(folder: Path) -> None:
-    fresh = folder.with_name(f".{folder.name}")
-    shutil.rmtree(fresh, ignore_errors=True)
+def maven(*arguments: str) -> None:
+    """Run Maven; a download that failed is tried once more, anything else fails the test with what Maven said."""
+    for attempt in (1, 2):
+        done = subprocess.run(["mvn", "-B", "-q", *arguments], capture_output=True, text=True, timeout=900, check=False)
+        if done.returncode == 0:
+            return
+        output = (done.stdout + done.stderr)[-6000:]
+        if attempt == 2 or "Could not transfer" not in output:
+            pytest.fail(f"mvn {' '.join(arguments)}:\n{output}", pytrace=False)
+
+
+def _build(fresh: Path) -> None:
     sources = fresh / "adapters" / "powerjob"
     shutil.copytree(ADAPTER, sources, ignore=shutil.ignore_patterns("target"))
     shutil.copytree(PROTOS, fresh / "protos")
-    command = ["mvn", "-B", "-q", "-T", "2", "-f", str(sources / "pom.xml"), "package"]
-    for attempt in (1, 2):
-        done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
-        if done.returncode == 0:
-            break
-        output = (done.stdout + done.stderr)[-6000:]
-        # Only a download that failed is worth another attempt: a unit test that fails is to be seen.
-        if attempt == 2 or "Could not transfer" not in output:
-            pytest.fail(f"Maven could not build the adapter:\n{output}", pytrace=False)
+    maven("-T", "2", "-f", str(sources / "pom.xml"), "package")
     for name, pattern in _KEPT.items():
-        (built,) = sources.glob(pattern)
-        built.rename(fresh / name)
-    reports = fresh / "surefire-reports"
-    reports.mkdir()
-    for report in sources.glob("*/target/surefire-reports/*.xml"):
-        report.rename(reports / report.name)
+        (found,) = sources.glob(pattern)
+        found.rename(fresh / name)
     shutil.rmtree(fresh / "adapters")
     shutil.rmtree(fresh / "protos")
-    fresh.rename(folder)
 
 
-def _digest() -> str:
+def _digest(sources: Sequence[Path]) -> str:
     digest = hashlib.sha256()
-    for folder in (ADAPTER, PROTOS):
+    for folder in sources:
         for path in sorted(folder.rglob("*")):
             relative = path.relative_to(ROOT)
             if path.is_file() and "target" not in relative.parts and path.suffix != ".md":
@@ -103,7 +115,7 @@ def _digest() -> str:
     return digest.hexdigest()[:12]
 
 
-def _forget_older(cache: Path) -> None:
-    built = sorted(cache.glob("powerjob-*/"), key=lambda path: path.stat().st_mtime)
-    for older in built[:-2]:
+def _forget_older(cache: Path, name: str) -> None:
+    kept = sorted(cache.glob(f"{name}-*/"), key=lambda path: path.stat().st_mtime)
+    for older in kept[:-2]:
         shutil.rmtree(older, ignore_errors=True)
