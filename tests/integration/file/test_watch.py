@@ -6,7 +6,6 @@ import os
 import random
 import shutil
 import socket
-import statistics
 import threading
 import time
 from pathlib import Path
@@ -392,35 +391,3 @@ def test_many_swaps_leak_nothing(tmp_path: Path, watch: Watch) -> None:
     watched.reaches("v199")
     eventually(lambda: process.num_threads() <= threads, "no thread more")
     eventually(lambda: process.num_fds() <= descriptors, "no descriptor more")
-
-
-@hints_only
-def test_a_rename_is_delivered_at_once(path: Path, watch: Watch) -> None:
-    """From rename to delivery: a median far below 50 ms over fifty renames."""
-    arrived: list[float] = []
-    watched = watch(path)
-    watched.reaches("dc1")
-    watched.source.stop(5)
-    source = file.open_source(f"file:{path}", {})
-    texts: list[bytes] = []
-
-    def deliver(report: object) -> None:
-        if isinstance(report, Content) and report.text not in texts:
-            arrived.append(time.monotonic())
-            texts.append(report.text)
-
-    source.start(deliver)
-    try:
-        eventually(lambda: texts, "the first text")
-        took = []
-        for number in range(50):
-            path.with_name(".new").write_text(f"number {number}")
-            time.sleep(0.03)
-            began = time.monotonic()
-            path.with_name(".new").replace(path)
-            eventually(lambda number=number: len(arrived) == number + 2, "the text")  # type: ignore[misc]
-            took.append(arrived[-1] - began)
-    finally:
-        source.stop(5)
-    print(f"rename to delivery: median {statistics.median(took) * 1e3:.2f} ms, worst {max(took) * 1e3:.2f} ms")
-    assert statistics.median(took) < 0.025
