@@ -61,6 +61,10 @@ lock: install ## Resolve the dependencies anew and write the lock files
 	@cd requirements && ../$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header bootstrap.in -o bootstrap.lock
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --all-extras --group dev pyproject.toml -o requirements/dev.lock
 
+.PHONY: bench
+bench: install ## Measure what a call costs over a handler that does nothing; write bench/RESULTS.md (needs Go)
+	@$(BIN)/python -m bench.run
+
 .PHONY: clean
 clean: ## Remove what the other targets made
 	@rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .run

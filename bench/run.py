@@ -109,8 +109,8 @@ def table(results: list[Result]) -> str:
     for result in results:
         ours = result.sidecar
         lines.append(
-            f"| {result.case.name} | {result.ratio:.2f} | {result.noop.cpu_us:.0f} | {ours.cpu_us:.0f} | {ours.rate:,.0f} "
-            f"| {ours.p50_us:,.0f} | {ours.p99_us:,.0f} | {ours.p999_us:,.0f} |"
+            f"| {result.case.name} | {result.ratio:.2f} | {result.noop.cpu_us:.0f} | {ours.cpu_us:.0f} "
+            f"| {ours.rate:,.0f} | {ours.p50_us:,.0f} | {ours.p99_us:,.0f} | {ours.p999_us:,.0f} |"
         )
     return "\n".join(lines)
 
