@@ -1,4 +1,4 @@
-"""The command `dc-sidecar`: `serve` goes straight to the daemon, without what only the command line needs."""
+"""The command `dc-sidecar`: `serve` and `health` go straight to it, without what only the command line needs."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from importlib import import_module
 from typing import cast
 
 _HELP = {"-h", "--help"}
+# Imported by name, so that none of them drags another in.
+_DIRECT = {"serve": "sidecar.daemon", "health": "sidecar.probe"}
 
 
 def main() -> int:
     """Run the command line of this process; return the exit code."""
     words = sys.argv[1:]
-    serves = words[:1] == ["serve"] and not _HELP.intersection(words)
-    # Imported by name, so that neither of the two drags the other in.
-    module = import_module("sidecar.daemon" if serves else "sidecar.cli")
-    return cast("Callable[[Sequence[str]], int]", module.main)(words[1:] if serves else words)
+    direct = None if _HELP.intersection(words) else _DIRECT.get(words[0] if words else "")
+    module = import_module(direct or "sidecar.cli")
+    return cast("Callable[[Sequence[str]], int]", module.main)(words[1:] if direct else words)
 
 
 if __name__ == "__main__":

@@ -33,6 +33,7 @@ _VERBS = (
     "schema",
     "filter",
     "status",
+    "health",
     "watch",
     "config",
     "completion",

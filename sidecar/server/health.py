@@ -12,6 +12,7 @@ from sidecar.server.requests import encoded, read
 from sidecar.server.watches import Tell
 
 SERVICE = "grpc.health.v1.Health"
+LIVE = "live"
 
 
 class UnknownService(SidecarError):
@@ -21,11 +22,15 @@ class UnknownService(SidecarError):
 
 
 class Health:
-    """Tells SERVING for "" and for each of `services` while `serving()` is true, NOT_SERVING otherwise."""
+    """Tells SERVING for "" and for each of `services` while `serving()` is true, NOT_SERVING otherwise.
+
+    The service `live` is SERVING whenever it answers: what is not ready, since the config center is away, is not mended
+    by a restart.
+    """
 
     def __init__(self, serving: Callable[[], bool], services: frozenset[str]) -> None:
         self._serving = serving
-        self._services = services | {""}
+        self._services = services | {"", LIVE}
 
     def check(self, request: bytes) -> bytes:
         """Answer a Check."""
@@ -56,4 +61,6 @@ class Health:
     def _status(self, service: str) -> pb.HealthCheckResponse.ServingStatus:
         if service not in self._services:
             return pb.HealthCheckResponse.SERVICE_UNKNOWN
-        return pb.HealthCheckResponse.SERVING if self._serving() else pb.HealthCheckResponse.NOT_SERVING
+        return (
+            pb.HealthCheckResponse.SERVING if service == LIVE or self._serving() else pb.HealthCheckResponse.NOT_SERVING
+        )

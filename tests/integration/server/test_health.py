@@ -43,7 +43,14 @@ def test_other_services_are_unknown(serve: Serve) -> None:
     assert code_of(refused.value) is grpc.StatusCode.NOT_FOUND
     assert next(health.Watch(request)).status == health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
     statuses = health.List(health_pb2.HealthListRequest()).statuses
-    assert {name: response.status for name, response in statuses.items()} == dict.fromkeys(SERVICES, SERVING)
+    assert {name: response.status for name, response in statuses.items()} == dict.fromkeys((*SERVICES, "live"), SERVING)
+
+
+def test_alive_is_less_than_ready(serve: Serve) -> None:
+    """Without a document the service `live` is SERVING: a restart would not bring the config center back."""
+    health = health_pb2_grpc.HealthStub(serve(None).client.channel)
+    assert health.Check(health_pb2.HealthCheckRequest()).status == NOT_SERVING
+    assert health.Check(health_pb2.HealthCheckRequest(service="live")).status == SERVING
 
 
 def test_not_serving_at_the_end(serve: Serve) -> None:
