@@ -14,9 +14,10 @@ from typing import Any
 import click
 
 from sidecar import config
+from sidecar.cli.connection import Connect, connecting
 from sidecar.cli.flags import Flag, SectionedCommand, changing_flags, flags_of
 from sidecar.cli.inputs import CANDIDATES_HELP, TIMEOUT, Candidates, Value
-from sidecar.client import RoutingClient, Tls, Worker
+from sidecar.client import Worker
 from sidecar.config.kinds import Kind
 from sidecar.editing.guards import RULES, Rules
 from sidecar.editing.placement import Counts
@@ -28,6 +29,8 @@ from sidecar.sources import open_source
 from sidecar.sources.base import Source
 
 _PEM = click.Path(dir_okay=False, path_type=Path)
+# Seconds that a sidecar may take for its status, while it is waited for.
+_CALL = 2.0
 
 
 def _seconds(text: str) -> float | None:
@@ -61,7 +64,7 @@ class Orders:
     output: str
     wait: float | None
     sidecars: tuple[str, ...]
-    connect: Callable[[str, str], RoutingClient]
+    connect: Connect
 
     def counts(self, document: RoutingDocument) -> Counts | None:
         """Return how many workers each datacenter has, if anybody told."""
@@ -206,22 +209,10 @@ def orders_of(ctx: click.Context) -> Orders:
         output=given["output"],
         wait=given["wait"],
         sidecars=sidecars,
-        connect=connection_of(ctx),
+        connect=connecting(
+            timeout=_CALL, **{name: given[name] for name in ("tls", "ca", "cert", "key", "server_name")}
+        ),
     )
-
-
-def connection_of(ctx: click.Context) -> Callable[[str, str], RoutingClient]:
-    """Return how to connect to a sidecar at an address; the second text is the name that its certificate has."""
-    given = ctx.params
-    secure = given["tls"] or given["ca"] or given["cert"] or given["key"]
-
-    def connect(address: str, host: str) -> RoutingClient:
-        tls = None
-        if secure and not address.startswith("unix:"):
-            tls = Tls(ca=given["ca"], cert=given["cert"], key=given["key"], server_name=given["server_name"] or host)
-        return RoutingClient(address, tls=tls, timeout=2.0, cache_size=0)
-
-    return connect
 
 
 def user() -> str:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
-from sidecar.client import RoutingClient, Status
+from sidecar.cli.connection import Connect
+from sidecar.client import Status
 from sidecar.config.kinds import ADDRESS
 from sidecar.errors import ConfigError, NotServing, SidecarError
-
-Connect = Callable[[str, str], RoutingClient]
 
 _LOOK = 0.1
 _AT_ONCE = 32
@@ -68,12 +67,8 @@ def statuses(named: Iterable[str], *, connect: Connect) -> list[tuple[str, Statu
     """Return what each sidecar says of itself, or why it says nothing."""
     addresses = addresses_of(named)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        return [
-            (address, answer)
-            for (address, _), answer in zip(
-                addresses, pool.map(lambda one: _status(one, connect), addresses), strict=True
-            )
-        ]
+        answers = pool.map(lambda one: _status(one, connect), addresses)
+        return [(address, answer) for (address, _), answer in zip(addresses, answers, strict=True)]
 
 
 def _status(sidecar: tuple[str, str], connect: Connect) -> Status | SidecarError:

@@ -167,5 +167,5 @@ def _about_workers(comparison: Comparison) -> list[str]:
     if not wanted:
         return []
     if comparison.counts is None:
-        return [f"how many workers {' and '.join(wanted)} has is not known; --candidates tells"]
+        return [f"it is not known how many workers there are in {' and '.join(wanted)}; --candidates tells"]
     return [f"live workers: {', '.join(f'{name} {comparison.counts.get(name, 0):,}' for name in wanted)}"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
 import signal
@@ -181,6 +182,34 @@ def test_waiting_names_those_that_do_not_follow(tmp_path: Path, key: Path) -> No
         re.MULTILINE,
     )
     assert "billing: dc2" in key.read_text()
+
+
+def test_several_sidecars_stand_side_by_side(tmp_path: Path, key: Path) -> None:
+    """`status` of several shows each in a line of 80 columns and marks the odd ones: exit code 5; all equal is 0."""
+    other = tmp_path / "other.yaml"
+    other.write_text("dc1\n")
+    port, second, odd, nobody = (free_port() for _ in range(4))
+    (tmp_path / "two").mkdir()
+    with (
+        SidecarProcess(
+            f"file:{key}", "--listen", f"127.0.0.1:{port}", "--listen", f"127.0.0.1:{second}", folder=tmp_path
+        ),
+        SidecarProcess(f"file:{other}", "--listen", f"127.0.0.1:{odd}", folder=tmp_path / "two"),
+    ):
+        same = run("status", "--sidecar", f"127.0.0.1:{second}", "--sidecar", f"localhost:{port}", "--timeout", "20s")
+        assert same.returncode == 0, same.stderr
+        fleet = tmp_path / "fleet"
+        fleet.write_text("".join(f"127.0.0.1:{one}\n" for one in (port, second, odd, nobody)))
+        result = run("status", "--sidecar", f"@{fleet}", "--timeout", "20s")
+        told = json.loads(run("status", "--sidecar", f"@{fleet}", "-o", "json").stdout)
+    assert result.returncode == 5
+    lines = {line.split()[0]: line for line in result.stdout.splitlines()[1:]}
+    revision = revision_of(key.read_bytes())
+    assert re.search(rf"SYNCED +{revision} +<?[0-9ms]+ +<?[0-9ms]+$", lines[f"127.0.0.1:{port}"])
+    assert re.search(rf"SYNCED +{revision_of(b'dc1' + bytes([10]))} .* differs$", lines[f"127.0.0.1:{odd}"])
+    assert lines[f"127.0.0.1:{nobody}"].split()[1:3] == ["no", "answer"]
+    assert max(map(len, result.stdout.splitlines())) <= 80
+    assert [entry["agrees"] for entry in told] == [True, True, False, False]
 
 
 def test_serve_imports_nothing_of_the_commands(tmp_path: Path, key: Path) -> None:

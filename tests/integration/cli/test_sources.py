@@ -1,0 +1,132 @@
+"""The operator's verbs on every config center: a real file, a real ZooKeeper, a real Nacos."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from pathlib import Path
+
+import pytest
+
+from sidecar.routing.document import parse_document, revision_of
+from sidecar.routing.model import Active
+from tests.harness import SidecarProcess
+from tests.integration.cli.commands import Terminal, begin, run
+from tests.servers.nacos.server import NacosServer, source_url
+from tests.servers.process import free_port
+from tests.servers.zookeeper.server import ZooKeeperServer
+from tests.waiting import eventually
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(
+    params=[
+        "file",
+        pytest.param("zookeeper", marks=pytest.mark.zookeeper),
+        pytest.param("nacos", marks=pytest.mark.nacos),
+    ]
+)
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Return the URL of a key that nobody has written yet."""
+    name = f"operators-{next(_numbers)}"
+    match request.param:
+        case "file":
+            return f"file:{tmp_path / name}"
+        case "zookeeper":
+            zookeeper: ZooKeeperServer = request.getfixturevalue("zookeeper")
+            return f"zookeeper://{zookeeper.address}/{name}"
+        case _:
+            nacos: NacosServer = request.getfixturevalue("nacos")
+            return source_url([nacos], name)
+
+
+def test_the_verbs_work_on_every_config_center(url: str, tmp_path: Path) -> None:
+    """First document, changes, a drill, a way back; a sidecar on the same key follows each within the time to wait."""
+    relaxed = ("--source", url, "--yes", "--hold-off", "0")
+    assert run("get", "--source", url).returncode == 3
+    assert run("init", "dc1", "dc2", *relaxed).returncode == 0
+    assert run("init", "dc1", *relaxed).returncode == 3
+    with SidecarProcess(url, folder=tmp_path, within=60) as sidecar:
+        waiting = ("--wait", "30", "--sidecar", sidecar.address)
+        for verb in (
+            ("switch", "billing", "dc2", "--reason", "hot"),
+            ("shift", "billing", "dc1=1", "dc2=3"),
+            ("ramp", "reports", "--to", "dc2", "--over", "2h"),
+            ("pin", "billing", "1001", "dc1"),
+            ("drill", "start", "dc1", "--for", "30m"),
+            ("drill", "stop"),
+            ("mark", "dc2", "down"),
+        ):
+            done = run(*verb, *relaxed, *waiting)
+            assert done.returncode == 0, (verb, done.stdout, done.stderr)
+    text = run("get", "--source", url).stdout
+    assert text.startswith("# Where the scheduler's jobs run.")
+    told = json.loads(run("get", "--source", url, "-o", "json").stdout)
+    assert (told["revision"], told["text"]) == (revision_of(text.encode()), text)
+    file = tmp_path / "old.yaml"
+    file.write_text("dc1\n")
+    assert run("put", str(file), "--expect", told["revision"], *relaxed).returncode == 0
+    assert run("get", "--source", url).stdout == "dc1\n"
+
+
+def test_a_conflict_is_seen_on_every_config_center(url: str) -> None:
+    """What somebody wrote between reading and writing is shown and kept, whatever the center calls a version."""
+    source = ("--source", url, "--hold-off", "0")
+    assert run("init", "dc1", "dc2", "--yes", *source).returncode == 0
+    with Terminal("switch", "billing", "dc2", *source) as terminal:
+        terminal.until("Write this? [y/N]")
+        assert run("switch", "reports", "dc2", "--yes", "--by", "kim", *source).returncode == 0
+        theirs = run("get", "--source", url).stdout
+        terminal.type("y\n")
+        terminal.until("Somebody else wrote meanwhile")
+        terminal.until("+  reports: dc2")
+        terminal.until("Do it again, on top of that? [y/N]")
+        terminal.type("n\n")
+        assert terminal.end() == 4
+    assert run("get", "--source", url).stdout == theirs
+
+
+def test_some_operators_at_once_lose_nothing(url: str) -> None:
+    """Of changes at the same time each is in the document or was refused with exit code 4."""
+    source = ("--source", url, "--hold-off", "0")
+    assert run("init", "dc1", "dc2", "--yes", *source).returncode == 0
+    apps = [f"app-{number}" for number in range(5)]
+    commands = {app: begin("switch", app, "dc2", "--yes", "--redo", "2", *source) for app in apps}
+    results = {app: (command.communicate(timeout=120)[1], command.returncode) for app, command in commands.items()}
+    document = parse_document(run("get", "--source", url).stdout.encode())
+    for app, (said, code) in results.items():
+        assert code in (0, 4), said
+        assert (document.route(app).selector == Active("dc2")) == (code == 0), app
+    assert 0 in {code for _, code in results.values()}
+
+
+@pytest.mark.parametrize("scheme", ["zookeeper", "nacos"])
+def test_a_config_center_that_is_away_is_told_apart(scheme: str) -> None:
+    """Nobody there is exit code 6, within the time given, and nothing else is said to have happened."""
+    path = "routing" if scheme == "zookeeper" else "dispatch/routing"
+    url = f"{scheme}://127.0.0.1:{free_port()}/{path}"
+    result = run("switch", "billing", "dc2", "--yes", "--source", url, "--timeout", "3s")
+    assert result.returncode == 6
+    assert result.stderr.startswith("Error: ")
+
+
+@pytest.mark.nacos
+def test_a_rollback_takes_the_document_before_from_nacos(nacos: NacosServer) -> None:
+    """What the console or a command wrote before is written again, with the rollback's own `meta`, and back again."""
+    key = f"operators-{next(_numbers)}"
+    source = ("--source", source_url([nacos], key), "--hold-off", "0")
+    nacos.operator.publish(key, "# first\ndefault: dc1\n")
+    eventually(lambda: run("get", *source[:2]).returncode == 0, "the first document", within=30, every=0.5)
+    assert run("switch", "--default", "dc2", "--yes", *source).returncode == 0
+    listed = json.loads(run("rollback", "--list", "-o", "json", *source).stdout)
+    assert len(listed) == 2
+    done = run("rollback", "--yes", "--by", "lin", *source)
+    assert done.returncode == 0, done.stderr
+    assert "every other application: all jobs dc2 → dc1" in done.stdout
+    text = run("get", *source[:2]).stdout
+    assert text.startswith("# first\nmeta: {by: lin, at: ")
+    assert f"reason: rollback to {listed[1]['revision']}" in text
+    assert run("rollback", listed[0]["revision"][:6], "--yes", *source).returncode == 0
+    assert "default: dc2" in run("get", *source[:2]).stdout
+    assert run("rollback", "ffffffffffff", "--yes", *source).returncode == 3
