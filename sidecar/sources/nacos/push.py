@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from sidecar.errors import SourceError
 from sidecar.sources.nacos.credentials import Credentials, Tls
 from sidecar.sources.nacos.url import Target
 
@@ -102,16 +101,18 @@ class Push:
                 continue
             began = time.monotonic()
             reason = await self._one_session()
-            if reason:
+            # Whether the server is away, or only the push is broken, is the reader's to say.
+            self._wake()
+            await asyncio.sleep(retry * random.uniform(0.5, 1.0))  # noqa: S311 - not a secret, a jitter
+            if reason and self._held[0] is not None:
                 self._tell(reason)
             retry = FIRST_RETRY if time.monotonic() - began > _STEADY or not reason else min(retry * 2, LAST_RETRY)
-            await asyncio.sleep(retry * random.uniform(0.5, 1.0))  # noqa: S311 - not a secret, a jitter
 
     async def _one_session(self) -> str:
         """Open a session and stay with it to its end; return what was wrong with it, nothing where the server went."""
-        from sidecar.sources.nacos import sdk  # noqa: PLC0415 - 80 MB and a second, so on this thread and not before
-
         try:
+            from sidecar.sources.nacos import sdk  # noqa: PLC0415 - 80 MB and a second, so on this thread and not before
+
             session = await sdk.Session.open(
                 self._target,
                 self._credentials,
@@ -120,22 +121,27 @@ class Push:
                 token=self._token,
                 changed=self._wake,
             )
-        except (sdk.SdkFault, SourceError) as error:
-            return f"no session: {error}"
+        except Exception as error:  # noqa: BLE001 - whatever the SDK raises, or a later one does not have any more
+            return f"no session: {type(error).__name__}: {error}"
         self._session = session
         try:
-            while (held := self._held[0]) is not None:
-                if (fault := session.fault()) is not None:
-                    return fault
-                if session.shown == held:
-                    self._tell("")
-                elif min(time.monotonic() - self._held[1], session.age) > DEAF_AFTER:
-                    return "it did not tell of a change that a read found"
-                await asyncio.sleep(TICK)
-            return ""
+            return await self._stay(session)
         finally:
             self._session = None
             await session.close()
+
+    async def _stay(self, session: Session) -> str:
+        while True:
+            held, since = self._held
+            if held is None:
+                return ""
+            if (fault := session.fault()) is not None:
+                return fault
+            if session.shown == held:
+                self._tell("")
+            elif min(time.monotonic() - since, session.age) > DEAF_AFTER:
+                return "it did not tell of a change that a read found"
+            await asyncio.sleep(TICK)
 
     def _tell(self, reason: str) -> None:
         """Say each state once: nothing that repeats itself may fill a log."""

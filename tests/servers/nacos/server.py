@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import shutil
+import ssl
 import threading
 import urllib.error
 import urllib.request
@@ -28,12 +29,17 @@ class NacosServer(ServerProcess):
     """One Nacos on loopback, standalone, with its database in `folder`; it comes back to its ports and data."""
 
     def __init__(
-        self, folder: Path, *, port: int | None = None, auth: bool = False, settings: Mapping[str, str] | None = None
+        self,
+        folder: Path,
+        *,
+        port: int | None = None,
+        settings: Mapping[str, str] | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.port = port or free_port(GRPC_OFFSET, _CLUSTER_OFFSET)
-        self.operator = Operator(self.port)
+        self.operator = Operator(self.port, tls=tls)
         properties = {
             "derby.system.durability": "test",
             "derby.stream.error.file": f"{folder}/derby.log",
@@ -46,7 +52,6 @@ class NacosServer(ServerProcess):
             "server.port": str(self.port),
             "server.tomcat.accesslog.enabled": "false",
             "server.tomcat.basedir": f"{folder}/tomcat",
-            **(authentication() if auth else {}),
             **(settings or {}),
         }
         jars = runtime_jars(_POM)
@@ -93,15 +98,18 @@ class NacosServer(ServerProcess):
 class Operator:
     """Works with a Nacos over its HTTP interface, as its console does: without compare-and-set, last writer wins."""
 
-    def __init__(self, port: int, *, namespace: str = "", group: str = "dispatch") -> None:
+    def __init__(
+        self, port: int, *, namespace: str = "", group: str = "dispatch", tls: ssl.SSLContext | None = None
+    ) -> None:
         self.port = port
         self.namespace = namespace
         self.group = group
+        self._tls = tls
         self._token = ""
 
     def within(self, namespace: str) -> Operator:
         """Return one who works in another namespace."""
-        return Operator(self.port, namespace=namespace, group=self.group)
+        return Operator(self.port, namespace=namespace, group=self.group, tls=self._tls)
 
     def ready(self) -> bool:
         try:
@@ -162,13 +170,13 @@ class Operator:
         self, method: str, path: str, fields: Mapping[str, str], headers: Mapping[str, str] | None = None
     ) -> tuple[int, str]:
         encoded = urlencode({**fields, **({"accessToken": self._token} if self._token else {})})
-        url = f"http://{LOOPBACK}:{self.port}/nacos{path}"
+        url = f"{'http' if self._tls is None else 'https'}://{LOOPBACK}:{self.port}/nacos{path}"
         data = encoded.encode() if method == "POST" else None
         # Whoever knows the servers' own identity may do everything, which spares the operator a login.
         sent = {**IDENTITY, **(headers or {})} if not self._token else dict(headers or {})
         request = urllib.request.Request(url if data is not None else f"{url}?{encoded}", data, sent, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=10) as response:
+            with urllib.request.urlopen(request, timeout=10, context=self._tls) as response:
                 return response.status, response.read().decode()
         except urllib.error.HTTPError as error:
             with error:

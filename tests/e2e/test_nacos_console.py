@@ -1,0 +1,95 @@
+"""An operator works the real console of a real Nacos, and the scheduler's next dispatch follows."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, sync_playwright
+
+from sidecar.sources.nacos.address import client_address
+from tests.harness import Caller, SidecarProcess
+from tests.servers.nacos.console import Console
+from tests.servers.nacos.server import NacosServer, source_url
+from tests.waiting import eventually
+
+pytestmark = [pytest.mark.nacos, pytest.mark.browser]
+
+# Set it to write the pictures of docs/sources/nacos.md anew.
+_PICTURES = os.environ.get("DC_SIDECAR_PICTURES")
+_FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+@pytest.fixture
+def page() -> Iterator[Page]:
+    """Open a window of Debian's Chromium with a profile of its own."""
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        missing = "chromium is not installed: as root, tests/servers/install_chromium"
+        if os.environ.get("CI") == "true":
+            pytest.fail(missing, pytrace=False)
+        pytest.skip(f"NOT TESTED: {missing}")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=list(_FLAGS))
+        window = browser.new_context(locale="en-US", viewport={"width": 1200, "height": 720}).new_page()
+        window.set_default_timeout(30_000)
+        yield window
+        browser.close()
+
+
+@pytest.fixture
+def shot(page: Page, tmp_path: Path) -> Callable[[str], None]:
+    """Take pictures: into the documentation where they are wanted, else beside the test's other files."""
+    folder = Path(_PICTURES) if _PICTURES else tmp_path
+
+    def take(name: str) -> None:
+        page.wait_for_timeout(300)  # what moves has come to rest
+        page.screenshot(path=folder / f"{name}.png", animations="disabled")
+
+    return take
+
+
+def test_each_step_in_the_console_decides_the_next_dispatch(
+    nacos: NacosServer, page: Page, shot: Callable[[str], None], tmp_path: Path
+) -> None:
+    """Create, edit, publish, roll back, publish a gray version, end it: each is in force at the next dispatch."""
+    console = Console(page, nacos.console, "dispatch", "routing.yaml", shot)
+    source = source_url([nacos], "routing.yaml")
+    with SidecarProcess(source, folder=tmp_path, wait_for_document=False, within=60) as sidecar:
+        console.create("default: {active: dc1, backups: [dc2]}")
+        eventually(lambda: sidecar.status().revision, "the created document")
+        with Caller(sidecar.address, every=0.01) as caller:
+            caller.until(lambda answer: answer.datacenter == "dc1", "decisions for dc1")
+            console.edit("default: {active: dc2, backups: [dc1]}")
+            caller.until(lambda answer: answer.datacenter == "dc2", "decisions for dc2")
+            console.edit("dc3")
+            caller.until(lambda answer: answer.datacenter == "dc3", "decisions for dc3")
+            console.roll_back(2)
+            caller.until(lambda answer: answer.datacenter == "dc1", "decisions for dc1 again")
+            console.publish_gray("dc2", client_address())
+            caller.until(lambda answer: answer.datacenter == "dc2", "decisions by the gray version")
+            console.stop_gray()
+            caller.until(lambda answer: answer.datacenter == "dc1", "decisions by the ordinary version")
+            assert caller.datacenters() == ["dc1", "dc2", "dc3", "dc1", "dc2", "dc1"]
+            caller.no_failures()
+
+
+def test_an_operator_who_logs_in_is_named_in_the_history(
+    nacos_with_users: NacosServer, page: Page, shot: Callable[[str], None]
+) -> None:
+    """With users on, the console wants a login, and what it publishes bears the operator's name."""
+    console = Console(page, nacos_with_users.console, "dispatch", "console.yaml", shot)
+    console.log_in("nacos", "nacos")
+    console.create("dc1")
+    eventually(lambda: nacos_with_users.operator.stored("console.yaml")["createUser"] == "nacos", "the operator's name")
