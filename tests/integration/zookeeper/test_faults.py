@@ -21,7 +21,7 @@ from kazoo.client import KazooClient
 
 from sidecar.lifecycle import SourceState
 from sidecar.sources import open_source
-from sidecar.sources.base import Report
+from sidecar.sources.base import Content, Report
 from sidecar.sources.zookeeper import ZooKeeperSource
 from sidecar.sources.zookeeper import watch as watch_module
 from tests.integration.zookeeper.conftest import Serve, Serving
@@ -37,7 +37,7 @@ _AFTER_RETURN = 5.0
 _LONELY = """
 import sys, threading
 from sidecar.sources import open_source
-from sidecar.sources.base import Report
+from sidecar.sources.base import Content, Report
 from sidecar.sources.zookeeper import ZooKeeperSource
 from sidecar.sources.base import Unreachable
 for url in sys.argv[1:]:
@@ -275,7 +275,7 @@ def test_stop_has_a_deadline(server: ZooKeeperServer) -> None:
         source = open_source(f"zookeeper://127.0.0.1:{proxy.port}{_NODE}", {})
         assert isinstance(source, ZooKeeperSource)
         source.start(reports.append)
-        eventually(lambda: reports, "the document")
+        eventually(lambda: any(isinstance(report, Content) for report in reports), "the document")
         assert source._watch is not None
         session, thread = source._watch._session, source._watch._thread
         proxy.drop()

@@ -129,7 +129,7 @@ def test_nothing_is_delivered_after_stop_and_nothing_is_left(
     reports: list[Report] = []
     source = open_source(f"zookeeper://{zookeeper.address}{node}", {})
     source.start(reports.append)
-    eventually(lambda: reports, "the first report")
+    eventually(lambda: any(isinstance(report, Content) for report in reports), "the document")
     source.stop(5)
     seen = len(reports)
     assert set(threading.enumerate()) <= before
