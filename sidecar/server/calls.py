@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Protocol
 import grpc
 
 from sidecar.errors import NotServing, SidecarError
+from sidecar.tally import MethodTally
 
 log = logging.getLogger(__name__)
 
@@ -42,10 +43,11 @@ class Pool(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """How one method is called, the pool it runs on, and whether it is still answered while the server goes down."""
+    """How one method is called, its pool, its tally, and whether it is still answered while the server goes down."""
 
     handler: grpc.RpcMethodHandler[Any, Any]
     pool: Pool
+    tally: MethodTally
     to_the_end: bool = False
 
 
@@ -76,16 +78,21 @@ class Defects:
         return SidecarError("a defect of the sidecar; its log has more")
 
 
-def unary(answer: Answer, defects: Defects) -> Callable[[bytes, grpc.ServicerContext], bytes]:
+def unary(answer: Answer, defects: Defects, tally: MethodTally) -> Callable[[bytes, grpc.ServicerContext], bytes]:
     """Return the behaviour of a unary call that `answer` answers."""
 
     def behaviour(request: bytes, context: grpc.ServicerContext) -> bytes:  # noqa: RET503 - abort does not return
+        began = time.perf_counter()
         try:
-            return answer(request)
+            response = answer(request)
         except SidecarError as error:
             refusal = error
         except Exception:  # noqa: BLE001 - gRPC would tell the client its text
             refusal = defects.error()
+        else:
+            tally.answered(began)
+            return response
+        tally.ended(refusal.grpc_status)
         context.abort(grpc.StatusCode[refusal.grpc_status], str(refusal))
 
     return behaviour
@@ -189,6 +196,30 @@ def on_threads_of(pool: ThreadPoolExecutor, behaviour: Callable[..., None]) -> C
     return marked
 
 
+def counted(behaviour: Callable[..., None], tally: MethodTally) -> Callable[..., None]:
+    """Return a streaming behaviour, as `on_threads_of` makes it, that counts how its calls end."""
+
+    def call(argument: object, context: Any, send: Send) -> None:  # noqa: ANN401 - its `code` is not in the stubs
+        ended = False
+
+        def sending(message: bytes | None) -> None:
+            nonlocal ended
+            if message is None and not ended:
+                ended = True
+                code = context.code()
+                tally.ended("CANCELLED" if not context.is_active() else code.name if code else "OK")
+            send(message)
+
+        try:
+            behaviour(argument, context, sending)
+        finally:
+            if not ended:
+                tally.ended("CANCELLED")
+
+    vars(call).update(vars(behaviour))
+    return call
+
+
 class _AtOnce(ThreadPoolExecutor):
     """Runs work where it is handed over: gRPC's own thread. Only for work that waits for nothing."""
 
@@ -251,6 +282,11 @@ class Router(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in th
         method = self._methods.get(handler_call_details.method)
         if method is None:
             return None
+        method.tally.started.tick()
         if self._going_down and not method.to_the_end:
+            method.tally.ended("UNAVAILABLE")
             return self.farewell.handler
-        return self._excess.handler if method.pool.full else method.handler
+        if method.pool.full:
+            method.tally.ended("RESOURCE_EXHAUSTED")
+            return self._excess.handler
+        return method.handler

@@ -9,6 +9,10 @@ from sidecar.routing.state import State
 from sidecar.server import requests
 from sidecar.server.memo import Memo
 from sidecar.table import RoutingTable, View
+from sidecar.tally import Counters, Tick
+
+# What the decisions for applications are counted under that the document does not name: anybody can make up names.
+OTHER = "other"
 
 
 def no_document(view: View) -> NotServing:
@@ -20,11 +24,21 @@ def no_document(view: View) -> NotServing:
 class Decisions:
     """Answers FilterWorkers from the table's current State; what was answered under it is remembered.
 
-    The addresses of the candidates are not checked to be unique: the indices of the answer tell twins apart.
+    The addresses of the candidates are not checked to be unique: the indices of the answer tell twins apart. `counted`
+    counts by application (`other` where the document does not name it), datacenter and reason.
     """
 
-    def __init__(self, table: RoutingTable, *, max_candidates: int, memo_entries: int, memo_bytes: int) -> None:
+    def __init__(
+        self,
+        table: RoutingTable,
+        *,
+        max_candidates: int,
+        memo_entries: int,
+        memo_bytes: int,
+        counted: Counters | None = None,
+    ) -> None:
         self._table = table
+        self._counted = counted or Counters()
         self._max_candidates = max_candidates
         self._memo_entries = memo_entries
         self._memo_bytes = memo_bytes
@@ -41,11 +55,12 @@ class Decisions:
             memo = self._memo = Memo(state, entries=self._memo_entries, size=self._memo_bytes)
         response = memo.find(request)
         if response is None:
-            response = self._decide(state, request)
-            memo.remember(request, response)
+            response, count = self._decide(state, request)
+            count()
+            memo.remember(request, response, count)
         return response
 
-    def _decide(self, state: State, request: bytes) -> bytes:
+    def _decide(self, state: State, request: bytes) -> tuple[bytes, Tick]:
         most = self._max_candidates
         requests.check_candidates(request, most)
         asked = requests.read(pb.FilterWorkersRequest, request)
@@ -64,7 +79,7 @@ class Decisions:
             requests.check_names("app_aliases", aliases, requests.MAX_ALIASES)
         decision = decide(state, app, job, instance, candidates, aliases)
         indices = decision.indices
-        return pb.FilterWorkersResponse(
+        response = pb.FilterWorkersResponse(
             addresses=() if asked.indices_only else [candidates[index].address for index in indices],
             indices=indices,
             datacenter=decision.datacenter,
@@ -73,3 +88,6 @@ class Decisions:
             generation=state.generation,
             stale=state.stale,
         ).SerializeToString()
+        app = state.application((app, *aliases))
+        known = app if app in state.document.apps else OTHER
+        return response, self._counted.tick(known, decision.datacenter, decision.reason.name)

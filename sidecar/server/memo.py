@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sidecar.routing.state import State
+from sidecar.tally import Tick
 
 # From this size on a request is found by a sample of its bytes: hashing all of them would cost more than gRPC itself.
 _SAMPLED_FROM = 4096
@@ -13,6 +14,7 @@ _SAMPLE_POINTS = 512
 _ENTRY_OVERHEAD = 300
 
 _Key = bytes | tuple[int, bytes, bytes, bytes]
+_Entry = tuple[bytes, bytes, Tick]
 
 
 class Memo:
@@ -31,11 +33,11 @@ class Memo:
         self._entries = entries // 2
         self._size = size // 2
         self._taken = 0
-        self._young: dict[_Key, tuple[bytes, bytes]] = {}
-        self._old: dict[_Key, tuple[bytes, bytes]] = {}
+        self._young: dict[_Key, _Entry] = {}
+        self._old: dict[_Key, _Entry] = {}
 
     def find(self, request: bytes) -> bytes | None:
-        """Return the response that was remembered for exactly this request, or None."""
+        """Return the response that was remembered for exactly this request, and count it, or None."""
         key = request if len(request) < _SAMPLED_FROM else _sample(request)
         entry = self._young.get(key)
         if entry is None:
@@ -45,14 +47,15 @@ class Memo:
             self._put(key, entry)
         elif entry[0] != request:
             return None
+        entry[2]()
         return entry[1]
 
-    def remember(self, request: bytes, response: bytes) -> None:
-        """Keep the response to a request, unless it alone would take more than there is."""
+    def remember(self, request: bytes, response: bytes, found: Tick = int) -> None:
+        """Keep the response to a request, unless it alone would take more than there is; `found` counts its finds."""
         if len(request) + len(response) + _ENTRY_OVERHEAD <= self._size:
-            self._put(request if len(request) < _SAMPLED_FROM else _sample(request), (request, response))
+            self._put(request if len(request) < _SAMPLED_FROM else _sample(request), (request, response, found))
 
-    def _put(self, key: _Key, entry: tuple[bytes, bytes]) -> None:
+    def _put(self, key: _Key, entry: _Entry) -> None:
         taken = len(entry[0]) + len(entry[1]) + _ENTRY_OVERHEAD
         young = self._young
         if len(young) >= self._entries or self._taken + taken > self._size:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 
 import grpc
 
 from sidecar.errors import ConfigError
 from sidecar.server import tls
-from sidecar.server.calls import Answer, Conversations, Defects, Method, Router, unary
+from sidecar.server.calls import Answer, Conversations, Defects, Method, Router, counted, unary
 from sidecar.server.health import SERVICE as HEALTH_SERVICE
 from sidecar.server.health import Health
 from sidecar.server.listeners import Address, TcpAddress, UnixAddress, parse_addresses
@@ -21,6 +22,7 @@ from sidecar.server.service import SERVICE, RoutingService
 from sidecar.server.settings import ServerSettings
 from sidecar.server.watches import Open, Watches
 from sidecar.table import RoutingTable, View
+from sidecar.tally import Tally
 
 # Health checks have a thread of their own: a flood of calls must not make an orchestrator restart the sidecar.
 _CHECKS_WAITING = 100
@@ -35,10 +37,12 @@ class Server:
 
     `source` is the URL that GetStatus tells, without credentials. WatchRoutes waits while there is no routing document,
     and sends the first update as soon as there is one: a client that watches wants the routes, not to ask again and
-    again. Calls that need an answer now get UNAVAILABLE instead. GetStatus always answers.
+    again. Calls that need an answer now get UNAVAILABLE instead. GetStatus always answers. `tally` counts calls and
+    decisions.
     """
 
     def __init__(self, table: RoutingTable, *, settings: ServerSettings, source: str = "") -> None:
+        self.tally = Tally()
         self._settings = settings
         self._serving = False
         self._claimed: dict[UnixAddress, os.stat_result] = {}
@@ -48,7 +52,7 @@ class Server:
         self._streams = CountedPool("stream", threads=settings.max_streams, limit=settings.max_streams)
         self._conversations = Conversations(self._streams, self._defects)
         self._watches = Watches(self._streams, self._defects)
-        self._router = Router(self._methods(RoutingService(table, settings, source)))
+        self._router = Router(self._methods(RoutingService(table, settings, source, self.tally.decisions)))
         self._server: grpc.Server | None = None
         table.subscribe(self._changed)
 
@@ -127,34 +131,42 @@ class Server:
             return str(address)
         return str(TcpAddress(address.host, port))
 
-    def _unary(self, answer: Answer) -> Method:
-        return Method(grpc.unary_unary_rpc_method_handler(unary(answer, self._defects)), self._calls)
+    def _unary(self, path: str, answer: Answer) -> Method:
+        tally = self.tally.method(path, "unary")
+        return Method(grpc.unary_unary_rpc_method_handler(unary(answer, self._defects, tally)), self._calls, tally)
 
-    def _check(self, answer: Answer) -> Method:
-        behaviour = unary(answer, self._defects)
+    def _check(self, path: str, answer: Answer) -> Method:
+        tally = self.tally.method(path, "unary")
+        behaviour = unary(answer, self._defects, tally)
         behaviour.experimental_thread_pool = self._checks  # type: ignore[attr-defined]
-        return Method(grpc.unary_unary_rpc_method_handler(behaviour), self._checks, to_the_end=True)
+        return Method(grpc.unary_unary_rpc_method_handler(behaviour), self._checks, tally, to_the_end=True)
 
-    def _watch(self, opened: Open) -> Method:
-        return Method(grpc.unary_stream_rpc_method_handler(self._watches.behaviour(opened)), self._streams)
+    def _watch(self, path: str, opened: Open) -> Method:
+        tally = self.tally.method(path, "server_stream")
+        behaviour = counted(self._watches.behaviour(opened), tally)
+        return Method(grpc.unary_stream_rpc_method_handler(behaviour), self._streams, tally)
 
-    def _conversation(self, answer: Answer) -> Method:
-        return Method(grpc.stream_stream_rpc_method_handler(self._conversations.behaviour(answer)), self._streams)
+    def _conversation(self, path: str, answer: Answer) -> Method:
+        tally = self.tally.method(path, "bidi_stream")
+        behaviour = counted(self._conversations.behaviour(answer), tally)
+        return Method(grpc.stream_stream_rpc_method_handler(behaviour), self._streams, tally)
 
     def _methods(self, service: RoutingService) -> Mapping[str, Method]:
         health = Health(lambda: self._serving and service.ready, frozenset({SERVICE}))
-        reflection = self._conversation(Reflection((SERVICE, HEALTH_SERVICE)).answer)
-        return {
-            f"/{SERVICE}/FilterWorkers": self._unary(service.filter_workers),
-            f"/{SERVICE}/GetRoute": self._unary(service.get_route),
-            f"/{SERVICE}/GetStatus": self._unary(service.get_status),
-            f"/{SERVICE}/FilterWorkersStream": self._conversation(service.filter_workers),
-            f"/{SERVICE}/WatchRoutes": self._watch(service.watch_routes),
-            f"/{HEALTH_SERVICE}/Check": self._check(health.check),
-            f"/{HEALTH_SERVICE}/List": self._check(health.listing),
-            f"/{HEALTH_SERVICE}/Watch": self._watch(health.watch),
-            **{f"/{name}/ServerReflectionInfo": reflection for name in REFLECTION_SERVICES},
+        reflection = Reflection((SERVICE, HEALTH_SERVICE)).answer
+        makers: dict[str, Callable[[str], Method]] = {
+            f"/{SERVICE}/FilterWorkers": partial(self._unary, answer=service.filter_workers),
+            f"/{SERVICE}/GetRoute": partial(self._unary, answer=service.get_route),
+            f"/{SERVICE}/GetStatus": partial(self._unary, answer=service.get_status),
+            f"/{SERVICE}/FilterWorkersStream": partial(self._conversation, answer=service.filter_workers),
+            f"/{SERVICE}/WatchRoutes": partial(self._watch, opened=service.watch_routes),
+            f"/{HEALTH_SERVICE}/Check": partial(self._check, answer=health.check),
+            f"/{HEALTH_SERVICE}/List": partial(self._check, answer=health.listing),
+            f"/{HEALTH_SERVICE}/Watch": partial(self._watch, opened=health.watch),
         }
+        for name in REFLECTION_SERVICES:
+            makers[f"/{name}/ServerReflectionInfo"] = partial(self._conversation, answer=reflection)
+        return {path: make(path) for path, make in makers.items()}
 
     def _changed(self, before: View, after: View) -> None:
         if after.state is not before.state or after.ready is not before.ready:

@@ -13,6 +13,7 @@ from sidecar.server.routes import Updates, app_route
 from sidecar.server.settings import ServerSettings
 from sidecar.server.watches import Tell
 from sidecar.table import RoutingTable
+from sidecar.tally import Counters
 
 SERVICE = pb.DESCRIPTOR.services_by_name["RoutingService"].full_name
 
@@ -20,12 +21,12 @@ _NS_PER_MS = 1_000_000
 
 
 class RoutingService:
-    """What RoutingService answers; `source` is the source's URL without credentials.
+    """What RoutingService answers; `source` is the source's URL without credentials, `decisions` counts them.
 
     Every method raises BadRequest for a request that breaks a bound, and says which field.
     """
 
-    def __init__(self, table: RoutingTable, settings: ServerSettings, source: str) -> None:
+    def __init__(self, table: RoutingTable, settings: ServerSettings, source: str, decisions: Counters) -> None:
         self._table = table
         self._source = source
         self._updates = Updates()
@@ -35,6 +36,7 @@ class RoutingService:
             max_candidates=settings.max_candidates,
             memo_entries=settings.memo_entries,
             memo_bytes=settings.memo_bytes,
+            counted=decisions,
         ).answer
 
     @property

@@ -59,7 +59,7 @@ def test_it_is_bounded_in_bytes() -> None:
     for request in requests:
         memo.remember(request, bytes(1000))
         kept = [*memo._young.values(), *memo._old.values()]
-        assert sum(len(request) + len(response) for request, response in kept) <= 100_000
+        assert sum(len(request) + len(response) for request, response, _ in kept) <= 100_000
     assert memo.find(requests[-1]) is not None
     huge = bytes(100_000)
     memo.remember(huge, b"answer")

@@ -1,0 +1,116 @@
+"""Counts what calls do without a lock on their way, and sums it up for whoever asks."""
+
+from __future__ import annotations
+
+import threading
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator
+from itertools import accumulate, count
+from time import perf_counter
+
+Tick = Callable[[], object]
+Labels = tuple[str, ...]
+
+# Upper bounds of the buckets of handling times, in seconds; the last bucket has none.
+BOUNDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
+
+
+class Counter:
+    """A number that any thread may raise by one with `tick`, a single step of the interpreter, and none is lost."""
+
+    __slots__ = ("_reads", "tick")
+
+    def __init__(self) -> None:
+        self.tick: Callable[[], int] = count().__next__
+        self._reads = 0
+
+    def read(self) -> int:
+        """Return the number. One reader at a time: reading is a tick too, which is taken off again."""
+        ticks = self.tick() - self._reads
+        self._reads += 1
+        return ticks
+
+
+class Counters:
+    """Counters by labels, made when they are first asked for."""
+
+    def __init__(self) -> None:
+        self._counters: dict[Labels, Counter] = {}
+        self._reading = threading.Lock()
+
+    def tick(self, *labels: str) -> Tick:
+        """Return what raises the counter with these labels; cheap to ask, cheaper to keep."""
+        counter = self._counters.get(labels)
+        if counter is None:
+            counter = self._counters.setdefault(labels, Counter())
+        return counter.tick
+
+    def totals(self) -> Iterator[tuple[Labels, int]]:
+        """Yield each counter's labels and its number."""
+        for labels, counter in self._counters.copy().items():
+            with self._reading:
+                number = counter.read()
+            yield labels, number
+
+
+class Times:
+    """How long calls took: each thread counts into buckets of its own."""
+
+    def __init__(self) -> None:
+        self._own = threading.local()
+        self._all: list[list[float]] = []
+
+    def add(self, seconds: float) -> None:
+        """Count one call."""
+        try:
+            mine = self._own.buckets
+        except AttributeError:
+            mine = self._own.buckets = [0] * (len(BOUNDS) + 1) + [0.0]
+            self._all.append(mine)
+        mine[bisect_left(BOUNDS, seconds)] += 1
+        mine[-1] += seconds
+
+    def totals(self) -> tuple[list[int], float]:
+        """Return how many calls took at most each of the bounds, and any time at all; and the sum of the seconds."""
+        each = [list(buckets) for buckets in self._all] or [[0] * (len(BOUNDS) + 2)]
+        *buckets, seconds = (sum(column) for column in zip(*each, strict=True))
+        return [int(number) for number in accumulate(buckets)], float(seconds)
+
+
+class MethodTally:
+    """The calls of one method of gRPC: `started`, by the status that they ended with, and how long unary ones took."""
+
+    def __init__(self, path: str, kind: str) -> None:
+        _, self.service, self.method = path.split("/")
+        self.kind = kind
+        self.started = Counter()
+        self.times = Times()
+        self._handled = Counters()
+        self._well = self._handled.tick("OK")
+
+    def answered(self, began: float) -> None:
+        """Count a call that was answered, and how long it took since `began` (perf_counter)."""
+        self._well()
+        self.times.add(perf_counter() - began)
+
+    def ended(self, code: str) -> None:
+        """Count a call that ended with a status."""
+        self._handled.tick(code)()
+
+    def handled(self) -> Iterable[tuple[str, int]]:
+        """Yield each status that calls ended with, and how many."""
+        return ((labels[0], number) for labels, number in self._handled.totals())
+
+
+class Tally:
+    """All that the server counts: `decisions` by application, datacenter and reason; `methods`."""
+
+    def __init__(self) -> None:
+        self.decisions = Counters()
+        self.methods: list[MethodTally] = []
+
+    def method(self, path: str, kind: str) -> MethodTally:
+        """Begin to count the calls of a method; `path` as in `/package.Service/Method`."""
+        tally = MethodTally(path, kind)
+        self.methods.append(tally)
+        return tally
