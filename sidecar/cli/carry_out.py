@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import click
@@ -16,7 +16,7 @@ from sidecar.cli.showing import difference_lines, proposal_lines
 from sidecar.editing.guards import refuse
 from sidecar.editing.proposal import Edit, Opened, Proposal, difference, open_text, propose
 from sidecar.editing.stamp import Stamp
-from sidecar.errors import ConfigError, SourceError, WriteConflict
+from sidecar.errors import ConfigError, Refused, SourceError, WriteConflict
 from sidecar.routing.scalars import format_time
 from sidecar.sources.base import Content
 
@@ -39,7 +39,8 @@ def carry_out(orders: Orders, edit: Edit) -> int:
             opened,
             edit,
             stamp=Stamp(by=orders.by, at_ns=time.time_ns(), reason=orders.reason, ticket=orders.ticket),
-            rules=orders.rules,
+            # Whoever does it again has just been shown the change that would hold it off.
+            rules=replace(orders.rules, hold_off=0.0) if redone else orders.rules,
             full_document=orders.full_document,
             counts=orders.counts(opened.document) if opened.document else None,
             max_bytes=orders.max_bytes,
@@ -49,9 +50,9 @@ def carry_out(orders: Orders, edit: Edit) -> int:
             return 0
         try:
             _write(orders, proposal, version)
-        except WriteConflict as conflict:
+        except WriteConflict:
             theirs, _ = _read(orders, other_than=version)
-            _tell_conflict(conflict, opened, theirs)
+            _tell_conflict(opened, theirs)
             if redone < orders.redo or _asks(orders, "Do it again, on top of that?"):
                 redone += 1
                 continue
@@ -80,7 +81,7 @@ def _agreed(orders: Orders, proposal: Proposal, report: dict[str, Any]) -> bool:
         click.echo(line, err=orders.output == "json")
     try:
         refuse(proposal.objections, orders.forced)
-    except Exception:
+    except Refused:
         _print(orders, report)
         raise
     if proposal.text == proposal.opened.text:
@@ -122,8 +123,8 @@ def _write(orders: Orders, proposal: Proposal, version: str | None) -> None:
             raise
 
 
-def _tell_conflict(conflict: WriteConflict, ours: Opened, theirs: Opened) -> None:
-    say(f"{click.style('Somebody else wrote meanwhile', bold=True)}; nothing of yours is written. ({conflict})")
+def _tell_conflict(ours: Opened, theirs: Opened) -> None:
+    say(f"{click.style('Somebody else wrote meanwhile', bold=True)}; nothing of yours is written.")
     if theirs.document is not None:
         meta = theirs.document.meta
         said = [f"{key} {meta[key]}" for key in ("by", "at", "reason", "ticket") if isinstance(meta.get(key), str)]

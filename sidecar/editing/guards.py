@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from functools import partial
+from textwrap import fill
 
 from sidecar.editing.effect import Comparison, Subject
 from sidecar.editing.placement import placement
@@ -20,6 +22,9 @@ RULES = {
     "hold-off": "the last change is too short a time ago",
     "reason": "the configuration demands a reason, and none is given",
 }
+
+
+_wrapped = partial(fill, width=79, initial_indent="  ", subsequent_indent="    ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +61,9 @@ def refuse(found: Collection[Objection], forced: Collection[str]) -> None:
     """Raise Refused with all objections whose rules are not forced."""
     left = [objection for objection in found if objection.rule not in forced]
     if left:
-        lines = [f"{objection.rule}: {objection.message}" for objection in left]
         force = " ".join(f"--force {rule}" for rule in dict.fromkeys(objection.rule for objection in left))
-        raise Refused("\n  ".join(("refused:", *lines, f"to do it all the same: {force}")))
+        lines = [*(f"{one.rule}: {one.message}" for one in left), f"to do it all the same: {force}"]
+        raise Refused("\n".join(("refused:", *map(_wrapped, lines))))
 
 
 def same_meaning(one: RoutingDocument, other: RoutingDocument) -> bool:

@@ -15,6 +15,7 @@ from sidecar.editing.rewrite import rewrite, tree_of
 from sidecar.editing.stamp import Stamp, stamped
 from sidecar.errors import DocumentRefused, Refused
 from sidecar.routing.document import MAX_BYTES, parse_document, revision_of
+from sidecar.routing.lint import warnings
 from sidecar.routing.model import RoutingDocument
 from sidecar.routing.reader import Tree
 from sidecar.routing.state import State
@@ -119,7 +120,8 @@ def propose(
         raise Refused(f"refused, nothing is written, as the result would be no valid document: {refusal}") from refusal
     comparison = Comparison(opened.document, after, stamp.at_ns, counts)
     against = objections(comparison, rules, reason=stamp.reason, moves_work=edit.moves_work)
-    return Proposal(opened, text, comparison, against, tuple(_notes(comparison, edit)))
+    notes = [*_notes(comparison, edit), *_oddities(opened, text, comparison)]
+    return Proposal(opened, text, comparison, against, tuple(notes))
 
 
 def difference(old: bytes | None, new: bytes) -> list[str]:
@@ -160,6 +162,15 @@ def _notes(comparison: Comparison, edit: Edit) -> list[str]:
             notes.append(f"jobs of {app} with routes of their own: {', '.join(own[:_NAMED])}{more}")
     notes += _about_workers(comparison)
     return notes if len(notes) <= 2 * _NAMED else [*notes[: 2 * _NAMED], f"and {len(notes) - 2 * _NAMED:,} more notes"]
+
+
+def _oddities(opened: Opened, text: bytes, comparison: Comparison) -> list[str]:
+    """Say what is legal but odd about the new text and was not about the old one."""
+    was = set()
+    if opened.text is not None and comparison.before is not None:
+        was = {(one.path, one.message) for one in warnings(opened.text, comparison.before, comparison.now_ns)}
+    found = warnings(text, comparison.after, comparison.now_ns)
+    return [f"{one.path}: {one.message}" for one in found if (one.path, one.message) not in was][:_NAMED]
 
 
 def _about_workers(comparison: Comparison) -> list[str]:
