@@ -39,8 +39,13 @@ FINISHED = (Status.FAILED, Status.SUCCEEDED, Status.CANCELED, Status.STOPPED)
 class Scheduler:
     """One server, started as its own README says: by PropertiesLauncher with the plugin folder as its loader path."""
 
-    def __init__(self, artifacts: Artifacts, folder: Path, *, address: str = LOOPBACK, **settings: str) -> None:
-        """Take `settings` as the server's properties, `__` standing for a dot and `_` for a hyphen."""
+    def __init__(
+        self, artifacts: Artifacts, folder: Path, *, database: Path, address: str = LOOPBACK, **settings: str
+    ) -> None:
+        """Take `settings` as the server's properties, `__` standing for a dot and `_` for a hyphen.
+
+        Servers with the same database are one cluster, in which each needs an address of its own.
+        """
         self.http = free_port()
         self._folder = folder
         plugins = folder / "plugins"
@@ -51,6 +56,8 @@ class Scheduler:
             "loader.path": str(plugins),
             "user.home": str(folder / "home"),
             "java.io.tmpdir": str(folder),
+            "h2.bindAddress": LOOPBACK,
+            "spring.datasource.core.jdbc-url": f"jdbc:h2:file:{database};MODE=MySQL;AUTO_SERVER=TRUE",
             "powerjob.network.local.address": address,
             "server.port": str(self.http),
             "oms.http.port": str(free_port()),
@@ -67,7 +74,7 @@ class Scheduler:
             ],
             ready=self._is_ready,
             log=folder / "scheduler.log",
-            within=120,
+            within=300,
         )
 
     def __enter__(self) -> Self:

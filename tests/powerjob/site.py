@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import sys
 from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 import grpc
@@ -25,18 +26,30 @@ if TYPE_CHECKING:
 DATACENTERS = "datacenters: {dc1: {}, dc2: {}, dc3: {cidrs: [127.0.3.0/24]}, dc4: {}}\n"
 
 
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """Files in PEM of a server's certificate and of whom to trust."""
+
+    ca: Path
+    certificate: Path
+    key: Path
+
+
 class Sidecar(ServerProcess):
     """The sidecar as it is installed, following a file."""
 
-    def __init__(self, folder: Path, *, listen: str) -> None:
+    def __init__(self, folder: Path, *, listen: str, tls: Tls | None = None) -> None:
         self.document = folder / "routing.yaml"
         self.document.write_text(DATACENTERS + "default: dc1\n")
         self._listen = listen
+        self._tls = tls
         command = [sys.executable, "-m", "sidecar", "serve", "--source", f"file:{self.document}", "--listen", listen]
+        if tls is not None:
+            command += ["--tls-cert", str(tls.certificate), "--tls-key", str(tls.key)]
         super().__init__(command, ready=self._is_ready, log=folder / "sidecar.log", within=30)
 
     def status(self) -> routing_pb2.SidecarStatus:
-        with grpc.insecure_channel(self._listen) as channel:
+        with self._channel() as channel:
             call = channel.unary_unary(
                 "/dcsidecar.v1.RoutingService/GetStatus",
                 request_serializer=routing_pb2.GetStatusRequest.SerializeToString,
@@ -53,13 +66,31 @@ class Sidecar(ServerProcess):
             job=str(job),
             candidates=[routing_pb2.Worker(address=address, metrics=where) for address, where in workers.items()],
         )
-        with grpc.insecure_channel(self._listen) as channel:
+        with self._channel() as channel:
             call = channel.unary_unary(
                 "/dcsidecar.v1.RoutingService/FilterWorkers",
                 request_serializer=routing_pb2.FilterWorkersRequest.SerializeToString,
                 response_deserializer=routing_pb2.FilterWorkersResponse.FromString,
             )
             return str(call(request, timeout=5).datacenter)
+
+    def put(self, text: str) -> None:
+        """Put a document in force, `datacenters` before it."""
+        text = DATACENTERS + text
+        fresh = self.document.with_suffix(".new")
+        fresh.write_text(text)
+        fresh.replace(self.document)
+        revision = hashlib.sha256(text.encode()).hexdigest()[:12]
+        eventually(lambda: self.status().revision == revision, f"the sidecar serves {revision}")
+
+    def wait_until_followed(self, scheduler: Scheduler) -> None:
+        """Wait until the adapter in a scheduler decides as this sidecar would now."""
+        eventually(lambda: scheduler.metric("generation") == self.status().generation, "the adapter follows")
+
+    def _channel(self) -> grpc.Channel:
+        if self._tls is None:
+            return grpc.insecure_channel(self._listen)
+        return grpc.secure_channel(self._listen, grpc.ssl_channel_credentials(self._tls.ca.read_bytes()))
 
     def _is_ready(self) -> bool:
         try:
@@ -80,11 +111,15 @@ class Site:
         self._folder = folder
         listen = f"unix:{folder / 'sidecar.sock'}"
         self.sidecar = Sidecar(folder, listen=listen)
+        self.database = folder / "database"
         self.scheduler = Scheduler(
             artifacts,
             folder / "scheduler",
+            database=self.database,
             dc_sidecar__target=listen,
             dc_sidecar__on_no_worker="hold",
+            # Where the tests' machine is busy, a job that goes anywhere after 200 ms would look like a wrong route.
+            dc_sidecar__timeout="10s",
         )
         self.app = 0
         self.app_name = "billing"
@@ -116,19 +151,12 @@ class Site:
 
     def route(self, text: str) -> None:
         """Put a document in force, `datacenters` before it."""
-        text = DATACENTERS + text
-        fresh = self.sidecar.document.with_suffix(".new")
-        fresh.write_text(text)
-        fresh.replace(self.sidecar.document)
-        revision = hashlib.sha256(text.encode()).hexdigest()[:12]
-        eventually(lambda: self.sidecar.status().revision == revision, f"the sidecar serves {revision}")
+        self.sidecar.put(text)
         self.wait_until_followed()
 
     def wait_until_followed(self) -> None:
         """Wait until the scheduler's adapter decides as the sidecar would now."""
-        eventually(
-            lambda: self.scheduler.metric("generation") == self.sidecar.status().generation, "the adapter follows"
-        )
+        self.sidecar.wait_until_followed(self.scheduler)
 
     def ran(self, instances: int | Iterable[int], event: str = "begin") -> dict[int, list[str]]:
         """Return which workers began, or ended, each instance, in that order, by their own records."""

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
+import trustme
 
-from tests.powerjob.scheduler import Status
+from tests.powerjob.scheduler import Scheduler, Status
+from tests.powerjob.site import Sidecar, Tls
+from tests.powerjob.worker import Worker
+from tests.servers.process import free_port
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
+    from tests.powerjob.build import Artifacts
     from tests.powerjob.site import Site
 
 ROUTES = "default: {active: dc2, backups: [dc1]}\n"
@@ -120,6 +127,54 @@ def test_sidecar_frozen(site: Site) -> None:
     # 20 dispatches that each waited for the deadline of 200 ms would take 4 s and more.
     assert took < 3
     site.wait_until_followed()
+
+
+@pytest.mark.usefixtures("lost")
+def test_second_server(site: Site, artifacts: Artifacts, tmp_path: Path) -> None:
+    """A second server of the cluster, joined over TLS, routes its application by the plain filter."""
+    authority = trustme.CA()
+    issued = authority.issue_cert("localhost")
+    tls = Tls(tmp_path / "ca.pem", tmp_path / "certificate.pem", tmp_path / "key.pem")
+    authority.cert_pem.write_to_path(str(tls.ca))
+    issued.cert_chain_pems[0].write_to_path(str(tls.certificate))
+    issued.private_key_pem.write_to_path(str(tls.key))
+    target = f"localhost:{free_port()}"
+    app = site.scheduler.register_app("reports")
+    with ExitStack() as running:
+        sidecar = running.enter_context(Sidecar(tmp_path, listen=target, tls=tls))
+        second = running.enter_context(
+            Scheduler(
+                artifacts,
+                tmp_path / "second",
+                database=site.database,
+                address="127.0.0.2",
+                dc_sidecar__target=target,
+                dc_sidecar__tls__ca=str(tls.ca),
+                dc_sidecar__aspect="false",
+            )
+        )
+        workers = {}
+        for datacenter, address in (("dc1", "127.0.1.9"), ("dc3", "127.0.3.9")):
+            where = {"DC_SIDECAR_DATACENTER": datacenter}
+            worker = Worker(
+                datacenter, artifacts, tmp_path, second, app=app, app_name="reports", address=address, environment=where
+            )
+            workers[datacenter] = worker
+            running.callback(worker.process.kill)
+            worker.process.start(wait=False)
+        for worker in workers.values():
+            worker.process.wait_ready()
+        job = site.scheduler.save_job(app)
+        for datacenter in ("dc1", "dc3", "dc1"):
+            sidecar.put(f"default: dc2\napps: {{reports: {datacenter}}}\n")
+            sidecar.wait_until_followed(second)
+            # The first server hands the call to the one that the application's workers are connected to.
+            instances = [site.scheduler.run(app, job) for _ in range(3)]
+            for instance in instances:
+                site.scheduler.wait_for(instance, Status.SUCCEEDED)
+            assert {run.instance for run in workers[datacenter].runs()} >= set(instances)
+        assert second.decisions()["sidecar"] == 3
+        assert second.decisions()["memory"] == 6
 
 
 def test_workers_killed(site: Site, lost: Lost) -> None:

@@ -82,7 +82,7 @@ class Worker:
             ],
             ready=lambda: self.address in scheduler.workers(app),
             log=folder / f"{name}.log",
-            within=120,
+            within=300,
             env=environment,
         )
 

@@ -37,7 +37,7 @@ final class Sidecar implements AutoCloseable {
     });
     private volatile ManagedChannel channel;
     /** Why nobody is asked at the moment; null where the sidecar may well answer. */
-    private volatile String away = "not connected yet";
+    private volatile Status away = Status.UNAVAILABLE.withDescription("not connected yet");
     private volatile View view;
     private final AtomicBoolean checkComes = new AtomicBoolean();
     private Watch watch;
@@ -64,9 +64,9 @@ final class Sidecar implements AutoCloseable {
      * @throws StatusRuntimeException where there is no answer
      */
     FilterWorkersResponse ask(FilterWorkersRequest request) {
-        String why = away;
+        Status why = away;
         if (why != null) {
-            throw Status.UNAVAILABLE.withDescription(why).asRuntimeException();
+            throw why.asRuntimeException();
         }
         try {
             return RoutingServiceGrpc.newBlockingStub(channel).withDeadlineAfter(timeoutNanos, TimeUnit.NANOSECONDS)
@@ -74,8 +74,10 @@ final class Sidecar implements AutoCloseable {
         } catch (StatusRuntimeException failed) {
             Status.Code code = failed.getStatus().getCode();
             if (code == Status.Code.DEADLINE_EXCEEDED || code == Status.Code.UNAVAILABLE) {
-                away = describe(failed);
+                Status gone = withCause(failed.getStatus());
+                away = gone;
                 checkSoon();
+                throw gone.asRuntimeException();
             }
             throw failed;
         }
@@ -121,21 +123,22 @@ final class Sidecar implements AutoCloseable {
                 watch = new Watch(channel);
             }
         } catch (StatusRuntimeException failed) {
-            away = describe(failed);
+            away = withCause(failed.getStatus());
             if (watch != null) {
-                watch.stop(away);
+                watch.stop("the sidecar does not answer: " + away);
             }
         } catch (Exception | LinkageError unusable) {
-            away = "cannot connect: " + unusable;
+            away = Status.UNAVAILABLE.withDescription("cannot connect: " + unusable);
         }
     }
 
-    private static String describe(StatusRuntimeException failed) {
-        Throwable root = failed;
-        while (root.getCause() != null) {
+    /** Puts the innermost cause, such as a refused connection, into the description, which is what gets logged. */
+    private static Status withCause(Status status) {
+        Throwable root = status.getCause();
+        while (root != null && root.getCause() != null) {
             root = root.getCause();
         }
-        return root == failed ? failed.getMessage() : failed.getMessage() + ": " + root.getMessage();
+        return root == null ? status : status.withDescription(root.getMessage() == null ? root.toString() : root.getMessage());
     }
 
     /** One stream of WatchRoutes; ends once and is replaced by another. */
