@@ -18,8 +18,8 @@ from tests.waiting import eventually
 
 pytestmark = [pytest.mark.nacos, pytest.mark.browser]
 
-# Set it to write the pictures of docs/sources/nacos.md anew.
-_PICTURES = os.environ.get("DC_SIDECAR_PICTURES")
+# Where to write the pictures of docs/sources/nacos.md anew: docs/sources/images.
+_PICTURES = os.environ.get("NACOS_PICTURES")
 _FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -42,7 +42,7 @@ def page() -> Iterator[Page]:
         pytest.skip(f"NOT TESTED: {missing}")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=list(_FLAGS))
-        window = browser.new_context(locale="en-US", viewport={"width": 1200, "height": 720}).new_page()
+        window = browser.new_context(locale="en-US", viewport={"width": 1200, "height": 1080}).new_page()
         window.set_default_timeout(30_000)
         yield window
         browser.close()
@@ -89,7 +89,9 @@ def test_an_operator_who_logs_in_is_named_in_the_history(
     nacos_with_users: NacosServer, page: Page, shot: Callable[[str], None]
 ) -> None:
     """With users on, the console wants a login, and what it publishes bears the operator's name."""
-    console = Console(page, nacos_with_users.console, "dispatch", "console.yaml", shot)
+    console = Console(
+        page, nacos_with_users.console, "dispatch", "console.yaml", lambda name: shot(name) if "login" in name else None
+    )
     console.log_in("nacos", "nacos")
     console.create("dc1")
     eventually(lambda: nacos_with_users.operator.stored("console.yaml")["createUser"] == "nacos", "the operator's name")
