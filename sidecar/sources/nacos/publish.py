@@ -80,6 +80,8 @@ def history(api: Api, limit: int, timeout: float) -> tuple[Change, ...]:
     replaced: str | None = held if isinstance(held, str) else None
     changes = []
     for row in listed.get("pageItems") or []:
+        if row.get("publishType") not in {None, "", "formal"}:
+            continue  # Nacos 3 lists gray versions, too, which replaced nothing
         nid = {**api.key(), "nid": str(row["id"])}
         detail = _content(api, api.call("GET", path, nid, _left(deadline)), v3=v3)
         action = _ACTIONS.get(str(row.get("opType")).strip(), str(row.get("opType")).strip())

@@ -11,7 +11,7 @@ from sidecar.errors import SourceError
 from sidecar.sources import open_source
 from sidecar.sources.base import Content, Unreachable
 from tests.integration.nacos.conftest import Watch
-from tests.servers.nacos.server import NacosServer, authentication, source_url
+from tests.servers.nacos.server import NacosServer, source_url
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.nacos
@@ -95,20 +95,6 @@ def test_no_credentials_where_they_are_wanted_is_said(nacos_with_users: NacosSer
     """Without credentials the message says which settings to make."""
     with pytest.raises(SourceError, match="DC_SIDECAR_NACOS_USERNAME"):
         open_source(source_url([nacos_with_users], key), {}).read(5)
-
-
-def test_a_new_token_secret_on_the_server_is_survived(tmp_path: Path, key: str, watch: Watch) -> None:
-    """A server that comes back and takes no old token is logged in to again, long before the token's life ends."""
-    with NacosServer(tmp_path, settings=authentication()) as server:
-        server.operator.publish(key, "dc1")
-        watched = watch(source_url([server], key), {"nacos-username": "nacos", "nacos-password": "nacos"})
-        watched.reaches("dc1")
-        server.kill()
-        watched.becomes(Unreachable)
-        again = NacosServer(tmp_path, port=server.port, settings=authentication())
-        with again:
-            again.operator.publish(key, "dc2")
-            watched.reaches("dc2")
 
 
 def test_neither_password_nor_token_is_logged(

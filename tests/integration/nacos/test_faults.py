@@ -1,118 +1,53 @@
-"""Faults of the network and of the key itself, with decisions running all along and none failing."""
+"""Every fault of a real Nacos, with decisions running all along and none failing; all scenes play at the same time."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from sidecar.pb.dcsidecar.v1 import routing_pb2 as pb
-from tests.integration.nacos.scenes import caller_of, reaches, sidecar_of
-from tests.servers.nacos.server import GRPC_OFFSET, NacosServer, source_url
-from tests.servers.process import free_port
-from tests.servers.tcp_proxy import TcpProxy
-from tests.waiting import eventually
+from tests.integration.nacos import outages, troubles
+from tests.servers.nacos.server import NacosServer
 
 pytestmark = pytest.mark.nacos
 
-Wires = tuple[TcpProxy, TcpProxy]
+OUTAGES: dict[str, Callable[[Path], None]] = {
+    "killed for 60 s": outages.killed_for_a_minute,
+    "frozen for 60 s": outages.frozen,
+    "killed for 1 s and for 10 s": outages.killed_briefly,
+    "one of two dies": outages.one_of_two,
+    "back with another token secret": outages.back_with_another_token_secret,
+}
+TROUBLES: dict[str, Callable[[Path, NacosServer], None]] = {
+    "partitioned": troubles.partitioned,
+    "the push falls silent": troubles.push_falls_silent,
+    "the key comes and goes": troubles.key_comes_and_goes,
+}
 
 
-@pytest.fixture
-def wires(nacos: NacosServer) -> Iterator[Wires]:
-    """Put a proxy before each of the two ports of the server, HTTP and gRPC."""
-    port = free_port(GRPC_OFFSET)
-    with ExitStack() as stack:
-        http, grpc = (
-            stack.enter_context(TcpProxy(nacos.port + offset, port=port + offset)) for offset in (0, GRPC_OFFSET)
-        )
-        yield http, grpc
+def _on(server: NacosServer, play: Callable[[Path, NacosServer], None], folder: Path) -> None:
+    play(folder, server)
 
 
-def _all(*actions: Callable[[TcpProxy], None]) -> Callable[[Wires], None]:
-    def act(wires: Wires) -> None:
-        for action in actions:
-            for wire in wires:
-                action(wire)
-
-    return act
-
-
-def test_every_partition_is_survived(nacos: NacosServer, wires: Wires, key: str, tmp_path: Path) -> None:
-    """Packets lost for 15 s; connections refused for 5 s; forgotten by the server alone (half-open); reset."""
-    nacos.operator.publish(key, "dc1")
-    url = f"nacos://127.0.0.1:{wires[0].port}/dispatch/{key}"
-    with sidecar_of(url, tmp_path) as sidecar, caller_of(sidecar) as caller:
-        for number, (fault, seconds) in enumerate(
-            ((TcpProxy.drop, 15), (TcpProxy.refuse, 5), (TcpProxy.half_open, 0), (TcpProxy.cut, 0))
-        ):
-            _all(fault)(wires)
-            changed = f"dc{number % 3 + 1}"
-            nacos.operator.publish(key, changed)
-            if seconds:
-                caller.until(lambda answer: answer.stale, "stale decisions")
-                time.sleep(seconds)
-            _all(TcpProxy.forward)(wires)
-            reaches(caller, changed, time.monotonic())
-        caller.no_failures()
+@pytest.fixture(scope="module")
+def played(
+    tmp_path_factory: pytest.TempPathFactory, nacos: NacosServer, nacos_with_users: NacosServer
+) -> Iterator[dict[str, Future[None]]]:
+    """Begin to play all scenes, each in a thread of its own; most of the time of most of them is waiting."""
+    folder = tmp_path_factory.mktemp("scenes")
+    scenes: dict[str, Callable[[Path], None]] = {
+        **OUTAGES,
+        **{name: partial(_on, nacos, play) for name, play in TROUBLES.items()},
+        "secrets change": partial(_on, nacos_with_users, troubles.secrets_change),
+    }
+    with ThreadPoolExecutor(len(scenes)) as pool:
+        yield {name: pool.submit(play, folder / name.replace(" ", "-")) for name, play in scenes.items()}
 
 
-def test_a_push_that_fell_silent_costs_no_change_and_is_replaced(
-    nacos: NacosServer, wires: Wires, key: str, tmp_path: Path
-) -> None:
-    """Only the push is cut off, without a sign: changes are found by reading, and a new push is up soon."""
-    nacos.operator.publish(key, "dc1")
-    url = f"nacos://127.0.0.1:{wires[0].port}/dispatch/{key}"
-    with sidecar_of(url, tmp_path) as sidecar, caller_of(sidecar) as caller:
-        eventually(lambda: wires[1].connections, "a push session")
-        wires[1].half_open()
-        accepted = wires[1].accepted
-        nacos.operator.publish(key, "dc2")
-        reaches(caller, "dc2", time.monotonic())
-        eventually(lambda: wires[1].accepted > accepted, "another push session", within=20)
-        assert not any(answer.stale for answer in caller.answers)
-        caller.no_failures()
-
-
-def test_secrets_change_while_it_decides(nacos_with_users: NacosServer, key: str, tmp_path: Path) -> None:
-    """Tokens live 5 s; the password changes on the server, later in the sidecar's file; no decision fails."""
-    operator = nacos_with_users.operator
-    operator.create_user(key, "first-secret", f"role-{key}", action="r")
-    secret = tmp_path / "password"
-    secret.write_text("wrong-secret")
-    operator.publish(key, "dc1")
-    env = {"DC_SIDECAR_NACOS_USERNAME": key, "DC_SIDECAR_NACOS_PASSWORD_FILE": str(secret)}
-    with sidecar_of(source_url([nacos_with_users], key), tmp_path, wait=False, **env) as sidecar:
-        eventually(lambda: "refuses the user" in sidecar.log_text(), "a refused login")
-        secret.write_text("first-secret")
-        eventually(lambda: sidecar.status().revision, "a document")
-        with caller_of(sidecar) as caller:
-            time.sleep(7)
-            assert not any(answer.stale for answer in caller.answers), "a token was not renewed in time"
-            operator.change_password(key, "second-secret")
-            caller.until(lambda answer: answer.stale, "stale decisions", within=20)
-            operator.publish(key, "dc2")
-            secret.write_text("second-secret")
-            reaches(caller, "dc2", time.monotonic())
-            caller.no_failures()
-        assert "-secret" not in sidecar.log_text()
-
-
-def test_a_key_that_comes_late_and_goes_again(nacos: NacosServer, key: str, tmp_path: Path) -> None:
-    """Neither namespace nor key at the start; created; deleted, which removes no route; created again."""
-    nacos.operator.create_namespace(key)
-    operator = nacos.operator.within(key)
-    with sidecar_of(source_url([nacos], key, namespace=key), tmp_path, wait=False) as sidecar:
-        eventually(lambda: sidecar.status().source_state == pb.SOURCE_STATE_MISSING, "the key to be missed")
-        operator.publish(key, "dc1")
-        eventually(lambda: sidecar.status().revision, "a document")
-        with caller_of(sidecar) as caller:
-            operator.delete(key)
-            eventually(lambda: sidecar.status().source_state == pb.SOURCE_STATE_MISSING, "the key to be missed again")
-            operator.publish(key, "dc2")
-            reaches(caller, "dc2", time.monotonic())
-            assert caller.datacenters() == ["dc1", "dc2"]
-            caller.no_failures()
+@pytest.mark.parametrize("name", [*OUTAGES, *TROUBLES, "secrets change"])
+def test_decisions_go_on_and_the_change_is_in_force(name: str, played: dict[str, Future[None]]) -> None:
+    """No call fails; decisions are stale while the server is away; 10 s after it is ready the change is in force."""
+    played[name].result()

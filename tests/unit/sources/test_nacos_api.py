@@ -267,7 +267,15 @@ def test_a_conflict_of_nacos_3(fake: Fake) -> None:
 def test_the_history_of_nacos_3(fake: Fake) -> None:
     """Times in milliseconds, its own paths; a row holds what its change replaced."""
     rows = {
-        "2": {"id": 2, "opType": "U", "srcUser": "lin", "srcIp": "192.0.2.1", "modifyTime": 1700000001500},
+        "3": {"id": 3, "opType": "I", "publishType": "gray", "modifyTime": 1700000002000},
+        "2": {
+            "id": 2,
+            "opType": "U",
+            "publishType": "formal",
+            "srcUser": "lin",
+            "srcIp": "192.0.2.1",
+            "modifyTime": 1700000001500,
+        },
         "1": {"id": 1, "opType": "I", "srcUser": "wei", "srcIp": "192.0.2.2", "modifyTime": 1700000000000},
     }
     texts = {"2": "dc1", "1": "dc1"}

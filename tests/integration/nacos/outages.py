@@ -1,82 +1,18 @@
-"""What befalls a Nacos while a sidecar watches it and a scheduler asks without a pause: one function a scene."""
+"""Scenes of servers that die and come back, of their own each."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
 import psutil
 
-from tests.harness import Caller, SidecarProcess
-from tests.servers.nacos.server import NacosServer, source_url
+from tests.harness import SidecarProcess
+from tests.integration.nacos.stage import KEY, caller_of, reaches, scene, sidecar_of
+from tests.servers.nacos.server import NacosServer, authentication, source_url
 from tests.waiting import eventually
-
-KEY = "routing"
-IN_FORCE_WITHIN = 10.0
-
-
-class Scene:
-    """Servers of its own, sidecars that watch them, and callers; every change must be in force soon."""
-
-    def __init__(self, stack: ExitStack, folder: Path) -> None:
-        self._stack = stack
-        self.folder = folder
-        self.server = self.another("nacos")
-        self._changes = 0
-
-    def another(self, name: str) -> NacosServer:
-        """Start one more server."""
-        return self._stack.enter_context(NacosServer(self.folder / name))
-
-    def publish(self, *servers: NacosServer) -> str:
-        """Change the key everywhere, to dc1 and dc2 by turns; return the datacenter."""
-        self._changes += 1
-        text = "dc1" if self._changes % 2 else "dc2"
-        for server in servers or (self.server,):
-            server.operator.publish(KEY, text)
-        return text
-
-    def sidecar(self, url: str = "", name: str = "sidecar", *, wait: bool = True) -> SidecarProcess:
-        """Start a sidecar of this scene's server, or of another URL."""
-        return self._stack.enter_context(
-            sidecar_of(url or source_url([self.server], KEY), self.folder / name, wait=wait)
-        )
-
-    def caller(self, sidecar: SidecarProcess) -> Caller:
-        """Begin to call."""
-        return self._stack.enter_context(caller_of(sidecar))
-
-
-@contextmanager
-def scene(folder: Path) -> Iterator[Scene]:
-    """Set a scene, and clear it away at the end."""
-    folder.mkdir()
-    with ExitStack() as stack:
-        yield Scene(stack, folder)
-
-
-def sidecar_of(url: str, folder: Path, *, wait: bool = True, **env: str) -> SidecarProcess:
-    """Return a sidecar that is patient with a loaded machine."""
-    folder.mkdir(exist_ok=True)
-    return SidecarProcess(url, folder=folder, env=env, wait_for_document=wait, within=60)
-
-
-def caller_of(sidecar: SidecarProcess) -> Caller:
-    """Return a calm caller, as several scenes go on at once."""
-    return Caller(sidecar.address, every=0.02, within=5)
-
-
-def reaches(caller: Caller, datacenter: str, since: float) -> None:
-    """Wait for fresh decisions for this datacenter, until 10 s after `since`."""
-    caller.until(
-        lambda answer: answer.datacenter == datacenter and not answer.stale,
-        f"fresh decisions for {datacenter}",
-        within=max(since + IN_FORCE_WITHIN - time.monotonic(), 0.1),
-    )
 
 
 def killed_for_a_minute(folder: Path) -> None:
@@ -150,6 +86,22 @@ def one_of_two(folder: Path) -> None:
         other.kill()
         reaches(caller, stage.publish(first), time.monotonic())
         caller.no_failures()
+
+
+def back_with_another_token_secret(folder: Path) -> None:
+    """Let a server with users come back and take no old token: the sidecar logs in again, long before its end."""
+    folder.mkdir()
+    login = {"DC_SIDECAR_NACOS_USERNAME": "nacos", "DC_SIDECAR_NACOS_PASSWORD": "nacos"}
+    with NacosServer(folder / "nacos", settings=authentication()) as server:
+        server.operator.publish(KEY, "dc1")
+        with sidecar_of(source_url([server], KEY), folder, env=login) as sidecar, caller_of(sidecar) as caller:
+            server.kill()
+            caller.until(lambda answer: answer.stale, "stale decisions")
+            with NacosServer(folder / "nacos", port=server.port, settings=authentication()) as again:
+                ready = time.monotonic()
+                again.operator.publish(KEY, "dc2")
+                reaches(caller, "dc2", ready)
+                caller.no_failures()
 
 
 @dataclass(frozen=True, slots=True)

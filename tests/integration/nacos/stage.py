@@ -1,0 +1,74 @@
+"""What scenes of faults are made of: servers, sidecars that watch them, schedulers that ask without a pause."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from tests.harness import Caller, SidecarProcess
+from tests.servers.nacos.server import NacosServer, source_url
+
+KEY = "routing"
+IN_FORCE_WITHIN = 10.0
+
+
+class Scene:
+    """Servers of its own, sidecars that watch them, and callers; every change must be in force soon."""
+
+    def __init__(self, stack: ExitStack, folder: Path) -> None:
+        self._stack = stack
+        self.folder = folder
+        self.server = self.another("nacos")
+        self._changes = 0
+
+    def another(self, name: str) -> NacosServer:
+        """Start one more server."""
+        return self._stack.enter_context(NacosServer(self.folder / name))
+
+    def publish(self, *servers: NacosServer) -> str:
+        """Change the key everywhere, to dc1 and dc2 by turns; return the datacenter."""
+        self._changes += 1
+        text = "dc1" if self._changes % 2 else "dc2"
+        for server in servers or (self.server,):
+            server.operator.publish(KEY, text)
+        return text
+
+    def sidecar(self, url: str = "", name: str = "sidecar", *, wait: bool = True) -> SidecarProcess:
+        """Start a sidecar of this scene's server, or of another URL."""
+        return self._stack.enter_context(
+            sidecar_of(url or source_url([self.server], KEY), self.folder / name, wait=wait)
+        )
+
+    def caller(self, sidecar: SidecarProcess) -> Caller:
+        """Begin to call."""
+        return self._stack.enter_context(caller_of(sidecar))
+
+
+@contextmanager
+def scene(folder: Path) -> Iterator[Scene]:
+    """Set a scene, and clear it away at the end."""
+    folder.mkdir()
+    with ExitStack() as stack:
+        yield Scene(stack, folder)
+
+
+def sidecar_of(url: str, folder: Path, *, wait: bool = True, env: Mapping[str, str] | None = None) -> SidecarProcess:
+    """Return a sidecar that is patient with a loaded machine."""
+    folder.mkdir(exist_ok=True)
+    return SidecarProcess(url, folder=folder, env=env, wait_for_document=wait, within=60)
+
+
+def caller_of(sidecar: SidecarProcess) -> Caller:
+    """Return a calm caller, as several scenes go on at once."""
+    return Caller(sidecar.address, every=0.05, within=5)
+
+
+def reaches(caller: Caller, datacenter: str, since: float) -> None:
+    """Wait for fresh decisions for this datacenter, until 10 s after `since`."""
+    caller.until(
+        lambda answer: answer.datacenter == datacenter and not answer.stale,
+        f"fresh decisions for {datacenter}",
+        within=max(since + IN_FORCE_WITHIN - time.monotonic(), 0.1),
+    )
