@@ -7,8 +7,13 @@ import zipfile
 from collections import Counter
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
     from tests.powerjob.build import Artifacts
+
+# The first test pays for the build and for what Maven fetches.
+pytestmark = pytest.mark.timeout(1200)
 
 JAVA_8 = 52
 

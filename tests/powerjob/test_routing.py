@@ -15,6 +15,9 @@ from tests.waiting import eventually
 if TYPE_CHECKING:
     from tests.powerjob.site import Site
 
+# The first test pays for the build and for what Maven fetches.
+pytestmark = pytest.mark.timeout(1200)
+
 
 @pytest.mark.parametrize("name", ["billing", "the id"])
 @pytest.mark.parametrize(

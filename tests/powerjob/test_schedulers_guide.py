@@ -19,6 +19,9 @@ from tests.waiting import eventually
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+# The first test pays for the build and for what Maven fetches.
+pytestmark = pytest.mark.timeout(1200)
+
 SNIPPETS = ROOT / "docs" / "snippets"
 GUIDE = ROOT / "docs" / "schedulers.md"
 DOCUMENT = "datacenters: [dc1, dc2]\ndefault: dc1\napps: {billing: dc2}\n"

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from tests.powerjob.build import Artifacts
     from tests.powerjob.site import Site
 
+# The first test pays for the build and for what Maven fetches.
+pytestmark = pytest.mark.timeout(1200)
+
 ROUTES = "default: {active: dc2, backups: [dc1]}\n"
 
 

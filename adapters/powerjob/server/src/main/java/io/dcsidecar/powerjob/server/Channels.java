@@ -12,6 +12,8 @@ import java.io.IOException;
 /** Makes the channel to the sidecar. */
 final class Channels {
     private static final String UNIX = "unix:";
+    /** An update tells the routes of all applications: a few times the longest document that a sidecar takes. */
+    private static final int MAX_UPDATE_BYTES = 64 << 20;
 
     private Channels() {}
 
@@ -26,7 +28,9 @@ final class Channels {
         if (target.startsWith(UNIX + "/") && !target.startsWith(UNIX + "//")) {
             target = UNIX + "//" + target.substring(UNIX.length());
         }
-        ManagedChannelBuilder<?> builder = Grpc.newChannelBuilder(target, credentials(settings.tls)).disableServiceConfigLookUp();
+        ManagedChannelBuilder<?> builder = Grpc.newChannelBuilder(target, credentials(settings.tls)).disableServiceConfigLookUp()
+                // The sidecar is near; a proxy that the JVM is set to is for somebody else.
+                .proxyDetector(address -> null).maxInboundMessageSize(MAX_UPDATE_BYTES);
         if (!settings.tls.serverName.isEmpty()) {
             builder.overrideAuthority(settings.tls.serverName);
         }
