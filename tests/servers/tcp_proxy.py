@@ -74,6 +74,10 @@ class TcpProxy:
         """End the open connections towards the server only: clients go on with a peer that has forgotten them."""
         self._do(self._forget)
 
+    def lead_to(self, target_port: int) -> None:
+        """Take new connections to another server."""
+        self._target_port = target_port
+
     def delay(self, seconds: float) -> None:
         """Hold each piece of data for so long, in both directions; 0 ends it."""
         self._seconds = seconds

@@ -22,6 +22,10 @@ from sidecar.table import RoutingTable, View
 from tests.servers.zookeeper.server import ZooKeeperServer, zookeeper_client
 from tests.waiting import eventually
 
+NODE = "/routing"
+# A change made while the server was away is in force so soon after its return.
+AFTER_RETURN = 5.0
+
 _numbers = itertools.count(1)
 
 
@@ -133,6 +137,24 @@ class Serving:
             else:
                 if self.history[-1:] != [decision.datacenter]:
                     self.decided.append((time.monotonic(), decision.datacenter))
+
+
+def change(server: ZooKeeperServer, datacenter: str, *others: ZooKeeperServer) -> None:
+    """Write the document as an operator does who comes by a connection of their own."""
+    with zookeeper_client(",".join(each.address for each in (server, *others))) as operator:
+        operator.ensure_path(NODE)
+        operator.set(NODE, datacenter.encode())
+
+
+def follows_by_watch(serving: Serving, server: ZooKeeperServer, datacenter: str) -> None:
+    """Check that changes come by the watch: two in a row take less than there is between two looks without it."""
+    with zookeeper_client(server.address) as operator:
+        began = time.monotonic()
+        for each in (f"not-{datacenter}", datacenter):
+            operator.set(NODE, each.encode())
+            serving.decides_for(each)
+        took = time.monotonic() - began
+    assert took < 1.5, f"two changes took {took:.1f} s"
 
 
 Serve = Callable[..., Serving]

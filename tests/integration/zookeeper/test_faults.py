@@ -24,15 +24,11 @@ from sidecar.sources import open_source
 from sidecar.sources.base import Content, Report
 from sidecar.sources.zookeeper import ZooKeeperSource
 from sidecar.sources.zookeeper import watch as watch_module
-from tests.integration.zookeeper.conftest import Serve, Serving
+from tests.integration.zookeeper.conftest import AFTER_RETURN, NODE, Serve, Serving, change, follows_by_watch
 from tests.servers.process import free_port
 from tests.servers.tcp_proxy import TcpProxy
-from tests.servers.zookeeper.server import ZooKeeperServer, zookeeper_client, zookeeper_ensemble
+from tests.servers.zookeeper.server import ZooKeeperServer, zookeeper_client
 from tests.waiting import eventually
-
-_NODE = "/routing"
-# A change made while the server was away is in force so soon after its return.
-_AFTER_RETURN = 5.0
 
 _LONELY = """
 import sys, threading
@@ -55,13 +51,13 @@ class Frozen:
     def __init__(self, folder: Path, stack: ExitStack) -> None:
         self.server = stack.enter_context(ZooKeeperServer(folder))
         with zookeeper_client(self.server.address) as operator:
-            operator.create(_NODE, b"dc1")
-        self.url = f"zookeeper://{self.server.address}{_NODE}"
+            operator.create(NODE, b"dc1")
+        self.url = f"zookeeper://{self.server.address}{NODE}"
         self.serving = stack.enter_context(Serving(self.url))
         self.serving.decides_for("dc1")
         self.server.freeze()
         self.since = time.monotonic()
-        nobody = f"zookeeper://127.0.0.1:{free_port()},127.0.0.1:{free_port()}{_NODE}"
+        nobody = f"zookeeper://127.0.0.1:{free_port()},127.0.0.1:{free_port()}{NODE}"
         lonely = subprocess.Popen(
             [sys.executable, "-c", _LONELY, nobody, self.url], stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
@@ -89,27 +85,9 @@ def server(tmp_path: Path) -> Iterator[ZooKeeperServer]:
         yield server
 
 
-def change(server: ZooKeeperServer, datacenter: str, *others: ZooKeeperServer) -> None:
-    """Write the document as an operator does who comes by a connection of their own."""
-    with zookeeper_client(",".join(each.address for each in (server, *others))) as operator:
-        operator.ensure_path(_NODE)
-        operator.set(_NODE, datacenter.encode())
-
-
-def follows_by_watch(serving: Serving, server: ZooKeeperServer, datacenter: str) -> None:
-    """Check that changes come by the watch: two in a row take less than there is between two looks without it."""
-    with zookeeper_client(server.address) as operator:
-        began = time.monotonic()
-        for each in (f"not-{datacenter}", datacenter):
-            operator.set(_NODE, each.encode())
-            serving.decides_for(each)
-        took = time.monotonic() - began
-    assert took < 1.5, f"two changes took {took:.1f} s"
-
-
 def test_killed_and_restarted(server: ZooKeeperServer, serve: Serve) -> None:
     """DISCONNECTED at once when the server dies, SYNCED when it is back, with the change made before we were."""
-    serving = serve(f"zookeeper://{server.address}{_NODE}")
+    serving = serve(f"zookeeper://{server.address}{NODE}")
     serving.decides_for("dc1")
     for number in (2, 3):
         server.kill()
@@ -117,7 +95,7 @@ def test_killed_and_restarted(server: ZooKeeperServer, serve: Serve) -> None:
         assert server.address in serving.error
         server.start()
         change(server, f"dc{number}")
-        serving.decides_for(f"dc{number}", _AFTER_RETURN)
+        serving.decides_for(f"dc{number}", AFTER_RETURN)
         serving.is_in(SourceState.SYNCED)
     follows_by_watch(serving, server, "dc4")
     assert serving.states_passed == ["SYNCED", *["DISCONNECTED", "SYNCED"] * 2]
@@ -130,18 +108,18 @@ def test_down_at_start_and_coming_up_later(tmp_path: Path, serve: Serve) -> None
     with server:
         change(server, "dc1")
         server.kill()
-        serving = serve(f"zookeeper://{server.address}{_NODE}")
+        serving = serve(f"zookeeper://{server.address}{NODE}")
         eventually(lambda: f"{server.address}: Connection refused" in serving.error, "the reason")
         assert serving.state is SourceState.CONNECTING
         server.start()
-        serving.decides_for("dc1", _AFTER_RETURN)
+        serving.decides_for("dc1", AFTER_RETURN)
         assert serving.states_passed == ["SYNCED"]
 
 
 def test_session_expired_by_the_server(server: ZooKeeperServer, serve: Serve) -> None:
     """The server ends the session while the network is silent: what changed meanwhile comes with the next session."""
     with TcpProxy(server.port) as proxy:
-        serving = serve(f"zookeeper://127.0.0.1:{proxy.port}{_NODE}")
+        serving = serve(f"zookeeper://127.0.0.1:{proxy.port}{NODE}")
         serving.decides_for("dc1")
         session = serving.session_id
         assert f"{session:#x}" in server.ask("dump")
@@ -150,7 +128,7 @@ def test_session_expired_by_the_server(server: ZooKeeperServer, serve: Serve) ->
         serving.is_in(SourceState.DISCONNECTED)
         change(server, "dc2")
         proxy.forward()
-        serving.decides_for("dc2", _AFTER_RETURN)
+        serving.decides_for("dc2", AFTER_RETURN)
         eventually(lambda: serving.session_id not in (0, session), "another session")
         follows_by_watch(serving, server, "dc3")
     assert serving.history == ["dc1", "dc2", "not-dc3", "dc3"]
@@ -165,13 +143,13 @@ def _healed(proxy: TcpProxy) -> None:
 def test_partitioned(server: ZooKeeperServer, serve: Serve, fault: Callable[[TcpProxy], None]) -> None:
     """However the network breaks: DISCONNECTED in time, and the change made meanwhile soon after it heals."""
     with TcpProxy(server.port) as proxy:
-        serving = serve(f"zookeeper://127.0.0.1:{proxy.port}{_NODE}")
+        serving = serve(f"zookeeper://127.0.0.1:{proxy.port}{NODE}")
         serving.decides_for("dc1")
         fault(proxy)
         change(server, "dc2")
         eventually(lambda: "DISCONNECTED" in serving.states_passed, "DISCONNECTED")
         _healed(proxy)
-        serving.decides_for("dc2", _AFTER_RETURN)
+        serving.decides_for("dc2", AFTER_RETURN)
         serving.is_in(SourceState.SYNCED)
         follows_by_watch(serving, server, "dc3")
 
@@ -179,7 +157,7 @@ def test_partitioned(server: ZooKeeperServer, serve: Serve, fault: Callable[[Tcp
 def test_a_slow_network_changes_nothing_but_the_time(server: ZooKeeperServer, serve: Serve) -> None:
     """With half a second on each way the document is watched all the same, and the state stays SYNCED."""
     with TcpProxy(server.port) as proxy:
-        serving = serve(f"zookeeper://127.0.0.1:{proxy.port}{_NODE}")
+        serving = serve(f"zookeeper://127.0.0.1:{proxy.port}{NODE}")
         serving.decides_for("dc1")
         proxy.delay(0.5)
         change(server, "dc2")
@@ -191,7 +169,7 @@ def test_a_slow_network_changes_nothing_but_the_time(server: ZooKeeperServer, se
 def test_flapping_two_hundred_times(server: ZooKeeperServer, serve: Serve) -> None:
     """After two hundred lost connections there is not a thread, a socket or a client more than after the first few."""
     with TcpProxy(server.port) as proxy:
-        serving = serve(f"zookeeper://127.0.0.1:{proxy.port}{_NODE}")
+        serving = serve(f"zookeeper://127.0.0.1:{proxy.port}{NODE}")
         serving.decides_for("dc1")
         process = psutil.Process()
 
@@ -216,38 +194,6 @@ def test_flapping_two_hundred_times(server: ZooKeeperServer, serve: Serve) -> No
         follows_by_watch(serving, server, "dc2")
 
 
-def test_an_ensemble_loses_members(tmp_path: Path, serve: Serve) -> None:
-    """All down at the start, then each of three killed and frozen in turn: changes are followed, never backwards."""
-    with ExitStack() as stack:
-        servers = stack.enter_context(zookeeper_ensemble(tmp_path))
-        change(servers[0], "dc0", *servers[1:])
-        for server in servers:
-            server.kill()
-        serving = serve(f"zookeeper://{','.join(server.address for server in servers)}{_NODE}")
-        eventually(lambda: "Connection refused" in serving.error, "the reason")
-        assert serving.state is SourceState.CONNECTING
-        for server in servers:
-            server.start(wait=False)
-        for server in servers:
-            server.wait_ready()
-        serving.decides_for("dc0", _AFTER_RETURN)
-        number = 0
-        for broken in servers:
-            others = [server for server in servers if server is not broken]
-            for fault, mend in ((broken.kill, broken.start), (broken.freeze, broken.thaw)):
-                fault()
-                # The two that are left elect a leader where it was the leader that broke; the operator waits for that.
-                for _ in range(5):
-                    number += 1
-                    change(others[0], f"dc{number}", others[1])
-                serving.decides_for(f"dc{number}", _AFTER_RETURN)
-                mend()
-                broken.wait_ready()
-        serving.is_in(SourceState.SYNCED)
-    numbers = [int(name[2:]) for name in serving.history]
-    assert numbers == sorted(numbers)
-
-
 def test_data_restored_from_a_backup_are_taken_over(
     tmp_path: Path, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -258,7 +204,7 @@ def test_data_restored_from_a_backup_are_taken_over(
     with ZooKeeperServer(tmp_path / "before", port=port) as before:
         for number in range(20):
             change(before, f"dc{number}")
-        serving = serve(f"zookeeper://127.0.0.1:{port}{_NODE}")
+        serving = serve(f"zookeeper://127.0.0.1:{port}{NODE}")
         serving.decides_for("dc19")
     with ZooKeeperServer(tmp_path / "after", port=port) as after:
         change(after, "dc20")
@@ -272,7 +218,7 @@ def test_stop_has_a_deadline(server: ZooKeeperServer) -> None:
     """`stop` returns in time also while a look waits for an answer, and nothing is delivered when that comes."""
     with TcpProxy(server.port) as proxy:
         reports: list[Report] = []
-        source = open_source(f"zookeeper://127.0.0.1:{proxy.port}{_NODE}", {})
+        source = open_source(f"zookeeper://127.0.0.1:{proxy.port}{NODE}", {})
         assert isinstance(source, ZooKeeperSource)
         source.start(reports.append)
         eventually(lambda: any(isinstance(report, Content) for report in reports), "the document")
@@ -307,7 +253,7 @@ def test_frozen_for_a_minute(frozen: Frozen) -> None:
     frozen.server.thaw()
     returned = time.monotonic()
     change(frozen.server, "dc2")
-    serving.decides_for("dc2", _AFTER_RETURN)
-    assert serving.decided[-1][0] - returned < _AFTER_RETURN
+    serving.decides_for("dc2", AFTER_RETURN)
+    assert serving.decided[-1][0] - returned < AFTER_RETURN
     serving.is_in(SourceState.SYNCED)
     follows_by_watch(serving, frozen.server, "dc3")

@@ -13,12 +13,12 @@ from kazoo.security import ACL, AUTH_IDS, Permissions
 
 from sidecar.pb.dcsidecar.v1 import routing_pb2 as pb
 from tests.harness import Caller, SidecarProcess, code_of, details_of
+from tests.integration.zookeeper.conftest import AFTER_RETURN
 from tests.servers.tcp_proxy import TcpProxy
 from tests.servers.zookeeper.server import ZooKeeperServer, zookeeper_client, zookeeper_ensemble
 from tests.waiting import eventually
 
 _NODE = "/dc-sidecar/routing"
-_AFTER_RETURN = 5.0
 
 
 def _write(hosts: str, datacenter: str) -> None:
@@ -46,7 +46,7 @@ def test_one_fault_after_the_other(tmp_path: Path) -> None:
         assert "cannot be reached" in _is_in(sidecar, pb.SOURCE_STATE_DISCONNECTED).source_error
         server.start()
         _write(server.address, "dc2")
-        caller.until(lambda answer: answer.datacenter == "dc2" and not answer.stale, "dc2", within=_AFTER_RETURN)
+        caller.until(lambda answer: answer.datacenter == "dc2" and not answer.stale, "dc2", within=AFTER_RETURN)
 
         sessions = server.ask("dump").count("\t0x")
         assert sessions == 1, server.ask("dump")
@@ -55,13 +55,13 @@ def test_one_fault_after_the_other(tmp_path: Path) -> None:
         _is_in(sidecar, pb.SOURCE_STATE_DISCONNECTED)
         _write(server.address, "dc3")
         proxy.forward()
-        caller.until(lambda answer: answer.datacenter == "dc3" and not answer.stale, "dc3", within=_AFTER_RETURN)
+        caller.until(lambda answer: answer.datacenter == "dc3" and not answer.stale, "dc3", within=AFTER_RETURN)
 
         server.freeze()
         caller.until(lambda answer: answer.stale, "stale answers", within=5)
         server.thaw()
         _write(server.address, "dc1")
-        caller.until(lambda answer: answer.datacenter == "dc1" and not answer.stale, "dc1", within=_AFTER_RETURN)
+        caller.until(lambda answer: answer.datacenter == "dc1" and not answer.stale, "dc1", within=AFTER_RETURN)
         _is_in(sidecar, pb.SOURCE_STATE_SYNCED)
 
         caller.stop()
@@ -82,12 +82,12 @@ def test_an_ensemble_under_load(tmp_path: Path) -> None:
 
         leader.kill()
         _write(",".join(server.address for server in rest), "dc2")
-        callers[0].until(lambda answer: answer.datacenter == "dc2" and not answer.stale, "dc2", within=_AFTER_RETURN)
+        callers[0].until(lambda answer: answer.datacenter == "dc2" and not answer.stale, "dc2", within=AFTER_RETURN)
         leader.start()
 
         follower.freeze()
         _write(",".join(server.address for server in servers if server is not follower), "dc3")
-        callers[0].until(lambda answer: answer.datacenter == "dc3" and not answer.stale, "dc3", within=_AFTER_RETURN)
+        callers[0].until(lambda answer: answer.datacenter == "dc3" and not answer.stale, "dc3", within=AFTER_RETURN)
         follower.thaw()
 
         for server in servers:
@@ -98,7 +98,7 @@ def test_an_ensemble_under_load(tmp_path: Path) -> None:
         for server in servers:
             server.wait_ready()
         _write(hosts, "dc1")
-        callers[0].until(lambda answer: answer.datacenter == "dc1" and not answer.stale, "dc1", within=_AFTER_RETURN)
+        callers[0].until(lambda answer: answer.datacenter == "dc1" and not answer.stale, "dc1", within=AFTER_RETURN)
 
         for caller in callers:
             caller.stop()
@@ -121,7 +121,7 @@ def test_all_away_at_the_start(tmp_path: Path) -> None:
         assert code_of(refused.value) is grpc.StatusCode.UNAVAILABLE
         assert server.address in details_of(refused.value)
         with server:
-            eventually(lambda: sidecar.status().revision, "the document", within=_AFTER_RETURN)
+            eventually(lambda: sidecar.status().revision, "the document", within=AFTER_RETURN)
             assert sidecar.filter().datacenter == "dc1"
             _is_in(sidecar, pb.SOURCE_STATE_SYNCED)
 
