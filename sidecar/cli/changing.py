@@ -16,7 +16,7 @@ import click
 from sidecar import config
 from sidecar.cli.connection import Connect, connecting
 from sidecar.cli.flags import Flag, SectionedCommand, changing_flags, flags_of
-from sidecar.cli.inputs import CANDIDATES_HELP, TIMEOUT, Candidates, Value
+from sidecar.cli.inputs import TIMEOUT, Candidates, Value
 from sidecar.client import Worker
 from sidecar.config.kinds import Kind
 from sidecar.editing.guards import RULES, Rules
@@ -29,6 +29,10 @@ from sidecar.sources import open_source
 from sidecar.sources.base import Source
 
 _PEM = click.Path(dir_okay=False, path_type=Path)
+_WORKERS_HELP = (
+    "The live workers: counts (dc1=3,dc2=2), a JSON list of workers as `filter` takes it, or a file with one (- reads "
+    "standard input)."
+)
 # Seconds that a sidecar may take for its status, while it is waited for.
 _CALL = 2.0
 
@@ -117,7 +121,7 @@ class ChangingCommand(SourceCommand):
                 metavar="N",
                 default=0,
             ),
-            care(["--candidates"], help=CANDIDATES_HELP, type=Candidates(), metavar="WORKERS"),
+            care(["--candidates"], help=_WORKERS_HELP, type=Candidates(), metavar="WORKERS"),
             waiting(
                 ["--wait"],
                 help="Afterwards wait until each --sidecar serves the new document, for 30 seconds or as long as said.",
@@ -185,7 +189,7 @@ def orders_of(ctx: click.Context) -> Orders:
     """Return what a ChangingCommand was told. Raises ConfigError and click's errors."""
     given = ctx.params
     opening = open_named(ctx)
-    sidecars = opening.values["sidecar"].texts
+    sidecars = opening.values["sidecar"].texts or tuple(os.environ.get("DC_SIDECAR_ADDRESS", "").split())
     if given["wait"] is not None and not sidecars:
         raise click.UsageError("--wait: for whom? Name them with --sidecar, or `sidecar` in the file of --config", ctx)
     return Orders(

@@ -229,4 +229,6 @@ def _plain(node: Node) -> Tree:
 
 
 def _differences(old: Sequence[str], new: Sequence[str]) -> Sequence[tuple[str, int, int, int, int]]:
+    if list(old) == list(new):
+        return [("equal", 0, len(old), 0, len(new))]
     return SequenceMatcher(None, old, new, autojunk=False).get_opcodes()

@@ -293,6 +293,7 @@ def test_a_ramp_goes_through_all_its_verbs(run: Run, key: Path) -> None:
         ["edit"],
         ["put"],
         ["init"],
+        ["rollback"],
         ["get"],
         ["drill", "list"],
     ],
