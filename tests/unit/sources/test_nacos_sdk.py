@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -87,3 +89,18 @@ def test_nobody_there_is_a_fault_in_time_and_leaves_nothing_behind(
     assert threading.active_count() <= threads
     assert list(tmp_path.iterdir()) == []
     assert logging.root.handlers == []
+
+
+def test_the_sdk_is_loaded_by_watching_only() -> None:
+    """Neither the file source nor the command line, which opens, reads and writes, pays for it."""
+    script = (
+        "import sys; from sidecar.sources import open_source; from sidecar.errors import SourceError\n"
+        "source = open_source('nacos://127.0.0.1:9/g/d', {})\n"
+        "try: source.read(1)\n"
+        "except SourceError: pass\n"
+        "else: raise SystemExit('read something')\n"
+        "loaded = [name for name in ('v2.nacos', 'aiohttp', 'grpc', 'pydantic') if name in sys.modules]\n"
+        "raise SystemExit(', '.join(loaded) or None)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
