@@ -18,8 +18,10 @@ from types import FrameType
 
 from sidecar import __version__, config
 from sidecar.errors import DocumentRefused, SidecarError, SourceError
+from sidecar.health import memory
 from sidecar.health.checks import HealthChecks
 from sidecar.health.hosts import AllowedHosts
+from sidecar.health.memory import FailoverKeeper
 from sidecar.log import configure
 from sidecar.narration import narrate
 from sidecar.pacing import Pacer, uncollected
@@ -64,6 +66,7 @@ def _serve(settings: config.Settings) -> None:
     table = RoutingTable(parse=uncollected(parse), max_stale=settings.max_stale)
     table.subscribe(narrate)
     keeper = _with_snapshot(table, source, settings)
+    failovers = _with_failovers(table, source, settings)
     override = _with_override(table, settings)
     health = HealthChecks(table, AllowedHosts(settings.probe_hosts))
     table.subscribe(health.changed)
@@ -92,6 +95,8 @@ def _serve(settings: config.Settings) -> None:
         table.stop()
         if keeper is not None:
             keeper.stop(left / 2)
+        if failovers is not None:
+            failovers.stop(left / 2)
         log.info("stopped")
 
 
@@ -121,6 +126,17 @@ def _with_snapshot(table: RoutingTable, source: Source, settings: config.Setting
     except (SnapshotUnusable, DocumentRefused) as error:
         log.warning("the snapshot is not used: %s", error)
     keeper = SnapshotKeeper(settings.state_dir, source.url)
+    table.subscribe(keeper.changed)
+    keeper.start()
+    return keeper
+
+
+def _with_failovers(table: RoutingTable, source: Source, settings: config.Settings) -> FailoverKeeper | None:
+    """Go on with the failovers that were on when the sidecar ended, and remember those to come."""
+    if settings.state_dir is None:
+        return None
+    table.remember(memory.load(settings.state_dir, source.url))
+    keeper = FailoverKeeper(settings.state_dir, source.url)
     table.subscribe(keeper.changed)
     keeper.start()
     return keeper

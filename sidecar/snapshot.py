@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import threading
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
+from sidecar.durable import replace_file
 from sidecar.table import View
 
 log = logging.getLogger(__name__)
@@ -61,18 +61,7 @@ def save(folder: Path, source: str, snapshot: Snapshot) -> None:
         "sha256": sha256(snapshot.text).hexdigest(),
         "applied_at_ns": snapshot.applied_at_ns,
     }
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    beside = folder / f".{_NAME}.new"
-    with beside.open("wb") as file:
-        file.write(json.dumps(header).encode() + b"\n" + snapshot.text)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.rename(folder / _NAME)
-    directory = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    replace_file(folder, _NAME, json.dumps(header).encode() + b"\n" + snapshot.text)
 
 
 class SnapshotKeeper:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from sidecar.errors import DocumentRefused
 from sidecar.lifecycle import Event, Refusal, SourceState, SourceStatus, next_state
 from sidecar.routing.document import parse_document, revision_of
+from sidecar.routing.failover import Phase, Seen, Standings, advance, apply
 from sidecar.routing.model import RoutingDocument
 from sidecar.routing.scalars import format_time
 from sidecar.routing.state import State
@@ -18,6 +20,9 @@ from sidecar.sources.base import Content, Missing, Report, Unreachable
 
 # How long a jump of the wall clock can go unseen, and so how late at most a drill or a ramp step is after one.
 _CLOCK_CHECK_S = 1.0
+# How long what decisions show can go unseen, where routes fail over with patience, and how much of it is kept.
+_SEEN_CHECK_S = 0.1
+_MOST_SEEN = 4096
 
 log = logging.getLogger(__name__)
 
@@ -110,10 +115,16 @@ class RoutingTable:
         self._elapsed = elapsed
         self._max_stale = max_stale
         self._lost_at = elapsed()
+        self._beat = elapsed()
         self._pending: list[Report] = []
         self._overriding: tuple[str, Report] | None = None
         self._unhealthy: Mapping[str, str] = {}
         self._health = ""
+        self._seen: deque[Seen] = deque(maxlen=_MOST_SEEN)
+        self._standings: Standings = {}
+        self._moving = False
+        # The wall's time when `elapsed` was 0: what lasts is measured by a clock that does not jump, and can be told.
+        self._epoch_ns = clock() - round(elapsed() * 1e9)
         self._judged = False
         # What the texts of the view hold.
         self._source_document: RoutingDocument | None = None
@@ -167,6 +178,20 @@ class RoutingTable:
             self._judged = True
             self._work.notify()
 
+    def observe(self, seen: Seen) -> None:
+        """Take what a decision showed, from any thread, without a lock; it counts within a tenth of a second."""
+        self._seen.append(seen)
+
+    def remember(self, standings: Standings) -> None:
+        """Take from which datacenters work had left when the sidecar ended, before `start`."""
+        self._standings = standings
+        self._moving = True
+
+    @property
+    def silent_s(self) -> float:
+        """For how long its thread has shown no sign of life, in seconds: about one second at most while all is well."""
+        return self._elapsed() - self._beat
+
     def wait(self, seen: State | None, timeout: float) -> View:
         """Return the view as soon as its state is another than `seen`, else after `timeout` seconds or `stop`."""
         with self._changed:
@@ -187,6 +212,7 @@ class RoutingTable:
 
     def _run(self) -> None:
         while True:
+            self._beat = self._elapsed()
             with self._work:
                 if not (self._pending or self._overriding or self._judged or self._stopping):
                     self._work.wait(self._nap())
@@ -200,6 +226,7 @@ class RoutingTable:
             overriding, self._overriding = self._overriding, None
             self._judged = False
         try:
+            self._learn()
             if overriding is not None:
                 self._swap(self._overridden(self.view, *overriding))
             for report in reports:
@@ -210,9 +237,22 @@ class RoutingTable:
 
     def _nap(self) -> float:
         state = self.view.state
-        if state is None or state.until_ns is None:
+        if state is None:
             return _CLOCK_CHECK_S
-        return min(_CLOCK_CHECK_S, max(0.0, (state.until_ns - self._clock()) / 1e9))
+        longest = _SEEN_CHECK_S if state.document.patient else _CLOCK_CHECK_S
+        return longest if state.until_ns is None else min(longest, max(0.0, (state.until_ns - self._clock()) / 1e9))
+
+    def _learn(self) -> None:
+        """Take what decisions have shown since the last time."""
+        state = self.view.state
+        while self._seen:
+            seen = self._seen.popleft()
+            if state is not None:
+                self._standings = apply(self._standings, seen, state.document, self._steady())
+                self._moving = True
+
+    def _steady(self) -> int:
+        return self._epoch_ns + round(self._elapsed() * 1e9)
 
     def _swap(self, view: View) -> None:
         """Put a view in force, with the State that follows from it and from the time, and tell everybody."""
@@ -241,15 +281,19 @@ class RoutingTable:
             self._lost_at = self._elapsed()
         late = self._max_stale is not None and self._elapsed() - self._lost_at > self._max_stale
         state, now, unhealthy = view.state, self._clock(), self._unhealthy
+        if self._moving or state is None or state.document is not document:
+            self._standings = advance(self._standings, document, self._steady())
+            self._moving = any(standing.phase is not Phase.FAILED for standing in self._standings.values())
         if (
             state is None
             or state.document is not document
             or state.stale is not stale
             or state.unhealthy != unhealthy
+            or state.standings is not self._standings
             or not state.holds(now)
         ):
             generation = state.generation + 1 if state else 1
-            state = State(document, generation=generation, now_ns=now, stale=stale, unhealthy=unhealthy)
+            state = State(document, generation, now, stale=stale, unhealthy=unhealthy, standings=self._standings)
         return replace(view, state=state, text=text, overdue=stale and late, health=self._health)
 
     def _overridden(self, view: View, url: str, report: Report) -> View:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sidecar.routing.model import Active, Ramp, Route
+from sidecar.routing.model import Active, Back, Failover, Ramp, Route
 from sidecar.routing.scalars import format_duration, format_time
 from sidecar.routing.schedule import weights_at
 from sidecar.routing.state import State
@@ -54,7 +54,20 @@ def changes(before: State | None, after: State) -> list[Change]:
             if words is not None:
                 found.setdefault(words, []).append(subject)
     result = [Change(tuple(subjects), *words) for words, subjects in found.items()]
-    return result + _services(before, after)
+    return result + _services(before, after) + _failovers(before, after)
+
+
+def _failovers(before: State | None, after: State) -> list[Change]:
+    was = before.left if before else {}
+    found: dict[tuple[str, str], list[str]] = {}
+    for scope in dict.fromkeys((*was, *after.left)):
+        subject = "/".join(filter(None, scope))
+        for name in dict.fromkeys((*was.get(scope, ()), *after.left.get(scope, ()))):
+            old, new = (side.get(scope, {}).get(name, "") for side in (was, after.left))
+            if old != new:
+                words = f"{name} preferred again" if not new else f"{name} {new}"
+                found.setdefault((f"{name} {old}" if old else f"{name} preferred", words), []).append(subject)
+    return [Change(tuple(subjects), *words) for words, subjects in found.items()]
 
 
 def _routes(before: State | None, after: State) -> list[tuple[str, Route | None, Route]]:
@@ -105,7 +118,20 @@ def _other_words(route: Route) -> tuple[str, ...]:
         f"min_workers {route.min_workers}",
         f"on_empty {route.on_empty.value}",
         f"sticky {route.sticky.value}",
+        failover_words(route.failover),
     )
+
+
+def failover_words(failover: Failover | None) -> str:
+    """Return how a route fails over and returns, in words."""
+    if failover is None:
+        return "failover at once"
+    leaves = f"after {format_duration(failover.after_ns)}" if failover.after_ns else "at once"
+    returns = f"after {format_duration(failover.back_after_ns)}" if failover.back_after_ns else "at once"
+    if failover.back is Back.MANUAL:
+        returns = "by hand"
+    sent = f", sent back at {format_time(failover.failed_back_ns)}" if failover.failed_back_ns is not None else ""
+    return f"failover {leaves}, back {returns}{sent}"
 
 
 def _services(before: State | None, after: State) -> list[Change]:

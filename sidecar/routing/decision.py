@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
+from sidecar.routing.failover import Scope, Seen
 from sidecar.routing.location import Worker
 from sidecar.routing.model import Active, OnEmpty, Sticky
 from sidecar.routing.split import preference
@@ -26,11 +27,15 @@ class Reason(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The candidates that may run the job, as positions in the request's order; `datacenter` is "" if none serves."""
+    """The candidates that may run the job, as positions in the request's order; `datacenter` is "" if none serves.
+
+    `seen` is what it showed to a route that fails over with patience, None for the other routes.
+    """
 
     indices: Sequence[int]
     datacenter: str
     reason: Reason
+    seen: Seen | None = None
 
 
 def decide(
@@ -55,14 +60,17 @@ def decide(
     located = [worker.datacenter or where(worker) for worker in candidates]
     order = order_of(plan, app, job, instance)
     serving = serving_datacenter(plan, order, located)
+    seen = None
+    if plan.route.failover is not None:
+        seen = _seen(state, plan, state.scope(app, job), order, located, serving[0] if serving else "")
     if serving is None:
         if plan.route.on_empty is OnEmpty.ANY:
             left = [index for index, datacenter in enumerate(located) if datacenter not in plan.out]
             if left:
-                return Decision(left, "", Reason.ANY)
-        return Decision((), "", Reason.NO_WORKERS)
+                return Decision(left, "", Reason.ANY, seen)
+        return Decision((), "", Reason.NO_WORKERS, seen)
     datacenter, reason = serving
-    return Decision([index for index, name in enumerate(located) if name == datacenter], datacenter, reason)
+    return Decision([index for index, name in enumerate(located) if name == datacenter], datacenter, reason, seen)
 
 
 def order_of(plan: Plan, app: str, job: str, instance: str) -> Sequence[str]:
@@ -81,10 +89,16 @@ def split_key(plan: Plan, job: str, instance: str) -> str:
 def serving_datacenter(plan: Plan, order: Sequence[str], located: Sequence[str]) -> tuple[str, Reason] | None:
     """Return the datacenter of the order that serves, and why, or None; `located` has each candidate's datacenter."""
     some = None
-    for datacenter in order:
+    patient = plan.route.failover is not None and plan.route.failover.after_ns > 0
+    preferred = order
+    if plan.left:
+        preferred = sorted(order, key=plan.left.__contains__)
+    for datacenter in preferred:
         if datacenter in plan.out:
             continue
         count = located.count(datacenter)
+        if count and patient and count < plan.route.min_workers and datacenter not in plan.left:
+            return datacenter, Reason.DEGRADED
         if count >= plan.route.min_workers:
             if datacenter != order[0]:
                 return datacenter, Reason.FAILOVER
@@ -92,3 +106,34 @@ def serving_datacenter(plan: Plan, order: Sequence[str], located: Sequence[str])
         if count and some is None:
             some = datacenter
     return None if some is None else (some, Reason.DEGRADED)
+
+
+def _seen(state: State, plan: Plan, scope: Scope, order: Sequence[str], located: Sequence[str], serving: str) -> Seen:
+    """Return what a decision showed of the datacenters that it came past, and of those that work has left.
+
+    What a mark or a drill has taken out is neither well nor at fault.
+    """
+    faults = {}
+    well = []
+    passed = False
+    for name in order:
+        if (not passed or name in plan.left) and (why := _order_or_fault(state, plan, name, located)) is not None:
+            if why:
+                faults[name] = why
+            else:
+                well.append(name)
+        passed = passed or name == serving
+    return Seen(scope, faults, tuple(well))
+
+
+def _order_or_fault(state: State, plan: Plan, name: str, located: Sequence[str]) -> str | None:
+    """Return why a datacenter could not serve, "" if it could, None if an order keeps it from serving."""
+    probes = state.unhealthy.get(name)
+    if name in plan.out and plan.out[name] != probes:
+        return None
+    if probes:
+        return probes
+    count = located.count(name)
+    if count >= plan.route.min_workers:
+        return ""
+    return f"{count} of {plan.route.min_workers} workers" if count else "no workers"

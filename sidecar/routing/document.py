@@ -17,8 +17,10 @@ from sidecar.routing.location import NAME
 from sidecar.routing.model import (
     Active,
     Application,
+    Back,
     Datacenter,
     Drill,
+    Failover,
     Network,
     OnEmpty,
     Ramp,
@@ -35,7 +37,8 @@ MAX_BYTES = 1024 * 1024
 
 _TOP_KEYS = ("version", "meta", "datacenters", "default", "apps", "drills")
 _SELECTORS = ("active", "split", "ramp")
-_ROUTE_KEYS = (*_SELECTORS, "backups", "min_workers", "on_empty", "sticky")
+_ROUTE_KEYS = (*_SELECTORS, "backups", "min_workers", "on_empty", "sticky", "failover")
+_FAILOVER_KEYS = ("after", "back_after", "back", "failed_back")
 _RAMP_KEYS = ("from", "to", "start", "duration", "steps")
 _DRILL_KEYS = ("datacenter", "start", "until", "apps", "reason")
 _DATACENTER_KEYS = ("cidrs", "available", *CHECK_KEYS)
@@ -188,6 +191,19 @@ class _Reader(Fields):
             self.integer(keys, path, "min_workers", 1, _UINT32, base.min_workers),
             self.choice(keys, path, "on_empty", _values(OnEmpty), default=base.on_empty),
             self.choice(keys, path, "sticky", _values(Sticky), default=base.sticky),
+            self._failover(keys["failover"], (*path, "failover")) if "failover" in keys else base.failover,
+        )
+
+    def _failover(self, tree: Tree, path: Path) -> Failover:
+        keys = self.mapping(tree, path, _FAILOVER_KEYS, "a mapping such as {after: 10s, back_after: 5m, back: auto}")
+        back = self.choice(keys, path, "back", _values(Back), default=Back.AUTO)
+        if back is Back.MANUAL and "back_after" in keys:
+            self.wrong((*path, "back_after"), "found back_after with back: manual, expected one of them")
+        return Failover(
+            self.duration(keys.get("after"), (*path, "after")) or 0,
+            self.duration(keys.get("back_after"), (*path, "back_after")) or 0,
+            back,
+            self.time(keys.get("failed_back"), (*path, "failed_back")),
         )
 
     def _selector(self, kind: str, keys: Mapping[str, Tree], path: Path) -> Selector | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from sidecar.routing.changes import failover_words
 from sidecar.routing.decision import Decision, Reason, decide, order_of, split_key
 from sidecar.routing.location import Worker
 from sidecar.routing.model import Active, OnEmpty, Ramp, Route, Split
@@ -146,7 +147,10 @@ def _keys(route: Route, routes: Sequence[tuple[Path, Mapping[str, Tree]]], now_n
         ("min_workers", str(route.min_workers)),
         ("on_empty", route.on_empty.value),
         ("sticky", route.sticky.value),
+        ("failover", failover_words(route.failover) if route.failover else ""),
     ):
+        if not value:
+            continue
         yield Key(name, value, next((show(path) for path, keys in routes if name in keys), _BUILT_IN))
 
 
@@ -172,6 +176,8 @@ def _choices(
 def _verdict(plan: Plan, datacenter: str, workers: int, out: str, decision: Decision) -> str:
     if out:
         return f"out of service ({out})"
+    if datacenter in plan.left and datacenter != decision.datacenter:
+        return plan.left[datacenter]
     few = 0 < workers < plan.route.min_workers
     lacking = f"fewer than min_workers {plan.route.min_workers}"
     if datacenter == decision.datacenter:
@@ -189,7 +195,9 @@ def _outcome(plan: Plan, order: Sequence[Choice], decision: Decision) -> str:
             best = "has all the weight" if order[0].score is None else "has the highest score"
             return f"{decision.datacenter} {best} and can serve."
         case Reason.FAILOVER:
-            return f"{order[0].datacenter} cannot serve; {decision.datacenter} is the next that can."
+            first = order[0].datacenter
+            why = f"{first} {plan.left[first]}" if first in plan.left else f"{first} cannot serve"
+            return f"{why}; {decision.datacenter} is the next that can."
         case Reason.DEGRADED:
             least = f"No datacenter has {plan.route.min_workers} workers"
             return f"{least}; {decision.datacenter} is the first with any."

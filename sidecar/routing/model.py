@@ -101,6 +101,26 @@ class Ramp:
 Selector = Active | Split | Ramp
 
 
+class Back(Enum):
+    """How work returns to a datacenter that it has left: by itself, or when an operator says so."""
+
+    AUTO = "auto"
+    MANUAL = "manual"
+
+
+@dataclass(frozen=True, slots=True)
+class Failover:
+    """How long a fault must last until work leaves a datacenter, and how long it must be over until work returns.
+
+    `failed_back_ns` is when an operator sent work back: what it had left before then, it has not left any more.
+    """
+
+    after_ns: int = 0
+    back_after_ns: int = 0
+    back: Back = Back.AUTO
+    failed_back_ns: int | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
     """Where the jobs of an application, or one job, may run. Without a selector every candidate passes."""
@@ -110,6 +130,20 @@ class Route:
     min_workers: int = 1
     on_empty: OnEmpty = OnEmpty.REJECT
     sticky: Sticky = Sticky.JOB
+    failover: Failover | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every datacenter that may serve, the selector's first, some perhaps twice."""
+        match self.selector:
+            case Active(datacenter):
+                return (datacenter, *self.backups)
+            case Split(weights):
+                return (*(name for name, _ in weights), *self.backups)
+            case Ramp(source, target):
+                return (source, target, *self.backups)
+            case _:
+                return self.backups
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +178,8 @@ class RoutingDocument:
     """A valid routing document; `revision` is the first 12 hex digits of SHA-256 over its bytes.
 
     `datacenters` is None where the document has no such block: then any name goes. `meta` is free, for
-    people and audits. `ramps` are all ramps in it, each once however many routes inherit it.
+    people and audits. `ramps` are all ramps in it, each once however many routes inherit it. `patient` tells whether a
+    route has a `failover` key.
     """
 
     revision: str
@@ -154,13 +189,18 @@ class RoutingDocument:
     drills: tuple[Drill, ...] = ()
     meta: Mapping[str, Any] = field(default_factory=dict)
     ramps: frozenset[Ramp] = field(init=False)
+    patient: bool = field(init=False)
 
     def __post_init__(self) -> None:
         ramps = {self.default.selector}
+        patient = self.default.failover is not None
         for application in self.apps.values():
             ramps.add(application.route.selector)
+            patient = patient or application.route.failover is not None
             if application.jobs:
                 ramps.update(route.selector for route in application.jobs.values())
+                patient = patient or any(route.failover for route in application.jobs.values())
+        object.__setattr__(self, "patient", patient)
         object.__setattr__(self, "ramps", frozenset(ramp for ramp in ramps if isinstance(ramp, Ramp)))
 
     def route(self, app: str, job: str = "") -> Route:
@@ -169,3 +209,8 @@ class RoutingDocument:
         if application is None:
             return self.default
         return application.jobs.get(job, application.route)
+
+    def names_job(self, app: str, job: str) -> bool:
+        """Tell whether a job has a route of its own."""
+        application = self.apps.get(app)
+        return application is not None and job in application.jobs

@@ -149,6 +149,7 @@ def _route(description: str, *, jobs: bool = False) -> Schema:
             "description": "What a split keeps together: all runs of a job (default), or each run by itself.",
         },
     }
+    keys["failover"] = _failover()
     if jobs:
         keys["jobs"] = {
             "type": "object",
@@ -160,6 +161,16 @@ def _route(description: str, *, jobs: bool = False) -> Schema:
     exclusive = {one: {"properties": {other: False for other in selectors if other != one}} for one in selectors}
     full = _object("A whole route: one of active, split and ramp at most.", keys) | {"dependentSchemas": exclusive}
     return {"description": f"{description} A bare name sets `active`.", "anyOf": [_ref("name"), full]}
+
+
+def _failover() -> Schema:
+    keys: Schema = {
+        "after": _text(_DURATION, "How long a fault must last until work leaves. Default: at once."),
+        "back_after": _text(_DURATION, "How long it must be over until work returns. Default: at once."),
+        "back": {"enum": ["auto", "manual"], "description": "Return by itself (default), or by dc-sidecar failback."},
+        "failed_back": _ref("time", "When an operator sent work back."),
+    }
+    return _object("How faults make work leave a datacenter and return, so that it does not hop.", keys)
 
 
 def _split() -> Schema:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from sidecar.routing.failover import Phase, Scope, Seen, Standings, left
 from sidecar.routing.location import Locator
-from sidecar.routing.model import Drill, Route, RoutingDocument
+from sidecar.routing.model import Back, Drill, Route, RoutingDocument
+from sidecar.routing.scalars import SECOND_NS, format_time
 from sidecar.routing.schedule import weights_at, window
 
 
@@ -16,13 +18,14 @@ class Plan:
 
     `order` is the whole order of preference where one datacenter has all the weight; it is None where each key has an
     order of its own. `weights` say what each datacenter of the selector weighs now, `out` which datacenters are out of
-    service for the application and why.
+    service for the application and why. `left` are those that work has left after faults, and why: they come last.
     """
 
     route: Route
     weights: tuple[tuple[str, float], ...]
     order: tuple[str, ...] | None
     out: Mapping[str, str]
+    left: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +35,8 @@ class State:
     It holds from `since_ns` (inclusive) up to `until_ns`, Unix nanoseconds, None meaning ever; `now_ns` lies within.
     `unhealthy` maps each datacenter that health checks judged down to why. `stale` tells that the config center cannot
     be reached. `out` says which datacenters are out of service for every application, and why; `scoped_drills` are the
-    drills that are on for some applications only.
+    drills that are on for some applications only. `standings` is what routes with a `failover` key went through;
+    `left` says from which datacenters work has moved away by that, for whom and why.
     """
 
     document: RoutingDocument
@@ -40,13 +44,16 @@ class State:
     now_ns: int
     stale: bool = False
     unhealthy: Mapping[str, str] = field(default_factory=dict)
+    standings: Standings = field(default_factory=dict)
     since_ns: int | None = field(init=False)
     until_ns: int | None = field(init=False)
     locator: Locator = field(init=False, repr=False, compare=False)
     out: Mapping[str, str] = field(init=False, repr=False, compare=False)
     scoped_drills: tuple[Drill, ...] = field(init=False, repr=False, compare=False)
-    # Filled as requests come. At most one entry for each route of the document and each set of drills that it is under.
-    _plans: dict[tuple[int, tuple[Drill, ...]], Plan] = field(init=False, repr=False, compare=False)
+    left: Mapping[Scope, Mapping[str, str]] = field(init=False, repr=False, compare=False)
+    # Filled as requests come. At most one entry for each route of the document, each set of drills that it is under,
+    # and each scope that has left a datacenter.
+    _plans: dict[tuple[int, tuple[Drill, ...], Scope | None], Plan] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         since, until = window(self.document, self.now_ns)
@@ -60,6 +67,7 @@ class State:
             "locator": Locator(self.document.datacenters),
             "out": out,
             "scoped_drills": tuple(drill for drill in active if drill.apps is not None),
+            "left": left(self.standings, _second),
             "_plans": {},
         }
         for name, value in values.items():
@@ -77,24 +85,52 @@ class State:
         """Return how to decide for a job of the application `app`, which goes by all of `names`."""
         route = self.document.route(app, job)
         drills = tuple(drill for drill in self.scoped_drills if drill.covers(names)) if self.scoped_drills else ()
-        key = (id(route), drills)
+        gone: Mapping[str, str] = {}
+        scope = None
+        if route.failover is not None and self.left:
+            scope = self.scope(app, job)
+            gone = self.left.get(scope, gone)
+        key = (id(route), drills, scope if gone else None)
         plan = self._plans.get(key)
         if plan is None:
-            plan = self._plans[key] = self._ready(route, drills)
+            plan = self._plans[key] = self._ready(route, drills, gone)
         return plan
 
-    def _ready(self, route: Route, drills: tuple[Drill, ...]) -> Plan:
+    def scope(self, app: str, job: str) -> Scope:
+        """Return whose failover a decision for a job of an application belongs to."""
+        return app, job if self.document.names_job(app, job) else ""
+
+    def expects(self, seen: Seen) -> bool:
+        """Tell whether a decision showed what is known already, so that seeing it again tells nothing."""
+        failover = self.document.route(*seen.scope).failover
+        for name in (*seen.faults, *seen.well):
+            standing = self.standings.get((seen.scope, name))
+            phase = None if standing is None else standing.phase
+            by_hand = failover is not None and failover.back is Back.MANUAL
+            known = (Phase.FAILED,) if name in seen.faults else (None, Phase.FAILED) if by_hand else (None,)
+            if phase not in known:
+                return False
+        return True
+
+    def _ready(self, route: Route, drills: tuple[Drill, ...], gone: Mapping[str, str]) -> Plan:
         out = self.out
+        if route.failover is not None and route.failover.after_ns:
+            # What probes say counts once it has lasted; orders count at once.
+            out = {name: why for name, why in out.items() if name in gone or self.unhealthy.get(name) != why}
         if drills:
             # A mark says more than a drill, a drill more than a health check: the order is that of all applications.
             drilled = {drill.datacenter: _drilled(drill) for drill in drills}
             out = {**out, **{name: why for name, why in drilled.items() if out.get(name) != "marked"}}
         if route.selector is None:
-            return Plan(route=route, weights=(), order=None, out=out)
+            return Plan(route=route, weights=(), order=None, out=out, left=gone)
         weights = weights_at(route.selector, self.now_ns)
         weighty = [name for name, weight in weights if weight > 0]
         order = tuple(dict.fromkeys((*weighty, *route.backups))) if len(weighty) == 1 else None
-        return Plan(route=route, weights=weights, order=order, out=out)
+        return Plan(route=route, weights=weights, order=order, out=out, left=gone)
+
+
+def _second(moment_ns: int) -> str:
+    return format_time(moment_ns // SECOND_NS * SECOND_NS)
 
 
 def _drilled(drill: Drill) -> str:

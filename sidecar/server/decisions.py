@@ -5,6 +5,7 @@ from __future__ import annotations
 from sidecar.errors import BadRequest, NotServing
 from sidecar.pb.dcsidecar.v1 import routing_pb2 as pb
 from sidecar.routing.decision import decide
+from sidecar.routing.failover import Seen
 from sidecar.routing.state import State
 from sidecar.server import requests
 from sidecar.server.memo import Memo
@@ -55,12 +56,16 @@ class Decisions:
             memo = self._memo = Memo(state, entries=self._memo_entries, size=self._memo_bytes)
         response = memo.find(request)
         if response is None:
-            response, count = self._decide(state, request)
+            response, count, seen = self._decide(state, request)
             count()
-            memo.remember(request, response, count)
+            if seen is None or state.expects(seen):
+                memo.remember(request, response, count)
+            else:
+                # Whoever asks the same again shows the same again: so it is known how long it lasts.
+                self._table.observe(seen)
         return response
 
-    def _decide(self, state: State, request: bytes) -> tuple[bytes, Tick]:
+    def _decide(self, state: State, request: bytes) -> tuple[bytes, Tick, Seen | None]:
         most = self._max_candidates
         requests.check_candidates(request, most)
         asked = requests.read(pb.FilterWorkersRequest, request)
@@ -90,4 +95,4 @@ class Decisions:
         ).SerializeToString()
         app = state.application((app, *aliases))
         known = app if app in state.document.apps else OTHER
-        return response, self._counted.tick(known, decision.datacenter, decision.reason.name)
+        return response, self._counted.tick(known, decision.datacenter, decision.reason.name), decision.seen

@@ -28,7 +28,9 @@ def _message(state: State, plan: Plan, app: str) -> pb.AppRoute:
         app=app,
         weights=[pb.WeightedDatacenter(datacenter=name, weight=weight) for name, weight in plan.weights],
         backups=plan.route.backups,
-        unavailable=[name for name in dict.fromkeys((*weighty, *plan.route.backups)) if name in plan.out],
+        unavailable=[
+            name for name in dict.fromkeys((*weighty, *plan.route.backups)) if name in plan.out or name in plan.left
+        ],
         min_workers=plan.route.min_workers,
         revision=state.document.revision,
         generation=state.generation,

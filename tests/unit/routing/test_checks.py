@@ -33,6 +33,8 @@ def test_probes_of_all_kinds() -> None:
         "{probes: [{tcp: gw.dc1:443}, {tcp: '[fd00::1]:80'}, {http: 'http://gw.dc1/healthz'}, "
         "{http: 'https://gw.dc1:8443/a?b=c', expect: 204}, {grpc: 10.1.0.7:50051, service: jobs}]}"
     )
+    assert found is not None
+    assert str(found.probes[0]) == "tcp gw.dc1:443"
     assert found == Checks(
         (
             Probe(ProbeKind.TCP, "gw.dc1:443", "gw.dc1", 443),

@@ -1,0 +1,92 @@
+"""Remembers over restarts from which datacenters work has left, so that a restart does not send it back."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from pathlib import Path
+
+from sidecar.durable import replace_file
+from sidecar.routing.failover import NONE, Phase, Standing, Standings, remembered
+from sidecar.table import View
+
+log = logging.getLogger(__name__)
+
+_FORMAT = 1
+_NAME = "failovers"
+
+
+def load(folder: Path, source: str) -> Standings:
+    """Return what was remembered for this source; what cannot be used is a warning, and nothing."""
+    path = folder / _NAME
+    try:
+        facts = json.loads(path.read_bytes())
+        if facts["format"] != _FORMAT or facts["source"] != source:
+            log.warning("%s is of another source or version, it is not used", path)
+            return NONE
+        return {
+            ((str(app), str(job)), str(name)): Standing(Phase.FAILED, int(since), int(since), str(why))
+            for app, job, name, since, why in facts["left"]
+        }
+    except FileNotFoundError:
+        return NONE
+    except OSError as error:
+        log.warning("%s cannot be read: %s", path, error.strerror)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        log.warning("%s is torn or no list of failovers, it is not used", path)
+    return NONE
+
+
+def save(folder: Path, source: str, standings: Standings) -> None:
+    """Replace what is remembered, whole or not at all. Raises OSError."""
+    left = [
+        [*scope, name, standing.failed_ns, standing.why] for (scope, name), standing in remembered(standings).items()
+    ]
+    replace_file(folder, _NAME, json.dumps({"format": _FORMAT, "source": source, "left": left}).encode())
+
+
+class FailoverKeeper:
+    """Saves each failover and return, on a thread of its own: a slow or full disk holds up nothing else."""
+
+    def __init__(self, folder: Path, source: str) -> None:
+        self._folder = folder
+        self._source = source
+        self._newest: Standings | None = None
+        self._stopping = False
+        self._work = threading.Condition()
+        self._thread = threading.Thread(target=self._run, name="failovers", daemon=True)
+
+    def start(self) -> None:
+        """Begin to save what `changed` is told."""
+        self._thread.start()
+
+    def stop(self, timeout: float) -> None:
+        """Save what is waiting, within `timeout` seconds, and end."""
+        with self._work:
+            self._stopping = True
+            self._work.notify()
+        self._thread.join(timeout)
+
+    def changed(self, before: View, after: View) -> None:
+        """Take note of a change of view; to be subscribed to the table."""
+        was = before.state.left if before.state else {}
+        if after.state is not None and after.state.left != was:
+            with self._work:
+                self._newest = after.state.standings
+                self._work.notify()
+
+    def _run(self) -> None:
+        while True:
+            with self._work:
+                self._work.wait_for(lambda: self._newest is not None or self._stopping)
+                standings, self._newest = self._newest, None
+            if standings is None:
+                return
+            try:
+                save(self._folder, self._source, standings)
+            except OSError as error:
+                log.warning(
+                    "a failover could not be saved: a restart would forget it",
+                    extra={"folder": str(self._folder), "error": error.strerror},
+                )
