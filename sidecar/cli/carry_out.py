@@ -16,7 +16,7 @@ from sidecar.cli.showing import difference_lines, proposal_lines
 from sidecar.editing.guards import refuse
 from sidecar.editing.proposal import Edit, Opened, Proposal, difference, open_text, propose
 from sidecar.editing.stamp import Stamp
-from sidecar.errors import ConfigError, Refused, SourceError, WriteConflict
+from sidecar.errors import Refused, SourceError, WriteConflict
 from sidecar.routing.scalars import format_time
 from sidecar.sources.base import Content
 
@@ -112,8 +112,6 @@ def _write(orders: Orders, proposal: Proposal, version: str | None) -> None:
         # An answer that was lost and a second try of the source's own look like a conflict with ourselves.
         if _read(orders, other_than=version)[0].text != proposal.text:
             raise
-    except ConfigError:
-        raise
     except SourceError as error:
         try:
             found, _ = _read(orders)
