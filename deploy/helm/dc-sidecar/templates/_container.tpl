@@ -1,0 +1,174 @@
+{{- /* The container, for a list. Called with the chart's context (in a parent chart: index .Subcharts "dc-sidecar"). */ -}}
+{{- define "dc-sidecar.container" -}}
+{{- include "dc-sidecar.check" . -}}
+{{- $socket := printf "%s/sidecar.sock" .Values.socket.directory -}}
+{{- $tcp := include "dc-sidecar.tcp" . -}}
+{{- $configMap := include "dc-sidecar.documentConfigMap" . -}}
+{{- $preStop := int (include "dc-sidecar.preStopSeconds" .) -}}
+- name: dc-sidecar
+  image: {{ include "dc-sidecar.image" . | quote }}
+  imagePullPolicy: {{ .Values.image.pullPolicy }}
+  {{- if include "dc-sidecar.native" . }}
+  restartPolicy: Always
+  {{- end }}
+  args:
+    - serve
+    - {{ printf "--source=%s" (ternary (printf "file:/etc/dc-sidecar/%s" .Values.source.configMap.key) .Values.source.url (ne $configMap "")) | quote }}
+    {{- if $tcp }}
+    - --listen={{ if contains ":" .Values.tcp.address }}[{{ .Values.tcp.address }}]{{ else }}{{ .Values.tcp.address }}{{ end }}:{{ .Values.tcp.port }}
+    {{- if .Values.tls.secretName }}
+    - --tls-cert=/run/secrets/dc-sidecar-tls/tls.crt
+    - --tls-key=/run/secrets/dc-sidecar-tls/tls.key
+    {{- if .Values.tls.clientCA }}
+    - --tls-client-ca=/run/secrets/dc-sidecar-tls/ca.crt
+    {{- end }}
+    {{- else }}
+    - --allow-plaintext
+    {{- end }}
+    {{- end }}
+    - {{ printf "--listen=unix:%s" $socket | quote }}
+    {{- if .Values.state.enabled }}
+    - --state-dir=/var/lib/dc-sidecar
+    {{- end }}
+    - --grace={{ .Values.graceSeconds }}s
+    {{- range .Values.extraArgs }}
+    - {{ . | quote }}
+    {{- end }}
+  env:
+    - {name: DC_SIDECAR_ADDRESS, value: {{ printf "unix:%s" $socket | quote }}}
+    {{- range $name, $value := .Values.options }}
+    {{- if not (kindIs "invalid" $value) }}
+    - name: DC_SIDECAR_{{ $name | upper | replace "-" "_" }}
+      value: {{ include "dc-sidecar.optionValue" $value | quote }}
+    {{- end }}
+    {{- end }}
+    {{- range .Values.credentials }}
+    - name: DC_SIDECAR_{{ .option | upper | replace "-" "_" }}_FILE
+      value: /run/secrets/dc-sidecar/{{ .option }}
+    {{- end }}
+    {{- with .Values.extraEnv }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+  {{- if $tcp }}
+  ports:
+    - {name: grpc, containerPort: {{ .Values.tcp.port }}, protocol: TCP}
+  {{- end }}
+  {{- range $name := list "startup" "readiness" "liveness" }}
+  {{- $probe := index $.Values.probes $name }}
+  {{- if $probe.enabled }}
+  {{ $name }}Probe:
+    {{- $live := or (eq $name "liveness") (and (eq $name "startup") (not $probe.waitForDocument)) }}
+    {{- if eq (include "dc-sidecar.probeType" $) "grpc" }}
+    grpc: {port: {{ $.Values.tcp.port }}{{ if $live }}, service: live{{ end }}}
+    {{- else }}
+    exec:
+      command: [dc-sidecar, health{{ if $live }}, --live{{ end }}, --timeout={{ $probe.timeoutSeconds }}s]
+    {{- end }}
+    {{- range $key := list "initialDelaySeconds" "periodSeconds" "timeoutSeconds" "failureThreshold" }}
+    {{- if hasKey $probe $key }}
+    {{ $key }}: {{ index $probe $key }}
+    {{- end }}
+    {{- end }}
+  {{- end }}
+  {{- end }}
+  {{- if $preStop }}
+  lifecycle:
+    preStop:
+      exec: {command: [sleep, {{ $preStop | quote }}]}
+  {{- end }}
+  resources:
+    {{- include "dc-sidecar.resources" . | nindent 4 }}
+  securityContext:
+    {{- toYaml .Values.securityContext | nindent 4 }}
+  volumeMounts:
+    - {name: dc-sidecar-socket, mountPath: {{ .Values.socket.directory | quote }}}
+    - {name: dc-sidecar-tmp, mountPath: /tmp}
+    {{- if $configMap }}
+    - {name: dc-sidecar-routing, mountPath: /etc/dc-sidecar, readOnly: true}
+    {{- end }}
+    {{- if .Values.state.enabled }}
+    - {name: dc-sidecar-state, mountPath: /var/lib/dc-sidecar}
+    {{- end }}
+    {{- if .Values.credentials }}
+    - {name: dc-sidecar-credentials, mountPath: /run/secrets/dc-sidecar, readOnly: true}
+    {{- end }}
+    {{- if .Values.tls.secretName }}
+    - {name: dc-sidecar-tls, mountPath: /run/secrets/dc-sidecar-tls, readOnly: true}
+    {{- end }}
+    {{- with .Values.extraVolumeMounts }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+{{- end -}}
+
+{{- /* An option's value as its variable wants it: lists with commas, large numbers without an exponent. */ -}}
+{{- define "dc-sidecar.optionValue" -}}
+{{- if kindIs "slice" . -}}
+{{- $texts := list -}}
+{{- range . -}}{{- $texts = append $texts (include "dc-sidecar.optionValue" .) -}}{{- end -}}
+{{- join "," $texts -}}
+{{- else if kindIs "float64" . -}}
+{{- if eq (float64 (int64 .)) . -}}{{ int64 . }}{{- else -}}{{ . }}{{- end -}}
+{{- else -}}
+{{- . -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* The client of Nacos takes memory of its own; whoever changed the limit knows better. */ -}}
+{{- define "dc-sidecar.resources" -}}
+{{- $resources := deepCopy .Values.resources -}}
+{{- if and (hasPrefix "nacos:" .Values.source.url) (eq (dig "limits" "memory" "" $resources | toString) "64Mi") -}}
+{{- $_ := set $resources.limits "memory" "128Mi" -}}
+{{- end -}}
+{{- toYaml $resources -}}
+{{- end -}}
+
+{{- /* For `initContainers:` of the scheduler's pod, before those that need the sidecar; empty before Kubernetes 1.29. */ -}}
+{{- define "dc-sidecar.initContainers" -}}
+{{- if include "dc-sidecar.native" . }}{{ include "dc-sidecar.container" . }}{{ end -}}
+{{- end -}}
+
+{{- /* For `containers:` of the scheduler's pod; empty from Kubernetes 1.29 on. */ -}}
+{{- define "dc-sidecar.containers" -}}
+{{- if not (include "dc-sidecar.native" .) }}{{ include "dc-sidecar.container" . }}{{ end -}}
+{{- end -}}
+
+{{- /* For `volumes:` of the pod. */ -}}
+{{- define "dc-sidecar.volumes" -}}
+- name: dc-sidecar-socket
+  emptyDir: {sizeLimit: 1Mi}
+- name: dc-sidecar-tmp
+  emptyDir: {sizeLimit: 64Mi}
+{{- with include "dc-sidecar.documentConfigMap" . }}
+- name: dc-sidecar-routing
+  configMap: {name: {{ . | quote }}}
+{{- end }}
+{{- if .Values.state.enabled }}
+- name: dc-sidecar-state
+  {{- toYaml .Values.state.volume | nindent 2 }}
+{{- end }}
+{{- if .Values.credentials }}
+- name: dc-sidecar-credentials
+  projected:
+    defaultMode: 0440
+    sources:
+      {{- range .Values.credentials }}
+      - secret: {name: {{ .secretName | quote }}, items: [{key: {{ .key | quote }}, path: {{ .option | quote }}}]}
+      {{- end }}
+{{- end }}
+{{- if .Values.tls.secretName }}
+- name: dc-sidecar-tls
+  secret: {secretName: {{ .Values.tls.secretName | quote }}, defaultMode: 0440}
+{{- end }}
+{{- with .Values.extraVolumes }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{- /* For `volumeMounts:` and `env:` of the scheduler's own container. */ -}}
+{{- define "dc-sidecar.schedulerVolumeMounts" -}}
+- {name: dc-sidecar-socket, mountPath: {{ .Values.socket.directory | quote }}}
+{{- end -}}
+
+{{- define "dc-sidecar.schedulerEnv" -}}
+- {name: DC_SIDECAR_TARGET, value: {{ printf "unix:%s/sidecar.sock" .Values.socket.directory | quote }}}
+{{- end -}}

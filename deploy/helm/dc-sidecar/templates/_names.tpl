@@ -1,0 +1,93 @@
+{{- define "dc-sidecar.fullname" -}}
+{{- $name := default .Chart.Name .Values.nameOverride -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 52 | trimSuffix "-" -}}
+{{- else if contains $name .Release.Name -}}
+{{- .Release.Name | trunc 52 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name $name | trunc 52 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "dc-sidecar.selectorLabels" -}}
+app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
+{{- end -}}
+
+{{- define "dc-sidecar.labels" -}}
+{{ include "dc-sidecar.selectorLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service | quote }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" | quote }}
+{{- end -}}
+
+{{- define "dc-sidecar.image" -}}
+{{- with .Values.image -}}
+{{- if .digest -}}{{ .repository }}@{{ .digest }}{{- else -}}{{ .repository }}:{{ default $.Chart.AppVersion .tag }}{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "dc-sidecar.serviceAccountName" -}}
+{{- if .Values.serviceAccount.create -}}
+{{- default (include "dc-sidecar.fullname" .) .Values.serviceAccount.name -}}
+{{- else -}}
+{{- default "default" .Values.serviceAccount.name -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* The ConfigMap that holds the document; empty where a URL says where it is. */ -}}
+{{- define "dc-sidecar.documentConfigMap" -}}
+{{- if not .Values.source.url -}}
+{{- default (printf "%s-routing" (include "dc-sidecar.fullname" .)) .Values.source.configMap.name -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* "true" or "": what the nulls of values.yaml stand for. */ -}}
+{{- define "dc-sidecar.tcp" -}}
+{{- if kindIs "invalid" .Values.tcp.enabled -}}{{ if eq .Values.mode "standalone" }}true{{ end }}
+{{- else if .Values.tcp.enabled -}}true{{- end -}}
+{{- end -}}
+
+{{- define "dc-sidecar.native" -}}
+{{- if eq .Values.mode "inject" -}}
+{{- if kindIs "invalid" .Values.inject.native -}}{{ if semverCompare ">=1.29.0-0" .Capabilities.KubeVersion.Version }}true{{ end }}
+{{- else if .Values.inject.native -}}true{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "dc-sidecar.preStopSeconds" -}}
+{{- if kindIs "invalid" .Values.preStopSeconds -}}{{ ternary 0 5 (eq (include "dc-sidecar.native" .) "true") }}
+{{- else -}}{{ .Values.preStopSeconds }}{{- end -}}
+{{- end -}}
+
+{{- define "dc-sidecar.probeType" -}}
+{{- $grpc := and (include "dc-sidecar.tcp" .) (not .Values.tls.secretName) -}}
+{{- default (ternary "grpc" "exec" (not (not $grpc))) .Values.probes.type -}}
+{{- end -}}
+
+{{- /* What no schema can say: values that do not go together. */ -}}
+{{- define "dc-sidecar.check" -}}
+{{- $source := .Values.source -}}
+{{- if and $source.url (or $source.configMap.name $source.configMap.document) -}}
+{{- fail "source: found a url and a configMap, expected one of them" -}}
+{{- end -}}
+{{- if not (or $source.url $source.configMap.name $source.configMap.document) -}}
+{{- fail "source: found nothing, expected source.url (nacos://…, zookeeper://…), source.configMap.name or source.configMap.document" -}}
+{{- end -}}
+{{- if and $source.configMap.name $source.configMap.document -}}
+{{- fail "source.configMap: found a name and a document, expected one: the document is for a ConfigMap that the chart makes" -}}
+{{- end -}}
+{{- if and (eq .Values.mode "standalone") (not (include "dc-sidecar.tcp" .)) -}}
+{{- fail "tcp.enabled: found false, expected true in mode standalone: nobody could reach the sidecar" -}}
+{{- end -}}
+{{- if and .Values.tls.clientCA (not .Values.tls.secretName) -}}
+{{- fail "tls.clientCA: found true without tls.secretName, whose ca.crt it takes" -}}
+{{- end -}}
+{{- if and (eq .Values.probes.type "grpc") (or .Values.tls.secretName (not (include "dc-sidecar.tcp" .))) -}}
+{{- fail "probes.type: found grpc, expected exec: kubelet asks without TLS and only over TCP" -}}
+{{- end -}}
+{{- $needed := add (int (include "dc-sidecar.preStopSeconds" .)) (int .Values.graceSeconds) 2 -}}
+{{- if lt (int .Values.terminationGracePeriodSeconds) (int $needed) -}}
+{{- fail (printf "terminationGracePeriodSeconds: found %d, expected at least %d: preStopSeconds, graceSeconds and 2" (int .Values.terminationGracePeriodSeconds) (int $needed)) -}}
+{{- end -}}
+{{- end -}}
