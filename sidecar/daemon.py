@@ -17,6 +17,7 @@ from functools import partial
 from types import FrameType
 
 from sidecar import __version__, config
+from sidecar.audit.keeping import Audit
 from sidecar.errors import DocumentRefused, SidecarError, SourceError
 from sidecar.health import memory
 from sidecar.health.checks import HealthChecks
@@ -65,6 +66,10 @@ def _serve(settings: config.Settings) -> None:
     parse = partial(parse_document, max_bytes=settings.max_document_size, breathe=Pacer())
     table = RoutingTable(parse=uncollected(parse), max_stale=settings.max_stale)
     table.subscribe(narrate)
+    audit = Audit(source.url, settings) if settings.state_dir is not None else None
+    if audit is not None:
+        table.subscribe(audit.changed)
+        audit.start()
     keeper = _with_snapshot(table, source, settings)
     failovers = _with_failovers(table, source, settings)
     override = _with_override(table, settings)
@@ -95,6 +100,8 @@ def _serve(settings: config.Settings) -> None:
         table.stop()
         if keeper is not None:
             keeper.stop(left / 2)
+        if audit is not None:
+            audit.stop(left / 2)
         if failovers is not None:
             failovers.stop(left / 2)
         log.info("stopped")

@@ -28,6 +28,7 @@ _VERBS = (
     "put",
     "init",
     "rollback",
+    "history",
     "check",
     "explain",
     "schema",

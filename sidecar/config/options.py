@@ -135,6 +135,13 @@ class Settings:
     max_streams: int = _option(COUNT, "Bounds", "Streams open at once.", default="1000")
     threads: int = _option(COUNT, "Bounds", "Threads that answer calls.", default="4")
 
+    audit_size: int = _option(
+        SIZE,
+        "Audit",
+        "How much of the audit, the record of all changes in --state-dir, is kept; the oldest goes first.",
+        default="64MiB",
+    )
+
     log_level: str = _option(
         choice("debug", "info", "warning", "error"), "Logs", "The least that is worth a line.", default="info"
     )

@@ -1,0 +1,122 @@
+"""Writes records to the disk on a thread of its own: a slow or full disk holds up nothing, and loses little."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from sidecar.audit.journal import Journal
+from sidecar.audit.record import Cause, Event, Record
+
+log = logging.getLogger(__name__)
+
+# What waits in memory for a disk that takes nothing: so many records, and so many characters of documents in them.
+_MAX_RECORDS = 10_000
+_MAX_CHARACTERS = 32 * 1024 * 1024
+_AGAIN_S = 2.0
+
+
+class JournalWriter:
+    """Appends what it takes to a journal, in order, again and again until it is done; bounded while it cannot.
+
+    Beyond the bounds the oldest records go, and another one says so. `written` is called with what is on the disk.
+    `again` is how many seconds pass between attempts.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        *,
+        written: Callable[[Sequence[Record]], None] = lambda _: None,
+        max_records: int = _MAX_RECORDS,
+        max_characters: int = _MAX_CHARACTERS,
+        again: float = _AGAIN_S,
+    ) -> None:
+        self._journal = journal
+        self._written = written
+        self._max_records = max_records
+        self._max_characters = max_characters
+        self._again = again
+        self._waiting: deque[Record] = deque()
+        self._characters = 0
+        self._lost = 0
+        self._failing = False
+        self._stopping = threading.Event()
+        self._work = threading.Condition()
+        self._thread = threading.Thread(target=self._run, name="audit-disk", daemon=True)
+
+    def start(self) -> None:
+        """Begin to write."""
+        self._thread.start()
+
+    def stop(self, timeout: float) -> None:
+        """Write what is waiting, within `timeout` seconds, and end."""
+        with self._work:
+            self._stopping.set()
+            self._work.notify()
+        self._thread.join(timeout)
+
+    def take(self, record: Record) -> None:
+        """Take a record; returns at once."""
+        with self._work:
+            self._waiting.append(record)
+            self._characters += len(record.text)
+            self._bound()
+            self._work.notify()
+
+    def _bound(self) -> None:
+        while len(self._waiting) > 1 and (
+            len(self._waiting) > self._max_records or self._characters > self._max_characters
+        ):
+            self._characters -= len(self._waiting.popleft().text)
+            self._lost += 1
+
+    def _run(self) -> None:
+        while True:
+            with self._work:
+                self._work.wait_for(lambda: self._waiting or self._stopping.is_set())
+                batch, lost = list(self._waiting), self._lost
+                self._waiting.clear()
+                self._characters = self._lost = 0
+            if not batch:
+                break
+            try:
+                self._journal.append([*_loss(lost, batch[0]), *batch])
+            except OSError as error:
+                self._put_back(batch, lost)
+                if self._failed(error):
+                    break
+                continue
+            if self._failing:
+                log.info("the audit is written again")
+                self._failing = False
+            self._written(batch)
+        self._journal.close()
+
+    def _put_back(self, batch: list[Record], lost: int) -> None:
+        with self._work:
+            self._waiting.extendleft(reversed(batch))
+            self._characters += sum(len(record.text) for record in batch)
+            self._lost += lost
+            self._bound()
+
+    def _failed(self, error: OSError) -> bool:
+        """Tell of a failure once, and wait for the next attempt; True if there is to be none."""
+        if not self._failing:
+            log.warning("the audit cannot be written, and is kept in memory meanwhile: %s", error.strerror or error)
+            self._failing = True
+        if self._stopping.wait(self._again):
+            log.error("the last %d records of the audit are lost: %s", len(self._waiting), error.strerror or error)
+            return True
+        return False
+
+
+def _loss(count: int, first: Record) -> Sequence[Record]:
+    """Return the record of how many were lost before the first that is kept."""
+    if not count:
+        return ()
+    lost = Event(kind="lost", words=f"{count} earlier records: the disk took none, and there was no more memory")
+    return (Record(at_ns=time.time_ns(), source=first.source, cause=Cause.AUDIT, events=(lost,)),)

@@ -1,0 +1,145 @@
+"""Turns what the table puts in force into records, on a thread of its own, and hands them on."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from sidecar.audit.reading import newest_first
+from sidecar.audit.record import Record, records
+from sidecar.errors import DocumentRefused, SidecarError
+from sidecar.lifecycle import SourceState, SourceStatus
+from sidecar.pacing import Pacer
+from sidecar.routing.document import parse_document
+from sidecar.routing.state import State
+from sidecar.table import View
+
+log = logging.getLogger(__name__)
+
+# Views hold whole documents, so only so many wait; where more come, those in between are one change.
+_MAX_WAITING = 64
+# How many records are looked through for the document that was in force when the sidecar ended.
+_LOOK_BACK = 10_000
+_TROUBLE = frozenset({"refused", "missing"})
+
+Take = Callable[[Record], None]
+Origin = Callable[[str], Mapping[str, str]]
+
+
+class Chronicle:
+    """Tells `takers` each change of the view as a record, in order; they return at once.
+
+    `journal` is the folder of earlier records: what changed while no sidecar ran is told as a change from there.
+    `origin` asks the config center who wrote the text of a version; it may take its time.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        takers: tuple[Take, ...],
+        *,
+        journal: Path | None = None,
+        origin: Origin | None = None,
+        clock: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._source = source
+        self._takers = takers
+        self._journal = journal
+        self._origin = origin
+        self._clock = clock
+        self._waiting: deque[tuple[int, View, View]] = deque()
+        # The refusal or absence that was told last, which a restart or a lost connection only finds again.
+        self._trouble = ""
+        self._stopping = False
+        self._work = threading.Condition()
+        self._breathe = Pacer()
+        self._thread = threading.Thread(target=self._run, name="audit", daemon=True)
+
+    def start(self) -> None:
+        """Begin to tell."""
+        self._thread.start()
+
+    def stop(self, timeout: float) -> None:
+        """Tell what is waiting, within `timeout` seconds, and end."""
+        with self._work:
+            self._stopping = True
+            self._work.notify()
+        self._thread.join(timeout)
+
+    def changed(self, before: View, after: View) -> None:
+        """Take note of a change of view; to be subscribed to the table."""
+        was, now = before.status, after.status
+        if after.state is before.state and was.state is now.state and was.refusal is now.refusal:
+            return
+        with self._work:
+            if len(self._waiting) >= _MAX_WAITING:
+                _, before, _ = self._waiting.pop()
+            self._waiting.append((self._clock(), before, after))
+            self._work.notify()
+
+    def _run(self) -> None:
+        last = None
+        try:
+            last = self._last_view()
+        except (OSError, SidecarError) as error:
+            log.warning("the audit cannot tell what was in force before this start: %s", error)
+        while True:
+            with self._work:
+                self._work.wait_for(lambda: self._waiting or self._stopping)
+                if not self._waiting:
+                    return
+                at_ns, before, after = self._waiting.popleft()
+            if last is not None and before.state is None and after.state is not None:
+                before = replace(last, status=before.status)
+            try:
+                self._tell(before, after, at_ns)
+            except Exception:
+                log.exception("a change could not be put into the audit")
+
+    def _tell(self, before: View, after: View, at_ns: int) -> None:
+        for record in records(before, after, at_ns, self._source, breathe=self._breathe):
+            trouble = record.key if record.events[0].kind in _TROUBLE else ""
+            if trouble and trouble == self._trouble:
+                continue
+            if trouble or record.changed:
+                self._trouble = trouble
+            known = self._written_by(record)
+            for take in self._takers:
+                take(known)
+
+    def _written_by(self, record: Record) -> Record:
+        if self._origin is None or not record.version:
+            return record
+        return replace(record, origin=self._origin(record.version))
+
+    def _last_view(self) -> View | None:
+        """Return what decided when the sidecar wrote its last record, None where none tells."""
+        at_ns = 0
+        for record in self._earlier():
+            if not at_ns:
+                at_ns = record.at_ns
+                self._trouble = record.key if record.events[0].kind in _TROUBLE else ""
+            if record.text and record.events[0].kind == "applied":
+                text = record.text.encode()
+                try:
+                    document = parse_document(text, max_bytes=len(text) + 1, breathe=self._breathe)
+                except DocumentRefused:
+                    # Written by a version with other rules.
+                    return None
+                status = SourceStatus(state=SourceState.SYNCED)
+                return View(State(document, generation=0, now_ns=at_ns), text=text, source_text=text, status=status)
+        return None
+
+    def _earlier(self) -> Iterator[Record]:
+        if self._journal is None:
+            return
+        for number, record in enumerate(newest_first(self._journal, self._breathe)):
+            if number == _LOOK_BACK:
+                return
+            if record.source == self._source:
+                yield record

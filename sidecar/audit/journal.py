@@ -1,0 +1,185 @@
+"""The record on disk: JSON Lines in segments, appended and flushed whole, bounded, one process at a time."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from sidecar.audit.chain import START, Broken, Link, forge, read_link
+from sidecar.audit.record import Cause, Event, Record
+
+_HEAD = "head"
+_LOCK = "lock"
+_SEGMENTS = 8
+"""How many files the bound is shared out to: the oldest goes as a whole."""
+
+
+class JournalInUse(OSError):
+    """Another process writes to this journal."""
+
+
+class Journal:
+    """Appends to the records of a folder. It is opened by the first append, and again after each failure.
+
+    `max_bytes` bounds all segments together; the oldest are removed for it, which the chain tells.
+    """
+
+    def __init__(self, folder: Path, *, max_bytes: int) -> None:
+        self._folder = folder
+        self._segment_bytes = max(1, max_bytes // _SEGMENTS)
+        self._max_bytes = max_bytes
+        self._lock = -1
+        self._file = -1
+        self._size = 0
+        self._number = 0
+        self._digest = START
+
+    def append(self, records: Sequence[Record]) -> None:
+        """Write records and flush them to the disk: all of them or none. Raises OSError, JournalInUse among them."""
+        try:
+            if self._file < 0:
+                self._open()
+            if self._size >= self._segment_bytes:
+                self._begin_segment()
+            self._write([record.plain() for record in records])
+        except OSError:
+            if self._file >= 0:
+                with suppress(OSError):
+                    os.ftruncate(self._file, self._size)
+            # Nobody knows what the disk has of it now: the next append looks, and mends.
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Let go of the folder."""
+        for descriptor in (self._file, self._lock):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._file = self._lock = -1
+
+    def _open(self) -> None:
+        """Take the folder, and cut off what a death in the middle of a write, or a full disk, has left half done."""
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._lock = os.open(self._folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise JournalInUse(error.errno, f"another sidecar writes to {self._folder}") from error
+        with suppress(Broken):
+            self._number, self._digest = head(self._folder)
+        paths = segments(self._folder)
+        while paths:
+            last, length = last_link(paths[-1])
+            with paths[-1].open("r+b") as file:
+                if length < file.seek(0, os.SEEK_END):
+                    file.truncate(length)
+                    os.fsync(file.fileno())
+            if last is not None and last.number > self._number:
+                self._number, self._digest = last.number, last.digest
+            if length:
+                self._continue(paths[-1])
+                return
+            # Begun, and nothing written: the one before goes on.
+            paths.pop().unlink()
+        self._begin_segment()
+
+    def _continue(self, path: Path) -> None:
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._size = os.fstat(self._file).st_size
+
+    def _begin_segment(self) -> None:
+        """Begin another file, and remove the oldest ones where they are too many, which the chain is told first."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+        self._continue(self._folder / f"{self._number + 1:012d}.jsonl")
+        sync_folder(self._folder)
+        paths = segments(self._folder)
+        total = sum(path.stat().st_size for path in paths)
+        # The newest with a record is never removed.
+        for path in paths[:-2]:
+            if total <= self._max_bytes - self._segment_bytes:
+                break
+            total -= path.stat().st_size
+            last, _ = last_link(path)
+            if last is not None:
+                self._write([_removal(last).plain()])
+            path.unlink()
+
+    def _write(self, bodies: Sequence[Mapping[str, Any]]) -> None:
+        number, digest, lines = self._number, self._digest, []
+        for body in bodies:
+            number += 1
+            line, digest = forge(body, number, digest)
+            lines.append(line)
+        rest = memoryview(b"".join(lines))
+        length = len(rest)
+        while rest:
+            rest = rest[os.write(self._file, rest) :]
+        os.fsync(self._file)
+        self._number, self._digest, self._size = number, digest, self._size + length
+        self._save_head()
+
+    def _save_head(self) -> None:
+        """Remember the end of the chain, so that a missing end is found; an older end does no harm."""
+        beside = self._folder / f".{_HEAD}.new"
+        with suppress(OSError):
+            with beside.open("wb") as file:
+                os.fchmod(file.fileno(), 0o600)
+                file.write(json.dumps({"number": self._number, "hash": self._digest}).encode())
+                file.flush()
+                os.fsync(file.fileno())
+            beside.rename(self._folder / _HEAD)
+
+
+def segments(folder: Path) -> list[Path]:
+    """Return the files of a journal, the oldest first."""
+    return sorted(folder.glob("[0-9]*.jsonl"))
+
+
+def head(folder: Path) -> tuple[int, str]:
+    """Return the number and digest of the last line as they were remembered beside the lines; (0, START) for none."""
+    try:
+        found = json.loads((folder / _HEAD).read_bytes())
+        return int(found["number"]), str(found["hash"])
+    except FileNotFoundError:
+        return 0, START
+    except (ValueError, KeyError, TypeError) as error:
+        raise Broken(f"{folder / _HEAD} is not as it was written") from error
+
+
+def last_link(path: Path) -> tuple[Link | None, int]:
+    """Return the last good line of a segment, and its length without a line that was begun only."""
+    text = path.read_bytes()
+    length = end = text.rfind(b"\n") + 1
+    while end:
+        start = text.rfind(b"\n", 0, end - 1) + 1
+        try:
+            return read_link(text[start : end - 1]), length
+        except Broken:
+            # Somebody changed it; it stays, as `history verify` is to find it.
+            end = start
+    return None, length
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the disk know which files a folder has. Raises OSError."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _removal(last: Link) -> Record:
+    """Return what tells of a segment that is removed: the number and the digest of its last line."""
+    removed = Event(
+        kind="removed", words=f"records up to number {last.number}", before=str(last.number), after=last.digest
+    )
+    return Record(at_ns=time.time_ns(), source="", cause=Cause.AUDIT, events=(removed,))

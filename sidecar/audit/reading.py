@@ -1,0 +1,96 @@
+"""Reads the record on disk, also while it is written: what happened, former documents, and whether all is there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from sidecar.audit.chain import START, Broken, Link, read_link
+from sidecar.audit.journal import head, segments
+from sidecar.audit.record import Record, record_of
+
+FOLDER = "audit"
+"""Where the record is within a state directory."""
+
+Breathe = Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a look at the whole chain found: how many records are good, and what is wrong, nothing if all is well."""
+
+    records: int
+    first: int
+    last: int
+    problems: tuple[str, ...]
+
+
+def newest_first(folder: Path, breathe: Breathe = lambda: None) -> Iterator[Record]:
+    """Yield the records of a journal, the newest first; lines that are none are left out. Raises OSError."""
+    for path in reversed(segments(folder)):
+        lines = _lines(path)
+        while lines:
+            breathe()
+            with suppress(Broken, KeyError, TypeError, ValueError):
+                yield record_of(read_link(lines.pop()).body)
+
+
+def documents(folder: Path, source: str, breathe: Breathe = lambda: None) -> Iterator[Record]:
+    """Yield the records with which a document of a source took effect, the newest first. Raises OSError.
+
+    `text` and `revision` are the document's, `meta` says who wrote it and why.
+    """
+    for record in newest_first(folder, breathe):
+        if record.source == source and record.text and record.events[0].kind == "applied":
+            yield record
+
+
+def verify(folder: Path) -> Verdict:
+    """Look whether every record is as it was written and none is missing. Raises OSError.
+
+    What a sidecar removed to make room is not missing: a later record tells of it. Whoever can write the whole folder
+    can also make a whole new chain; against that, the digests in a shared database stand.
+    """
+    problems: list[str] = []
+    removed: dict[int, str] = {}
+    first: Link | None = None
+    last: Link | None = None
+    good = 0
+    end_number, end_digest = 0, START
+    try:
+        end_number, end_digest = head(folder)
+    except Broken as error:
+        problems.append(str(error))
+    for path in segments(folder):
+        for place, line in enumerate(_lines(path), 1):
+            try:
+                link = read_link(line)
+            except Broken as error:
+                problems.append(f"{path.name}, line {place}: {error}")
+                continue
+            good += 1
+            first = first or link
+            if last is not None and (link.number, link.previous) != (last.number + 1, last.digest):
+                problems.append(f"{path.name}, line {place}: record {link.number} does not follow record {last.number}")
+            last = link
+            for event in link.body.get("events", ()):
+                if event.get("kind") == "removed":
+                    removed[int(event["before"])] = event["after"]
+            if link.number == end_number and link.digest != end_digest:
+                problems.append(f"record {link.number} is not the one that was written last")
+    if first is not None and first.number > 1 and removed.get(first.number - 1) != first.previous:
+        problems.append(f"records 1 to {first.number - 1} are missing, and nothing says that they made room")
+    if (last.number if last else 0) < end_number:
+        problems.append(f"records {last.number + 1 if last else 1} to {end_number} are missing at the end")
+    return Verdict(good, first.number if first else 0, last.number if last else 0, tuple(problems))
+
+
+def _lines(path: Path) -> list[bytes]:
+    """Return the lines that have an end: the last one may be on its way."""
+    try:
+        return path.read_bytes().split(b"\n")[:-1]
+    except FileNotFoundError:
+        # Removed to make room since it was listed.
+        return []

@@ -1,0 +1,228 @@
+"""`dc-sidecar history`: what changed, who changed it and why, and when it took effect here."""
+
+from __future__ import annotations
+
+import os
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sidecar import config
+from sidecar.audit.difference import difference
+from sidecar.audit.reading import FOLDER, newest_first, verify
+from sidecar.audit.record import MOVES, Event, Record
+from sidecar.cli.inputs import Value
+from sidecar.cli.output import print_json, say
+from sidecar.cli.showing import difference_lines
+from sidecar.config.kinds import Kind
+from sidecar.errors import ConfigError, SidecarError
+from sidecar.routing.scalars import SECOND_NS, format_time, parse_duration, parse_time
+
+_WIDTH = 79
+_MARGIN = 22
+_EPILOG = """\b
+Examples:
+  dc-sidecar history --state-dir /var/lib/dc-sidecar
+  dc-sidecar history --config sidecar.yaml --app billing --since 24h
+  dc-sidecar history show 3a7f09c21b44 --config sidecar.yaml
+  dc-sidecar history diff 3a7f 9c21 --config sidecar.yaml
+  dc-sidecar history verify --config sidecar.yaml"""
+
+
+class NotRecorded(SidecarError):
+    """The audit has no such thing."""
+
+    exit_code = 3
+
+
+def _moment(text: str) -> int | None:
+    duration = parse_duration(text)
+    return time.time_ns() - duration if duration else parse_time(text)
+
+
+_SINCE = Value(Kind("TIME", "a time such as 2026-11-22T10:00:00Z, or how long ago, such as 24h", _moment))
+
+
+def _where(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the flags that tell where the audit is, and the output's."""
+    path = click.Path(path_type=Path)
+    for option in (
+        click.option(
+            "-o",
+            "--output",
+            type=click.Choice(["table", "json"]),
+            default="table",
+            show_default=True,
+            help="For people or for programs.",
+        ),
+        click.option("--config", "config_file", type=path, metavar="PATH", help="The sidecar's configuration."),
+        click.option("--state-dir", type=path, metavar="PATH", help="The sidecar's state directory."),
+    ):
+        command = option(command)
+    return command
+
+
+@click.group("history", invoke_without_command=True, epilog=_EPILOG)
+@click.option("--app", metavar="APP", help='Only what moved this application; "default" for all without a route.')
+@click.option("--since", type=_SINCE, metavar="TIME", help="Only since a time, or for so long.")
+@click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="The newest N changes.")
+@_where
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    app: str | None,
+    since: int | None,
+    limit: int,
+    **where: Any,  # noqa: ANN401 - the flags of all
+) -> None:
+    """Show what changed, the newest last: by whom, why, and what it moved.
+
+    Every sidecar with a --state-dir keeps this record: each document that it
+    took over or refused, failovers and returns, steps of ramps, starts and
+    ends of drills.
+    """
+    ctx.obj = where
+    if ctx.invoked_subcommand is not None:
+        return
+    found = list(islice(_matching(_folder(where), app, since or 0), limit))[::-1]
+    if where["output"] == "json":
+        print_json([_without_text(record) for record in found])
+    elif found:
+        click.echo("\n".join(line for record in found for line in _lines(record)))
+    else:
+        say("Nothing is recorded that fits.")
+
+
+@command.command("show")
+@click.argument("revision")
+@_where
+@click.pass_obj
+def show(outer: dict[str, Any], /, revision: str, **where: Any) -> None:  # noqa: ANN401 - the flags of all
+    """Show the newest change to REVISION, with the difference and the text."""
+    record = _of(_folder(where, outer), revision)
+    if _chosen(where, outer, "output") == "json":
+        print_json(record.plain())
+        return
+    click.echo("\n".join(_lines(record)))
+    for name, value in (("changed", ", ".join(sorted(record.apps))), ("source", record.source), *record.meta.items()):
+        if value:
+            click.echo(f"{name}: {value}")
+    if record.difference:
+        click.echo("\n".join(["", *difference_lines(record.difference)]))
+    click.echo(f"\n{record.text}", nl=not record.text.endswith("\n"))
+
+
+@command.command("diff")
+@click.argument("before")
+@click.argument("after")
+@_where
+@click.pass_obj
+def diff(outer: dict[str, Any], /, before: str, after: str, **where: Any) -> None:  # noqa: ANN401 - the flags of all
+    """Show what differs between the documents of two revisions."""
+    folder = _folder(where, outer)
+    one, other = _of(folder, before), _of(folder, after)
+    lines = difference(one.text, other.text)
+    if _chosen(where, outer, "output") == "json":
+        print_json({"before": one.changed, "after": other.changed, "difference": lines})
+    else:
+        click.echo("\n".join(difference_lines([f"--- {one.changed}", f"+++ {other.changed}", *lines])))
+
+
+@command.command("verify")
+@_where
+@click.pass_obj
+def check(outer: dict[str, Any], /, **where: Any) -> int:  # noqa: ANN401 - the flags of all
+    """Prove that no record was changed or removed; exits with 1 if one was."""
+    verdict = verify(_folder(where, outer))
+    if _chosen(where, outer, "output") == "json":
+        print_json({"good": not verdict.problems, "records": verdict.records, "problems": list(verdict.problems)})
+    elif verdict.problems:
+        click.echo("\n".join(verdict.problems))
+    else:
+        span = f", numbers {verdict.first} to {verdict.last}" if verdict.records else ""
+        click.echo(f"{verdict.records} records{span}: all as they were written, none missing")
+    return 1 if verdict.problems else 0
+
+
+def _folder(*given: dict[str, Any]) -> Path:
+    """Return the folder of the journal, by the flags of a command or of the group. Raises ConfigError."""
+    flags = {}
+    for option, key in (("state-dir", "state_dir"), ("config", "config_file")):
+        named = next((where[key] for where in given if where[key] is not None), None)
+        if named is not None:
+            flags[option] = [str(named)]
+    settings = config.settings_of(config.resolve(flags, os.environ))
+    if settings.state_dir is None:
+        raise ConfigError(
+            "where is the audit? Name the sidecar's --state-dir, DC_SIDECAR_STATE_DIR, or its file with --config"
+        )
+    folder = settings.state_dir / FOLDER
+    if not folder.is_dir():
+        raise ConfigError(f"there is no audit in {settings.state_dir}: no sidecar has kept one there yet")
+    return folder
+
+
+def _chosen(where: dict[str, Any], outer: dict[str, Any], name: str) -> str:
+    return "json" if "json" in (where[name], outer[name]) else "table"
+
+
+def _matching(folder: Path, app: str | None, since_ns: int) -> Iterator[Record]:
+    for record in newest_first(folder):
+        if record.at_ns < since_ns:
+            return
+        if app is None or app in record.apps:
+            yield record
+
+
+def _of(folder: Path, revision: str) -> Record:
+    """Return the newest record of a document whose revision begins so. Raises NotRecorded for none and for several."""
+    found: dict[str, Record] = {}
+    for record in newest_first(folder):
+        if record.text and record.changed.startswith(revision):
+            found.setdefault(record.changed, record)
+    if len(found) == 1:
+        return next(iter(found.values()))
+    if found:
+        raise NotRecorded(f"{revision} is the beginning of {' and '.join(found)}: say more of the one you mean")
+    raise NotRecorded(f"no recorded document has the revision {revision}: `dc-sidecar history` lists those that are")
+
+
+def _lines(record: Record) -> Iterator[str]:
+    """Yield a record in lines of 80 columns: when, which document, who and why; then what it means."""
+    moment = format_time(record.at_ns // SECOND_NS * SECOND_NS)
+    document = f"{record.before or 'nothing'} → {record.changed}" if record.changed else record.revision
+    who = str(record.meta.get("by") or record.origin.get("user") or "")
+    why = ": ".join(part for part in (who, str(record.meta.get("reason") or "")) if part)
+    yield from _hanging(click.style(moment, bold=True), f"{document}  {why}".strip())
+    for event in record.events:
+        yield from _hanging(_coloured(event), _event_words(event))
+
+
+def _hanging(head: str, text: str) -> Iterator[str]:
+    """Yield a text in lines that stand to the right of a head, which may be styled."""
+    margin = " " * _MARGIN
+    pad = " " * (_MARGIN - len(click.unstyle(head)))
+    for line in textwrap.wrap(text, _WIDTH - _MARGIN, break_on_hyphens=False) or [""]:
+        yield (head + pad + line).rstrip()
+        head, pad = "", margin
+
+
+def _event_words(event: Event) -> str:
+    named = ", ".join(event.subjects[:3])
+    more = f" and {len(event.subjects) - 3:,} more" if len(event.subjects) > 3 else ""
+    return f"{named}{more}: {event.words}" if event.kind in MOVES else event.words
+
+
+def _coloured(event: Event) -> str:
+    bad = event.kind in {"refused", "missing", "failover", "lost", "override-started"}
+    return click.style(f"  {event.kind}", fg="yellow" if bad else "green")
+
+
+def _without_text(record: Record) -> dict[str, Any]:
+    return {name: value for name, value in record.plain().items() if name != "text"}

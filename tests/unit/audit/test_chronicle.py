@@ -1,0 +1,145 @@
+"""Telling changes, in order, from one life of the sidecar to the next."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sidecar.audit.chronicle import Chronicle
+from sidecar.audit.journal import Journal
+from sidecar.audit.record import Record, records
+from sidecar.lifecycle import SourceState
+from sidecar.table import View
+from tests.unit.audit.test_record import DRILL, kinds, refused
+from tests.unit.audit.views import NOTHING, SYNCED, view
+from tests.waiting import eventually
+
+SOURCE = "fake:routing"
+
+
+@contextmanager
+def telling(journal: Path | None = None) -> Iterator[tuple[Chronicle, list[Record]]]:
+    """Run a chronicle, and collect what it tells."""
+    told: list[Record] = []
+    chronicle = Chronicle(SOURCE, (told.append,), journal=journal)
+    chronicle.start()
+    try:
+        yield chronicle, told
+    finally:
+        chronicle.stop(5)
+
+
+def remembered(folder: Path, *pairs: tuple[View, View]) -> None:
+    """Write what an earlier sidecar saw at ten o'clock."""
+    journal = Journal(folder, max_bytes=1024 * 1024)
+    for before, after in pairs:
+        at_ns = after.state.now_ns if after.state else 0
+        journal.append(list(records(before, after, at_ns, SOURCE)))
+    journal.close()
+
+
+def test_changes_are_told_in_order() -> None:
+    """Each change of the view is told, with its time."""
+    views = [NOTHING, view("dc1"), view("dc2"), view("dc1")]
+    with telling() as (chronicle, told):
+        for index in range(3):
+            chronicle.changed(views[index], views[index + 1])
+        eventually(lambda: len(told) == 3, "the records")
+    assert [kinds(record) for record in told] == [["applied"], ["applied", "switch"], ["applied", "switch"]]
+    assert told[0].at_ns <= told[1].at_ns <= told[2].at_ns
+
+
+def test_what_changed_while_nobody_ran_is_told(tmp_path: Path) -> None:
+    """A start with another document than that of the last record tells of a switch between the two."""
+    remembered(tmp_path, (NOTHING, view("dc1")))
+    with telling(tmp_path) as (chronicle, told):
+        chronicle.changed(NOTHING, view("dc2"))
+        eventually(lambda: told, "the record")
+    assert kinds(told[0]) == ["applied", "switch"]
+    assert "-dc1" in told[0].difference
+
+
+def test_a_drill_that_ended_while_nobody_ran_is_told(tmp_path: Path) -> None:
+    """The clock went on: what it did is told at the next start."""
+    during = view(DRILL, "2026-11-22T11:00:00Z")
+    remembered(tmp_path, (view(DRILL), during), (NOTHING, during))
+    with telling(tmp_path) as (chronicle, told):
+        chronicle.changed(NOTHING, view(DRILL, "2026-11-22T13:00:00Z"))
+        eventually(lambda: told, "the record")
+    assert kinds(told[0]) == ["drill-ended", "return"]
+
+
+def test_a_restart_without_a_change_tells_nothing(tmp_path: Path) -> None:
+    """The same document at the next start, and the same refusal, are no changes."""
+    first = view("dc1")
+    bad = refused(b"nonsense", first)
+    remembered(tmp_path, (NOTHING, first), (first, bad))
+    with telling(tmp_path) as (chronicle, told):
+        again = view("dc1")
+        chronicle.changed(NOTHING, again)
+        chronicle.changed(again, refused(b"nonsense", again))
+        chronicle.changed(refused(b"nonsense", again), view("dc3"))
+        eventually(lambda: told, "the record")
+    assert [record.events[0].kind for record in told] == ["applied"]
+
+
+def test_a_key_that_stays_missing_is_told_once() -> None:
+    """A connection that comes and goes while the key is missing does not delete it again."""
+    first = view("dc1")
+    missing = replace(first, status=replace(SYNCED, state=SourceState.MISSING, error="no key"))
+    lost = replace(first, status=replace(SYNCED, state=SourceState.DISCONNECTED))
+    with telling() as (chronicle, told):
+        for before, after in ((first, missing), (missing, lost), (lost, missing), (missing, view("dc2"))):
+            chronicle.changed(before, after)
+        eventually(lambda: told and told[-1].changed, "the last record")
+    assert [kinds(record)[0] for record in told] == ["missing", "applied"]
+
+
+def test_another_source_has_another_past(tmp_path: Path) -> None:
+    """A state directory that is used for another key does not make a switch of it."""
+    remembered(tmp_path, (NOTHING, view("dc1")))
+    told: list[Record] = []
+    chronicle = Chronicle("fake:other", (told.append,), journal=tmp_path)
+    chronicle.start()
+    chronicle.changed(NOTHING, view("dc2"))
+    eventually(lambda: told, "the record")
+    chronicle.stop(5)
+    assert kinds(told[0]) == ["applied"]
+
+
+def test_when_too_many_wait_those_in_between_are_one_change() -> None:
+    """A chronicle that is held up keeps a bounded number of documents, and still ends at the newest."""
+    held = threading.Event()
+    told: list[Record] = []
+
+    def slow(record: Record) -> None:
+        held.wait(10)
+        told.append(record)
+
+    chronicle = Chronicle(SOURCE, (slow,))
+    chronicle.start()
+    views = [view(f"dc{number}") for number in range(200)]
+    for index in range(199):
+        chronicle.changed(views[index], views[index + 1])
+    assert len(chronicle._waiting) <= 64
+    held.set()
+    eventually(lambda: told and told[-1].text == "dc199", "the newest document")
+    chronicle.stop(5)
+
+
+def test_a_failure_of_ours_is_logged_and_the_next_change_is_told(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One change that cannot be told does not end the telling."""
+    with telling() as (chronicle, told):
+        with monkeypatch.context() as patched:
+            patched.setattr("sidecar.audit.record.moves", lambda *_: 1 / 0)
+            chronicle.changed(view("dc1"), view("dc2"))
+            eventually(lambda: "could not be put into the audit" in caplog.text, "the log line")
+        chronicle.changed(view("dc2"), view("dc3"))
+        eventually(lambda: told, "the record")

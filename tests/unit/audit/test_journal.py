@@ -1,0 +1,189 @@
+"""The record on disk."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from sidecar.audit.journal import Journal, JournalInUse, segments
+from sidecar.audit.reading import documents, newest_first, verify
+from sidecar.audit.record import Cause, Event, Record
+
+SIZE = 1024 * 1024
+
+
+def record(number: int, text: str = "") -> Record:
+    """Return a record that can be told from others."""
+    applied = Event(kind="applied", words=f"change {number}")
+    return Record(at_ns=number, source="fake:", cause=Cause.DOCUMENT, events=(applied,), changed="c", text=text)
+
+
+def written(folder: Path, count: int, *, max_bytes: int = SIZE) -> None:
+    """Write records, each for itself."""
+    journal = Journal(folder, max_bytes=max_bytes)
+    for number in range(1, count + 1):
+        journal.append([record(number)])
+    journal.close()
+
+
+def times(folder: Path) -> list[int]:
+    """Return which records are there, the newest first."""
+    return [one.at_ns for one in newest_first(folder) if one.cause is not Cause.AUDIT]
+
+
+def only(folder: Path) -> Path:
+    """Return the one segment."""
+    (path,) = segments(folder)
+    return path
+
+
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    """Records come back, the newest first, over several openings; the chain is whole; only the owner may read it."""
+    written(tmp_path / "audit", 3)
+    written(tmp_path / "audit", 2)
+    assert times(tmp_path / "audit") == [2, 1, 3, 2, 1]
+    verdict = verify(tmp_path / "audit")
+    assert (verdict.records, verdict.first, verdict.last, verdict.problems) == (5, 1, 5, ())
+    assert {path.stat().st_mode & 0o077 for path in (tmp_path / "audit").iterdir()} == {0}
+
+
+def test_a_line_is_plain_json(tmp_path: Path) -> None:
+    """Any tool can read the file, and the words in it."""
+    written(tmp_path, 1)
+    line = json.loads(only(tmp_path).read_text())
+    assert (line["number"], line["at"], line["events"][0]["words"]) == (1, "1970-01-01T00:00:00Z", "change 1")
+
+
+@pytest.mark.parametrize("cut", [1, 20, 200])
+def test_a_torn_end_is_mended(tmp_path: Path, cut: int) -> None:
+    """A line that was begun and not finished is no record for a reader, and is cut off by the next writer."""
+    written(tmp_path, 3)
+    path = only(tmp_path)
+    os.truncate(path, path.stat().st_size - cut)
+    (tmp_path / "head").unlink()
+    assert times(tmp_path) == [2, 1]
+    written(tmp_path, 1)
+    assert times(tmp_path) == [1, 2, 1]
+    assert verify(tmp_path).problems == ()
+
+
+def test_a_segment_that_was_only_begun_is_mended(tmp_path: Path) -> None:
+    """A death right after a new file was begun leaves a journal that goes on."""
+    written(tmp_path, 2)
+    (tmp_path / "000000000003.jsonl").write_bytes(b'{"number"')
+    written(tmp_path, 1)
+    assert (times(tmp_path), verify(tmp_path).problems) == ([1, 2, 1], ())
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        (
+            lambda lines: [lines[0], lines[1].replace(b"change 2", b"change 7"), *lines[2:]],
+            "line 2: the line is not as",
+        ),
+        (lambda lines: [lines[0], *lines[2:]], "record 3 does not follow record 1"),
+        (lambda lines: [lines[0], lines[2], lines[1], *lines[3:]], "record 3 does not follow record 1"),
+        (lambda lines: lines[1:], "records 1 to 1 are missing"),
+        (lambda lines: lines[:-2], "records 4 to 5 are missing at the end"),
+        (lambda lines: [*lines[:2], b"{}", *lines[2:]], "line 3: the line is not as"),
+        (lambda lines: [*lines, lines[-1]], "record 5 does not follow record 5"),
+    ],
+)
+def test_what_was_changed_or_removed_is_found(tmp_path: Path, change: object, found: str) -> None:
+    """A record that was altered, taken out, moved, added or repeated breaks the chain, and is named."""
+    assert callable(change)
+    written(tmp_path, 5)
+    path = only(tmp_path)
+    path.write_bytes(b"".join(line + b"\n" for line in change(path.read_bytes().splitlines())))
+    assert re.search(found, "\n".join(verify(tmp_path).problems))
+
+
+def test_a_restart_does_not_hide_what_was_changed(tmp_path: Path) -> None:
+    """A sidecar that goes on writing behind a record that somebody altered, or took away, covers nothing up."""
+    for spoil in (lambda lines: [*lines[:-1], lines[-1].replace(b"change", b"chance")], lambda lines: lines[:-1]):
+        folder = tmp_path / str(id(spoil))
+        written(folder, 3)
+        path = only(folder)
+        path.write_bytes(b"".join(line + b"\n" for line in spoil(path.read_bytes().splitlines())))
+        written(folder, 1)
+        assert verify(folder).problems
+
+
+def test_the_oldest_make_room_and_the_chain_says_so(tmp_path: Path) -> None:
+    """The journal stays within its bound; what was removed for it is told within, and is no missing record."""
+    journal = Journal(tmp_path, max_bytes=40_000)
+    for number in range(1, 120):
+        journal.append([record(number, "x" * 1000)])
+        assert sum(path.stat().st_size for path in segments(tmp_path)) < 40_000 + 2000
+    journal.close()
+    verdict = verify(tmp_path)
+    assert verdict.problems == ()
+    assert verdict.first > 60
+    assert times(tmp_path)[0] == 119
+    segments(tmp_path)[0].unlink()
+    assert "nothing says that they made room" in verify(tmp_path).problems[0]
+
+
+def test_one_process_at_a_time(tmp_path: Path) -> None:
+    """Two sidecars on one folder would break the chain: the second one is told so, and may try again later."""
+    first, second = Journal(tmp_path, max_bytes=SIZE), Journal(tmp_path, max_bytes=SIZE)
+    first.append([record(1)])
+    with pytest.raises(JournalInUse, match="another sidecar writes"):
+        second.append([record(2)])
+    first.close()
+    second.append([record(2)])
+    second.close()
+    assert (times(tmp_path), verify(tmp_path).problems) == ([2, 1], ())
+
+
+def test_a_full_disk_leaves_no_half_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A write that only half fits is taken back whole; once there is room it is written, once."""
+    journal = Journal(tmp_path, max_bytes=SIZE)
+    journal.append([record(1)])
+    write = os.write
+    room = [300]
+
+    def cramped(descriptor: int, data: bytes) -> int:
+        if not room:
+            return write(descriptor, data)
+        taken = min(room[0], len(data))
+        if not taken:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        room[0] -= taken
+        return write(descriptor, data[:taken])
+
+    monkeypatch.setattr(os, "write", cramped)
+    with pytest.raises(OSError, match="No space"):
+        journal.append([record(2), record(3)])
+    assert only(tmp_path).read_bytes().count(b"\n") == 1
+    assert only(tmp_path).read_bytes().endswith(b"\n")
+    room.clear()
+    journal.append([record(2), record(3)])
+    journal.close()
+    assert (times(tmp_path), verify(tmp_path).problems) == ([3, 2, 1], ())
+
+
+def test_only_documents_of_the_source_that_took_effect(tmp_path: Path) -> None:
+    """Who rolls back gets the texts that decided, of this source, the newest first."""
+    journal = Journal(tmp_path, max_bytes=SIZE)
+    refused = Record(
+        at_ns=3, source="fake:", cause=Cause.DOCUMENT, events=(Event(kind="refused", words="no"),), text="bad"
+    )
+    other = Record(
+        at_ns=4, source="fake:other", cause=Cause.DOCUMENT, events=(Event(kind="applied", words=""),), text="x"
+    )
+    journal.append([record(1, "dc1"), record(2, "dc2"), refused, other])
+    journal.close()
+    assert [one.text for one in documents(tmp_path, "fake:")] == ["dc2", "dc1"]
+
+
+def test_an_empty_folder_is_a_good_journal(tmp_path: Path) -> None:
+    """Where nothing was written yet nothing is missing."""
+    assert verify(tmp_path).problems == ()
+    assert list(newest_first(tmp_path)) == []

@@ -1,0 +1,138 @@
+"""What a change of view is remembered as."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+from sidecar.audit.record import Cause, Record, record_of, records
+from sidecar.errors import DocumentRefused, Problem
+from sidecar.lifecycle import Refusal, SourceState
+from sidecar.table import Override, View
+from tests.unit.audit.views import NOTHING, SYNCED, view
+
+DRILL = (
+    "default: {active: dc1, backups: [dc2]}\n"
+    'drills: [{datacenter: dc1, start: "2026-11-22T11:00:00Z", until: "2026-11-22T12:00:00Z", reason: Q4}]\n'
+)
+RAMP = 'default: {ramp: {from: dc1, to: dc2, start: "2026-11-22T10:00:00Z", duration: 10m}}'
+
+
+def told(before: View, after: View) -> list[Record]:
+    """Return the records of a change."""
+    return list(records(before, after, 7, "fake:routing"))
+
+
+def kinds(record: Record) -> list[str]:
+    """Return the kinds of a record's events."""
+    return [event.kind for event in record.events]
+
+
+def refused(text: bytes, before: View) -> View:
+    """Return the view after a text was refused."""
+    refusal = Refusal(revision="0123", error=DocumentRefused((Problem("apps", "wrong", 1, 1),)), at_ns=1, text=text)
+    return replace(before, status=replace(SYNCED, state=SourceState.REJECTED, refusal=refusal))
+
+
+def test_a_switch_has_all_that_an_auditor_asks() -> None:
+    """Who, why, which document became which, what that moved, and the text itself."""
+    before = view("default: dc1\n")
+    after = view("meta: {by: lin, reason: cooling}\ndefault: dc2\n")
+    (record,) = told(before, after)
+    assert before.state is not None
+    assert after.state is not None
+    assert (record.before, record.revision, record.changed) == (
+        before.state.document.revision,
+        after.state.document.revision,
+        after.state.document.revision,
+    )
+    assert kinds(record) == ["applied", "switch"]
+    assert record.events[1].words == "dc1 → dc2"
+    assert record.meta == {"by": "lin", "reason": "cooling"}
+    assert record.apps == {"default"}
+    assert "+default: dc2" in record.difference
+    assert record.text == after.text.decode()
+    assert record.version == "v1"
+
+
+def test_the_first_document_moves_nothing() -> None:
+    """A first start tells what is in force, and no switch."""
+    (record,) = told(NOTHING, view("dc1"))
+    assert (kinds(record), record.before, record.difference) == (["applied"], "", ())
+
+
+def test_a_refused_text_is_kept_with_what_is_wrong() -> None:
+    """A refused text is told with its error, also where it is no UTF-8; what decides stays."""
+    before = view("dc1")
+    (record,) = told(before, refused(b"\xff" * 100_000, before))
+    assert before.state is not None
+    assert kinds(record) == ["refused"]
+    assert record.events[0].words == "apps (line 1, column 1): wrong"
+    assert (record.changed, record.revision) == ("0123", before.state.document.revision)
+    assert len(record.text) == 64 * 1024
+
+
+def test_a_deleted_key_is_told() -> None:
+    """Somebody who deletes the key has changed something, though nothing moves."""
+    before = view("dc1")
+    after = replace(before, status=replace(SYNCED, state=SourceState.MISSING, error="there is no key"))
+    (record,) = told(before, after)
+    assert (kinds(record), record.events[0].words) == (["missing"], "there is no key")
+
+
+def test_a_lost_connection_is_no_change() -> None:
+    """What says nothing about routes is for the log."""
+    before = view("dc1")
+    assert told(before, replace(before, status=replace(SYNCED, state=SourceState.DISCONNECTED))) == []
+
+
+def test_a_drill_starts_and_ends() -> None:
+    """The clock starts a drill, with what it moves; an edit of its end does not start it again; then it ends."""
+    before = view(DRILL)
+    during = view(DRILL, "2026-11-22T11:00:00Z", was=before)
+    (record,) = told(before, during)
+    assert (kinds(record), record.cause) == (["drill-started", "failover"], Cause.CLOCK)
+    assert record.events[0].words == "dc1 until 2026-11-22T12:00:00Z: Q4"
+    assert record.out == {"dc1": "drill: Q4"}
+    longer = view(DRILL.replace("T12", "T13"), "2026-11-22T11:10:00Z")
+    assert [kinds(record) for record in told(during, longer)] == [["applied"]]
+    (ended,) = told(longer, view(longer.text.decode(), "2026-11-22T13:00:00Z", was=longer))
+    assert kinds(ended) == ["drill-ended", "return"]
+
+
+def test_steps_of_a_ramp_are_known_again_by_the_clock() -> None:
+    """Sidecars that take a step at slightly different times tell of the same change; another step is another one."""
+    before = view(RAMP)
+    steps = [told(before, view(RAMP, f"2026-11-22T10:0{at}Z", was=before))[0] for at in ("3:00", "3:01", "4:00")]
+    assert kinds(steps[0]) == ["ramp-step"]
+    assert steps[0].key == steps[1].key != steps[2].key
+
+
+def test_health_is_a_cause_of_its_own() -> None:
+    """A failover by health checks is told with the reason of the checks."""
+    before = view("default: {active: dc1, backups: [dc2]}")
+    after = view("default: {active: dc1, backups: [dc2]}", unhealthy={"dc1": "tcp refused"}, was=before)
+    (record,) = told(before, after)
+    assert (kinds(record), record.cause, record.out) == (["failover"], Cause.HEALTH, {"dc1": "tcp refused"})
+
+
+def test_an_override_is_told() -> None:
+    """A local document that goes before the source's is a change, and its end is one."""
+    before = view("dc1")
+    after = replace(view("dc2"), override=Override("file:/o", b"dc2", 1))
+    (started,) = told(before, after)
+    assert kinds(started) == ["applied", "override-started", "switch"]
+    (ended,) = told(after, before)
+    assert (kinds(ended), ended.cause) == (["applied", "override-ended", "switch"], Cause.OVERRIDE)
+
+
+def test_a_record_survives_json() -> None:
+    """What is written is what is read."""
+    for record in (*told(view("dc1"), view("meta: {by: {a: [b]}}\ndefault: dc2")), *told(NOTHING, view("dc1"))):
+        assert record_of(json.loads(json.dumps(record.plain()))) == record
+
+
+def test_the_same_document_has_the_same_key_from_wherever_one_came() -> None:
+    """A sidecar that missed the document in between tells of the same change."""
+    target = view("dc3")
+    assert told(view("dc1"), target)[0].key == told(view("dc2"), target)[0].key != told(target, view("dc1"))[0].key
