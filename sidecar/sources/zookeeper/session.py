@@ -112,7 +112,7 @@ class Session:
             left = deadline - time.monotonic()
             if self.ended or left <= 0:
                 raise SourceError(
-                    self.trouble or f"ZooKeeper at {self._settings.hosts} did not answer in {timeout:g} s"
+                    self.trouble or f"ZooKeeper at {self._settings.hosts} did not answer in {timeout:.1f} s"
                 )
             self._changed.wait(min(left, 0.5))
             self._changed.clear()

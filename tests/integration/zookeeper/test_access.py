@@ -132,7 +132,7 @@ def test_tls_with_a_client_certificate(
         version = source.write(b"dc%d" % number, version, 5)
         serving.decides_for(f"dc{number}", 1)
     with pytest.raises(SourceError, match=r"127.0.0.1:\d+: takes the connection, but opens no session"):
-        open_source(url, {"zookeeper-ca": str(authority.ca)}).read(1)
+        open_source(url, {"zookeeper-ca": str(authority.ca)}).read(2)
 
 
 def test_tls_without_client_certificates(tmp_path: Path, authority: Authority) -> None:
@@ -148,8 +148,8 @@ def test_tls_without_client_certificates(tmp_path: Path, authority: Authority) -
         url, options = f"zookeeper://127.0.0.1:{right}/routing", {"zookeeper-ca": str(authority.ca)}
         assert open_source(url, options).read(5) == Content(b"dc1", f"{operator.get('/routing')[1].mzxid:#x}")
         with pytest.raises(SourceError, match=r"127.0.0.1:\d+: .*certificate verify failed"):
-            open_source(url, {"zookeeper-ca": str(another.ca)}).read(1)
+            open_source(url, {"zookeeper-ca": str(another.ca)}).read(2)
         with pytest.raises(SourceError, match=r"127.0.0.1:\d+: .*certificate verify failed"):
-            open_source(url, {"zookeeper-tls": "true"}).read(1)
+            open_source(url, {"zookeeper-tls": "true"}).read(2)
         with pytest.raises(SourceError, match=r"127.0.0.1:\d+: .*IP address mismatch"):
-            open_source(f"zookeeper://127.0.0.1:{wrong}/routing", options).read(1)
+            open_source(f"zookeeper://127.0.0.1:{wrong}/routing", options).read(2)
