@@ -64,6 +64,8 @@ def _one(status: Status | SidecarError, output: str) -> int:
         rows.append(("", status.source_error))
     rows += [("revision", _revision(status)), ("applied", _ago(status.applied_at_ms))]
     rows.append(("confirmed", _ago(status.confirmed_at_ms)))
+    for outage in status.outages:
+        rows.append(("out", f"{outage.datacenter}{f' for {outage.app}' if outage.app else ''}: {outage.reason}"))
     click.echo("\n".join(columns(rows)))
     return 0
 

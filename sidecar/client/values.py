@@ -52,6 +52,15 @@ class FilterResult:
 
 
 @dataclass(frozen=True, slots=True)
+class Outage:
+    """A datacenter that is out of service, or that an application has failed over from; `app` is "" for all."""
+
+    datacenter: str
+    app: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
     """The route of an application as it stands now; weights in the document's order. `app` is "" for the default."""
 
@@ -62,6 +71,7 @@ class Route:
     min_workers: int
     revision: str
     generation: int
+    outages: tuple[Outage, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +98,7 @@ class Status:
     applied_at_ms: int
     confirmed_at_ms: int
     from_snapshot: bool
+    outages: tuple[Outage, ...] = ()
 
 
 def filter_result(answer: pb.FilterWorkersResponse, candidates: list[str]) -> FilterResult:
@@ -114,6 +125,7 @@ def route(answer: pb.AppRoute) -> Route:
         min_workers=answer.min_workers,
         revision=answer.revision,
         generation=answer.generation,
+        outages=tuple(map(outage, answer.outages)),
     )
 
 
@@ -128,6 +140,11 @@ def route_update(answer: pb.RouteUpdate) -> RouteUpdate:
     )
 
 
+def outage(answer: pb.Outage) -> Outage:
+    """Return an outage as a value."""
+    return Outage(answer.datacenter, answer.app, answer.reason)
+
+
 def status(answer: pb.SidecarStatus) -> Status:
     """Return a status as a value."""
     return Status(
@@ -140,4 +157,5 @@ def status(answer: pb.SidecarStatus) -> Status:
         applied_at_ms=answer.applied_at_ms,
         confirmed_at_ms=answer.confirmed_at_ms,
         from_snapshot=answer.from_snapshot,
+        outages=tuple(map(outage, answer.outages)),
     )

@@ -11,6 +11,8 @@ from sidecar.routing.state import Plan, State
 
 # Updates for different applications that are kept under one State.
 _MAX_REMEMBERED = 16
+# Told by one status: whoever asks wants to know what is wrong, not all that is wrong.
+_MAX_OUTAGES = 1000
 
 
 def app_route(state: State, app: str = "", job: str = "") -> pb.AppRoute:
@@ -23,18 +25,32 @@ def app_route(state: State, app: str = "", job: str = "") -> pb.AppRoute:
 
 
 def _message(state: State, plan: Plan, app: str) -> pb.AppRoute:
-    weighty = [name for name, _ in plan.weights]
+    served = dict.fromkeys((*(name for name, _ in plan.weights), *plan.route.backups))
+    unavailable = {
+        name: plan.out.get(name) or plan.left[name] for name in served if name in plan.out or name in plan.left
+    }
     return pb.AppRoute(
         app=app,
         weights=[pb.WeightedDatacenter(datacenter=name, weight=weight) for name, weight in plan.weights],
         backups=plan.route.backups,
-        unavailable=[
-            name for name in dict.fromkeys((*weighty, *plan.route.backups)) if name in plan.out or name in plan.left
-        ],
+        unavailable=unavailable,
         min_workers=plan.route.min_workers,
         revision=state.document.revision,
         generation=state.generation,
+        outages=[pb.Outage(datacenter=name, reason=why) for name, why in unavailable.items()],
     )
+
+
+def outages(state: State) -> list[pb.Outage]:
+    """Return what is out of service, and what applications have failed over from, with the reasons."""
+    found = [pb.Outage(datacenter=name, reason=why) for name, why in state.out.items()]
+    for drill in state.scoped_drills:
+        reason = f"drill: {drill.reason}" if drill.reason else "drill"
+        found += [pb.Outage(datacenter=drill.datacenter, app=app, reason=reason) for app in sorted(drill.apps or ())]
+    for scope, left in state.left.items():
+        app = "/".join(filter(None, scope))
+        found += [pb.Outage(datacenter=name, app=app, reason=why) for name, why in left.items()]
+    return found[:_MAX_OUTAGES]
 
 
 def route_update(state: State, apps: Iterable[str]) -> bytes:

@@ -9,7 +9,7 @@ from sidecar.pb.dcsidecar.v1 import routing_pb2 as pb
 from sidecar.routing.state import State
 from sidecar.server import requests
 from sidecar.server.decisions import Decisions, no_document
-from sidecar.server.routes import Updates, app_route
+from sidecar.server.routes import Updates, app_route, outages
 from sidecar.server.settings import ServerSettings
 from sidecar.server.watches import Tell
 from sidecar.table import RoutingTable
@@ -70,6 +70,7 @@ class RoutingService:
                 applied_at_ms=view.applied_at_ns // _NS_PER_MS,
                 confirmed_at_ms=status.confirmed_at_ns // _NS_PER_MS,
                 from_snapshot=status.from_snapshot,
+                outages=outages(view.state) if view.state else (),
             )
         )
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from sidecar.health.memory import load
 from sidecar.pb.dcsidecar.v1 import routing_pb2 as pb
 from tests.harness import SidecarProcess, a_request
 from tests.waiting import eventually
@@ -42,6 +43,10 @@ def test_flapping_makes_nothing_hop(tmp_path: Path) -> None:
         eventually(lambda: asked(sidecar, ONE_OF_DC1).reason == pb.REASON_FAILOVER, "the failover", every=0.05)
         assert time.monotonic() - began >= 1.5
         assert sidecar.client.route("billing").unavailable == ["dc1"]
+        told = sidecar.status().outages
+        assert [(outage.datacenter, outage.app) for outage in told] == [("dc1", "billing")]
+        assert told[0].reason.startswith("failed over: 1 of 2 workers, since ")
+        assert sidecar.client.route("billing").outages[0].reason == told[0].reason
         assert "billing: dc1 preferred → dc1 failed over: 1 of 2 workers, since " in sidecar.log_text()
         began = time.monotonic()
         assert asked(sidecar, BOTH).datacenter == "dc2"
@@ -56,7 +61,7 @@ def test_return_by_hand_survives_a_restart(tmp_path: Path) -> None:
     with serve(tmp_path, "{back: manual}") as sidecar:
         assert asked(sidecar, {"dc2": 2}).datacenter == "dc2"
         eventually(lambda: asked(sidecar, BOTH).datacenter == "dc2", "work to stay away")
-        eventually(lambda: "dc1" in (tmp_path / "state" / "failovers").read_text(), "the memory on disk")
+        eventually(lambda: load(tmp_path / "state", sidecar.status().source), "the memory on disk")
         sidecar.kill()
         sidecar.start()
         assert asked(sidecar, BOTH).datacenter == "dc2"

@@ -103,8 +103,18 @@ class WeightedDatacenter(_message.Message):
     weight: float
     def __init__(self, datacenter: _Optional[str] = ..., weight: _Optional[float] = ...) -> None: ...
 
+class Outage(_message.Message):
+    __slots__ = ("datacenter", "app", "reason")
+    DATACENTER_FIELD_NUMBER: _ClassVar[int]
+    APP_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    datacenter: str
+    app: str
+    reason: str
+    def __init__(self, datacenter: _Optional[str] = ..., app: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+
 class AppRoute(_message.Message):
-    __slots__ = ("app", "weights", "backups", "unavailable", "min_workers", "revision", "generation")
+    __slots__ = ("app", "weights", "backups", "unavailable", "min_workers", "revision", "generation", "outages")
     APP_FIELD_NUMBER: _ClassVar[int]
     WEIGHTS_FIELD_NUMBER: _ClassVar[int]
     BACKUPS_FIELD_NUMBER: _ClassVar[int]
@@ -112,6 +122,7 @@ class AppRoute(_message.Message):
     MIN_WORKERS_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
     GENERATION_FIELD_NUMBER: _ClassVar[int]
+    OUTAGES_FIELD_NUMBER: _ClassVar[int]
     app: str
     weights: _containers.RepeatedCompositeFieldContainer[WeightedDatacenter]
     backups: _containers.RepeatedScalarFieldContainer[str]
@@ -119,7 +130,8 @@ class AppRoute(_message.Message):
     min_workers: int
     revision: str
     generation: int
-    def __init__(self, app: _Optional[str] = ..., weights: _Optional[_Iterable[_Union[WeightedDatacenter, _Mapping]]] = ..., backups: _Optional[_Iterable[str]] = ..., unavailable: _Optional[_Iterable[str]] = ..., min_workers: _Optional[int] = ..., revision: _Optional[str] = ..., generation: _Optional[int] = ...) -> None: ...
+    outages: _containers.RepeatedCompositeFieldContainer[Outage]
+    def __init__(self, app: _Optional[str] = ..., weights: _Optional[_Iterable[_Union[WeightedDatacenter, _Mapping]]] = ..., backups: _Optional[_Iterable[str]] = ..., unavailable: _Optional[_Iterable[str]] = ..., min_workers: _Optional[int] = ..., revision: _Optional[str] = ..., generation: _Optional[int] = ..., outages: _Optional[_Iterable[_Union[Outage, _Mapping]]] = ...) -> None: ...
 
 class WatchRoutesRequest(_message.Message):
     __slots__ = ("apps",)
@@ -146,7 +158,7 @@ class GetStatusRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class SidecarStatus(_message.Message):
-    __slots__ = ("version", "source", "source_state", "source_error", "revision", "generation", "applied_at_ms", "confirmed_at_ms", "from_snapshot")
+    __slots__ = ("version", "source", "source_state", "source_error", "revision", "generation", "applied_at_ms", "confirmed_at_ms", "from_snapshot", "outages")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     SOURCE_FIELD_NUMBER: _ClassVar[int]
     SOURCE_STATE_FIELD_NUMBER: _ClassVar[int]
@@ -156,6 +168,7 @@ class SidecarStatus(_message.Message):
     APPLIED_AT_MS_FIELD_NUMBER: _ClassVar[int]
     CONFIRMED_AT_MS_FIELD_NUMBER: _ClassVar[int]
     FROM_SNAPSHOT_FIELD_NUMBER: _ClassVar[int]
+    OUTAGES_FIELD_NUMBER: _ClassVar[int]
     version: str
     source: str
     source_state: SourceState
@@ -165,4 +178,5 @@ class SidecarStatus(_message.Message):
     applied_at_ms: int
     confirmed_at_ms: int
     from_snapshot: bool
-    def __init__(self, version: _Optional[str] = ..., source: _Optional[str] = ..., source_state: _Optional[_Union[SourceState, str]] = ..., source_error: _Optional[str] = ..., revision: _Optional[str] = ..., generation: _Optional[int] = ..., applied_at_ms: _Optional[int] = ..., confirmed_at_ms: _Optional[int] = ..., from_snapshot: bool = ...) -> None: ...
+    outages: _containers.RepeatedCompositeFieldContainer[Outage]
+    def __init__(self, version: _Optional[str] = ..., source: _Optional[str] = ..., source_state: _Optional[_Union[SourceState, str]] = ..., source_error: _Optional[str] = ..., revision: _Optional[str] = ..., generation: _Optional[int] = ..., applied_at_ms: _Optional[int] = ..., confirmed_at_ms: _Optional[int] = ..., from_snapshot: bool = ..., outages: _Optional[_Iterable[_Union[Outage, _Mapping]]] = ...) -> None: ...
