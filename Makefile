@@ -47,6 +47,10 @@ lint: install ## Lint, format, types, layers
 unit: install ## The fast tests only
 	@$(BIN)/pytest tests/unit
 
+.PHONY: chaos
+chaos: install ## Break all there is to break for some minutes, each answer checked (CHAOS="--seed 7 --source nacos")
+	@$(BIN)/python -m tests.chaos.campaign $(CHAOS)
+
 .PHONY: format
 format: install ## Let ruff mend what it can
 	@$(BIN)/ruff check --fix-only
