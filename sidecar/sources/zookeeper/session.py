@@ -155,10 +155,10 @@ class Session:
         deadline = time.monotonic() + timeout
         path, acl = self._settings.path, list(self._settings.acl)
         parent = path.rpartition("/")[0] or "/"
-        if self._settings.create_parents:
-            self._create_parents(deadline)
-        asked = self._client.create_async(path, text, acl, include_data=True)
         try:
+            if self._settings.create_parents:
+                self._create_parents(deadline)
+            asked = self._client.create_async(path, text, acl, include_data=True)
             _, stat = self._wait(asked, deadline, "CREATE", parent, writing=True)
         except NodeExistsError as error:
             raise WriteConflict(f"{path}: somebody else created the node meanwhile; nothing was written") from error
@@ -217,7 +217,7 @@ class Session:
             waited = time.monotonic() - started
             raise Unanswered(f"ZooKeeper at {hosts} did not answer in {waited:.1f} s{unknown}") from error
         except KazooException as error:
-            why = self.trouble or f"ZooKeeper at {hosts}: the connection was lost"
+            why = self.trouble or f"ZooKeeper at {hosts}: {type(error).__name__}"
             raise SourceError(f"{why}{unknown}") from error
 
     def _check_size(self, text: bytes) -> None:

@@ -69,8 +69,11 @@ class Watch:
 
     def _run(self) -> None:
         self._session.start()
-        while not self._stopping:
+        while True:
+            # In this order, or the wake-up of a `stop` in between would be lost.
             self._wake.clear()
+            if self._stopping:
+                break
             try:
                 pause = self._turn()
             except Exception:
