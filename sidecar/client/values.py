@@ -140,7 +140,7 @@ def route_update(answer: pb.RouteUpdate) -> RouteUpdate:
     )
 
 
-def outage(answer: pb.Outage) -> Outage:
+def outage(answer: pb.AppRoute.Outage) -> Outage:
     """Return an outage as a value."""
     return Outage(answer.datacenter, answer.app, answer.reason)
 

@@ -37,19 +37,21 @@ def _message(state: State, plan: Plan, app: str) -> pb.AppRoute:
         min_workers=plan.route.min_workers,
         revision=state.document.revision,
         generation=state.generation,
-        outages=[pb.Outage(datacenter=name, reason=why) for name, why in unavailable.items()],
+        outages=[pb.AppRoute.Outage(datacenter=name, reason=why) for name, why in unavailable.items()],
     )
 
 
-def outages(state: State) -> list[pb.Outage]:
+def outages(state: State) -> list[pb.AppRoute.Outage]:
     """Return what is out of service, and what applications have failed over from, with the reasons."""
-    found = [pb.Outage(datacenter=name, reason=why) for name, why in state.out.items()]
+    found = [pb.AppRoute.Outage(datacenter=name, reason=why) for name, why in state.out.items()]
     for drill in state.scoped_drills:
         reason = f"drill: {drill.reason}" if drill.reason else "drill"
-        found += [pb.Outage(datacenter=drill.datacenter, app=app, reason=reason) for app in sorted(drill.apps or ())]
+        found += [
+            pb.AppRoute.Outage(datacenter=drill.datacenter, app=app, reason=reason) for app in sorted(drill.apps or ())
+        ]
     for scope, left in state.left.items():
         app = "/".join(filter(None, scope))
-        found += [pb.Outage(datacenter=name, app=app, reason=why) for name, why in left.items()]
+        found += [pb.AppRoute.Outage(datacenter=name, app=app, reason=why) for name, why in left.items()]
     return found[:_MAX_OUTAGES]
 
 

@@ -103,18 +103,17 @@ class WeightedDatacenter(_message.Message):
     weight: float
     def __init__(self, datacenter: _Optional[str] = ..., weight: _Optional[float] = ...) -> None: ...
 
-class Outage(_message.Message):
-    __slots__ = ("datacenter", "app", "reason")
-    DATACENTER_FIELD_NUMBER: _ClassVar[int]
-    APP_FIELD_NUMBER: _ClassVar[int]
-    REASON_FIELD_NUMBER: _ClassVar[int]
-    datacenter: str
-    app: str
-    reason: str
-    def __init__(self, datacenter: _Optional[str] = ..., app: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
-
 class AppRoute(_message.Message):
     __slots__ = ("app", "weights", "backups", "unavailable", "min_workers", "revision", "generation", "outages")
+    class Outage(_message.Message):
+        __slots__ = ("datacenter", "app", "reason")
+        DATACENTER_FIELD_NUMBER: _ClassVar[int]
+        APP_FIELD_NUMBER: _ClassVar[int]
+        REASON_FIELD_NUMBER: _ClassVar[int]
+        datacenter: str
+        app: str
+        reason: str
+        def __init__(self, datacenter: _Optional[str] = ..., app: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
     APP_FIELD_NUMBER: _ClassVar[int]
     WEIGHTS_FIELD_NUMBER: _ClassVar[int]
     BACKUPS_FIELD_NUMBER: _ClassVar[int]
@@ -130,8 +129,8 @@ class AppRoute(_message.Message):
     min_workers: int
     revision: str
     generation: int
-    outages: _containers.RepeatedCompositeFieldContainer[Outage]
-    def __init__(self, app: _Optional[str] = ..., weights: _Optional[_Iterable[_Union[WeightedDatacenter, _Mapping]]] = ..., backups: _Optional[_Iterable[str]] = ..., unavailable: _Optional[_Iterable[str]] = ..., min_workers: _Optional[int] = ..., revision: _Optional[str] = ..., generation: _Optional[int] = ..., outages: _Optional[_Iterable[_Union[Outage, _Mapping]]] = ...) -> None: ...
+    outages: _containers.RepeatedCompositeFieldContainer[AppRoute.Outage]
+    def __init__(self, app: _Optional[str] = ..., weights: _Optional[_Iterable[_Union[WeightedDatacenter, _Mapping]]] = ..., backups: _Optional[_Iterable[str]] = ..., unavailable: _Optional[_Iterable[str]] = ..., min_workers: _Optional[int] = ..., revision: _Optional[str] = ..., generation: _Optional[int] = ..., outages: _Optional[_Iterable[_Union[AppRoute.Outage, _Mapping]]] = ...) -> None: ...
 
 class WatchRoutesRequest(_message.Message):
     __slots__ = ("apps",)
@@ -178,5 +177,5 @@ class SidecarStatus(_message.Message):
     applied_at_ms: int
     confirmed_at_ms: int
     from_snapshot: bool
-    outages: _containers.RepeatedCompositeFieldContainer[Outage]
-    def __init__(self, version: _Optional[str] = ..., source: _Optional[str] = ..., source_state: _Optional[_Union[SourceState, str]] = ..., source_error: _Optional[str] = ..., revision: _Optional[str] = ..., generation: _Optional[int] = ..., applied_at_ms: _Optional[int] = ..., confirmed_at_ms: _Optional[int] = ..., from_snapshot: bool = ..., outages: _Optional[_Iterable[_Union[Outage, _Mapping]]] = ...) -> None: ...
+    outages: _containers.RepeatedCompositeFieldContainer[AppRoute.Outage]
+    def __init__(self, version: _Optional[str] = ..., source: _Optional[str] = ..., source_state: _Optional[_Union[SourceState, str]] = ..., source_error: _Optional[str] = ..., revision: _Optional[str] = ..., generation: _Optional[int] = ..., applied_at_ms: _Optional[int] = ..., confirmed_at_ms: _Optional[int] = ..., from_snapshot: bool = ..., outages: _Optional[_Iterable[_Union[AppRoute.Outage, _Mapping]]] = ...) -> None: ...
