@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 from functools import partial
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from sidecar import __version__, config
 from sidecar.audit.keeping import Audit
@@ -33,6 +34,9 @@ from sidecar.snapshot import SnapshotKeeper, SnapshotUnusable, load
 from sidecar.sources import open_source
 from sidecar.sources.base import Source, Unreachable
 from sidecar.table import RoutingTable
+
+if TYPE_CHECKING:
+    from sidecar.web.server import WebServer
 
 log = logging.getLogger(__name__)
 
@@ -78,9 +82,12 @@ def _serve(settings: config.Settings) -> None:
     shared = {field.name for field in fields(ServerSettings)} & {field.name for field in fields(settings)}
     server_settings = ServerSettings(**{name: getattr(settings, name) for name in shared})
     server = Server(table, settings=server_settings, source=source.url)
+    web = _with_web(table, server, settings, source)
     # What is there already, snapshot and override, decides the first call.
     table.start()
     addresses = server.start()
+    if web is not None:
+        addresses.append(web.start())
     try:
         _greet(source, addresses, settings)
         source.start(table.deliver)
@@ -91,6 +98,8 @@ def _serve(settings: config.Settings) -> None:
     finally:
         log.info("stopping: calls under way have %g s to finish", settings.grace)
         deadline = time.monotonic() + settings.grace
+        if web is not None:
+            web.go_down()
         server.stop(max(0.0, settings.grace - _CLOSING_S) or settings.grace)
         left = max(0.1, deadline - time.monotonic())
         source.stop(left / 2)
@@ -98,6 +107,8 @@ def _serve(settings: config.Settings) -> None:
         if override is not None:
             override.stop(left / 2)
         table.stop()
+        if web is not None:
+            web.stop(left / 2)
         if keeper is not None:
             keeper.stop(left / 2)
         if audit is not None:
@@ -161,6 +172,23 @@ def _with_override(table: RoutingTable, settings: config.Settings) -> Source | N
         take(Unreachable(str(error)))
     override.start(take)
     return override
+
+
+def _with_web(table: RoutingTable, server: Server, settings: config.Settings, source: Source) -> WebServer | None:
+    """Return what serves HTTP, where that is asked for: else nothing of it takes memory."""
+    if settings.http is None:
+        return None
+    from sidecar.web.server import WebServer  # noqa: PLC0415 - only where it is asked for
+    from sidecar.web.settings import WebSettings  # noqa: PLC0415
+
+    web = WebSettings(
+        http=settings.http,
+        http_token_file=settings.http_token_file,
+        tls_cert=settings.tls_cert,
+        tls_key=settings.tls_key,
+        allow_plaintext=settings.allow_plaintext,
+    )
+    return WebServer(table, server.tally, settings=web, source=source.url)
 
 
 def _greet(source: Source, addresses: Sequence[str], settings: config.Settings) -> None:

@@ -90,6 +90,18 @@ class Settings:
         "--allow-plaintext.",
         default="127.0.0.1:50051",
     )
+    http: str | None = _option(
+        ADDRESS,
+        "Serving",
+        "Where to serve the page, /metrics, health and the JSON API over HTTP, such as 127.0.0.1:8080; off where it is "
+        "not given. An address other than loopback needs TLS or --allow-plaintext.",
+    )
+    http_token_file: Path | None = _option(
+        PATH,
+        "Serving",
+        "Answer over HTTP, but for health, only those who show the token in this file: as a bearer token, or as the "
+        "password of any user.",
+    )
     state_dir: Path | None = _option(
         PATH,
         "Serving",

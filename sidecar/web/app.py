@@ -1,0 +1,241 @@
+"""The HTTP paths and what answers them."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response, StreamingResponse
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from sidecar.errors import SidecarError
+from sidecar.routing.state import State
+from sidecar.table import RoutingTable, View
+from sidecar.web.bell import Bell
+from sidecar.web.metrics import Metrics
+from sidecar.web.rates import EVERY_S, Rates
+from sidecar.web.recent import RecentChanges
+from sidecar.web.routes import EncodedRoutes, app_json
+from sidecar.web.status import failing, status_json
+from sidecar.web.whatif import candidates, what_if
+
+_HERE = Path(__file__).parent
+_STATIC = _HERE / "static"
+
+# Requests that wait at once: long polls and followers of events.
+_MAX_WAITING = 200
+_MAX_WAIT_S = 60.0
+# Changes that come faster than this are told together.
+_GATHER_S = 0.1
+# The table looks at the clock every second; a document of a megabyte takes it a few.
+_BEAT_S = 30.0
+_WAIT = re.compile(r"([0-9]{1,3}(?:\.[0-9]+)?)s?")
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+class Face:
+    """Answers HTTP from the table. Its methods run in the loop; what takes long they leave to threads.
+
+    `source` is the source's URL without credentials.
+    """
+
+    def __init__(
+        self, table: RoutingTable, *, source: str, metrics: Metrics, rates: Rates, recent: RecentChanges
+    ) -> None:
+        self._table = table
+        self._source = source
+        self._metrics = metrics
+        self._rates = rates
+        self._recent = recent
+        self._routes = EncodedRoutes()
+        self._explaining = asyncio.Semaphore(1)
+        self._scraping = asyncio.Semaphore(1)
+        self._waiting = 0
+        # Generations begin anew with each process, so an ETag must say of which it is.
+        self._process = secrets.token_hex(4)
+        self.bell = Bell()
+        self.stopping = False
+
+    def app(self) -> Starlette:
+        """Return it as an ASGI application."""
+        paths: dict[str, Endpoint] = {
+            "/healthz": self._healthz,
+            "/readyz": self._readyz,
+            "/metrics": self._scrape,
+            "/v1/status": self._status,
+            "/v1/routes": self._all_routes,
+            "/v1/routes/{app:path}": self._one_route,
+            "/v1/changes": self._changes,
+            "/v1/rates": self._all_rates,
+            "/v1/explain": self._explain,
+            "/v1/events": self._events,
+            "/openapi.json": _openapi,
+            "/": _page,
+        }
+        routes = [Route(path, endpoint) for path, endpoint in paths.items()]
+        return Starlette(
+            routes=[*routes, Mount("/static", StaticFiles(directory=_STATIC))],
+            exception_handlers={HTTPException: _refused, SidecarError: _in_error},  # type: ignore[dict-item]  # each takes its own
+        )
+
+    async def _healthz(self, _: Request) -> Response:
+        silent = self._table.silent_s
+        alive = self.stopping or silent < _BEAT_S
+        failing_ = {} if alive else {"table": f"its thread has not beaten for {silent:.0f} s"}
+        return _json({"alive": alive, "failing": failing_}, status=200 if alive else 503)
+
+    async def _readyz(self, _: Request) -> Response:
+        why = failing(self._table.view, stopping=self.stopping)
+        return _json({"ready": not why, "failing": why}, status=503 if why else 200)
+
+    async def _scrape(self, request: Request) -> Response:
+        async with self._scraping:
+            body, kind = await run_in_threadpool(self._metrics.render, request.headers.get("accept", ""))
+        return Response(body, headers={"Content-Type": kind})
+
+    async def _status(self, _: Request) -> Response:
+        return _json(self._told(self._table.view))
+
+    async def _all_routes(self, request: Request) -> Response:
+        state, etag = await self._state_for(request)
+        if state is None:
+            return Response(status_code=304, headers={"ETag": etag})
+        body = await run_in_threadpool(self._routes.body, state)
+        return Response(body, media_type="application/json", headers={"ETag": etag, "Cache-Control": "no-cache"})
+
+    async def _one_route(self, request: Request) -> Response:
+        state, etag = await self._state_for(request)
+        if state is None:
+            return Response(status_code=304, headers={"ETag": etag})
+        headers = {"ETag": etag, "Cache-Control": "no-cache"}
+        return _json(app_json(state, request.path_params["app"]), headers=headers)
+
+    async def _changes(self, _: Request) -> Response:
+        return _json({"changes": self._recent.newest_first()})
+
+    async def _all_rates(self, _: Request) -> Response:
+        return _json({"every_s": EVERY_S, "samples": self._rates.all()})
+
+    async def _explain(self, request: Request) -> Response:
+        asked = request.query_params
+        workers = candidates(asked.get("candidates", ""))
+        view = self._table.view
+        if view.state is None:
+            raise _no_document(view)
+        names = (asked.get("app", ""), asked.get("job", ""), asked.get("instance", ""))
+        async with self._explaining:
+            return _json(await run_in_threadpool(what_if, view.state, view.text, *names, workers))
+
+    async def _events(self, _: Request) -> Response:
+        if self._waiting >= _MAX_WAITING:
+            raise _too_many()
+        return StreamingResponse(self._follow(), media_type="text/event-stream")
+
+    async def _follow(self) -> AsyncIterator[bytes]:
+        """Yield the status when it changes, and the rates when there is a new sample."""
+        told: View | None = None
+        sampled: object = None
+        with self._one_more():
+            # After an end of the connection the browser tries again in a second.
+            yield b"retry: 1000\n\n"
+            while not self.stopping:
+                view, newest = self._table.view, self._rates.newest()
+                if view is not told:
+                    told = view
+                    yield _event("status", self._told(view))
+                if newest is not None and newest != sampled:
+                    sampled = newest
+                    yield _event("rates", newest)
+                await self.bell.wait(2 * EVERY_S)
+                await asyncio.sleep(_GATHER_S)
+
+    async def _state_for(self, request: Request) -> tuple[State | None, str]:
+        """Return the State to answer from and its ETag; None where the client has it, after as long as it would wait.
+
+        Raises HTTPException while there is no document.
+        """
+        wait = _seconds(request.query_params.get("wait"))
+        had = {tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")}
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + wait
+        with self._one_more():
+            while True:
+                view = self._table.view
+                etag = f'"{self._process}-{view.state.generation}"' if view.state else ""
+                if view.state is not None and etag not in had:
+                    return view.state, etag
+                left = deadline - loop.time()
+                if left <= 0 or self.stopping:
+                    break
+                await self.bell.wait(left)
+        if view.state is None:
+            raise _no_document(view)
+        return None, etag
+
+    @contextmanager
+    def _one_more(self) -> Any:  # noqa: ANN401 - what contextmanager makes of it
+        if self._waiting >= _MAX_WAITING:
+            raise _too_many()
+        self._waiting += 1
+        try:
+            yield
+        finally:
+            self._waiting -= 1
+
+    def _told(self, view: View) -> dict[str, Any]:
+        return status_json(view, self._source, stopping=self.stopping)
+
+
+async def _page(_: Request) -> Response:
+    return FileResponse(_STATIC / "index.html", headers={"Cache-Control": "no-cache"})
+
+
+async def _openapi(_: Request) -> Response:
+    return FileResponse(_HERE / "openapi.json", media_type="application/json")
+
+
+async def _refused(_: Request, error: HTTPException) -> Response:
+    return _json({"error": error.detail}, status=error.status_code, headers=dict(error.headers or {}))
+
+
+async def _in_error(_: Request, error: SidecarError) -> Response:
+    return _json({"error": str(error)}, status=400 if error.grpc_status == "INVALID_ARGUMENT" else 500)
+
+
+def _no_document(view: View) -> HTTPException:
+    status = view.status
+    return HTTPException(503, f"no routing document yet; the source is {status.state.name}: {status.error}")
+
+
+def _too_many() -> HTTPException:
+    return HTTPException(503, "as many requests wait as the sidecar allows", {"Retry-After": "5"})
+
+
+def _seconds(text: str | None) -> float:
+    """Return how long a long poll may wait. Raises HTTPException for what is no such time."""
+    if text is None:
+        return 0.0
+    match = _WAIT.fullmatch(text)
+    if match is None:
+        raise HTTPException(400, f"wait: found {text[:40]!r}, expected seconds such as 30s")
+    return min(_MAX_WAIT_S, float(match[1]))
+
+
+def _json(told: object, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(msgspec.json.encode(told), status, headers, "application/json")
+
+
+def _event(name: str, told: object) -> bytes:
+    return b"event: %s\ndata: %s\n\n" % (name.encode(), msgspec.json.encode(told))

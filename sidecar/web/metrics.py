@@ -1,0 +1,211 @@
+"""What Prometheus scrapes, made up from what is there at the moment of the scrape."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+    Metric,
+)
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.samples import Sample
+
+from sidecar import __version__
+from sidecar.lifecycle import SourceState
+from sidecar.pacing import Pacer
+from sidecar.routing.model import Ramp
+from sidecar.routing.schedule import ramp_step
+from sidecar.routing.state import State
+from sidecar.table import RoutingTable, View
+from sidecar.tally import BOUNDS, Tally
+from sidecar.web.routes import routes_of
+from sidecar.web.status import cause_of
+
+_SECOND = 1e9
+_METHOD = ("grpc_type", "grpc_service", "grpc_method")
+
+
+class Documents:
+    """Counts the documents that were taken over and those that were refused; to be subscribed to the table."""
+
+    def __init__(self) -> None:
+        self.applied = 0
+        self.refused = 0
+
+    def changed(self, before: View, after: View) -> None:
+        """Take note of a change of view."""
+        old, new = (view.state.document if view.state else None for view in (before, after))
+        self.applied += new is not None and new is not old
+        self.refused += after.status.refusal is not None and after.status.refusal is not before.status.refusal
+
+
+class Metrics:
+    """Renders the metrics of a table and a tally, in the format that a scraper asks for."""
+
+    def __init__(self, table: RoutingTable, tally: Tally, documents: Documents) -> None:
+        self._table = table
+        self._tally = tally
+        self._documents = documents
+        self._registry = CollectorRegistry()
+        self._registry.register(self)
+        ProcessCollector(registry=self._registry)
+
+    def render(self, accept: str) -> tuple[bytes, str]:
+        """Return the text and its content type. Takes a while where there are many applications: not for the loop."""
+        encoder, content_type = choose_encoder(accept)
+        return encoder(self._registry), content_type
+
+    def describe(self) -> Iterable[Metric]:
+        """Return nothing, so that registering renders nothing."""
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield all metrics but those of the process."""
+        yield from self._calls()
+        yield self._decisions()
+        view = self._table.view
+        yield from _standing(view)
+        yield CounterMetricFamily(
+            "dc_sidecar_documents_applied", "Documents that were put in force.", value=self._documents.applied
+        )
+        yield CounterMetricFamily(
+            "dc_sidecar_documents_refused", "Documents that were refused.", value=self._documents.refused
+        )
+        if view.state is not None:
+            yield from _state(view.state)
+        yield InfoMetricFamily(
+            "dc_sidecar_build",
+            "What runs here.",
+            value={"version": __version__, "python_version": platform.python_version()},
+        )
+
+    def _decisions(self) -> Metric:
+        family = CounterMetricFamily(
+            "dc_sidecar_decisions",
+            "Decisions by application (other: not in the document), datacenter that serves and reason.",
+            labels=("app", "datacenter", "reason"),
+        )
+        breathe = Pacer()
+        for labels, number in self._tally.decisions.totals():
+            breathe()
+            family.add_metric(labels, number)
+        family.samples = _Paced(family.samples)
+        return family
+
+    def _calls(self) -> Iterator[Metric]:
+        started = CounterMetricFamily("grpc_server_started", "Calls begun.", labels=_METHOD)
+        handled = CounterMetricFamily("grpc_server_handled", "Calls ended.", labels=(*_METHOD, "grpc_code"))
+        seconds = HistogramMetricFamily(
+            "grpc_server_handling_seconds", "How long unary calls took, without gRPC's own part.", labels=_METHOD
+        )
+        for method in self._tally.methods:
+            labels = (method.kind, method.service, method.method)
+            # Ended first: whoever reads the two never sees more ended than begun.
+            for code, number in method.handled():
+                handled.add_metric((*labels, code), number)
+            started.add_metric(labels, method.started.read())
+            if method.kind == "unary":
+                buckets, total = method.times.totals()
+                bounds = [*map(str, BOUNDS), "+Inf"]
+                seconds.add_metric(labels, list(zip(bounds, buckets, strict=True)), total)
+        yield from (started, handled, seconds)
+
+
+class _Paced(list[Sample]):
+    """Samples that let decisions through while an encoder goes through them."""
+
+    def __iter__(self) -> Iterator[Sample]:
+        breathe = Pacer()
+        for sample in super().__iter__():
+            breathe()
+            yield sample
+
+
+def _gauge(name: str, words: str, value: float) -> Metric:
+    return GaugeMetricFamily(f"dc_sidecar_{name}", words, value=value)
+
+
+def _standing(view: View) -> Iterator[Metric]:
+    """Yield how the source and its document stand."""
+    status, state = view.status, view.state
+    now = time.time()
+    yield _gauge("ready", "1 while health checks say SERVING.", view.ready)
+    states = GaugeMetricFamily(
+        "dc_sidecar_source_state", "1 for the state that the config center is in, 0 for the others.", labels=("state",)
+    )
+    for each in SourceState:
+        states.add_metric((each.name,), each is status.state)
+    yield states
+    yield _gauge("source_state_since_timestamp_seconds", "Since when.", status.since_ns / _SECOND)
+    yield _gauge(
+        "stale",
+        "1 while the config center is out of reach and an earlier document decides.",
+        bool(state and state.stale),
+    )
+    yield _gauge("from_snapshot", "1 while a snapshot decides that the source has not confirmed.", status.from_snapshot)
+    yield _gauge("overridden", "1 while a local document decides instead of the source's.", view.overridden)
+    yield _gauge("document_refused", "1 while the newest text of the source is refused.", status.refusal is not None)
+    yield _gauge("health_checks_notice", "1 while health checks do not count, or not all are made.", view.health != "")
+    yield _gauge(
+        "document_applied_timestamp_seconds", "When the document was put in force.", view.applied_at_ns / _SECOND
+    )
+    if status.confirmed_at_ns:
+        age = max(0.0, now - status.confirmed_at_ns / _SECOND)
+        yield _gauge("document_age_seconds", "For how long the source has not confirmed its document.", age)
+    yield _gauge(
+        "generation", "How many times what decides has changed since the start.", state.generation if state else 0
+    )
+
+
+def _state(state: State) -> Iterator[Metric]:
+    """Yield what a State says: document, datacenters, drills, ramps."""
+    document = state.document
+    yield InfoMetricFamily("dc_sidecar_document", "The document in force.", value={"revision": document.revision})
+    yield _gauge("document_apps", "Applications with a route of their own.", len(document.apps))
+    out = GaugeMetricFamily(
+        "dc_sidecar_datacenter_out_of_service",
+        "1 for each datacenter that is out of service for all applications; cause is mark, drill or health.",
+        labels=("datacenter", "cause"),
+    )
+    for name in dict.fromkeys((*(document.datacenters or ()), *state.out)):
+        why = state.out.get(name)
+        for cause in ("mark", "drill", "health"):
+            out.add_metric((name, cause), why is not None and cause_of(why) == cause)
+    yield out
+    drills = GaugeMetricFamily(
+        "dc_sidecar_drill_active", "Drills that are on, by what they cover.", labels=("datacenter", "scope")
+    )
+    ends = GaugeMetricFamily(
+        "dc_sidecar_drill_end_timestamp_seconds", "When the last of them ends.", labels=("datacenter",)
+    )
+    active = [drill for drill in document.drills if drill.active(state.now_ns)]
+    for (name, scope), number in Counter((d.datacenter, "all" if d.apps is None else "some") for d in active).items():
+        drills.add_metric((name, scope), number)
+    for name in dict.fromkeys(drill.datacenter for drill in active):
+        ends.add_metric((name,), max(d.until_ns for d in active if d.datacenter == name) / _SECOND)
+    yield from (drills, ends)
+    left = GaugeMetricFamily(
+        "dc_sidecar_routes_failed_over", "Routes that work has left this datacenter by.", labels=("datacenter",)
+    )
+    for name, number in Counter(name for names in state.left.values() for name in names).items():
+        left.add_metric((name,), number)
+    yield left
+    ramps = GaugeMetricFamily(
+        "dc_sidecar_ramp_position_ratio",
+        "How far a ramp is, from 0 to 1; app is empty for the default route.",
+        labels=("app", "from", "to"),
+    )
+    if document.ramps:
+        for app, route in routes_of(state):
+            if isinstance(route.selector, Ramp) and (not app or route.selector is not document.default.selector):
+                ramp = route.selector
+                ramps.add_metric((app, ramp.source, ramp.target), ramp_step(ramp, state.now_ns) / ramp.steps)
+    yield ramps

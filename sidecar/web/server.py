@@ -1,0 +1,149 @@
+"""The HTTP server: a loop on a thread of its own, started and ended with the sidecar."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import ssl
+import threading
+import time
+from contextlib import suppress
+
+import uvicorn
+
+from sidecar.errors import ConfigError
+from sidecar.table import RoutingTable, View
+from sidecar.tally import Tally
+from sidecar.web.app import Face
+from sidecar.web.guard import Guard, read_token
+from sidecar.web.metrics import Documents, Metrics
+from sidecar.web.rates import EVERY_S, Rates
+from sidecar.web.recent import RecentChanges
+from sidecar.web.settings import WebSettings
+
+log = logging.getLogger(__name__)
+
+# How long the end may wait for requests under way.
+_CLOSING_S = 1
+
+
+class WebServer:
+    """Serves metrics, health, the API and the page. To be made before the table starts, so that it misses no change."""
+
+    def __init__(self, table: RoutingTable, tally: Tally, *, settings: WebSettings, source: str) -> None:
+        self._settings = settings
+        self._recent = RecentChanges()
+        self._rates = Rates(tally.decisions)
+        documents = Documents()
+        metrics = Metrics(table, tally, documents)
+        self._face = Face(table, source=source, metrics=metrics, rates=self._rates, recent=self._recent)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._server: uvicorn.Server | None = None
+        self._thread = threading.Thread(target=self._run, name="http", daemon=True)
+        for listener in (documents.changed, self._recent.changed, self._changed):
+            table.subscribe(listener)
+
+    def start(self) -> str:
+        """Begin to listen; return the URL, with the port that the kernel chose. Raises ConfigError."""
+        settings = self._settings
+        settings.check()
+        if settings.http_token_file is not None:
+            read_token(settings.http_token_file)
+        config = uvicorn.Config(
+            Guard(self._face.app(), token_file=settings.http_token_file, loopback=settings.loopback),
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            http="h11",
+            ws="none",
+            loop="asyncio",
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=_CLOSING_S,
+            ssl_certfile=settings.tls_cert,
+            ssl_keyfile=settings.tls_key,
+        )
+        try:
+            config.load()
+        except (OSError, ssl.SSLError) as error:
+            raise ConfigError(f"--http {settings.http}: the TLS files cannot be used: {error}") from error
+        listener = self._listen()
+        self._server = uvicorn.Server(config)
+        self._listener = listener
+        self._recent.start()
+        self._thread.start()
+        host, port = listener.getsockname()[:2]
+        return f"http{'s' if config.ssl else ''}://{f'[{host}]' if ':' in host else host}:{port}"
+
+    def go_down(self) -> None:
+        """Say from now on that the sidecar is not ready, and end what waits for changes."""
+        self._face.stopping = True
+        self._changed()
+
+    def stop(self, timeout: float) -> None:
+        """End within `timeout` seconds."""
+        self.go_down()
+        if self._server is not None:
+            self._server.should_exit = True
+            self._thread.join(timeout)
+            self._recent.stop()
+
+    def _listen(self) -> socket.socket:
+        host, port = self._settings.place
+        try:
+            family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+            listener = socket.socket(family, socket.SOCK_STREAM)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind((host, port))
+            listener.listen(128)
+        except OSError as error:
+            raise ConfigError(f"--http {self._settings.http}: cannot listen there: {error.strerror}") from error
+        return listener
+
+    def _changed(self, _before: View | None = None, _after: View | None = None) -> None:
+        loop = self._loop
+        if loop is not None:
+            # The loop may have ended in between; then nobody waits for it.
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(self._face.bell.ring)
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._serve())
+        except Exception:
+            log.exception("the HTTP server has ended by a defect; decisions go on without it")
+
+    async def _serve(self) -> None:
+        assert self._server is not None
+        self._loop = asyncio.get_running_loop()
+        sampling = asyncio.create_task(self._sample())
+        try:
+            await self._server.serve(sockets=[self._listener])
+        finally:
+            sampling.cancel()
+            self._loop = None
+
+    async def _sample(self) -> None:
+        """Take the rates, and up new TLS files, every few seconds."""
+        assert self._server is not None
+        settings, files = self._settings, self._tls_files()
+        while True:
+            self._rates.sample(time.time())
+            self._face.bell.ring()
+            await asyncio.sleep(EVERY_S)
+            now = self._tls_files()
+            if now != files and self._server.config.ssl is not None and settings.tls_cert is not None:
+                try:
+                    self._server.config.ssl.load_cert_chain(settings.tls_cert, settings.tls_key)
+                    files = now
+                except (OSError, ssl.SSLError) as error:
+                    log.warning("the new TLS files cannot be used for HTTP, the ones before stay: %s", error)
+                    files = now
+
+    def _tls_files(self) -> list[int]:
+        found = []
+        for path in (self._settings.tls_cert, self._settings.tls_key):
+            with suppress(OSError):
+                found.append(path.stat().st_mtime_ns if path else 0)
+        return found

@@ -1,0 +1,52 @@
+"""What can be set about the HTTP server."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+
+from sidecar.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebSettings:
+    """Where the HTTP server listens, and how it proves itself and those who ask.
+
+    http: `127.0.0.1:8080`, `[::1]:8080`, `0.0.0.0:0`; port 0 lets the kernel choose.
+    http_token_file: with it whoever asks for anything but health must show the token that this file holds.
+    tls_cert, tls_key: PEM files, both or none; with them it speaks TLS only.
+    allow_plaintext: serve without TLS on addresses that are not loopback, too.
+    """
+
+    http: str
+    http_token_file: Path | None = None
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    allow_plaintext: bool = False
+
+    @property
+    def place(self) -> tuple[str, int]:
+        """The host, an IPv6 address without brackets, and the port. Raises ConfigError where it is none."""
+        host, _, port = self.http.rpartition(":")
+        if self.http.startswith("unix:") or not port.isdigit():
+            raise ConfigError(f"--http: found {self.http!r}, expected host:port such as 127.0.0.1:8080")
+        return host.strip("[]"), int(port)
+
+    @property
+    def loopback(self) -> bool:
+        """True where nobody outside this machine can reach it."""
+        host = self.place[0]
+        if host == "localhost":
+            return True
+        try:
+            return ip_address(host).is_loopback
+        except ValueError:
+            return False
+
+    def check(self) -> None:
+        """Raise ConfigError for what would show the sidecar to a network in plain text without being told to."""
+        if not self.loopback and self.tls_cert is None and not self.allow_plaintext:
+            raise ConfigError(
+                f"--http {self.http}: expected a loopback address, --tls-cert and --tls-key, or --allow-plaintext"
+            )
