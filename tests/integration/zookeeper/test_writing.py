@@ -15,6 +15,7 @@ from sidecar.sources.base import Content, Missing, Source
 from sidecar.sources.zookeeper.session import Session
 from sidecar.sources.zookeeper.settings import read_settings
 from tests.servers.process import free_port
+from tests.servers.tcp_proxy import TcpProxy
 from tests.servers.zookeeper.server import ZooKeeperServer
 
 
@@ -150,6 +151,26 @@ def test_an_acl_that_zookeeper_refuses_is_named(zookeeper: ZooKeeperServer, node
     source = open_source(f"zookeeper://{zookeeper.address}{node[:-8]}", {"zookeeper-acl": "auth::cdrwa"})
     with pytest.raises(SourceError, match="refuses what zookeeper-acl says"):
         source.write(b"dc1", None, 5)
+
+
+def test_a_write_without_an_answer_may_have_happened(
+    zookeeper: ZooKeeperServer, operator: KazooClient, node: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the network falls silent at the very moment, the message does not claim that nothing was written."""
+    operator.create(node, b"dc1", makepath=True)
+    with TcpProxy(zookeeper.port) as proxy:
+        source = open_source(f"zookeeper://127.0.0.1:{proxy.port}{node}", {})
+        found = source.read(5)
+        assert isinstance(found, Content)
+        replace = Session.replace
+
+        def into_silence(session: Session, text: bytes, version: int, timeout: float) -> int:
+            proxy.drop()
+            return replace(session, text, version, timeout)
+
+        monkeypatch.setattr(Session, "replace", into_silence)
+        with pytest.raises(SourceError, match="it is not known whether it was written: read it again"):
+            source.write(b"dc2", found.version, 2)
 
 
 def test_without_a_server_reading_and_writing_end_in_time() -> None:
