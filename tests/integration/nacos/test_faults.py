@@ -34,9 +34,17 @@ def _on(server: NacosServer, play: Callable[[Path, NacosServer], None], folder: 
 
 @pytest.fixture(scope="module")
 def played(
-    tmp_path_factory: pytest.TempPathFactory, nacos: NacosServer, nacos_with_users: NacosServer
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    nacos: NacosServer,
+    nacos_with_users: NacosServer,
 ) -> Iterator[dict[str, Future[None]]]:
-    """Begin to play all scenes, each in a thread of its own; most of the time of most of them is waiting."""
+    """Begin to play all chosen scenes, each in a thread of its own; most of the time of most of them is waiting."""
+    chosen = {
+        item.callspec.params["name"]
+        for item in request.session.items
+        if isinstance(item, pytest.Function) and item.path == request.path
+    }
     folder = tmp_path_factory.mktemp("scenes")
     scenes: dict[str, Callable[[Path], None]] = {
         **OUTAGES,
@@ -44,7 +52,9 @@ def played(
         "secrets change": partial(_on, nacos_with_users, troubles.secrets_change),
     }
     with ThreadPoolExecutor(len(scenes)) as pool:
-        yield {name: pool.submit(play, folder / name.replace(" ", "-")) for name, play in scenes.items()}
+        yield {
+            name: pool.submit(play, folder / name.replace(" ", "-")) for name, play in scenes.items() if name in chosen
+        }
 
 
 @pytest.mark.parametrize("name", [*OUTAGES, *TROUBLES, "secrets change"])

@@ -62,7 +62,7 @@ def push_falls_silent(folder: Path, nacos: NacosServer) -> None:
         sidecar_of(f"nacos://127.0.0.1:{wires[0].port}/dispatch/{key}", folder) as sidecar,
         caller_of(sidecar) as caller,
     ):
-        eventually(lambda: wires[1].connections, "a push session")
+        eventually(lambda: nacos.operator.listeners(key), "a push session", within=60, every=0.2)
         wires[1].half_open()
         accepted = wires[1].accepted
         nacos.operator.publish(key, "dc2")

@@ -20,7 +20,7 @@ from tests.servers.process import LOOPBACK, ServerProcess, free_port
 
 _POM = Path(__file__).with_name("pom.xml")
 GRPC_OFFSET = 1000
-_STARTING = threading.Lock()
+_STARTING = threading.Semaphore(2)
 IDENTITY = {"tests": "tests"}
 _CLUSTER_OFFSET = 1001
 
@@ -76,7 +76,7 @@ class NacosServer(ServerProcess):
         return f"http://{self.address}/nacos/"
 
     def start(self, *, wait: bool = True) -> None:
-        """Start it, one server at a time: its database does not come up on a machine that is busy with others."""
+        """Start it, two servers at a time at most: the database does not come up on a machine busy with more."""
         if not wait:
             super().start(wait=False)
             return
