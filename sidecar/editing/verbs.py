@@ -12,7 +12,7 @@ from sidecar.editing.writing import Bare
 from sidecar.errors import Refused
 from sidecar.routing.model import Drill, Ramp, Route, RoutingDocument, Split
 from sidecar.routing.reader import Tree
-from sidecar.routing.scalars import format_time
+from sidecar.routing.scalars import format_duration, format_time
 from sidecar.routing.schedule import ramp_step, weights_at
 
 _SELECTORS = ("active", "split", "ramp")
@@ -180,6 +180,28 @@ def mark(tree: Tree, document: RoutingDocument, datacenter: str, *, available: b
         entry.pop("available", None)
     else:
         entry["available"] = Bare("false")
+    return top
+
+
+def fail_back(tree: Tree, document: RoutingDocument, apps: Sequence[str | None], now_ns: int) -> Tree:
+    """Send work back to where applications (None: those under the default route) had failed over from until now.
+
+    Raises Refused for one whose route has no `failover`: its work returns by itself.
+    """
+    top = full(tree)
+    for app in apps:
+        rule = route_of(document, app).failover
+        if rule is None:
+            raise Refused(f"{named(app)} has no `failover` key: its work returns by itself as soon as it can")
+        own = _own(top, app, "failover")
+        entry: dict[str, Tree] = dict(own) if isinstance(own, dict) else {}
+        if not isinstance(own, dict):
+            entry |= {"after": format_duration(rule.after_ns)} if rule.after_ns else {}
+            entry |= {"back_after": format_duration(rule.back_after_ns)} if rule.back_after_ns else {}
+            entry["back"] = rule.back.value
+        entry["failed_back"] = format_time(now_ns)
+        route: dict[str, Tree] = mapping_in(top, "default", make=True) if app is None else _application(top, app)
+        route["failover"] = entry
     return top
 
 
