@@ -3,6 +3,7 @@
 {{- include "dc-sidecar.check" . -}}
 {{- $socket := printf "%s/sidecar.sock" .Values.socket.directory -}}
 {{- $tcp := include "dc-sidecar.tcp" . -}}
+{{- $http := .Values.http -}}
 {{- $configMap := include "dc-sidecar.documentConfigMap" . -}}
 {{- $preStop := int (include "dc-sidecar.preStopSeconds" .) -}}
 - name: dc-sidecar
@@ -15,16 +16,22 @@
     - serve
     - {{ printf "--source=%s" (ternary (printf "file:/etc/dc-sidecar/%s" .Values.source.configMap.key) .Values.source.url (ne $configMap "")) | quote }}
     {{- if $tcp }}
-    - --listen={{ if contains ":" .Values.tcp.address }}[{{ .Values.tcp.address }}]{{ else }}{{ .Values.tcp.address }}{{ end }}:{{ .Values.tcp.port }}
+    - {{ printf "--listen=%s" (include "dc-sidecar.address" .Values.tcp) | quote }}
+    {{- end }}
+    {{- if $http.enabled }}
+    - {{ printf "--http=%s" (include "dc-sidecar.address" $http) | quote }}
+    {{- if $http.tokenSecret.name }}
+    - --http-token-file=/run/secrets/dc-sidecar-http/token
+    {{- end }}
+    {{- end }}
     {{- if .Values.tls.secretName }}
     - --tls-cert=/run/secrets/dc-sidecar-tls/tls.crt
     - --tls-key=/run/secrets/dc-sidecar-tls/tls.key
     {{- if .Values.tls.clientCA }}
     - --tls-client-ca=/run/secrets/dc-sidecar-tls/ca.crt
     {{- end }}
-    {{- else }}
+    {{- else if or $tcp $http.enabled }}
     - --allow-plaintext
-    {{- end }}
     {{- end }}
     - {{ printf "--listen=unix:%s" $socket | quote }}
     {{- if .Values.state.enabled }}
@@ -49,16 +56,24 @@
     {{- with .Values.extraEnv }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
-  {{- if $tcp }}
+  {{- if or $tcp $http.enabled }}
   ports:
+    {{- if $tcp }}
     - {name: grpc, containerPort: {{ .Values.tcp.port }}, protocol: TCP}
+    {{- end }}
+    {{- if $http.enabled }}
+    - {name: dc-sidecar-http, containerPort: {{ $http.port }}, protocol: TCP}
+    {{- end }}
   {{- end }}
   {{- range $name := list "startup" "readiness" "liveness" }}
   {{- $probe := index $.Values.probes $name }}
   {{- if $probe.enabled }}
   {{ $name }}Probe:
     {{- $live := or (eq $name "liveness") (and (eq $name "startup") (not $probe.waitForDocument)) }}
-    {{- if eq (include "dc-sidecar.probeType" $) "grpc" }}
+    {{- $type := include "dc-sidecar.probeType" $ }}
+    {{- if eq $type "http" }}
+    httpGet: {path: {{ ternary "/healthz" "/readyz" $live }}, port: dc-sidecar-http, scheme: {{ ternary "HTTPS" "HTTP" (ne $.Values.tls.secretName "") }}}
+    {{- else if eq $type "grpc" }}
     grpc: {port: {{ $.Values.tcp.port }}{{ if $live }}, service: live{{ end }}}
     {{- else }}
     exec:
@@ -92,6 +107,9 @@
     {{- if .Values.credentials }}
     - {name: dc-sidecar-credentials, mountPath: /run/secrets/dc-sidecar, readOnly: true}
     {{- end }}
+    {{- if and $http.enabled $http.tokenSecret.name }}
+    - {name: dc-sidecar-http, mountPath: /run/secrets/dc-sidecar-http, readOnly: true}
+    {{- end }}
     {{- if .Values.tls.secretName }}
     - {name: dc-sidecar-tls, mountPath: /run/secrets/dc-sidecar-tls, readOnly: true}
     {{- end }}
@@ -113,11 +131,16 @@
 {{- end -}}
 {{- end -}}
 
-{{- /* The client of Nacos takes memory of its own; whoever changed the limit knows better. */ -}}
+{{- define "dc-sidecar.address" -}}
+{{ if contains ":" .address }}[{{ .address }}]{{ else }}{{ .address }}{{ end }}:{{ .port }}
+{{- end -}}
+
+{{- /* The client of Nacos and the HTTP server take memory of their own; whoever changed the limit knows better. */ -}}
 {{- define "dc-sidecar.resources" -}}
 {{- $resources := deepCopy .Values.resources -}}
-{{- if and (hasPrefix "nacos:" .Values.source.url) (eq (dig "limits" "memory" "" $resources | toString) "64Mi") -}}
-{{- $_ := set $resources.limits "memory" "128Mi" -}}
+{{- if eq (dig "limits" "memory" "" $resources | toString) "64Mi" -}}
+{{- $needed := add (ternary 128 64 (hasPrefix "nacos:" .Values.source.url)) (ternary 32 0 .Values.http.enabled) -}}
+{{- $_ := set $resources.limits "memory" (printf "%dMi" $needed) -}}
 {{- end -}}
 {{- toYaml $resources -}}
 {{- end -}}
@@ -154,6 +177,13 @@
       {{- range .Values.credentials }}
       - secret: {name: {{ .secretName | quote }}, items: [{key: {{ .key | quote }}, path: {{ .option | quote }}}]}
       {{- end }}
+{{- end }}
+{{- if and .Values.http.enabled .Values.http.tokenSecret.name }}
+- name: dc-sidecar-http
+  secret:
+    secretName: {{ .Values.http.tokenSecret.name | quote }}
+    defaultMode: 0440
+    items: [{key: {{ .Values.http.tokenSecret.key | quote }}, path: token}]
 {{- end }}
 {{- if .Values.tls.secretName }}
 - name: dc-sidecar-tls

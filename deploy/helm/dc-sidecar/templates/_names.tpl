@@ -86,6 +86,15 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- if and (eq .Values.probes.type "grpc") (or .Values.tls.secretName (not (include "dc-sidecar.tcp" .))) -}}
 {{- fail "probes.type: found grpc, expected exec: kubelet asks without TLS and only over TCP" -}}
 {{- end -}}
+{{- if and (eq .Values.probes.type "http") (not .Values.http.enabled) -}}
+{{- fail "probes.type: found http, expected http.enabled: true with it" -}}
+{{- end -}}
+{{- if and .Values.serviceMonitor.enabled (or (not .Values.http.enabled) (ne .Values.mode "standalone")) -}}
+{{- fail "serviceMonitor.enabled: expected http.enabled: true and mode: standalone with it" -}}
+{{- end -}}
+{{- if and .Values.http.enabled (include "dc-sidecar.tcp" .) (eq (int .Values.http.port) (int .Values.tcp.port)) -}}
+{{- fail (printf "http.port: found %d, which is tcp.port too, expected another" (int .Values.http.port)) -}}
+{{- end -}}
 {{- $needed := add (int (include "dc-sidecar.preStopSeconds" .)) (int .Values.graceSeconds) 2 -}}
 {{- if lt (int .Values.terminationGracePeriodSeconds) (int $needed) -}}
 {{- fail (printf "terminationGracePeriodSeconds: found %d, expected at least %d: preStopSeconds, graceSeconds and 2" (int .Values.terminationGracePeriodSeconds) (int $needed)) -}}
