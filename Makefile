@@ -69,6 +69,15 @@ lock: install ## Resolve the dependencies anew and write the lock files
 bench: install ## Measure what a call costs over a handler that does nothing; write bench/RESULTS.md (needs Go)
 	@$(BIN)/python -m bench.run
 
+.PHONY: dist
+dist: install ## Build wheel, sdist and bill of materials of the last commit into dist/, and check them
+	@$(BIN)/python deploy/release/dist.py
+
+.PHONY: image
+image: ## Build the container image (needs Docker)
+	docker build -f deploy/docker/Dockerfile -t dc-sidecar \
+	  --build-arg REVISION=$$(git rev-parse HEAD) --build-arg CREATED=$$(git show -s --format=%cI) .
+
 .PHONY: clean
 clean: ## Remove what the other targets made
 	@rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .run

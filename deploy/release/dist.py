@@ -1,0 +1,138 @@
+"""Builds and checks what is released, from the last commit alone: wheel, sdist, bill of materials, digests.
+
+`make dist` runs it. The version is that of the tag `v…` at the commit; without one it is the version in
+sidecar/__init__.py as a development release. The same commit gives the same bytes, anywhere and at any time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from io import BytesIO
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+VECTORS = Path(__file__).with_name("vectors.py")
+
+_VERSION = re.compile(r'^__version__ = "(.+)"$', re.MULTILINE)
+_TAG = re.compile(r"v([0-9]+\.[0-9]+\.[0-9]+(?:(?:a|b|rc)[0-9]+)?)")
+
+
+class NotReleasable(Exception):
+    """What was built is not what it should be; the message says what is wrong."""
+
+
+def main() -> int:
+    """Build into dist/, check, and say what is there."""
+    target = ROOT / "dist"
+    try:
+        version, made = build(target)
+        check(target, version)
+    except NotReleasable as error:
+        sys.stderr.write(f"make dist: {error}\n")
+        return 1
+    sys.stdout.write("".join(f"{path.relative_to(ROOT)}\n" for path in made))
+    return 0
+
+
+def version_of(revision: str = "HEAD") -> str:
+    """Return the version of a commit: of its tag, else that in the code, as a development release."""
+    for tag in run("git", "tag", "--points-at", revision).split():
+        if match := _TAG.fullmatch(tag):
+            return match[1]
+    found = _VERSION.search(run("git", "show", f"{revision}:sidecar/__init__.py"))
+    assert found is not None
+    count = run("git", "rev-list", "--count", revision).strip()
+    return f"{found[1]}.dev{count}+g{run('git', 'rev-parse', '--short=10', revision).strip()}"
+
+
+def build(target: Path, revision: str = "HEAD") -> tuple[str, list[Path]]:
+    """Build a commit into an empty `target`; return the version and the files."""
+    version = version_of(revision)
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    with tempfile.TemporaryDirectory() as folder:
+        tree = Path(folder) / "tree"
+        archive = subprocess.run(["git", "archive", revision], cwd=ROOT, check=True, capture_output=True).stdout
+        with tarfile.open(fileobj=BytesIO(archive)) as files:
+            files.extractall(tree, filter="data")
+        code = tree / "sidecar/__init__.py"
+        code.write_text(_VERSION.sub(f'__version__ = "{version}"', code.read_text(encoding="utf-8")), encoding="utf-8")
+        moment = run("git", "show", "--no-patch", "--format=%ct", revision).strip()
+        run(str(BIN / "hatchling"), "build", "-d", str(target), cwd=tree, env={"SOURCE_DATE_EPOCH": moment})
+        bill_of_materials(target, version, tree, Path(folder))
+    for path in sorted(target.iterdir()):
+        line = f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n"
+        with (target / "SHA256SUMS").open("a", encoding="ascii") as sums:
+            sums.write(line)
+    return version, sorted(target.iterdir())
+
+
+def bill_of_materials(target: Path, version: str, tree: Path, folder: Path) -> None:
+    """Write what an installation with all sources consists of (CycloneDX), from an empty environment that has it.
+
+    The vectors are run in that environment, from the installed wheel.
+    """
+    (wheel,) = target.glob("*.whl")
+    empty = folder / "environment"
+    uv = str(BIN / "uv")
+    run(uv, "venv", "--quiet", "--python", sys.executable, str(empty))
+    python = str(empty / "bin/python")
+    locked = str(ROOT / "requirements/dev.lock")
+    run(uv, "pip", "install", "--quiet", "--python", python, "--constraints", locked, f"{wheel}[all]")
+    run(python, "-I", str(VECTORS), str(tree / "tests/vectors"), version, cwd=folder)
+    bill = target / f"dc_sidecar-{version}.cdx.json"
+    words = ("environment", python, "--pyproject", str(tree / "pyproject.toml"), "--mc-type", "application")
+    run(str(BIN / "cyclonedx-py"), *words, "--output-reproducible", "--output-file", str(bill))
+    # The wheel of a temporary folder is the component itself; where it lay is nobody's business.
+    content = json.loads(bill.read_text(encoding="utf-8"))
+    content["metadata"]["component"]["version"] = version
+    for component in content["components"]:
+        if component["name"] == "dc-sidecar":
+            component["externalReferences"] = []
+    bill.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def check(target: Path, version: str) -> None:
+    """Raise NotReleasable where something is missing or does not belong there."""
+    (wheel,) = target.glob("*.whl")
+    (sdist,) = target.glob("*.tar.gz")
+    run(str(BIN / "twine"), "check", "--strict", str(wheel), str(sdist))
+    names = zipfile.ZipFile(wheel).namelist()
+    for needed in (
+        "sidecar/py.typed",
+        "sidecar/pb/dcsidecar/v1/routing_pb2.py",
+        "sidecar/pb/dcsidecar/v1/routing_pb2.pyi",
+    ):
+        if needed not in names:
+            raise NotReleasable(f"{wheel.name}: {needed} is missing")
+    strays = [name for name in names if not name.startswith(("sidecar/", f"dc_sidecar-{version}.dist-info/"))]
+    if strays:
+        raise NotReleasable(f"{wheel.name}: found {strays[0]}, expected nothing but sidecar/")
+    with tarfile.open(sdist) as files:
+        if f"dc_sidecar-{version}/protos/dcsidecar/v1/routing.proto" not in files.getnames():
+            raise NotReleasable(f"{sdist.name}: the contract is missing")
+
+
+def run(*words: str, cwd: Path = ROOT, env: Mapping[str, str] | None = None) -> str:
+    """Return what a command prints. Raises NotReleasable with its errors."""
+    done = subprocess.run(
+        words, cwd=cwd, env={**os.environ, **(env or {})}, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise NotReleasable(f"{Path(words[0]).name} {' '.join(words[1:3])} failed:\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+if __name__ == "__main__":
+    sys.exit(main())

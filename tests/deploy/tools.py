@@ -1,0 +1,54 @@
+"""Tools that come as Go modules: built once, kept in a cache that survives the test run."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+HELM = "helm.sh/helm/v3/cmd/helm@v3.18.6"
+KUSTOMIZE = "sigs.k8s.io/kustomize/kustomize/v5@v5.6.0"
+PODSECURITY = Path(__file__).with_name("podsecurity")
+
+
+def tool(what: str | Path) -> Path:
+    """Return the program of a Go package (`path@version`) or of a folder with a module; built where the cache has none.
+
+    Without `go` the test is skipped, loudly; under CI=true that is an error. The first build takes minutes.
+    """
+    if isinstance(what, Path):
+        name = what.name
+        digest = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(what.iterdir()))).hexdigest()[:12]
+        command, folder = ["build", "-trimpath", "-o"], f"{name}-{digest}"
+    else:
+        package, _, version = what.partition("@")
+        name = next(part for part in reversed(package.split("/")) if not part.startswith("v"))
+        command, folder = ["install", "-trimpath", "-ldflags=-s -w", what], f"{name}-{version}"
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dc-sidecar-tests"
+    cache.mkdir(parents=True, exist_ok=True)
+    program = cache / folder / name
+    with (cache / f"{folder}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not program.exists():
+            go = shutil.which("go")
+            if go is None:
+                message = f"'go' is not on the PATH; the tests need it to build {what}"
+                if os.environ.get("CI") == "true":
+                    pytest.fail(message, pytrace=False)
+                pytest.skip(f"NOT TESTED: {message}")
+            building = program.with_name("building")
+            building.mkdir(parents=True, exist_ok=True)
+            where = what if isinstance(what, Path) else cache
+            words = [go, *command, *([str(building / name), "."] if isinstance(what, Path) else [])]
+            env = {**os.environ, "GOBIN": str(building), "GOFLAGS": "-buildvcs=false"}
+            done = subprocess.run(words, cwd=where, env=env, capture_output=True, text=True, timeout=900, check=False)
+            if done.returncode:
+                pytest.fail(f"go {' '.join(command)} failed:\n{done.stderr[-4000:]}", pytrace=False)
+            (building / name).rename(program)
+            building.rmdir()
+    return program
