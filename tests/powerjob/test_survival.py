@@ -78,7 +78,7 @@ def test_hold(site: Site) -> None:
     assert site.scheduler.status(instance) == Status.WAITING_DISPATCH
     site.route(pinned({job: "dc3"}))
     # The scheduler looks at waiting instances every 10 s, at those that are 30 s late.
-    site.scheduler.wait_for(instance, Status.SUCCEEDED, within=60)
+    site.scheduler.wait_for(instance, Status.SUCCEEDED, within=120)
     assert site.ran(instance)[instance] == ["dc3-silent"]
 
 
@@ -127,8 +127,8 @@ def test_sidecar_frozen(site: Site) -> None:
         site.sidecar.thaw()
     assert all(workers == ["dc3-silent"] for workers in site.ran(instances).values())
     assert site.scheduler.decisions()["last_answer"] >= before["last_answer"] + 20
-    # 20 dispatches that each waited for the deadline of 200 ms would take 4 s and more.
-    assert took < 3
+    # 20 dispatches that each waited for the deadline of 10 s would take 200 s.
+    assert took < 10
     site.wait_until_followed()
 
 
@@ -177,7 +177,7 @@ def test_second_server(site: Site, artifacts: Artifacts, tmp_path: Path) -> None
                 site.scheduler.wait_for(instance, Status.SUCCEEDED)
             assert {run.instance for run in workers[datacenter].runs()} >= set(instances)
         assert second.decisions()["sidecar"] == 3
-        assert second.decisions()["memory"] == 6
+        assert second.decisions()["memory"] >= 6
 
 
 def test_workers_killed(site: Site, lost: Lost) -> None:
