@@ -68,8 +68,8 @@ class _Rewriting:
             top = syntax_of(self._text)
         if isinstance(tree, dict) and not isinstance(top, Mapping):
             self._edits.append((top.start, top.end, write_block(tree, self._column(top.start), self._manner)))
-        else:
-            self._change(top, tree)
+        elif not self._change(top, tree):
+            self._edits.append((top.start, self._end(top), write_flow(tree, self._manner)))
         parts = []
         done = 0
         for start, end, text in sorted(self._edits, key=lambda edit: edit[:2]):

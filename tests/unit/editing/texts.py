@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import random
+import re
 
 from hypothesis import strategies as st
 
 from sidecar.routing.reader import Tree
+
+_PLAIN = re.compile(r"[^\W_][\w.]*(?: [\w.]+)*")
 
 names = st.sampled_from(
     ["dc1", "dc2", "billing", "7", "no", "1e3", "a b", "ümlaut", "x.y", "0755", "it's", "a: b", "#c"]
@@ -19,27 +23,30 @@ trees: st.SearchStrategy[Tree] = st.recursive(
 documents: st.SearchStrategy[Tree] = st.dictionaries(names, trees, min_size=1, max_size=5)
 
 
-@st.composite
-def written(draw: st.DrawFn, tree: Tree) -> str:
-    """Write a mapping as YAML, every choice of style drawn, or as JSON."""
-    newline = draw(st.sampled_from(["\n", "\n", "\r\n"]))
-    if draw(st.integers(0, 5)) == 0:
-        indent = draw(st.sampled_from([None, 2, 4]))
-        return json.dumps(tree, indent=indent, ensure_ascii=draw(st.booleans())).replace("\n", newline)
-    step = draw(st.integers(2, 4))
+def write(tree: Tree, seed: int) -> str:
+    """Return a mapping as YAML, every choice of style left to chance, or as JSON."""
+    chance = random.Random(seed)
+    newline = chance.choice(["\n", "\n", "\r\n"])
+    if chance.randrange(6) == 0:
+        text = json.dumps(tree, indent=chance.choice([None, 2, 4]), ensure_ascii=False)
+        if text.replace("\n", "").isprintable():
+            return text.replace("\n", newline)
+    step = chance.randint(2, 4)
 
     def scalar(text: str) -> str:
-        style = draw(st.sampled_from("'\"p"))
-        if style == "'":
+        style = chance.choice("'\"p")
+        if style == "'" and text.isprintable():
             return "'" + text.replace("'", "''") + "'"
-        plain = style == "p" and ": " not in text and not text.startswith("#")
-        return text if plain else json.dumps(text, ensure_ascii=False)
+        if style == "p" and _PLAIN.fullmatch(text):
+            return text
+        quoted = text.replace("\\", "\\\\").replace('"', '\\"')
+        return '"' + "".join(char if char.isprintable() else f"\\U{ord(char):08x}" for char in quoted) + '"'
 
     def comment() -> str:
-        return draw(st.sampled_from(["", "", "  # note", " "]))
+        return chance.choice(["", "", "  # note", " "])
 
     def lines(indent: int) -> str:
-        return draw(st.sampled_from(["", "", "", "\n", " " * indent + "# on a line\n", "# at the left\n\n"]))
+        return chance.choice(["", "", "", "\n", " " * indent + "# on a line\n", "# at the left\n\n"])
 
     def flow(value: Tree, indent: int) -> str:
         if isinstance(value, str):
@@ -47,23 +54,21 @@ def written(draw: st.DrawFn, tree: Tree) -> str:
         assert value is not None
         left, right = "{}" if isinstance(value, dict) else "[]"
         items = value.items() if isinstance(value, dict) else [(None, item) for item in value]
-        long = bool(items) and draw(st.booleans())
         inner = indent + step
         texts = [(f"{scalar(key)}: " if key is not None else "") + flow(item, inner) for key, item in items]
-        if not long:
+        if not texts or chance.random() < 0.5:
             return left + ", ".join(texts) + right
-        body = "".join(
-            f"{lines(inner)}{' ' * inner}{text}{',' if number < len(texts) or draw(st.booleans()) else ''}{comment()}\n"
-            for number, text in enumerate(texts, 1)
-        )
+        body = ""
+        for number, text in enumerate(texts, 1):
+            comma = "," if number < len(texts) or chance.random() < 0.5 else ""
+            body += f"{lines(inner)}{' ' * inner}{text}{comma}{comment()}\n"
         return f"{left}\n{body}{' ' * (indent + 1)}{right}"
 
     def block(value: Tree, indent: int) -> str:
-        """Write what follows a colon or a dash, up to the end of the line."""
-        if isinstance(value, str) or not value or draw(st.integers(0, 2)) == 0:
+        # What follows a colon or a dash, up to the end of the line.
+        if isinstance(value, str) or not value or chance.randrange(3) == 0:
             return f" {flow(value, indent)}{comment()}\n"
-        inner = indent + step
-        return f"{comment()}\n" + collection(value, inner)
+        return f"{comment()}\n" + collection(value, indent + step)
 
     def collection(value: Tree, indent: int) -> str:
         out = ""
@@ -74,19 +79,24 @@ def written(draw: st.DrawFn, tree: Tree) -> str:
         assert isinstance(value, list)
         for item in value:
             out += lines(indent) + " " * indent + "-"
-            if isinstance(item, dict) and item and draw(st.booleans()):
+            if isinstance(item, dict) and item and chance.random() < 0.5:
                 # The first key on the dash's line.
                 text = collection(item, indent + 2)
-                at = text.index(next(line for line in text.splitlines() if line.strip() and line.strip()[0] != "#"))
-                out += " " + text[at + indent + 2 :]
+                first = next(line for line in text.splitlines() if line.strip() and line.strip()[0] != "#")
+                out += " " + text[text.index(first) + indent + 2 :]
             else:
                 out += block(item, indent)
         return out
 
     text = lines(0) + collection(tree, 0)
-    if draw(st.booleans()):
+    if chance.random() < 0.5:
         text = text.rstrip("\n")
     return text.replace("\n", newline)
+
+
+def written(tree: Tree) -> st.SearchStrategy[str]:
+    """Return ways to write a mapping."""
+    return st.integers(0, 2**32).map(lambda seed: write(tree, seed))
 
 
 @st.composite
