@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import islice
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import click
 
+from sidecar.audit.reading import FOLDER, documents
 from sidecar.cli.carry_out import carry_out
-from sidecar.cli.changing import ChangingCommand, Orders, orders_of
+from sidecar.cli.changing import ChangingCommand, Orders, open_named, orders_of
 from sidecar.cli.output import columns, print_json, say
 from sidecar.editing.past import Former, Past, chosen
 from sidecar.editing.proposal import Edit, Opened, open_text
-from sidecar.errors import Refused
+from sidecar.errors import Refused, SourceError
 from sidecar.routing.scalars import SECOND_NS, format_time
 from sidecar.sources.base import Content, Source
 
@@ -30,16 +33,18 @@ Examples:
 
 @click.command("rollback", cls=ChangingCommand, epilog=_EPILOG)
 @click.argument("revision", metavar="[REVISION]", required=False)
+@click.option("--state-dir", "flag_state_dir", metavar="PATH", help="Of the sidecar whose record has the documents.")
 @click.option("--list", "listing", is_flag=True, help="List what there is to go back to, and change nothing.")
 @click.pass_context
 def command(ctx: click.Context, /, revision: str | None, *, listing: bool, **_: Any) -> int:  # noqa: ANN401 - flags
     """Write the document of REVISION again, or else the one before this.
 
-    It is looked for in the config center's own history, which Nacos has. The
-    text is as it was, but for `meta`, which tells of the rollback.
+    It comes from the config center's own history, which Nacos has, or from the
+    record that a sidecar keeps in its --state-dir. The text is as it was, but
+    for `meta`, which tells of the rollback.
     """
     orders = orders_of(ctx)
-    past = past_of(orders.source)
+    past = past_of(orders.source, open_named(ctx).read("state-dir"))
     if listing:
         _list(orders, past)
         return 0
@@ -55,12 +60,15 @@ def command(ctx: click.Context, /, revision: str | None, *, listing: bool, **_: 
     return carry_out(replace(orders, reason=reason), Edit(make=make))
 
 
-def past_of(source: Source) -> Past:
+def past_of(source: Source, state_dir: Path | None) -> Past:
     """Return who remembers the documents of a source. Raises Refused where nobody does."""
     if isinstance(source, _Remembering):
         return _Own(source)
+    if state_dir is not None:
+        return _Recorded(state_dir / FOLDER, source.url)
     raise Refused(
-        f"{source.url} keeps no history to roll back to: put a text of your own in place, with `dc-sidecar put FILE`"
+        f"{source.url} keeps no history: name the state directory of a sidecar that follows it, with --state-dir, or "
+        "put a text of your own in place, with `dc-sidecar put FILE`"
     )
 
 
@@ -95,6 +103,21 @@ class _Own:
             for change in changes
             if change.text is not None
         ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Recorded:
+    """The record of changes that a sidecar keeps."""
+
+    folder: Path
+    source: str
+
+    def formers(self, limit: int, timeout: float) -> Sequence[Former]:  # noqa: ARG002 - a file does not keep one waiting
+        try:
+            found = [*islice(documents(self.folder, self.source), limit)]
+        except OSError as error:
+            raise SourceError(f"the record in {self.folder} cannot be read: {error.strerror}") from error
+        return [Former(one.text.encode(), one.at_ns, _text(one.meta, "by")) for one in found]
 
 
 def _list(orders: Orders, past: Past) -> None:

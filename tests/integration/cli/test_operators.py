@@ -18,6 +18,7 @@ from sidecar.routing.model import Active
 from tests.harness import SidecarProcess
 from tests.integration.cli.commands import Terminal, begin, environment, run
 from tests.servers.process import free_port
+from tests.waiting import eventually
 
 _TEXT = "# ours\ndefault: {active: dc1, backups: [dc2]}\napps:\n  billing: dc1\n"
 
@@ -133,6 +134,27 @@ def test_somebody_elses_change_is_never_overwritten(key: Path, again: bool) -> N
     assert document.route("reports").selector == Active("dc2")
     assert document.route("billing").selector == Active("dc2" if again else "dc1")
     assert again or key.read_bytes() == theirs
+
+
+def test_a_rollback_takes_the_document_before_from_a_sidecars_record(tmp_path: Path, key: Path) -> None:
+    """Where the config center remembers nothing, the record of a sidecar that follows it does."""
+    state = ("--state-dir", str(tmp_path / "state"))
+    assert run("rollback", "--yes", *_source(key)).returncode == 3
+    with SidecarProcess(f"file:{key}", *state, folder=tmp_path) as sidecar:
+        waiting = ("--yes", "--wait", "20", "--sidecar", sidecar.address, *_source(key))
+        first = revision_of(key.read_bytes())
+        assert run("switch", "billing", "dc2", *waiting).returncode == 0
+
+        def recorded() -> bool:
+            listed = run("rollback", "--list", "-o", "json", *state, *_source(key))
+            return listed.returncode == 0 and len(json.loads(listed.stdout)) == 2
+
+        eventually(recorded, "both documents in the record", within=30)
+        done = run("rollback", "--by", "lin", *waiting, *state)
+        assert done.returncode == 0, done.stderr
+    assert "billing: all jobs dc2 → dc1" in done.stdout
+    assert re.sub(r"^meta: .*\n", "", key.read_text(), flags=re.MULTILINE) == _TEXT
+    assert f"reason: rollback to {first}" in key.read_text()
 
 
 def test_colour_is_for_terminals_that_want_it(key: Path) -> None:
