@@ -36,6 +36,7 @@ from sidecar.sources.base import Source, Unreachable
 from sidecar.table import RoutingTable
 
 if TYPE_CHECKING:
+    from sidecar.reactions.runner import Reactions
     from sidecar.web.server import WebServer
 
 log = logging.getLogger(__name__)
@@ -70,10 +71,8 @@ def _serve(settings: config.Settings) -> None:
     parse = partial(parse_document, max_bytes=settings.max_document_size, breathe=Pacer())
     table = RoutingTable(parse=uncollected(parse), max_stale=settings.max_stale)
     table.subscribe(narrate)
-    audit = Audit(source.url, settings) if settings.state_dir is not None else None
-    if audit is not None:
-        table.subscribe(audit.changed)
-        audit.start()
+    reactions = _with_reactions(source, settings)
+    audit = _with_audit(table, source, settings, reactions)
     keeper = _with_snapshot(table, source, settings)
     failovers = _with_failovers(table, source, settings)
     override = _with_override(table, settings)
@@ -113,6 +112,8 @@ def _serve(settings: config.Settings) -> None:
             keeper.stop(left / 2)
         if audit is not None:
             audit.stop(left / 2)
+        if reactions is not None:
+            reactions.stop(left / 2)
         if failovers is not None:
             failovers.stop(left / 2)
         log.info("stopped")
@@ -158,6 +159,30 @@ def _with_failovers(table: RoutingTable, source: Source, settings: config.Settin
     table.subscribe(keeper.changed)
     keeper.start()
     return keeper
+
+
+def _with_reactions(source: Source, settings: config.Settings) -> Reactions | None:
+    """Begin what is to be done about changes, where that is configured. Raises ConfigError."""
+    if not settings.reactions:
+        return None
+    from sidecar.reactions.runner import Reactions  # noqa: PLC0415 - only where it is asked for
+
+    reactions = Reactions(settings.reactions, source=source.url, state_dir=settings.state_dir)
+    reactions.start()
+    return reactions
+
+
+def _with_audit(
+    table: RoutingTable, source: Source, settings: config.Settings, reactions: Reactions | None
+) -> Audit | None:
+    """Keep a record of changes from now on, and tell them to the reactions."""
+    if settings.state_dir is None and reactions is None:
+        return None
+    takers = () if reactions is None else (reactions.take,)
+    audit = Audit(source.url, state_dir=settings.state_dir, max_bytes=settings.audit_size, takers=takers)
+    table.subscribe(audit.changed)
+    audit.start()
+    return audit
 
 
 def _with_override(table: RoutingTable, settings: config.Settings) -> Source | None:

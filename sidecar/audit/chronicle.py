@@ -55,6 +55,7 @@ class Chronicle:
         self._waiting: deque[tuple[int, View, View]] = deque()
         # The refusal or absence that was told last, which a restart or a lost connection only finds again.
         self._trouble = ""
+        self._told_ns = 0
         self._stopping = False
         self._work = threading.Condition()
         self._breathe = Pacer()
@@ -94,20 +95,26 @@ class Chronicle:
                 if not self._waiting:
                     return
                 at_ns, before, after = self._waiting.popleft()
-            if last is not None and before.state is None and after.state is not None:
-                before = replace(last, status=before.status)
+            if last is not None and after.state is not None:
+                if after.status.from_snapshot and after.text != last.text:
+                    # A kill came before the snapshot was saved: it is older than what decided, and soon gone.
+                    continue
+                before, last = replace(last, status=before.status), None
             try:
                 self._tell(before, after, at_ns)
             except Exception:
                 log.exception("a change could not be put into the audit")
 
     def _tell(self, before: View, after: View, at_ns: int) -> None:
-        for record in records(before, after, at_ns, self._source, breathe=self._breathe):
+        for found in records(before, after, at_ns, self._source, breathe=self._breathe):
+            # No two have the same time, also where the clock went back: it tells what is done from what is not.
+            record = replace(found, at_ns=max(found.at_ns, self._told_ns + 1))
             trouble = record.key if record.events[0].kind in _TROUBLE else ""
             if trouble and trouble == self._trouble:
                 continue
             if trouble or record.changed:
                 self._trouble = trouble
+            self._told_ns = record.at_ns
             known = self._written_by(record)
             for take in self._takers:
                 take(known)
@@ -122,7 +129,7 @@ class Chronicle:
         at_ns = 0
         for record in self._earlier():
             if not at_ns:
-                at_ns = record.at_ns
+                at_ns = self._told_ns = record.at_ns
                 self._trouble = record.key if record.events[0].kind in _TROUBLE else ""
             if record.text and record.events[0].kind == "applied":
                 text = record.text.encode()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from sidecar.config.hosts import Pattern, read_pattern
 from sidecar.routing.scalars import SECOND_NS, parse_duration
@@ -58,6 +59,14 @@ def _address(text: str) -> str | None:
     return text if int(port) < 2**16 else None
 
 
+def _list(text: str) -> list[Any] | None:
+    try:
+        found = json.loads(text, parse_int=str, parse_float=str)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, list) else None
+
+
 TEXT: Kind[str] = Kind("TEXT", "a text", lambda text: text or None)
 PATH: Kind[Path] = Kind("PATH", "a path", lambda text: Path(text) if text else None)
 URL: Kind[str] = Kind("URL", "a URL such as file:/etc/dc-sidecar/routing.yaml", lambda text: text or None)
@@ -66,6 +75,7 @@ COUNT: Kind[int] = Kind("N", "a whole number, 1 or more", _count)
 DURATION: Kind[float] = Kind("DURATION", "a duration such as 500ms, 10s or 1m30s", _duration)
 ADDRESS: Kind[str] = Kind("ADDR", "host:port, [IPv6 address]:port or unix:/path", _address)
 HOSTS: Kind[Pattern] = Kind("HOST", "a name, *.domain or a network, :port behind it or not", read_pattern)
+LIST: Kind[list[Any]] = Kind("JSON", "a list", _list)
 SWITCH: Kind[bool] = Kind("", "true or false", lambda text: _SWITCH.get(text.lower()))
 
 

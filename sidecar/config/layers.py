@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -10,7 +11,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from sidecar.config.kinds import SWITCH
+from sidecar.config.kinds import LIST, SWITCH
 from sidecar.config.options import CONFIG, OPTIONS, PREFIX, SOURCE_OPTIONS, Option, Settings
 from sidecar.errors import ConfigError, DocumentRefused
 from sidecar.routing.reader import places, read
@@ -148,6 +149,8 @@ def _file(path: str, problems: list[tuple[Layer, str]]) -> dict[str, Value]:
             problems.append((Layer.FILE, f"{origin}: {name}: no such option{hint}"))
             continue
         items = entry if isinstance(entry, list) and option.repeatable else [entry]
+        if option.kind is LIST and isinstance(entry, list):
+            items = [json.dumps(entry)]
         texts = tuple(item for item in items if isinstance(item, str))
         if len(texts) < len(items) or not texts:
             problems.append((Layer.FILE, f"{origin}: {name}: expected {option.kind.expected}"))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar, overload
 
 from sidecar.config.hosts import Pattern
-from sidecar.config.kinds import ADDRESS, COUNT, DURATION, HOSTS, PATH, SIZE, SWITCH, TEXT, URL, Kind, choice
+from sidecar.config.kinds import ADDRESS, COUNT, DURATION, HOSTS, LIST, PATH, SIZE, SWITCH, TEXT, URL, Kind, choice
 
 T = TypeVar("T")
 
@@ -152,6 +152,13 @@ class Settings:
         "Audit",
         "How much of the audit, the record of all changes in --state-dir, is kept; the oldest goes first.",
         default="64MiB",
+    )
+
+    reactions: list[Any] | None = _option(
+        LIST,
+        "Reactions",
+        "Webhooks and commands for switches, failovers, returns, drills and refused documents: a list in the file, or "
+        "as JSON.",
     )
 
     log_level: str = _option(

@@ -100,6 +100,19 @@ def test_a_key_that_stays_missing_is_told_once() -> None:
     assert [kinds(record)[0] for record in told] == ["missing", "applied"]
 
 
+def test_a_snapshot_that_is_older_than_the_record_is_no_switch_back(tmp_path: Path) -> None:
+    """A kill may come between the record of a document and its snapshot; then the next start knows better."""
+    remembered(tmp_path, (NOTHING, view("dc1")), (view("dc1"), view("dc2")))
+    old = view("dc1")
+    snapshot = replace(old, status=replace(SYNCED, from_snapshot=True))
+    with telling(tmp_path) as (chronicle, told):
+        chronicle.changed(NOTHING, snapshot)
+        chronicle.changed(snapshot, view("dc3"))
+        eventually(lambda: told, "the record")
+    assert [event.words for event in told[0].events if event.kind == "switch"] == ["dc2 → dc3"]
+    assert len(told) == 1
+
+
 def test_another_source_has_another_past(tmp_path: Path) -> None:
     """A state directory that is used for another key does not make a switch of it."""
     remembered(tmp_path, (NOTHING, view("dc1")))

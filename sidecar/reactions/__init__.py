@@ -1,0 +1,1 @@
+"""What a sidecar does about a change: it tells people and programs, and runs commands."""

@@ -1,0 +1,105 @@
+"""What a change is told as: data for programs, words for people, and the forms that chat services take."""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import json
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from typing import Any
+from urllib.parse import quote
+
+from sidecar.audit.record import MOVES, Event, Record
+from sidecar.routing.scalars import SECOND_NS, format_time
+
+# Chat services take no longer texts (WeCom: 4096 bytes); a message that nobody reads to its end is no loss.
+_MAX_BYTES = 3500
+_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """An HTTP request to make."""
+
+    url: str
+    body: bytes
+    headers: dict[str, str]
+
+
+def payload(record: Record, events: Sequence[Event], reaction: str) -> dict[str, Any]:
+    """Return a change as data: what `dc-sidecar history -o json` shows, with the events that are wanted only.
+
+    `delivery` is the same however often it is sent; the document's text is not in it.
+    """
+    plain = replace(record, events=tuple(events), text="", difference=()).plain()
+    identity = f"{reaction}\n{record.source}\n{record.key}\n{record.at_ns}"
+    return {
+        "reaction": reaction,
+        "delivery": sha256(identity.encode()).hexdigest()[:32],
+        "sidecar": socket.gethostname(),
+        **plain,
+    }
+
+
+def words(record: Record, events: Sequence[Event]) -> str:
+    """Return a change in words: a line each for the events, then who and why."""
+    lines = []
+    for event in events:
+        named = ", ".join(event.subjects[:_NAMED])
+        more = f" and {len(event.subjects) - _NAMED:,} more" if len(event.subjects) > _NAMED else ""
+        lines.append(
+            f"{event.kind}: {named}{more}: {event.words}" if event.kind in MOVES else f"{event.kind}: {event.words}"
+        )
+    lines += [f"{name} is out of service ({why})" for name, why in record.out.items()]
+    lines += [
+        f"{key}: {record.meta[key]}" for key in ("by", "reason", "ticket") if isinstance(record.meta.get(key), str)
+    ]
+    seconds = format_time(record.at_ns // SECOND_NS * SECOND_NS)
+    lines.append(f"{seconds}, revision {record.revision or 'none'}, {record.source}")
+    text = "\n".join(lines)
+    cut = text.encode()[:_MAX_BYTES].decode(errors="ignore")
+    return text if cut == text else f"{cut} …"
+
+
+def post(form: str, url: str, secret: str, data: dict[str, Any], text: str, now_ns: int) -> Post:
+    """Return the request that tells a change to a service, signed where there is a secret.
+
+    `json` is signed as `X-DC-Sidecar-Signature: sha256=` and the HMAC-SHA256, in hex, of `X-DC-Sidecar-Timestamp` (Unix
+    seconds), a dot, and the body. DingTalk's and Feishu's signatures are those of their own manuals for robots.
+    """
+    seconds = str(now_ns // SECOND_NS)
+    headers = {"Content-Type": "application/json; charset=utf-8", "User-Agent": "dc-sidecar"}
+    title = "Routing: " + text.partition("\n")[0]
+    match form:
+        case "slack":
+            # Slack reads these three as its own marks.
+            escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+            body: dict[str, Any] = {"text": escaped}
+        case "dingtalk":
+            body = {"msgtype": "markdown", "markdown": {"title": title[:100], "text": text.replace("\n", "\n\n")}}
+            if secret:
+                moment = str(now_ns // 1_000_000)
+                sign = quote(_base64(secret.encode(), f"{moment}\n{secret}".encode()), safe="")
+                url = f"{url}{'&' if '?' in url else '?'}timestamp={moment}&sign={sign}"
+        case "wecom":
+            body = {"msgtype": "markdown", "markdown": {"content": text}}
+        case "feishu":
+            body = {"msg_type": "text", "content": {"text": text}}
+            if secret:
+                body |= {"timestamp": seconds, "sign": _base64(f"{seconds}\n{secret}".encode(), b"")}
+        case _:
+            body = {**data, "text": text}
+    encoded = json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
+    if form == "json":
+        headers["X-DC-Sidecar-Delivery"] = data["delivery"]
+        if secret:
+            digest = hmac.new(secret.encode(), seconds.encode() + b"." + encoded, sha256).hexdigest()
+            headers |= {"X-DC-Sidecar-Timestamp": seconds, "X-DC-Sidecar-Signature": f"sha256={digest}"}
+    return Post(url, encoded, headers)
+
+
+def _base64(key: bytes, message: bytes) -> str:
+    return base64.b64encode(hmac.new(key, message, sha256).digest()).decode()

@@ -1,0 +1,89 @@
+"""What `reactions` in the configuration may say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sidecar.audit.record import Cause, Event, Record
+from sidecar.errors import ConfigError
+from sidecar.reactions.settings import read_reactions
+
+HOOK = {"name": "chat", "webhook": "https://chat.example/hook"}
+
+
+def record(*events: Event) -> Record:
+    """Return a record with these events."""
+    return Record(at_ns=1, source="fake:", cause=Cause.DOCUMENT, events=events)
+
+
+def test_little_says_enough() -> None:
+    """A name and a URL are a reaction to what an operator wants to be woken for."""
+    (reaction,) = read_reactions([HOOK])
+    assert reaction.kinds == {"switch", "failover", "return", "drill-started", "drill-ended", "refused"}
+    assert (reaction.format, reaction.timeout, reaction.retry_for) == ("json", 5.0, 3600.0)
+
+
+def test_all_can_be_said(tmp_path: Path) -> None:
+    """Each key is read."""
+    (tmp_path / "secret").write_text("s3cret\n")
+    (tmp_path / "url").write_text("https://chat.example/hook?token=x\n")
+    hook = {
+        "name": "chat",
+        "webhook-file": str(tmp_path / "url"),
+        "format": "dingtalk",
+        "secret-file": str(tmp_path / "secret"),
+        "on": ["switch"],
+        "apps": ["billing"],
+        "timeout": "2s",
+        "retry-for": "10m",
+    }
+    command = {"name": "reschedule", "command": ["/bin/true", "-x"], "on": ["failover", "ramp-step"]}
+    one, other = read_reactions([hook, command])
+    assert (one.webhook_file, one.secret_file, one.format) == (tmp_path / "url", tmp_path / "secret", "dingtalk")
+    assert (one.apps, one.timeout, one.retry_for) == (frozenset({"billing"}), 2.0, 600.0)
+    assert (other.command, other.retry_for) == (("/bin/true", "-x"), 0.0)
+    assert other.kinds == {"failover", "ramp-step"}
+
+
+@pytest.mark.parametrize(
+    ("tree", "found"),
+    [
+        ({}, "expected a list"),
+        (["x"], r"reactions\[0\]: expected a mapping"),
+        ([{"webhook": "https://x"}], r"reactions\[0\].name"),
+        ([{"name": "a b", "webhook": "https://x"}], "found 'a b'"),
+        ([HOOK, HOOK], "'chat' twice"),
+        ([{"name": "x"}], "found none of webhook"),
+        ([HOOK | {"command": ["x"]}], "found webhook and command"),
+        ([HOOK | {"comand": ["x"]}], "did you mean command"),
+        ([HOOK | {"on": ["switches"]}], "did you mean switch"),
+        ([HOOK | {"on": []}], "chat.on: expected a list"),
+        ([HOOK | {"format": "teams"}], "found 'teams', expected json or slack"),
+        ([HOOK | {"timeout": "0"}], "chat.timeout"),
+        ([HOOK | {"retry-for": "soon"}], "found 'soon'"),
+        ([HOOK | {"secret-file": "/nonexistent"}], "cannot be read"),
+        ([{"name": "x", "webhook": "ftp://x"}], "x.webhook: expected a URL"),
+        ([{"name": "x", "webhook": "https://"}], "x.webhook: expected a URL"),
+        ([{"name": "x", "webhook": "http://h:99999/"}], "x.webhook: expected a URL"),
+        ([{"name": "x", "webhook": "http://h/a b"}], "x.webhook: expected a URL"),
+        ([{"name": "x", "command": "rm -rf /"}], "x.command: expected a list"),
+        ([{"name": "x", "command": ["x"], "format": "json"}], "for a webhook beside a command"),
+        ([HOOK | {"format": "slack", "secret-file": "x"}], "knows no signatures"),
+    ],
+)
+def test_what_is_wrong_is_refused_with_its_place(tree: Any, found: str) -> None:  # noqa: ANN401 - anything may stand there
+    """A sidecar with a wrong reaction does not start, and says where it is wrong."""
+    with pytest.raises(ConfigError, match=found):
+        read_reactions(tree)
+
+
+def test_only_what_is_wanted_of_a_record() -> None:
+    """A reaction gets the events of its kinds that move its applications; those that move nobody are for all."""
+    (reaction,) = read_reactions([HOOK | {"apps": ["billing"], "on": ["switch", "drill"]}])
+    mine = Event(kind="switch", words="", subjects=("other", "billing/7"))
+    drill = Event(kind="drill-started", words="", subjects=("dc1",))
+    theirs = Event(kind="switch", words="", subjects=("billings",))
+    assert reaction.wanted(record(Event(kind="applied", words=""), mine, theirs, drill)) == (mine, drill)
