@@ -25,7 +25,8 @@ class SectionedCommand(click.Command):
         sections: dict[str, list[tuple[str, str]]] = {"": []}
         for parameter in self.get_params(ctx):
             record = parameter.get_help_record(ctx)
-            if record is not None:
+            # An argument without words of its own is in the usage line already.
+            if record is not None and record[1]:
                 section = parameter.section if isinstance(parameter, Flag) else ""
                 sections.setdefault(section, []).append(record)
         for section, records in sections.items():
