@@ -20,8 +20,10 @@ from sidecar.sources.base import Content, Missing, Report, Unreachable
 
 # How long a jump of the wall clock can go unseen, and so how late at most a drill or a ramp step is after one.
 _CLOCK_CHECK_S = 1.0
-# How long what decisions show can go unseen, where routes fail over with patience, and how much of it is kept.
+# How long what decisions show can go unseen, where routes fail over with patience, and how much of it is kept. Once it
+# has made a State, the next is made so much later: jobs of one application that see different workers make no storm.
 _SEEN_CHECK_S = 0.1
+_SEEN_PAUSE_S = 1.0
 _MOST_SEEN = 4096
 
 log = logging.getLogger(__name__)
@@ -123,6 +125,7 @@ class RoutingTable:
         self._seen: deque[Seen] = deque(maxlen=_MOST_SEEN)
         self._standings: Standings = {}
         self._moving = False
+        self._learns_at = elapsed()
         # The wall's time when `elapsed` was 0: what lasts is measured by a clock that does not jump, and can be told.
         self._epoch_ns = clock() - round(elapsed() * 1e9)
         self._judged = False
@@ -245,11 +248,14 @@ class RoutingTable:
     def _learn(self) -> None:
         """Take what decisions have shown since the last time."""
         state = self.view.state
+        if state is None or not self._seen or self._elapsed() < self._learns_at:
+            return
+        before = self._standings
         while self._seen:
-            seen = self._seen.popleft()
-            if state is not None:
-                self._standings = apply(self._standings, seen, state.document, self._steady())
-                self._moving = True
+            self._standings = apply(self._standings, self._seen.popleft(), state.document, self._steady())
+        if self._standings is not before:
+            self._moving = True
+            self._learns_at = self._elapsed() + _SEEN_PAUSE_S
 
     def _steady(self) -> int:
         return self._epoch_ns + round(self._elapsed() * 1e9)

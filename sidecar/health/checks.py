@@ -12,7 +12,7 @@ from dataclasses import replace
 from sidecar.health.hosts import AllowedHosts, NotAllowed
 from sidecar.health.probes import ProbeFailed, attempt
 from sidecar.health.verdicts import Standing, verdicts
-from sidecar.routing.model import Checks, Probe
+from sidecar.routing.model import Checks, Probe, RoutingDocument
 from sidecar.table import RoutingTable, View
 
 log = logging.getLogger(__name__)
@@ -49,6 +49,7 @@ class HealthChecks:
         self._attempt = attempt
         self._clock = clock
         self._lock = threading.Lock()
+        self._document: RoutingDocument | None = None
         self._standings: dict[_Key, Standing] = {}
         self._runs: dict[_Key, tuple[Checks, threading.Event]] = {}
         self._refused = ""
@@ -60,8 +61,9 @@ class HealthChecks:
         if after.state is None or after.state is before.state:
             return
         with self._lock:
-            if before.state is None or before.state.document is not after.state.document:
-                self._follow(after)
+            if after.state.document is not self._document:
+                self._document = after.state.document
+                self._follow(self._document)
             self._judge(after)
 
     def stop(self) -> None:
@@ -71,12 +73,11 @@ class HealthChecks:
             for _, ended in self._runs.values():
                 ended.set()
 
-    def _follow(self, view: View) -> None:
+    def _follow(self, document: RoutingDocument) -> None:
         """Begin the probes that are new in the document, end those that are not in it any more."""
         wanted: dict[_Key, Checks] = {}
         refused = []
-        datacenters = (view.state.document.datacenters if view.state else None) or {}
-        for name, datacenter in datacenters.items():
+        for name, datacenter in (document.datacenters or {}).items():
             checks = datacenter.checks
             for probe in checks.probes if checks else ():
                 if not self._hosts.might(probe):

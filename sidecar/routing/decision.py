@@ -89,9 +89,10 @@ def split_key(plan: Plan, job: str, instance: str) -> str:
 def serving_datacenter(plan: Plan, order: Sequence[str], located: Sequence[str]) -> tuple[str, Reason] | None:
     """Return the datacenter of the order that serves, and why, or None; `located` has each candidate's datacenter."""
     some = None
-    patient = plan.route.failover is not None and plan.route.failover.after_ns > 0
+    patience = plan.route.failover
+    patient = patience is not None and patience.after_ns > 0
     preferred = order
-    if plan.left:
+    if plan.left and patience is not None and patience.keeps_away:
         preferred = sorted(order, key=plan.left.__contains__)
     for datacenter in preferred:
         if datacenter in plan.out:

@@ -194,17 +194,18 @@ class _Reader(Fields):
             self._failover(keys["failover"], (*path, "failover")) if "failover" in keys else base.failover,
         )
 
-    def _failover(self, tree: Tree, path: Path) -> Failover:
+    def _failover(self, tree: Tree, path: Path) -> Failover | None:
         keys = self.mapping(tree, path, _FAILOVER_KEYS, "a mapping such as {after: 10s, back_after: 5m, back: auto}")
         back = self.choice(keys, path, "back", _values(Back), default=Back.AUTO)
         if back is Back.MANUAL and "back_after" in keys:
             self.wrong((*path, "back_after"), "found back_after with back: manual, expected one of them")
-        return Failover(
+        failover = Failover(
             self.duration(keys.get("after"), (*path, "after")) or 0,
             self.duration(keys.get("back_after"), (*path, "back_after")) or 0,
             back,
             self.time(keys.get("failed_back"), (*path, "failed_back")),
         )
+        return failover if failover.after_ns or failover.keeps_away else None
 
     def _selector(self, kind: str, keys: Mapping[str, Tree], path: Path) -> Selector | None:
         tree = keys[kind]

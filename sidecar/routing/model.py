@@ -120,10 +120,18 @@ class Failover:
     back: Back = Back.AUTO
     failed_back_ns: int | None = None
 
+    @property
+    def keeps_away(self) -> bool:
+        """Whether work stays away from a datacenter that is well again."""
+        return self.back_after_ns > 0 or self.back is Back.MANUAL
+
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Where the jobs of an application, or one job, may run. Without a selector every candidate passes."""
+    """Where the jobs of an application, or one job, may run. Without a selector every candidate passes.
+
+    Without a `failover` faults act at once, both ways.
+    """
 
     selector: Selector | None = None
     backups: tuple[str, ...] = ()

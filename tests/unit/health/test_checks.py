@@ -9,6 +9,7 @@ from sidecar.config.hosts import Pattern
 from sidecar.health.checks import HealthChecks
 from sidecar.health.hosts import AllowedHosts
 from sidecar.health.probes import ProbeFailed
+from sidecar.routing.document import parse_document
 from sidecar.routing.model import Probe
 from sidecar.sources.base import Content
 from sidecar.table import RoutingTable
@@ -95,6 +96,21 @@ def test_a_new_document_goes_on_with_the_probes_it_keeps(scene: Scene) -> None:
     threads = [thread.name for thread in threading.enumerate()]
     eventually(lambda: "probe dc2" not in [thread.name for thread in threading.enumerate()], "its end")
     assert threads.count("probe dc1") == 1
+
+
+def test_a_document_from_the_snapshot_is_probed(scene: Scene) -> None:
+    """A start while the config center is away probes what the snapshot's document asks for."""
+    other = Scene.__new__(Scene)
+    other.network, other.table = scene.network, RoutingTable()
+    other.health = HealthChecks(other.table, LOCAL, attempt=scene.network.attempt)
+    other.table.subscribe(other.health.changed)
+    scene.network.down.add(1)
+    text = document(1).encode()
+    other.table.restore(text, parse_document(text), 7)
+    other.table.start()
+    other.out("dc1")
+    other.health.stop()
+    other.table.stop()
 
 
 def test_when_all_are_down_none_is(scene: Scene) -> None:

@@ -66,9 +66,8 @@ def played(failover: str, events: str) -> str:
 @pytest.mark.parametrize(
     ("failover", "events", "phase"),
     [
-        # At once, both ways, is what routes do without the key.
-        ("{}", "i", "FAILED"),
-        ("{}", "iw", "WELL"),
+        # At once, both ways, is what routes do without the key: nothing is to be remembered.
+        ("{}", "i", "WELL"),
         # `after`: the fault must last; one good sign begins anew.
         ("{after: 3s}", "i", "FAILING"),
         ("{after: 3s}", "i..", "FAILING"),
@@ -103,7 +102,7 @@ def test_a_new_document_is_obeyed() -> None:
     failed = apply(NONE, ILL, document("{back: manual}"), 0)
     assert advance(failed, document("{back: manual}"), S) is failed
     assert advance(failed, parse_document(b"dc1"), S) == {}
-    assert advance(failed, parse_document(b"default: {active: dc2, failover: {}}"), S) == {}
+    assert advance(failed, parse_document(b"default: {active: dc2, failover: {back: manual}}"), S) == {}
     returning = apply(apply(NONE, ILL, document("{back_after: 1m}"), 0), WELL, document("{back_after: 1m}"), S)
     assert advance(returning, document("{back_after: 1s}"), 2 * S) == {}
     assert advance(returning, document("{back: manual}"), 2 * S)[DC1].phase is Phase.FAILED
@@ -112,12 +111,12 @@ def test_a_new_document_is_obeyed() -> None:
 
 def test_a_job_of_its_own_has_its_own_failover() -> None:
     """A job with a route of its own is a scope of its own, for as long as the document names it."""
-    routes = document("{}", 'apps: {billing: {jobs: {"7": dc2}}}')
+    routes = document("{back_after: 1m}", 'apps: {billing: {jobs: {"7": dc2}}}')
     state = State(routes, 1, 0)
     assert (state.scope("billing", "7"), state.scope("billing", "8")) == (("billing", "7"), ("billing", ""))
     failed = apply(NONE, Seen(("billing", "7"), {"dc2": "no workers"}, ()), routes, 0)
     assert advance(failed, routes, S) is failed
-    assert advance(failed, document("{}"), S) == {}
+    assert advance(failed, document("{back_after: 1m}"), S) == {}
 
 
 def test_a_clock_that_goes_back_keeps_nothing_for_longer_than_the_rule_says() -> None:
@@ -133,9 +132,9 @@ def test_names_from_requests_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("sidecar.routing.failover.MOST", 2)
     standings: Standings = NONE
     for app in "abc":
-        standings = apply(standings, Seen((app, ""), {"dc1": "no workers"}, ()), document("{}"), 0)
+        standings = apply(standings, Seen((app, ""), {"dc1": "no workers"}, ()), document("{back_after: 1m}"), 0)
     assert [scope for scope, _ in standings] == [("a", ""), ("b", "")]
-    assert apply(standings, Seen(("a", ""), {}, ("dc1",)), document("{}"), 0).keys() == {(("b", ""), "dc1")}
+    assert apply(standings, Seen(("a", ""), {}, ("dc1",)), document("{after: 1m}"), 0).keys() == {(("b", ""), "dc1")}
 
 
 def test_what_outlives_a_restart() -> None:
@@ -148,7 +147,7 @@ def test_what_outlives_a_restart() -> None:
     assert remembered(standings) == {(SCOPE, "dc1"): left, (SCOPE, "dc2"): left}
 
 
-RULES = ("{}", "{after: 5s}", "{back_after: 7s}", "{after: 5s, back_after: 7s}", "{after: 5s, back: manual}")
+RULES = ("{after: 5s}", "{back_after: 7s}", "{after: 5s, back_after: 7s}", "{after: 5s, back: manual}")
 
 
 class FailoverMachine(RuleBasedStateMachine):
@@ -244,6 +243,11 @@ def test_what_work_has_left_comes_last() -> None:
     }
 
 
+def test_a_return_at_once_is_at_once() -> None:
+    """Where nothing keeps work away, it returns with the very request that shows the datacenter to be well."""
+    assert decided(state("{after: 10s}", "dc1"), {"dc1": 2, "dc2": 2}).datacenter == "dc1"
+
+
 def test_with_patience_a_few_workers_are_enough() -> None:
     """While a fault has not lasted for `after`, work stays with whoever is left there; with nobody there, it cannot."""
     patient = state("{after: 10s}")
@@ -271,10 +275,12 @@ def test_orders_act_at_once_and_are_no_faults() -> None:
 
 def test_what_a_decision_shows() -> None:
     """Datacenters up to the one that serves, and those that work has left: how they are; nothing of the others."""
-    assert decided(state("{}"), {"dc1": 2}).seen == Seen(SCOPE, {}, ("dc1",))
-    assert decided(state("{}"), {"dc1": 1, "dc2": 2}).seen == Seen(SCOPE, {"dc1": "1 of 2 workers"}, ("dc2",))
-    assert decided(state("{}", "dc3"), {"dc1": 2}).seen == Seen(SCOPE, {"dc3": "no workers"}, ("dc1",))
-    assert decided(state("{}", unhealthy=("dc1",)), {"dc1": 2, "dc2": 2}).seen == Seen(
+    assert decided(state("{back_after: 1m}"), {"dc1": 2}).seen == Seen(SCOPE, {}, ("dc1",))
+    assert decided(state("{back_after: 1m}"), {"dc1": 1, "dc2": 2}).seen == Seen(
+        SCOPE, {"dc1": "1 of 2 workers"}, ("dc2",)
+    )
+    assert decided(state("{back_after: 1m}", "dc3"), {"dc1": 2}).seen == Seen(SCOPE, {"dc3": "no workers"}, ("dc1",))
+    assert decided(state("{back_after: 1m}", unhealthy=("dc1",)), {"dc1": 2, "dc2": 2}).seen == Seen(
         SCOPE, {"dc1": "probes: refused"}, ("dc2",)
     )
     assert decide(State(parse_document(b"dc1"), 1, 0), "billing", "7", "", ()).seen is None
@@ -294,10 +300,10 @@ def test_patience_never_leaves_a_job_without_workers(counts: dict[str, int], lef
 @pytest.mark.parametrize(
     ("failover", "left", "seen", "expected"),
     [
-        ("{}", (), WELL, True),
-        ("{}", (), ILL, False),
-        ("{}", ("dc1",), ILL, True),
-        ("{}", ("dc1",), WELL, False),
+        ("{after: 1s}", (), WELL, True),
+        ("{after: 1s}", (), ILL, False),
+        ("{after: 1s}", ("dc1",), ILL, True),
+        ("{after: 1s}", ("dc1",), WELL, False),
         ("{back: manual}", ("dc1",), WELL, True),
     ],
 )
@@ -316,7 +322,7 @@ def test_while_something_lasts_everything_is_news(phase: Phase) -> None:
 
 def test_failover_and_return_are_told_as_changes() -> None:
     """Who left what, since when and why; and that it is preferred again."""
-    before, after = state("{}"), state("{}", "dc1")
+    before, after = state("{back_after: 1m}"), state("{back_after: 1m}", "dc1")
     gone = "dc1 failed over: no workers, since 1970-01-01T00:00:00Z"
     assert [str(change) for change in changes(before, after)] == [f"billing: dc1 preferred → {gone}"]
     assert [str(change) for change in changes(after, before)] == [f"billing: {gone} → dc1 preferred again"]
@@ -325,19 +331,19 @@ def test_failover_and_return_are_told_as_changes() -> None:
         f"billing: dc2 preferred → {gone.replace('dc1', 'dc2')}"
     ]
     edited = [str(change) for change in changes(before, state("{after: 10s, back: manual}"))]
-    assert edited == ["default: failover at once, back at once → failover after 10s, back by hand"]
+    assert edited == ["default: failover at once, back after 1m → failover after 10s, back by hand"]
 
 
 def test_an_explanation_tells_of_it() -> None:
     """Why the active datacenter does not serve is told with since when; the key is told where it is given."""
-    text = "{default: {active: dc1, backups: [dc2], failover: {after: 10s}}}"
+    text = "{default: {active: dc1, backups: [dc2], failover: {back_after: 10s}}}"
     failed = {DC1: Standing(Phase.FAILED, 0, 0, "no workers")}
     gone = State(parse_document(text.encode()), 1, 0, standings=failed)
     found = explain(gone, read(text, lambda: None), "billing", "7", "", workers({"dc1": 1, "dc2": 1}))
     why = "failed over: no workers, since 1970-01-01T00:00:00Z"
     assert [choice.verdict for choice in found.order] == [why, "serves"]
     assert found.outcome == f"dc1 {why}; dc2 is the next that can."
-    assert ("failover", "failover after 10s, back at once") in [(key.name, key.value) for key in found.keys]
+    assert ("failover", "failover at once, back after 10s") in [(key.name, key.value) for key in found.keys]
 
 
 @pytest.mark.parametrize(
@@ -366,7 +372,7 @@ apps:
     assert found.patient
     assert found.route("a").failover == Failover(10 * S, 300 * S)
     assert found.route("b", "7").failover == Failover(back=Back.MANUAL, failed_back_ns=9 * S)
-    assert found.route("b", "8").failover == Failover()
+    assert found.route("b", "8").failover is None
     assert not parse_document(b"dc1").patient
 
 
