@@ -8,13 +8,15 @@ import ssl
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from sidecar.errors import SourceError
 from sidecar.sources.nacos.credentials import Credentials
 from sidecar.sources.nacos.http import Answer, Connection
 from sidecar.sources.nacos.url import Server, Target
+
+T = TypeVar("T")
 
 SERVER_LIMIT = 3.0
 _MODIFIED_RETRIES = 20
@@ -112,7 +114,11 @@ class Api:
             self._v3 = probe.status != 404 or "code" in json_of(probe)
         return self._v3
 
-    def _in_turn(self, ask: Callable[[float], Found | Absent], within: float) -> Found | Absent:
+    def choose(self, within: float) -> bool:
+        """Find a server that answers, which `call` then asks; tell whether it speaks the interface of Nacos 3."""
+        return self._in_turn(self.is_v3, within)
+
+    def _in_turn(self, ask: Callable[[float], T], within: float) -> T:
         deadline = time.monotonic() + within
         failures = []
         for _ in self._connections:

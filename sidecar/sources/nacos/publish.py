@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import json
 import time
@@ -10,8 +11,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sidecar.errors import SourceError, WriteConflict
-from sidecar.sources.nacos.api import Api, Found, json_of, md5, words_of
-from sidecar.sources.nacos.http import Answer
+from sidecar.sources.nacos.api import Api, Found, Refused, json_of, md5, words_of
+from sidecar.sources.nacos.http import Answer, NotSent
 
 # What publishing without them would erase, by the names under which they are published.
 _KEPT_V1 = {"desc": "desc", "appName": "appName", "configTags": "config_tags", "use": "use", "effect": "effect"}
@@ -47,21 +48,30 @@ def publish(api: Api, text: bytes, expected_version: str | None, timeout: float)
         raise SourceError(
             "The text to publish is blank, which Nacos does not take; delete the key in the console instead."
         )
-    content = text.decode("utf-8")
+    try:
+        content = text.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise SourceError(f"The text to publish is not UTF-8 (byte {error.start}); Nacos keeps text only.") from None
+    v3 = api.choose(_left(deadline))
     _check(held := _stored(api, deadline), expected_version)
-    v3 = api.is_v3(_left(deadline))
     kept = {new: str(held[old]) for old, new in (_KEPT_V3 if v3 else _KEPT_V1).items() if held.get(old)}
     fields = {**api.key(), **kept, "content": content, "type": type_of(content), **_operator(api, v3=v3)}
     headers = {} if expected_version is None else {"casMd5": expected_version}
     path = "/v3/admin/cs/config" if v3 else "/v1/cs/configs"
-    answer = api.call("POST", path, fields, _left(deadline), **headers)
+    try:
+        answer = api.call("POST", path, fields, _left(deadline), **headers)
+    except (NotSent, Refused):
+        raise
+    except SourceError as error:
+        raise SourceError(f"{error}; it is not known whether the text was written: look at the key") from None
     if b"Cas publish fail" in answer.body or json_of(answer).get("code") == 20005:
         raise WriteConflict(f"Somebody else changed the key since version {expected_version}; nothing was written.")
     done = json_of(answer).get("data") is True if v3 else answer.body.strip() == b"true"
     if answer.status != 200 or not done:
         raise SourceError(f"{api.server} did not take the text (status {answer.status}): {words_of(answer)}")
     version = md5(text)
-    _check_stored(api, version, deadline, created=expected_version is None)
+    if expected_version is None:
+        _check_created(api, version, deadline)
     _wait_for_clients(api, version, min(deadline, time.monotonic() + _CLIENTS_LIMIT))
     return version
 
@@ -69,7 +79,7 @@ def publish(api: Api, text: bytes, expected_version: str | None, timeout: float)
 def history(api: Api, limit: int, timeout: float) -> tuple[Change, ...]:
     """Return the newest `limit` changes, newest first. Nacos keeps them 30 days by default. Raises SourceError."""
     deadline = time.monotonic() + timeout
-    v3 = api.is_v3(_left(deadline))
+    v3 = api.choose(_left(deadline))
     path = "/v3/admin/cs/history" if v3 else "/v1/cs/history"
     search = {"search": "accurate", "pageNo": "1", "pageSize": str(limit)}
     listed = _content(
@@ -144,10 +154,10 @@ def _operator(api: Api, *, v3: bool) -> dict[str, str]:
     return {"username" if v3 else "src_user": name}
 
 
-def _check_stored(api: Api, version: str, deadline: float, *, created: bool) -> None:
-    """See that the stored text is this one; another one is somebody else's, who did not see ours if it was created."""
+def _check_created(api: Api, version: str, deadline: float) -> None:
+    """See that the stored text is this one; another one is somebody else's, who meant to create the key as well."""
     stored = md5(str(_stored(api, deadline).get("content") or "").encode())
-    if stored != version and created:
+    if stored != version:
         raise SourceError(
             f"The key was created by two at once: it is at version {stored} and not at {version}. Nacos guards no "
             "creation; look at the key and write again."
@@ -156,11 +166,12 @@ def _check_stored(api: Api, version: str, deadline: float, *, created: bool) -> 
 
 def _wait_for_clients(api: Api, version: str, deadline: float) -> None:
     """Wait until a client that asks is given this version, which takes Nacos a moment; for a gray one it may not be."""
-    while time.monotonic() < deadline:
-        found = api.read(_left(deadline))
-        if found.version == version or (isinstance(found, Found) and found.gray):
-            return
-        time.sleep(0.02)
+    with contextlib.suppress(SourceError):  # it is written, whatever becomes of the server now
+        while time.monotonic() < deadline:
+            found = api.read(_left(deadline))
+            if found.version == version or (isinstance(found, Found) and found.gray):
+                return
+            time.sleep(0.02)
 
 
 def _change(row: dict[str, Any], action: str, text: str | None) -> Change:

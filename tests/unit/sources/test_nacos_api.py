@@ -21,6 +21,7 @@ from sidecar.sources.nacos.api import Absent, Api, Found, md5
 from sidecar.sources.nacos.credentials import Credentials, tls_from
 from sidecar.sources.nacos.publish import history, publish, type_of
 from sidecar.sources.nacos.url import parse
+from tests.servers.process import free_port
 
 Reply = tuple[int, Mapping[str, str], bytes]
 
@@ -249,6 +250,35 @@ def test_publishing_to_nacos_3(fake: Fake) -> None:
         "appName": "scheduler",
         "type": "yaml",
     }
+
+
+def test_publishing_goes_to_a_server_that_answers(fake: Fake) -> None:
+    """The first of two is down: the second takes the text and tells the history."""
+    held = {"content": "dc1"}
+
+    def reply(request: Request) -> Reply:
+        if request.method == "POST":
+            held["content"] = request.fields["content"]
+            return nacos3(data=True)(request)
+        return nacos3({**held, "pageItems": []})(request)
+
+    fake.reply = reply
+    target = parse(f"nacos://127.0.0.1:{free_port()},127.0.0.1:{fake.port}/dispatch/routing")
+    assert publish(Api(target, Credentials({}), None), b"dc2", md5(b"dc1"), 5) == md5(b"dc2")
+    assert history(Api(target, Credentials({}), None), 5, 5) == ()
+
+
+def test_a_write_without_an_answer_may_have_happened(fake: Fake) -> None:
+    """The message says so: trying again blindly could undo what somebody else wrote meanwhile."""
+
+    def reply(request: Request) -> Reply:
+        if request.method == "POST":
+            time.sleep(1)
+        return nacos3({"content": "dc1"})(request)
+
+    fake.reply = reply
+    with pytest.raises(SourceError, match="not known whether the text was written"):
+        publish(fake.api(), b"dc2", md5(b"dc1"), 0.5)
 
 
 def test_a_conflict_of_nacos_3(fake: Fake) -> None:
