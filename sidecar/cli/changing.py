@@ -90,7 +90,16 @@ class SourceCommand(SectionedCommand):
         self.params += [*where, *self._common(), *rest]
 
     def _common(self) -> list[click.Parameter]:
-        return [_flag(["--timeout"], "", "How long to wait for the config center.", type=TIMEOUT, default="10s")]
+        return [
+            _flag(
+                ["--timeout"],
+                "",
+                "How long to wait for the config center.",
+                type=TIMEOUT,
+                default="10s",
+                show_default=True,
+            )
+        ]
 
 
 class ChangingCommand(SourceCommand):
