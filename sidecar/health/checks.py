@@ -20,6 +20,10 @@ log = logging.getLogger(__name__)
 MAX_PROBES = 64
 """Of all datacenters together; what a document asks for beyond that is not made, and said so."""
 
+# Threads at work, those included that still wait for the answer to a probe that no document asks for any more.
+_MAX_THREADS = 2 * MAX_PROBES
+# How many of the probes that are not made are named.
+_TOLD = 5
 # How much each pause may be longer or shorter, so that the probes of many sidecars do not come all at once.
 _JITTER = 0.1
 # The first probes of a start, or of a new document, are spread over this time.
@@ -54,6 +58,7 @@ class HealthChecks:
         self._runs: dict[_Key, tuple[Checks, threading.Event]] = {}
         self._refused = ""
         self._told: tuple[Mapping[str, str], str] = {}, ""
+        self._threads = 0
         self._stopped = False
 
     def changed(self, before: View, after: View) -> None:
@@ -87,18 +92,32 @@ class HealthChecks:
                 elif checks is not None:
                     # What concerns the verdict alone does not begin a probe anew.
                     wanted[name, probe] = replace(checks, probes=(), must_pass=0)
-        self._refused = "these probes are not made: " + "; ".join(refused) if refused else ""
         for key, (checks, ended) in list(self._runs.items()):
             if wanted.get(key) != checks:
                 ended.set()
                 del self._runs[key]
         self._standings = {key: standing for key, standing in self._standings.items() if key in wanted}
         for key, checks in wanted.items() if not self._stopped else ():
-            if key not in self._runs:
-                ended = threading.Event()
-                self._runs[key] = checks, ended
-                name = f"probe {key[0]}"
-                threading.Thread(target=self._run, args=(key, checks, ended), name=name, daemon=True).start()
+            if key in self._runs:
+                continue
+            if self._threads >= _MAX_THREADS:
+                refused.append(f"{key[1]} of {key[0]}: {self._threads} earlier ones have not ended yet")
+                continue
+            ended = threading.Event()
+            self._runs[key] = checks, ended
+            self._threads += 1
+            threading.Thread(
+                target=self._thread, args=(key, checks, ended), name=f"probe {key[0]}", daemon=True
+            ).start()
+        more = f"; and {len(refused) - _TOLD} more" if len(refused) > _TOLD else ""
+        self._refused = f"these probes are not made: {'; '.join(refused[:_TOLD])}{more}" if refused else ""
+
+    def _thread(self, key: _Key, checks: Checks, ended: threading.Event) -> None:
+        try:
+            self._run(key, checks, ended)
+        finally:
+            with self._lock:
+                self._threads -= 1
 
     def _run(self, key: _Key, checks: Checks, ended: threading.Event) -> None:
         pause = random.uniform(0, min(_FIRST_S, checks.interval_ns / 1e9))  # noqa: S311 - no secret

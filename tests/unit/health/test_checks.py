@@ -149,4 +149,17 @@ def test_a_document_cannot_ask_for_any_number_of_probes(scene: Scene) -> None:
     """Beyond 64 probes the rest is not made, and operators are told which."""
     scene.put(document(*range(1, 71)))
     eventually(lambda: "tcp localhost:65 of dc65: there are 64 already" in scene.table.view.error, "the notice")
+    assert scene.table.view.error.endswith("; and 1 more")
     eventually(lambda: len(set(scene.network.asked)) == 64, "the first 64")
+
+
+def test_probes_that_never_end_do_not_pile_up(scene: Scene) -> None:
+    """Documents that change while probes hang get no more than twice the threads that one document may have."""
+    scene.network.hangs.clear()
+    for number in range(6):
+        scene.put(document(*range(100 * number + 1, 100 * number + 60)))
+        eventually(lambda: scene.network.asked or scene.table.view.health, "probes under way")
+    eventually(lambda: "earlier ones have not ended yet" in scene.table.view.error, "the notice")
+    alive = [thread.name for thread in threading.enumerate() if thread.name.startswith("probe ")]
+    assert len(alive) <= 128
+    scene.network.hangs.set()
