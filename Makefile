@@ -6,6 +6,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Tests of faults mostly wait, so three of them keep two cores busy.
+WORKERS ?= 3
 # The environment is current when the stamp named after the digest of what it is made from is there.
 INPUTS := requirements/bootstrap.lock requirements/dev.lock pyproject.toml
 STAMP := $(VENV)/.ready-$(shell cat $(INPUTS) | cksum | tr -d ' ')
@@ -31,9 +33,12 @@ $(STAMP): $(INPUTS)
 	@rm -f $(VENV)/.ready-* && touch $@
 
 .PHONY: test
-test: install ## Check everything: lint, types, layers, generated code, unit, integration, end to end
+test: install ## Check everything: lint, types, layers, rules, real servers, end to end
 	@$(MAKE) --no-print-directory lint
-	@$(BIN)/pytest tests
+	@tests/servers/install_chromium
+	@$(BIN)/pytest tests/unit/routing --deselect tests/unit/routing/test_properties.py --numprocesses 2 --quiet \
+	  --cov=sidecar.routing --cov-branch --cov-report=term-missing --cov-fail-under=100
+	@$(BIN)/pytest tests --numprocesses $(WORKERS) --dist loadgroup
 
 .PHONY: lint
 lint: install ## Lint, format, types, layers
@@ -41,7 +46,7 @@ lint: install ## Lint, format, types, layers
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/shellcheck .ci/run protos/generate
+	$(BIN)/shellcheck .ci/run protos/generate tests/servers/install_chromium
 
 .PHONY: unit
 unit: install ## The fast tests only

@@ -1,3 +1,19 @@
-"""Registers the fixtures that several folders of tests share."""
+"""Registers the fixtures that several folders of tests share, and keeps together what shares its servers."""
+
+from pathlib import Path
+
+import pytest
 
 pytest_plugins = ["tests.servers.fixtures"]
+
+_TESTS = Path(__file__).parent
+# Folders whose tests share servers that are too big to be there once for each worker.
+_TOGETHER = ("powerjob",)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give each file to one worker, and so the servers that its tests share; a folder of _TOGETHER as a whole."""
+    for item in items:
+        path = item.path.relative_to(_TESTS)
+        group = path.parts[0] if path.parts[0] in _TOGETHER else str(path)
+        item.add_marker(pytest.mark.xdist_group(group))
