@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
 import click
 
 from sidecar.cli.changing import Orders
-from sidecar.cli.fleet import Confirmation, await_revision
+from sidecar.cli.fleet import Confirmation, await_revision, statuses
 from sidecar.cli.output import print_json, say
 from sidecar.cli.showing import difference_lines, proposal_lines
+from sidecar.client import Status
 from sidecar.editing.guards import refuse
 from sidecar.editing.proposal import Edit, Opened, Proposal, difference, open_text, propose
 from sidecar.editing.stamp import Stamp
 from sidecar.errors import Refused, SourceError, WriteConflict
 from sidecar.routing.scalars import format_time
+from sidecar.routing.state import State
 from sidecar.sources.base import Content
 
 _CONFLICT = 4
@@ -43,6 +46,7 @@ def carry_out(orders: Orders, edit: Edit) -> int:
             rules=replace(orders.rules, hold_off=0.0) if redone else orders.rules,
             full_document=orders.full_document,
             counts=orders.counts(opened.document) if opened.document else None,
+            faults=_faults(orders, opened),
             max_bytes=orders.max_bytes,
         )
         report: dict[str, Any] = _report(orders, proposal)
@@ -62,6 +66,20 @@ def carry_out(orders: Orders, edit: Edit) -> int:
         say(f"Written: revision {proposal.revision}.")
         report["written"] = True
         return _confirmed(orders, proposal, report)
+
+
+def _faults(orders: Orders, opened: Opened) -> Mapping[str, str]:
+    """Return the datacenters that the sidecars we wait for have found down; what one does not tell, another may."""
+    if not orders.sidecars or opened.document is None:
+        return {}
+    written = State(opened.document, 0, time.time_ns()).out
+    return {
+        outage.datacenter: outage.reason
+        for _, status in statuses(orders.sidecars, connect=orders.connect)
+        if isinstance(status, Status)
+        for outage in status.outages
+        if not outage.app and outage.datacenter not in written
+    }
 
 
 def _read(orders: Orders, *, other_than: str | None = None) -> tuple[Opened, str | None]:

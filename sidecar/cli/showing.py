@@ -12,7 +12,6 @@ from sidecar.editing.effect import Moment
 from sidecar.editing.proposal import Proposal
 from sidecar.routing.changes import changes
 from sidecar.routing.scalars import SECOND_NS, format_time
-from sidecar.routing.state import State
 
 _WIDTH = 79
 _TOLD = 10
@@ -56,8 +55,7 @@ def _moment(moment: Moment, proposal: Proposal) -> Iterator[str]:
 def _quiet(proposal: Proposal) -> list[str]:
     """Say what else changes where no job moves now."""
     comparison = proposal.comparison
-    old = State(comparison.before, 0, comparison.now_ns) if comparison.before else None
-    found = [str(change) for change in changes(old, State(comparison.after, 0, comparison.now_ns))]
+    found = [str(one) for one in changes(comparison.old(comparison.now_ns), comparison.new(comparison.now_ns))]
     return ["nothing moves", *found] if found else []
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -73,15 +74,33 @@ class Moment:
 
 
 class Comparison:
-    """Two documents at a time, `before` being None where there was none, or none that could be read."""
+    """Two documents at a time, `before` being None where there was none, or none that could be read.
+
+    `counts` are the workers of each datacenter, None where they are not known; `faults` the datacenters that health
+    checks have judged down, and why.
+    """
 
     def __init__(
-        self, before: RoutingDocument | None, after: RoutingDocument, now_ns: int, counts: Counts | None = None
+        self,
+        before: RoutingDocument | None,
+        after: RoutingDocument,
+        now_ns: int,
+        counts: Counts | None = None,
+        faults: Mapping[str, str] | None = None,
     ) -> None:
         self.before = before
         self.after = after
         self.now_ns = now_ns
         self.counts = counts
+        self.faults = faults or {}
+
+    def old(self, at_ns: int) -> State | None:
+        """Return what decides at a time without the change."""
+        return State(self.before, 0, at_ns, unhealthy=self.faults) if self.before else None
+
+    def new(self, at_ns: int) -> State:
+        """Return what decides at a time with it."""
+        return State(self.after, 0, at_ns, unhealthy=self.faults)
 
     @cached_property
     def subjects(self) -> tuple[Subject, ...]:
@@ -98,13 +117,13 @@ class Comparison:
     @cached_property
     def blind(self) -> Comparison:
         """The same without a look at the workers: where the documents mean the jobs to go."""
-        return self if self.counts is None else Comparison(self.before, self.after, self.now_ns)
+        return self if self.counts is None else Comparison(self.before, self.after, self.now_ns, faults=self.faults)
 
     @cached_property
     def changed(self) -> tuple[Subject, ...]:
         """The subjects that the change matters to, now or at a later moment, whatever workers there are."""
         times = [at for at, _ in self._times]
-        pairs = [(_at(self.before, at), State(self.after, 0, at)) for at in times]
+        pairs = [(self.old(at), self.new(at)) for at in times]
         return tuple(
             subject
             for subject in self.subjects
@@ -116,10 +135,10 @@ class Comparison:
     @cached_property
     def moments(self) -> tuple[Moment, ...]:
         """What moves now, and later by what the change has put on the clock."""
-        last = _at(self.before, self.now_ns)
+        last = self.old(self.now_ns)
         told = []
         for at, why in self._times:
-            state = State(self.after, 0, at)
+            state = self.new(at)
             told.append(Moment(at, why, self._movements(last, state)))
             last = state
         return tuple(told)
@@ -190,7 +209,3 @@ def _place(name: str) -> str:
 
 def _key(subject: Subject) -> tuple[str, str]:
     return subject.app, subject.job
-
-
-def _at(document: RoutingDocument | None, now_ns: int) -> State | None:
-    return State(document, 0, now_ns) if document else None

@@ -88,8 +88,7 @@ def _same(comparison: Comparison) -> Iterator[Objection]:
 
 def _services(comparison: Comparison) -> Iterator[Objection]:
     for moment in comparison.moments:
-        new = State(comparison.after, 0, moment.at_ns)
-        old = State(comparison.before, 0, moment.at_ns) if comparison.before else None
+        new, old = comparison.new(moment.at_ns), comparison.old(moment.at_ns)
         dead = [s for s in comparison.changed if _dead(new, s) and not (old and _dead(old, s))]
         if dead:
             plan = new.plan((dead[0].app,), dead[0].app, dead[0].job)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches, unified_diff
@@ -18,7 +18,6 @@ from sidecar.routing.document import MAX_BYTES, parse_document, revision_of
 from sidecar.routing.lint import warnings
 from sidecar.routing.model import RoutingDocument
 from sidecar.routing.reader import Tree
-from sidecar.routing.state import State
 
 _NAMED = 3
 
@@ -102,6 +101,7 @@ def propose(
     rules: Rules,
     full_document: bool = False,
     counts: Counts | None = None,
+    faults: Mapping[str, str] | None = None,
     max_bytes: int = MAX_BYTES,
 ) -> Proposal:
     """Return what an edit makes of what is there. Raises Refused where it cannot be made, or makes no document."""
@@ -118,7 +118,7 @@ def propose(
         after = parse_document(text, max_bytes=max_bytes)
     except DocumentRefused as refusal:
         raise Refused(f"refused, nothing is written, as the result would be no valid document: {refusal}") from refusal
-    comparison = Comparison(opened.document, after, stamp.at_ns, counts)
+    comparison = Comparison(opened.document, after, stamp.at_ns, counts, faults)
     against = objections(comparison, rules, reason=stamp.reason, moves_work=edit.moves_work)
     notes = [*_notes(comparison, edit), *_oddities(opened, text, comparison)]
     return Proposal(opened, text, comparison, against, tuple(notes))
@@ -142,8 +142,9 @@ def _lines(text: bytes | None) -> list[str]:
 
 
 def _notes(comparison: Comparison, edit: Edit) -> list[str]:
-    notes = overlaps(comparison)
-    state = State(comparison.after, 0, comparison.now_ns)
+    notes = [f"health checks found {name} down ({why})" for name, why in comparison.faults.items()]
+    notes += overlaps(comparison)
+    state = comparison.new(comparison.now_ns)
     for subject in comparison.changed:
         plan = state.plan((subject.app,), subject.app, subject.job)
         before = comparison.before.route(subject.app, subject.job) if comparison.before else None

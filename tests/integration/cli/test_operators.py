@@ -209,6 +209,19 @@ def test_waiting_names_those_that_do_not_follow(tmp_path: Path, key: Path) -> No
     assert "billing: dc2" in key.read_text()
 
 
+def test_faults_that_a_sidecar_sees_stand_against_a_change(tmp_path: Path, key: Path) -> None:
+    """A switch to a datacenter that the probes of a sidecar found down is refused, where no other is left."""
+    port = free_port()
+    probes = f"probes: [{{tcp: '127.0.0.1:{port}'}}], interval: 1s, fall: 1, rise: 1"
+    key.write_text(f"datacenters: {{dc1: {{}}, dc2: {{{probes}}}}}\ndefault: dc1\n")
+    with SidecarProcess(f"file:{key}", "--probe-hosts", "127.0.0.1", folder=tmp_path) as sidecar:
+        eventually(lambda: sidecar.status().outages, "the outage", within=30)
+        result = run("switch", "billing", "dc2", "--yes", "--sidecar", sidecar.address, *_source(key))
+    assert result.returncode == 3
+    assert "health checks found dc2 down (probes: tcp 127.0.0.1" in result.stdout
+    assert "out-of-service: billing would have no datacenter in service" in result.stderr
+
+
 def test_several_sidecars_stand_side_by_side(tmp_path: Path, key: Path) -> None:
     """`status` of several shows each in a line of 80 columns and marks the odd ones: exit code 5; all equal is 0."""
     other = tmp_path / "other.yaml"

@@ -240,3 +240,14 @@ def test_json_on_one_line_is_spread_out_for_the_eye() -> None:
     """The difference of two JSON texts without line breaks shows the entry, not two endless lines."""
     lines = difference(b'{"default":"dc1","apps":{"a":"dc1"}}', b'{"default":"dc1","apps":{"a":"dc2"}}')
     assert [line.strip() for line in lines if line[0] in "+-"][2:] == ['-    "a": "dc1"', '+    "a": "dc2"']
+
+
+def test_what_health_checks_found_counts() -> None:
+    """A datacenter that the sidecars judged down takes no jobs, and a route that has no other is a reason to refuse."""
+    text = b"default: {active: dc1, backups: [dc2]}\napps:\n  alone: {active: dc1, backups: []}\n"
+    faults = {"dc2": "probes: refused"}
+    stamp = Stamp(by="lin", at_ns=_NOW)
+    proposal = propose(open_text(text), _switch("dc2", "alone"), stamp=stamp, rules=Rules(), faults=faults)
+    assert _lines(proposal) == ["now: alone: all jobs dc1 → nobody"]
+    assert "health checks found dc2 down (probes: refused)" in proposal.notes
+    assert _rules_broken(proposal) == ["out-of-service"]
