@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shlex
 import shutil
@@ -11,10 +12,13 @@ import tempfile
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import psutil
 import pytest
+
+from tests.waiting import eventually
 
 ROOT = os.geteuid() == 0
 # What stands in for the base image: the machine's own system and Python, read-only.
@@ -142,7 +146,7 @@ class Running:
             self._process.kill()
         self._process.wait(20)
         if self._cgroup is not None:
-            self._cgroup.rmdir()
+            eventually(partial(_removed, self._cgroup), "the control group is empty")
         shutil.rmtree(self.container.folder, ignore_errors=True)
 
 
@@ -219,3 +223,14 @@ def _make_cgroup(memory: int) -> Path | None:
             continue
         return group
     return None
+
+
+def _removed(group: Path) -> bool:
+    """Remove a control group; tell whether the last process had left it."""
+    try:
+        group.rmdir()
+    except OSError as error:
+        if error.errno != errno.EBUSY:
+            raise
+        return False
+    return True

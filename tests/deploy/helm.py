@@ -26,7 +26,7 @@ class Refused(Exception):
 
 def helm(*words: str) -> str:
     """Run helm; return what it prints. Raises Refused."""
-    done = subprocess.run([tool(HELM), *words], capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run([str(tool(HELM)), *words], capture_output=True, text=True, timeout=120, check=False)
     if done.returncode:
         raise Refused(done.stderr or done.stdout)
     return done.stdout

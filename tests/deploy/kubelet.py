@@ -214,7 +214,9 @@ class Pod:
         if "configMap" in volume:
             self.project(name, config_maps[volume["configMap"]["name"]])
         elif "secret" in volume:
-            self.project(name, secrets[volume["secret"]["secretName"]])
+            data = secrets[volume["secret"]["secretName"]]
+            items = volume["secret"].get("items", [{"key": key, "path": key} for key in data])
+            self.project(name, {item["path"]: data[item["key"]] for item in items})
         else:
             files: dict[str, str] = {}
             for source in volume["projected"]["sources"]:

@@ -137,7 +137,7 @@
 
 {{- /* The client of Nacos and the HTTP server take memory of their own; whoever changed the limit knows better. */ -}}
 {{- define "dc-sidecar.resources" -}}
-{{- $resources := deepCopy .Values.resources -}}
+{{- $resources := deepCopy (default dict .Values.resources) -}}
 {{- if eq (dig "limits" "memory" "" $resources | toString) "64Mi" -}}
 {{- $needed := add (ternary 128 64 (hasPrefix "nacos:" .Values.source.url)) (ternary 32 0 .Values.http.enabled) -}}
 {{- $_ := set $resources.limits "memory" (printf "%dMi" $needed) -}}

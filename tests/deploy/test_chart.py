@@ -1,0 +1,212 @@
+"""What the chart renders of many values, held to Kubernetes' schemas and to the restricted Pod Security Standard."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from tests.deploy.helm import CHART, Manifest, Refused, helm, one, render, scheduler_chart
+from tests.deploy.tools import PODSECURITY, tool
+
+VERSIONS = [f"1.{minor}.0" for minor in range(27, int(kubernetes_validate.latest_version().split(".")[1]) + 1)]
+DOCUMENT = {"source": {"configMap": {"document": "default: {active: dc1}\n"}}}
+NACOS = {"source": {"url": "nacos://nacos:8848/DEFAULT_GROUP/dc-routing?namespace=a&x=y"}}
+
+# Each a way to run it; what stands in several of them is merged by key.
+VALUES: Mapping[str, Mapping[str, Any]] = {
+    "the least": DOCUMENT,
+    "nacos with credentials": {
+        **NACOS,
+        "credentials": [{"option": "nacos-password", "secretName": "nacos", "key": "pass.word"}],
+        "options": {"nacos-username": "sidecar", "max-candidates": 1000000, "max-document-size": "2MiB"},
+    },
+    "zookeeper, TLS for clients too": {
+        "source": {"url": "zookeeper://z1:2181,z2:2181/dc-sidecar/routing"},
+        "tls": {"secretName": "certificate", "clientCA": True},
+    },
+    "everything": {
+        **DOCUMENT,
+        "image": {"repository": "registry.example:5000/team/dc-sidecar", "digest": "sha256:" + "0" * 64},
+        "imagePullSecrets": [{"name": "pull"}],
+        "http": {"enabled": True, "tokenSecret": {"name": "page"}},
+        "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
+        "probes": {"type": "http", "startup": {"initialDelaySeconds": 1, "waitForDocument": True}},
+        "replicas": 3,
+        "podAnnotations": {"a": "1"},
+        "podLabels": {"b": "true"},
+        "nodeSelector": {"zone": "1"},
+        "tolerations": [{"key": "k", "operator": "Exists"}],
+        "affinity": {"podAntiAffinity": {}},
+        "topologySpreadConstraints": [
+            {"maxSkew": 1, "topologyKey": "topology.kubernetes.io/zone", "whenUnsatisfiable": "ScheduleAnyway"}
+        ],
+        "priorityClassName": "high",
+        "extraArgs": ["--log-level=debug"],
+        "extraEnv": [{"name": "TZ", "value": "Asia/Shanghai"}],
+        "extraVolumes": [{"name": "ca", "configMap": {"name": "ca"}}],
+        "extraVolumeMounts": [{"name": "ca", "mountPath": "/etc/ca"}],
+        "networkPolicy": {"egress": [{"ports": [{"port": 8848, "protocol": "TCP"}]}]},
+        "service": {"type": "LoadBalancer", "annotations": {"internal": "true"}},
+        "state": {"volume": {"emptyDir": None, "persistentVolumeClaim": {"claimName": "state"}}},
+        "podDisruptionBudget": {"maxUnavailable": "50%"},
+    },
+    "nothing but the sidecar": {
+        **DOCUMENT,
+        "state": {"enabled": False},
+        "probes": {"startup": {"enabled": False}, "readiness": {"enabled": False}, "liveness": {"enabled": False}},
+        "networkPolicy": {"enabled": False},
+        "podDisruptionBudget": {"enabled": False},
+        "serviceAccount": {"create": False},
+        "preStopSeconds": 0,
+        "resources": None,
+        "options": None,
+    },
+    "names that look like something else": {
+        **DOCUMENT,
+        "nameOverride": "1e3",
+        "fullnameOverride": "007",
+        "image": {"tag": "1.10"},
+        "priorityClassName": "0",
+        "podLabels": {"on": "off"},
+        "serviceAccount": {"name": "123"},
+    },
+    "IPv6": {**DOCUMENT, "tcp": {"address": "::", "port": 6000}, "http": {"enabled": True, "address": "::"}},
+}
+
+
+def check(objects: list[Manifest], version: str) -> None:
+    """Hold objects to the strict schema of a version of Kubernetes; resources of operators have none there."""
+    for each in objects:
+        if each["apiVersion"] != "monitoring.coreos.com/v1":
+            kubernetes_validate.validate(each, version, strict=True)
+
+
+def pods(objects: list[Manifest]) -> list[Manifest]:
+    """Return metadata and spec of the pods that these objects are or make."""
+    templates = [each["spec"]["template"] for each in objects if "template" in each.get("spec", {})]
+    return [{"metadata": each.get("metadata", {}), "spec": each["spec"]} for each in templates] + [
+        {"metadata": each["metadata"], "spec": each["spec"]} for each in objects if each["kind"] == "Pod"
+    ]
+
+
+def complaints(found: list[Manifest]) -> list[str]:
+    """Return what the restricted Pod Security Standard, judged by Kubernetes' own code, has against each pod."""
+    judge = [str(tool(PODSECURITY)), "restricted"]
+    done = subprocess.run(judge, input=json.dumps(found), capture_output=True, text=True, timeout=60, check=True)
+    judged: list[str] = json.loads(done.stdout)
+    return judged
+
+
+def test_lint_is_content(tmp_path: Path) -> None:
+    """`helm lint --strict` finds nothing, and says it of a chart that it looked at."""
+    values = tmp_path / "values.yaml"
+    values.write_text(yaml.safe_dump(dict(DOCUMENT)), encoding="utf-8")
+    said = helm("lint", "--strict", str(CHART), "--kube-version", "1.30.0", "--values", str(values))
+    assert "1 chart(s) linted, 0 chart(s) failed" in said
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_standalone_fits_every_kubernetes_and_the_restricted_standard(name: str, tmp_path: Path) -> None:
+    """Every object is valid from 1.27 to the newest with a schema, and no pod asks for more than `restricted` gives."""
+    objects = render(VALUES[name], folder=tmp_path)
+    for version in VERSIONS:
+        check(objects, version)
+    assert one(objects, "Deployment")
+    assert set(complaints(pods(objects))) == {""}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_scheduler_s_pod_fits_its_kubernetes(version: str, tmp_path: Path) -> None:
+    """Injected: a native sidecar from 1.29 on, a plain container before; valid and restricted either way."""
+    values = {"dc-sidecar": {**NACOS, "http": {"enabled": True}}}
+    objects = render(values, folder=tmp_path, chart=scheduler_chart(tmp_path), version=version)
+    check(objects, version)
+    assert complaints(pods(objects)) == [""]
+    spec = one(objects, "Deployment")["spec"]["template"]["spec"]
+    native = [each["name"] for each in spec.get("initContainers", ()) if each["restartPolicy"] == "Always"]
+    plain = [each["name"] for each in spec["containers"]]
+    expected = (["dc-sidecar"], ["scheduler"]) if version >= "1.29" else ([], ["scheduler", "dc-sidecar"])
+    assert (native, plain) == expected
+
+
+def test_the_judge_judges(tmp_path: Path) -> None:
+    """A pod that asks for too much is refused by name: the check above can fail."""
+    root = {"runAsUser": 0, "runAsNonRoot": False, "capabilities": {"add": ["NET_ADMIN"], "drop": None}}
+    (said, *_) = complaints(pods(render({**DOCUMENT, "securityContext": root}, folder=tmp_path)))
+    assert "NET_ADMIN" in said
+    assert "runAsNonRoot" in said
+
+
+@pytest.mark.parametrize(
+    ("values", "complaint"),
+    [
+        ({}, "source: found nothing, expected source.url"),
+        ({**NACOS, "source": {**NACOS["source"], "configMap": {"name": "x"}}}, "expected one of them"),
+        ({"source": {"url": "http://nacos/x"}}, "source/url"),
+        ({"source": {"url": "nacos://user:secret@nacos:8848/G/D"}}, "source/url"),
+        ({**DOCUMENT, "replica": 3}, "replica"),
+        ({**DOCUMENT, "replicas": "three"}, "replicas"),
+        ({**DOCUMENT, "mode": "daemonset"}, "mode"),
+        ({**DOCUMENT, "graceSeconds": 40}, "terminationGracePeriodSeconds: found 30, expected at least 47"),
+        ({**DOCUMENT, "options": {"listen": "0.0.0.0:1"}}, "invalid propertyName 'listen'"),
+        ({**DOCUMENT, "tcp": {"enabled": False}}, "tcp.enabled"),
+        ({**DOCUMENT, "tls": {"clientCA": True}}, "tls.clientCA"),
+        ({**DOCUMENT, "tls": {"secretName": "c"}, "probes": {"type": "grpc"}}, "expected exec"),
+        ({**DOCUMENT, "probes": {"type": "http"}}, "http.enabled"),
+        ({**DOCUMENT, "serviceMonitor": {"enabled": True}}, "http.enabled"),
+        ({**DOCUMENT, "http": {"enabled": True, "port": 50051}}, "which is tcp.port too"),
+        ({**DOCUMENT, "credentials": [{"option": "nacos-username", "secretName": "n", "key": "k"}]}, "credentials"),
+        ({**DOCUMENT, "socket": {"directory": "run"}}, "socket/directory"),
+    ],
+)
+def test_values_that_cannot_work_are_refused(values: Mapping[str, Any], complaint: str, tmp_path: Path) -> None:
+    """Nothing is rendered; the message names the value."""
+    with pytest.raises(Refused) as refused:
+        render(values, folder=tmp_path)
+    assert complaint in str(refused.value)
+
+
+def test_values_reach_the_sidecar_as_they_are(tmp_path: Path) -> None:
+    """No exponents in large numbers, commas in lists, brackets around IPv6, nothing for null, a document unchanged."""
+    document = "# dc: \"x\"\n\n  default:  {active: 'dc1'}\t\r\n\u00e9{{ .Values }}\n"
+    options = {"max-candidates": 10000000, "probe-hosts": ["a.example", 8080], "nacos-tls": True, "threads": None}
+    values = {"source": {"configMap": {"document": document}}, "options": options, "tcp": {"address": "::"}}
+    objects = render(values, folder=tmp_path)
+    assert one(objects, "ConfigMap")["data"] == {"routing.yaml": document}
+    (container,) = one(objects, "Deployment")["spec"]["template"]["spec"]["containers"]
+    env = {each["name"]: each["value"] for each in container["env"]}
+    assert env["DC_SIDECAR_MAX_CANDIDATES"] == "10000000"
+    assert env["DC_SIDECAR_PROBE_HOSTS"] == "a.example,8080"
+    assert env["DC_SIDECAR_NACOS_TLS"] == "true"
+    assert "DC_SIDECAR_THREADS" not in env
+    assert "--listen=[::]:50051" in container["args"]
+
+
+@pytest.mark.parametrize(
+    ("values", "limit"), [(DOCUMENT, "64Mi"), (NACOS, "128Mi"), ({**NACOS, "http": {"enabled": True}}, "160Mi")]
+)
+def test_the_limit_is_that_of_the_source(values: Mapping[str, Any], limit: str, tmp_path: Path) -> None:
+    """64 MiB for a file or ZooKeeper, 128 MiB for Nacos, 32 MiB more for HTTP; one that is given is kept."""
+    (container,) = one(render(values, folder=tmp_path), "Deployment")["spec"]["template"]["spec"]["containers"]
+    assert container["resources"]["limits"] == {"memory": limit}
+    given = {**values, "resources": {"limits": {"memory": "99Mi"}}}
+    (container,) = one(render(given, folder=tmp_path), "Deployment")["spec"]["template"]["spec"]["containers"]
+    assert container["resources"]["limits"] == {"memory": "99Mi"}
+
+
+def test_the_test_pod_is_not_behind_the_service(tmp_path: Path) -> None:
+    """The Service, the budget and the policy select the Deployment's pods and no other pod of the release."""
+    objects = render(DOCUMENT, folder=tmp_path)
+    selector = one(objects, "Service")["spec"]["selector"]
+    labels = one(objects, "Deployment")["spec"]["template"]["metadata"]["labels"]
+    assert selector.items() <= labels.items()
+    assert not selector.items() <= one(objects, "Pod")["metadata"]["labels"].items()
+    assert one(objects, "PodDisruptionBudget")["spec"]["selector"]["matchLabels"] == selector
+    assert one(objects, "NetworkPolicy")["spec"]["podSelector"]["matchLabels"] == selector
