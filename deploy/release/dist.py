@@ -63,19 +63,24 @@ def build(target: Path, revision: str = "HEAD") -> tuple[str, list[Path]]:
     target.mkdir(parents=True)
     with tempfile.TemporaryDirectory() as folder:
         tree = Path(folder) / "tree"
-        archive = subprocess.run(["git", "archive", revision], cwd=ROOT, check=True, capture_output=True).stdout
-        with tarfile.open(fileobj=BytesIO(archive)) as files:
-            files.extractall(tree, filter="data")
-        code = tree / "sidecar/__init__.py"
-        code.write_text(_VERSION.sub(f'__version__ = "{version}"', code.read_text(encoding="utf-8")), encoding="utf-8")
-        moment = run("git", "show", "--no-patch", "--format=%ct", revision).strip()
-        run(str(BIN / "hatchling"), "build", "-d", str(target), cwd=tree, env={"SOURCE_DATE_EPOCH": moment})
+        distributions(target, version, revision, tree)
         bill_of_materials(target, version, tree, Path(folder))
     for path in sorted(target.iterdir()):
         line = f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n"
         with (target / "SHA256SUMS").open("a", encoding="ascii") as sums:
             sums.write(line)
     return version, sorted(target.iterdir())
+
+
+def distributions(target: Path, version: str, revision: str, tree: Path) -> None:
+    """Build wheel and sdist of a commit into `target`, from its files alone, in the empty folder `tree`."""
+    archive = subprocess.run(["git", "archive", revision], cwd=ROOT, check=True, capture_output=True).stdout
+    with tarfile.open(fileobj=BytesIO(archive)) as files:
+        files.extractall(tree, filter="data")
+    code = tree / "sidecar/__init__.py"
+    code.write_text(_VERSION.sub(f'__version__ = "{version}"', code.read_text(encoding="utf-8")), encoding="utf-8")
+    moment = run("git", "show", "--no-patch", "--format=%ct", revision).strip()
+    run(str(BIN / "hatchling"), "build", "-d", str(target), cwd=tree, env={"SOURCE_DATE_EPOCH": moment})
 
 
 def bill_of_materials(target: Path, version: str, tree: Path, folder: Path) -> None:
