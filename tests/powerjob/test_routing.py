@@ -112,7 +112,7 @@ def test_broadcast(site: Site) -> None:
     site.route("default: dc1\n")
     job = site.scheduler.save_job(site.app, "Broadcast", executeType="BROADCAST")
     instance = site.scheduler.run(site.app, job)
-    site.scheduler.wait_for(instance, Status.SUCCEEDED)
+    site.scheduler.wait_for(instance, Status.SUCCEEDED, within=90)
     assert sorted(site.ran(instance)[instance]) == ["dc1-plain", "dc1-spring"]
 
 
@@ -121,7 +121,7 @@ def test_map_reduce(site: Site) -> None:
     site.route("default: dc1\n")
     job = site.scheduler.save_job(site.app, "Pieces", executeType="MAP_REDUCE", jobParams="20", concurrency=20)
     instance = site.scheduler.run(site.app, job)
-    site.scheduler.wait_for(instance, Status.SUCCEEDED)
+    site.scheduler.wait_for(instance, Status.SUCCEEDED, within=90)
     pieces = Counter(site.ran(instance)[instance])
     assert set(pieces) == {"dc1-plain", "dc1-spring"}
     assert pieces.total() == 20

@@ -1,8 +1,8 @@
 package io.dcsidecar.powerjob.server;
 
-/** Nanoseconds since this class was loaded; never goes back. */
+/** Nanoseconds since this class was loaded, 1 or more; never goes back. */
 final class Clock {
-    static final long START = System.nanoTime() - 1;
+    private static final long START = System.nanoTime() - 1;
 
     private Clock() {}
 

@@ -5,6 +5,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
+import java.util.Locale;
 import java.util.function.Function;
 import org.springframework.boot.convert.DurationStyle;
 import org.springframework.core.env.Environment;
@@ -73,7 +74,7 @@ final class Settings {
     }
 
     private static String lower(Enum<?> value) {
-        return value.name().toLowerCase(java.util.Locale.ROOT);
+        return value.name().toLowerCase(Locale.ROOT);
     }
 
     /** How to speak TLS; paths of PEM files, empty where there is none. */
@@ -129,8 +130,8 @@ final class Settings {
         }
 
         <E extends Enum<E>> E choice(String key, Class<E> type, E otherwise) {
-            return value(key, otherwise, "one of " + Arrays.toString(type.getEnumConstants()).toLowerCase(java.util.Locale.ROOT),
-                    text -> Enum.valueOf(type, text.toUpperCase(java.util.Locale.ROOT)));
+            return value(key, otherwise, "one of " + Arrays.toString(type.getEnumConstants()).toLowerCase(Locale.ROOT),
+                    text -> Enum.valueOf(type, text.toUpperCase(Locale.ROOT)));
         }
 
         private <T> T value(String key, T otherwise, String expected, Function<String, T> parse) {

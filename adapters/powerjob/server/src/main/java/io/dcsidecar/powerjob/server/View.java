@@ -20,7 +20,7 @@ final class View {
     /** Marks that from now on decisions may differ, or that nobody can tell. */
     void end() {
         if (endedAt == 0) {
-            endedAt = Math.max(1, System.nanoTime() - Clock.START);
+            endedAt = Clock.now();
         }
     }
 

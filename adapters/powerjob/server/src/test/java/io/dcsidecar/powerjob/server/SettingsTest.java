@@ -4,8 +4,11 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.time.Duration;
+import java.util.Collections;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
+import org.springframework.core.env.StandardEnvironment;
+import org.springframework.core.env.SystemEnvironmentPropertySource;
 
 class SettingsTest {
     @Test
@@ -25,6 +28,15 @@ class SettingsTest {
                 "hold-for", "30m", "tls.ca", "/etc/ca.pem");
         assertEquals("target=sidecar:50051 (TLS), timeout=1000ms, when-away=closed, last-answer-for=600s, on-no-worker=hold, "
                 + "hold-for=1800s", settings.toString());
+    }
+
+    @Test
+    @DisplayName("Environment variables are names in capitals with underscores")
+    void environmentVariables() {
+        StandardEnvironment environment = new StandardEnvironment();
+        environment.getPropertySources().addFirst(new SystemEnvironmentPropertySource("variables",
+                Collections.singletonMap("DC_SIDECAR_ON_NO_WORKER", "hold")));
+        assertEquals(Settings.OnNoWorker.HOLD, new Settings(environment).onNoWorker);
     }
 
     @Test

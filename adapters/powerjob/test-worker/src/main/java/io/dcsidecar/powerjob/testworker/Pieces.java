@@ -18,7 +18,7 @@ public class Pieces implements MapReduceProcessor {
             return new ProcessResult(true, "");
         }
         Record.write("begin", "piece " + context.getSubTask(), context);
-        Thread.sleep(20);
+        Thread.sleep(300);
         return new ProcessResult(true, System.getProperty("worker"));
     }
 
