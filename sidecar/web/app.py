@@ -144,9 +144,10 @@ class Face:
         return StreamingResponse(self._follow(), media_type="text/event-stream")
 
     async def _follow(self) -> AsyncIterator[bytes]:
-        """Yield the status when it changes, and the rates when there is a new sample."""
+        """Yield the status when it changes, how many changes there were, and each new sample of the rates."""
         told: View | None = None
         sampled: object = None
+        counted = -1
         with self._one_more():
             # After an end of the connection the browser tries again in a second.
             yield b"retry: 1000\n\n"
@@ -155,6 +156,9 @@ class Face:
                 if view is not told:
                     told = view
                     yield _event("status", self._told(view))
+                if counted != self._recent.count:
+                    counted = self._recent.count
+                    yield _event("changes", {"count": counted})
                 if newest is not None and newest != sampled:
                     sampled = newest
                     yield _event("rates", newest)

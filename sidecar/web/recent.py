@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from typing import Any
 
@@ -58,9 +58,14 @@ def _shifted(header: str, lines: int) -> str:
 
 
 class RecentChanges:
-    """Keeps the last changes; a thread of its own works them out, so that the table is not held up."""
+    """Keeps the last changes; a thread of its own works them out, so that the table is not held up.
 
-    def __init__(self) -> None:
+    `count` says how many there were, `kept` is called after each.
+    """
+
+    def __init__(self, kept: Callable[[], None] = lambda: None) -> None:
+        self._tell = kept
+        self.count = 0
         self._kept: deque[Json] = deque(maxlen=_KEPT)
         self._work: SimpleQueue[tuple[int, View, View] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="recent changes", daemon=True)
@@ -91,6 +96,8 @@ class RecentChanges:
                 continue
             if told is not None:
                 self._kept.append(told)
+                self.count += 1
+                self._tell()
 
 
 def _told(at_ns: int, before: View, after: View) -> Json | None:

@@ -33,12 +33,12 @@ class WebServer:
 
     def __init__(self, table: RoutingTable, tally: Tally, *, settings: WebSettings, source: str) -> None:
         self._settings = settings
-        self._recent = RecentChanges()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._recent = RecentChanges(self._changed)
         self._rates = Rates(tally.decisions)
         documents = Documents()
         metrics = Metrics(table, tally, documents)
         self._face = Face(table, source=source, metrics=metrics, rates=self._rates, recent=self._recent)
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._server: uvicorn.Server | None = None
         self._thread = threading.Thread(target=self._run, name="http", daemon=True)
         for listener in (documents.changed, self._recent.changed, self._changed):

@@ -1,0 +1,29 @@
+// Makes elements; texts are always set as texts, so nothing that a document holds can become markup.
+export const find = (id) => document.getElementById(id);
+
+export function el(tag, attributes = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === undefined || value === null || value === false) continue;
+    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+    else node.setAttribute(name, value === true ? "" : value);
+  }
+  node.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== ""));
+  return node;
+}
+
+// Which of the eight colours a datacenter has: by its place among those known, so that it keeps it.
+const known = [];
+export function colour(name) {
+  if (!known.includes(name)) known.push(name);
+  return known.indexOf(name) % 8;
+}
+
+export const shade = (index) => getComputedStyle(document.documentElement).getPropertyValue(`--c${index}`).trim();
+export const ink = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+
+export function table(headings, rows) {
+  const head = el("thead", {}, el("tr", {}, headings.map((words) => el("th", { scope: "col" }, words))));
+  const body = el("tbody", {}, rows.map((cells) => el("tr", {}, cells.map((cell) => el("td", {}, cell)))));
+  return el("div", { class: "scroll" }, el("table", {}, head, body));
+}

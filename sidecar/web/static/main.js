@@ -1,0 +1,107 @@
+// Follows the sidecar: events bring status and rates, a new generation brings the routes.
+import { find } from "./dom.js";
+import * as panels from "./panels.js";
+import * as plots from "./plots.js";
+import * as routes from "./routes.js";
+import * as whatif from "./whatif.js";
+import { language, speak } from "./words.js";
+
+let status = null;
+let changes = [];
+let connected = true;
+let generation = -1;
+let instance = "";
+
+// Fetches again when it was asked to while under way, so that the newest answer is the one shown.
+function latest(path, take) {
+  let busy = false;
+  let once = false;
+  return async function load() {
+    if (busy) {
+      once = true;
+      return;
+    }
+    busy = true;
+    do {
+      once = false;
+      try {
+        const answer = await fetch(path);
+        if (answer.ok) take(await answer.json());
+      } catch {
+        // The events tell when the sidecar is back, and then all is loaded again.
+      }
+    } while (once);
+    busy = false;
+  };
+}
+
+const loadRoutes = latest("/v1/routes", (told) => {
+  routes.show(told);
+  whatif.again();
+});
+const loadRates = latest("/v1/rates", (told) => plots.keep(told.samples));
+const loadChanges = latest("/v1/changes", (told) => {
+  changes = told.changes;
+  panels.changes(changes);
+});
+
+function follow() {
+  const events = new EventSource("/v1/events");
+  events.onopen = () => {
+    connected = true;
+    generation = -1;
+    panels.badge(status, connected);
+    loadRates();
+    loadChanges();
+  };
+  events.onerror = () => {
+    connected = false;
+    panels.badge(status, connected);
+    if (events.readyState === EventSource.CLOSED) setTimeout(follow, 2000);
+  };
+  events.addEventListener("status", (event) => {
+    status = JSON.parse(event.data);
+    panels.status(status);
+    panels.badge(status, connected);
+    if (status.revision && (status.generation !== generation || status.revision !== instance)) {
+      generation = status.generation;
+      instance = status.revision;
+      loadRoutes();
+    }
+  });
+  events.addEventListener("changes", loadChanges);
+  events.addEventListener("rates", (event) => plots.add(JSON.parse(event.data)));
+}
+
+function redraw() {
+  if (status) panels.status(status);
+  panels.badge(status, connected);
+  panels.changes(changes);
+  routes.draw();
+  plots.redraw();
+}
+
+find("language").value = language;
+find("language").addEventListener("change", (event) => {
+  speak(event.target.value);
+  find("alerts").dataset.words = "";
+  redraw();
+  whatif.again();
+});
+find("find").addEventListener("input", routes.search);
+find("whatif").addEventListener("submit", (event) => {
+  event.preventDefault();
+  whatif.decide();
+});
+document.addEventListener("keydown", (event) => {
+  const typing = /^(INPUT|SELECT|TEXTAREA)$/.test(document.activeElement?.tagName ?? "");
+  if (event.key === "/" && !typing && !event.ctrlKey && !event.metaKey) {
+    event.preventDefault();
+    find("find").focus();
+  }
+});
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+addEventListener("resize", () => plots.redraw());
+setInterval(() => status && panels.source(status), 1000);
+speak(language);
+follow();

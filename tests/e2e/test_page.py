@@ -1,0 +1,240 @@
+"""The page in a real browser: follows the document, shows what is wrong, finds one of many, can be read by all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from tests.harness import SidecarProcess, a_request
+from tests.servers.process import LOOPBACK, free_port
+
+pytestmark = pytest.mark.browser
+
+WIDTHS = (1280, 768, 390)
+# Where the pictures of the documentation go when they are to be made anew: PAGE_PICTURES=docs/images pytest …
+PICTURES = os.environ.get("PAGE_PICTURES")
+
+
+def _at(minutes: float) -> str:
+    return (datetime.now(UTC) + timedelta(minutes=minutes)).strftime("%Y-%m-%dT%H:%M:00Z")
+
+
+def a_document(apps: int = 3, *, by: str = "lin", search: str = "dc2", backups: str = "backups") -> str:
+    """Return a document with this many applications, with all that the page can show."""
+    routes = ("dc1", "dc2", "{split: {dc1: 50, dc2: 50}}")
+    more = "".join(f"  app-{number:05}: {routes[number % 3]}\n" for number in range(apps - 3))
+    return f"""\
+meta: {{by: {by}, reason: move reports to the new datacenter, ticket: OPS-417}}
+datacenters:
+  dc1: {{cidrs: [10.1.0.0/16]}}
+  dc2: {{}}
+  dc3: {{available: false}}
+default:
+  active: dc1
+  {backups}: [dc2, dc3]
+apps:
+  billing: {{split: {{dc1: 90, dc2: 10}}, jobs: {{"1001": dc1}}}}
+  reports: {{ramp: {{from: dc1, to: dc2, start: "{_at(-50)}", duration: 2h, steps: 8}}}}
+  search: {{active: {search}, backups: []}}
+{more}drills:
+  - {{datacenter: dc2, until: "{_at(600)}", apps: [billing], reason: Q4 drill}}
+"""
+
+
+@dataclass
+class Site:
+    document: Path
+    sidecar: SidecarProcess
+    url: str
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Return Debian's Chromium."""
+    path = shutil.which("chromium")
+    if path is None:
+        if "CI" in os.environ:
+            pytest.fail("no chromium: apt-get install chromium")
+        pytest.skip("no chromium: apt-get install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    """Return a sidecar with a page."""
+    document = tmp_path / "routing.yaml"
+    document.write_text(a_document())
+    address = f"{LOOPBACK}:{free_port()}"
+    with SidecarProcess(f"file:{document}", "--http", address, folder=tmp_path) as sidecar:
+        yield Site(document, sidecar, f"http://{address}/")
+
+
+@pytest.fixture
+def page(browser: Browser, site: Site) -> Iterator[Page]:
+    """Return the page, open; at the end nothing may have gone wrong in it, a breach of its policy neither."""
+    yield from _opened(browser, site, width=1280)
+
+
+def _opened(
+    browser: Browser, site: Site, *, width: int, scheme: str = "light", language: str = "en-GB"
+) -> Iterator[Page]:
+    context = browser.new_context(
+        viewport={"width": width, "height": 900},
+        color_scheme="dark" if scheme == "dark" else "light",
+        locale=language,
+    )
+    page = context.new_page()
+    problems: list[str] = []
+    page.on("console", lambda message: problems.append(message.text) if message.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.goto(site.url)
+    expect(page.locator(".route").first).to_be_visible(timeout=20_000)
+    yield page
+    context.close()
+    assert not [problem for problem in problems if "ERR_" not in problem]
+
+
+def _route(page: Page, app: str) -> str:
+    return page.locator(f'.route[data-app="{app}"]').inner_text()
+
+
+def test_it_follows_an_edit(site: Site, page: Page) -> None:
+    """An edit of the file is on the page within a second of being in force, with who and why, without a reload."""
+    assert "dc2" in _route(page, "search")
+    page.evaluate("window.notReloaded = true")
+    site.document.write_text(a_document(by="wu", search="dc1"))
+    began = time.monotonic()
+    expect(page.locator('.route[data-app="search"] .bar')).to_have_text("dc1", timeout=10_000)
+    took = time.monotonic() - began
+    expect(page.locator("#changes li").first).to_contain_text("search: dc2 → dc1")
+    expect(page.locator("#changes li").first).to_contain_text("wu")
+    expect(page.locator("#source")).to_contain_text("wu")
+    assert page.evaluate("window.notReloaded")
+    assert took < 1 + 1.0, f"{took:.2f} s, of which the file source may take one"
+
+
+def test_a_refused_document_is_shown(site: Site, page: Page) -> None:
+    """The refusal stands above the applications with its line marked; the routes stay; the next good text ends it."""
+    site.document.write_text(a_document(backups="backup"))
+    expect(page.locator("#refusal mark")).to_contain_text("backup: [dc2, dc3]")
+    expect(page.locator("#refusal")).to_contain_text("did you mean `backups`?")
+    expect(page.locator("#badge")).to_contain_text("needs attention")
+    assert "dc2" in _route(page, "search")
+    site.document.write_text(a_document(by="wu"))
+    expect(page.locator("#refusal")).to_be_hidden()
+    expect(page.locator("#badge")).to_have_text("Ready")
+
+
+def test_datacenters_say_how_they_stand(page: Page) -> None:
+    """In service, drilled for some until when, marked: each says so, and a drilled one serves no share."""
+    cards = page.locator("#datacenters li")
+    expect(cards.nth(0)).to_contain_text("in service")
+    expect(cards.nth(1)).to_contain_text("drilled for some until")
+    expect(cards.nth(2)).to_contain_text("marked out of service")
+    assert "dc2 out: drill: Q4 drill" in _route(page, "billing")
+    expect(page.locator('.route[data-app="billing"] .bar')).to_have_text("dc1")
+
+
+def test_an_application_opens(page: Page) -> None:
+    """With the keyboard alone a route opens: the ramp is drawn with where it is now, jobs are listed."""
+    page.locator('.route[data-app="reports"] > button').focus()
+    page.keyboard.press("Enter")
+    plot = page.locator(".detail .plot")
+    expect(plot).to_have_attribute("aria-label", "Share of dc2 over time; now: 37.5 %")
+    expect(plot.locator("canvas")).to_be_visible()
+    expect(page.locator('.route[data-app="reports"] > button')).to_be_focused()
+    page.locator('.route[data-app="billing"] > button').click()
+    expect(page.locator(".detail td").first).to_have_text("1001")
+
+
+def test_decisions_are_plotted(site: Site, page: Page) -> None:
+    """What is decided shows up under the plot, by datacenter."""
+    for _ in range(50):
+        site.sidecar.filter(a_request("search"))
+    expect(page.locator("#rates-words")).to_contain_text("dc2", timeout=20_000)
+    expect(page.locator("#rates canvas")).to_be_visible()
+
+
+def test_what_if(page: Page) -> None:
+    """The box answers with reason, steps and where each rule is written; nonsense gets what is expected."""
+    page.fill("#whatif [name=app]", "billing")
+    page.fill("#whatif [name=candidates]", "dc1=2,dc2=1")
+    page.keyboard.press("Enter")
+    expect(page.locator("#answer .verdict")).to_contain_text("dc1 serves: 2 of 3 candidates")
+    expect(page.locator("#answer")).to_contain_text("out of service (drill: Q4 drill)")
+    page.fill("#whatif [name=candidates]", "three")
+    page.keyboard.press("Enter")
+    expect(page.locator("#answer")).to_contain_text("expected counts such as dc1=3,dc2=2")
+
+
+def test_a_lost_connection_is_said_and_mended(site: Site, page: Page) -> None:
+    """While the sidecar is away the page says so, and is up to date again when it is back."""
+    site.sidecar.end()
+    expect(page.locator("#badge")).to_contain_text("No connection")
+    site.document.write_text(a_document(by="wu", search="dc1"))
+    with site.sidecar:
+        expect(page.locator("#badge")).to_have_text("Ready", timeout=20_000)
+        expect(page.locator('.route[data-app="search"] .bar')).to_have_text("dc1")
+
+
+def test_names_cannot_become_markup(site: Site, page: Page) -> None:
+    """An application named like a script is shown as it is written."""
+    site.document.write_text('apps: {"<img src=x onerror=alert(1)>": dc1}')
+    expect(page.locator(".route .name").nth(1)).to_have_text("<img src=x onerror=alert(1)>")
+    assert page.locator("#routes img").count() == 0
+
+
+def test_one_of_ten_thousand_is_found_at_once(browser: Browser, site: Site) -> None:
+    """Ten thousand applications are there within seconds; typing a name leaves the one in less than half a second."""
+    site.document.write_text(a_document(10_000))
+    for page in _opened(browser, site, width=1280):
+        expect(page.locator("#found")).to_have_text("10,000 of 10,000 applications", timeout=20_000)
+        page.fill("#find", "app-0777")
+        page.locator("#found").click()
+        took = page.evaluate(
+            """() => { const began = performance.now(); const input = document.getElementById('find');
+                input.value = 'app-07777'; input.dispatchEvent(new Event('input')); document.body.offsetHeight;
+                return performance.now() - began; }"""
+        )
+        assert page.locator(".route").count() == 2
+        assert "app-07777" in _route(page, "app-07777")
+        assert took < 500
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", WIDTHS)
+def test_it_can_be_read_by_all(browser: Browser, site: Site, width: int, scheme: str) -> None:
+    """At every width, light and dark, with all there is to show: nothing runs over, and axe-core finds nothing."""
+    for _ in range(20):
+        site.sidecar.filter(a_request("search"))
+    language = "zh-CN" if (width, scheme) == (768, "dark") else "en-GB"
+    for page in _opened(browser, site, width=width, scheme=scheme, language=language):
+        site.document.write_text(a_document(by="wu", search="dc1"))
+        expect(page.locator('.route[data-app="search"] .bar')).to_have_text("dc1", timeout=10_000)
+        site.document.write_text(a_document(by="wu", search="dc1", backups="backup"))
+        expect(page.locator("#refusal")).to_be_visible()
+        page.locator('.route[data-app="reports"] > button').click()
+        page.fill("#whatif [name=app]", "billing")
+        page.fill("#whatif [name=candidates]", "dc1=2,dc2=1")
+        page.locator("#whatif button").click()
+        expect(page.locator("#answer .verdict")).to_be_visible()
+        expect(page.locator("#changes li")).to_have_count(3)
+        page.locator("#changes summary").first.click()
+        assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
+        found = Axe().run(page).response["violations"]
+        assert not found, [(each["id"], each["impact"], each["nodes"][0]["target"]) for each in found]
+        assert page.locator("html").get_attribute("lang") == ("zh-CN" if language == "zh-CN" else "en")
+        if PICTURES:
+            page.screenshot(path=Path(PICTURES) / f"page-{width}-{scheme}.png", full_page=True)
