@@ -64,9 +64,13 @@ class Server:
     def _answers(self) -> bool:
         """Tell whether it answers a decision, which a sidecar does once it has a document."""
         with grpc.insecure_channel(f"127.0.0.1:{self.port}") as channel:
-            ask = channel.unary_unary("/dcsidecar.v1.RoutingService/FilterWorkers")
+            ask = channel.unary_unary(
+                "/dcsidecar.v1.RoutingService/FilterWorkers",
+                request_serializer=pb.FilterWorkersRequest.SerializeToString,
+                response_deserializer=pb.FilterWorkersResponse.FromString,
+            )
             try:
-                ask(pb.FilterWorkersRequest(app="any").SerializeToString(), timeout=1)
+                ask(pb.FilterWorkersRequest(app="any"), timeout=1)
             except grpc.RpcError:
                 return False
             return True
