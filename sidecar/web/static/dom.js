@@ -25,5 +25,6 @@ export const ink = (name) => getComputedStyle(document.documentElement).getPrope
 export function table(headings, rows) {
   const head = el("thead", {}, el("tr", {}, headings.map((words) => el("th", { scope: "col" }, words))));
   const body = el("tbody", {}, rows.map((cells) => el("tr", {}, cells.map((cell) => el("td", {}, cell)))));
-  return el("div", { class: "scroll" }, el("table", {}, head, body));
+  // It may be wider than a phone, and is then scrolled by keyboard too.
+  return el("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": headings[0] }, el("table", {}, head, body));
 }

@@ -1,0 +1,95 @@
+"""Dashboard and alerts ask for metrics that there are, alerts do what they say, and each has its runbook entry."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from sidecar.routing.document import parse_document
+from sidecar.sources.base import Content
+from sidecar.table import RoutingTable
+from sidecar.tally import Tally
+from sidecar.web.metrics import Documents, Metrics
+
+ROOT = Path(__file__).parents[3]
+ALERTS = ROOT / "deploy/prometheus/alerts.yaml"
+NAME = re.compile(r"\b(?:dc_sidecar|grpc_server|process)_[a-z_]+")
+
+
+def _rules() -> list[dict[str, str]]:
+    rules: list[dict[str, str]] = yaml.safe_load(ALERTS.read_text())["groups"][0]["rules"]
+    return rules
+
+
+@pytest.fixture(scope="module")
+def metrics() -> set[str]:
+    """Return the names of all samples of a sidecar that has all there is to have."""
+    table, tally = RoutingTable(parse=parse_document), Tally()
+    document = (
+        b'{default: {ramp: {from: a, to: b, start: "2020-01-01T00:00:00Z", duration: 1h}}, '
+        b'drills: [{datacenter: a, until: "2999-01-01T00:00:00Z"}]}'
+    )
+    table.deliver(Content(document, "1"))
+    table.start()
+    table.stop()
+    tally.decisions.tick("other", "b", "SPLIT")()
+    tally.method("/pkg.Service/FilterWorkers", "unary").answered(0.0)
+    text = Metrics(table, tally, Documents()).render("")[0].decode()
+    described = set(re.findall(r"^# TYPE (\S+)", text, re.MULTILINE))
+    return described | set(re.findall(r"^([a-z_]+)[{ ]", text, re.MULTILINE))
+
+
+def test_alerts_ask_for_metrics_that_there_are(metrics: set[str]) -> None:
+    """No alert is silent because of a misspelt name."""
+    for rule in _rules():
+        assert set(NAME.findall(rule["expr"])) <= metrics, rule["alert"]
+
+
+def test_the_dashboard_asks_for_metrics_that_there_are(metrics: set[str]) -> None:
+    """No panel is empty because of a misspelt name, and no panel hides another."""
+    dashboard = json.loads((ROOT / "deploy/grafana/dc-sidecar.json").read_text())
+    for panel in dashboard["panels"]:
+        for target in panel["targets"]:
+            assert set(NAME.findall(target["expr"])) <= metrics, panel["title"]
+    places = [(p["gridPos"]["x"] + x, p["gridPos"]["y"]) for p in dashboard["panels"] for x in range(p["gridPos"]["w"])]
+    assert len(places) == len(set(places))
+
+
+def test_metrics_are_described(metrics: set[str]) -> None:
+    """Every metric of ours stands in docs/operations.md."""
+    words = (ROOT / "docs/operations.md").read_text()
+    families = {re.sub(r"_(bucket|count|sum|created)$", "", name) for name in metrics if name.startswith("dc_sidecar")}
+    assert not {name for name in families if name not in words}
+
+
+def test_each_alert_has_its_runbook_entry() -> None:
+    """The link of each alert leads to a heading, and no heading is left without its alert."""
+    headings = re.findall(r"^### (DcSidecar\w+)$", (ROOT / "docs/operations.md").read_text(), re.MULTILINE)
+    assert headings == [rule["alert"] for rule in _rules()]
+    for rule in yaml.safe_load(ALERTS.read_text())["groups"][0]["rules"]:
+        assert rule["annotations"]["runbook"] == f"docs/operations.md#{rule['alert'].lower()}"
+
+
+@pytest.mark.parametrize("command", [("check", "rules", "alerts.yaml"), ("test", "rules", "alerts_test.yaml")])
+def test_promtool_agrees(command: tuple[str, ...]) -> None:
+    """Prometheus' own tool reads the rules, and each alert is silent, then fires, as its test has it."""
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        if "CI" in os.environ:
+            pytest.fail("no promtool: apt-get install prometheus")
+        pytest.skip("no promtool: apt-get install prometheus")
+    done = subprocess.run([promtool, *command], cwd=ALERTS.parent, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_each_alert_is_tested() -> None:
+    """There is a rule test for every alert."""
+    tests = yaml.safe_load((ALERTS.parent / "alerts_test.yaml").read_text())["tests"]
+    assert [test["name"] for test in tests] == [rule["alert"] for rule in _rules()]
