@@ -18,7 +18,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from sidecar import __version__, config
-from sidecar.audit.keeping import Audit
+from sidecar.audit.keeping import Audit, open_shared
 from sidecar.errors import DocumentRefused, SidecarError, SourceError
 from sidecar.health import memory
 from sidecar.health.checks import HealthChecks
@@ -36,6 +36,7 @@ from sidecar.sources.base import Source, Unreachable
 from sidecar.table import RoutingTable
 
 if TYPE_CHECKING:
+    from sidecar.audit.shared import SharedAudit
     from sidecar.reactions.runner import Reactions
     from sidecar.web.server import WebServer
 
@@ -73,8 +74,9 @@ def _serve(settings: config.Settings) -> None:
     table.subscribe(narrate)
     health = HealthChecks(table, AllowedHosts(settings.probe_hosts))
     table.subscribe(health.changed)
-    reactions = _with_reactions(source, settings)
-    audit = _with_audit(table, source, settings, reactions)
+    fleet = open_shared(settings) if settings.audit_db or settings.audit_db_file else None
+    reactions = _with_reactions(source, settings, fleet)
+    audit = _with_audit(table, source, settings, reactions, fleet)
     keeper = _with_snapshot(table, source, settings)
     failovers = _with_failovers(table, source, settings)
     override = _with_override(table, settings)
@@ -161,25 +163,29 @@ def _with_failovers(table: RoutingTable, source: Source, settings: config.Settin
     return keeper
 
 
-def _with_reactions(source: Source, settings: config.Settings) -> Reactions | None:
+def _with_reactions(source: Source, settings: config.Settings, shared: SharedAudit | None) -> Reactions | None:
     """Begin what is to be done about changes, where that is configured. Raises ConfigError."""
     if not settings.reactions:
         return None
     from sidecar.reactions.runner import Reactions  # noqa: PLC0415 - only where it is asked for
 
-    reactions = Reactions(settings.reactions, source=source.url, state_dir=settings.state_dir)
+    reactions = Reactions(settings.reactions, source=source.url, state_dir=settings.state_dir, claims=shared)
     reactions.start()
     return reactions
 
 
 def _with_audit(
-    table: RoutingTable, source: Source, settings: config.Settings, reactions: Reactions | None
+    table: RoutingTable,
+    source: Source,
+    settings: config.Settings,
+    reactions: Reactions | None,
+    shared: SharedAudit | None,
 ) -> Audit | None:
     """Keep a record of changes from now on, and tell them to the reactions."""
     if settings.state_dir is None and reactions is None:
         return None
     takers = () if reactions is None else (reactions.take,)
-    audit = Audit(source.url, state_dir=settings.state_dir, max_bytes=settings.audit_size, takers=takers)
+    audit = Audit(source.url, state_dir=settings.state_dir, max_bytes=settings.audit_size, takers=takers, shared=shared)
     table.subscribe(audit.changed)
     audit.start()
     return audit

@@ -2,24 +2,63 @@
 
 from __future__ import annotations
 
+import math
+import re
+import secrets
+import socket
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sidecar.audit.backlog import JournalWriter
 from sidecar.audit.chronicle import Chronicle, Take
+from sidecar.audit.follower import Follower, Task
 from sidecar.audit.journal import Journal
 from sidecar.audit.reading import FOLDER
+from sidecar.audit.record import Cause
+from sidecar.config import Settings
+from sidecar.durable import replace_file
+from sidecar.errors import ConfigError
 from sidecar.table import View
+
+if TYPE_CHECKING:
+    from sidecar.audit.shared import SharedAudit
+
+_NAME = "sidecar"
+# How many records wait in memory for the shared database; further ones wait in the journal.
+_MAX_WAITING = 100
 
 
 class Audit:
-    """Tells what the table puts in force to `takers`, and keeps it in the state directory, until it is stopped."""
+    """Tells what the table puts in force to `takers`, and keeps it, until it is stopped.
 
-    def __init__(self, source: str, *, state_dir: Path | None, max_bytes: int, takers: tuple[Take, ...] = ()) -> None:
+    It is kept in the journal of the state directory, and from there, where there is one, in the database of a fleet.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        *,
+        state_dir: Path | None,
+        max_bytes: int,
+        takers: tuple[Take, ...] = (),
+        shared: SharedAudit | None = None,
+    ) -> None:
         folder = state_dir / FOLDER if state_dir is not None else None
         self._writer = JournalWriter(Journal(folder, max_bytes=max_bytes)) if folder is not None else None
         if self._writer is not None:
             takers = (*takers, self._writer.take)
+        self.shipper = None
+        if shared is not None:
+            task = Task(
+                name="shared audit",
+                act=shared.add,
+                wanted=lambda record: record.cause is not Cause.AUDIT,
+                retry_for=math.inf,
+                from_start=True,
+            )
+            self.shipper = Follower(task, source=source, state_dir=state_dir, journal=folder, max_waiting=_MAX_WAITING)
+            takers = (*takers, self.shipper.take)
         self._chronicle = Chronicle(source, takers, journal=folder)
 
     def changed(self, before: View, after: View) -> None:
@@ -28,13 +67,60 @@ class Audit:
 
     def start(self) -> None:
         """Begin."""
-        if self._writer is not None:
-            self._writer.start()
-        self._chronicle.start()
+        for part in (self._writer, self.shipper, self._chronicle):
+            if part is not None:
+                part.start()
 
     def stop(self, timeout: float) -> None:
         """Write what is waiting, within `timeout` seconds, and end."""
         deadline = time.monotonic() + timeout
         self._chronicle.stop(timeout / 2)
-        if self._writer is not None:
-            self._writer.stop(max(0.0, deadline - time.monotonic()))
+        for part in (self._writer, self.shipper):
+            if part is not None:
+                part.stop(max(0.0, deadline - time.monotonic()))
+
+
+def open_shared(settings: Settings) -> SharedAudit:
+    """Return the database that `audit-db` names, not connected yet, under our own name. Raises ConfigError."""
+    url, state_dir = database_url(settings), settings.state_dir
+    if state_dir is None:
+        raise ConfigError("audit-db: expected state-dir beside it, where changes wait while the database is away")
+    return open_database(url, sidecar=_own_name(state_dir))
+
+
+def open_database(url: str, *, sidecar: str) -> SharedAudit:
+    """Return the database at a URL, not connected yet. Raises ConfigError."""
+    try:
+        from sidecar.audit.shared import SharedAudit  # noqa: PLC0415 - 20 MiB, only where it is asked for
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"audit-db needs the package {error.name!r}: pip install 'dc-sidecar[audit-db]'") from error
+    return SharedAudit(url, sidecar=sidecar)
+
+
+def database_url(settings: Settings) -> str:
+    """Return what `audit-db`, or the file that `audit-db-file` names, says; "" for neither. Raises ConfigError."""
+    if settings.audit_db_file is None:
+        if re.search(r"://[^/@]*:[^/@]+@", settings.audit_db or ""):
+            raise ConfigError("audit-db: found a password in the URL: put the URL into a file, for audit-db-file")
+        return settings.audit_db or ""
+    if settings.audit_db:
+        raise ConfigError("audit-db: found audit-db-file too, expected one of them")
+    try:
+        return settings.audit_db_file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"audit-db-file: {settings.audit_db_file} cannot be read: {error}") from error
+
+
+def _own_name(state_dir: Path) -> str:
+    """Return a name that no other sidecar has, and that this one keeps as long as its state directory."""
+    try:
+        return (state_dir / _NAME).read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        name = f"{socket.gethostname()[:60]}-{secrets.token_hex(4)}"
+    except OSError as error:
+        raise ConfigError(f"audit-db: {state_dir / _NAME} cannot be read: {error.strerror}") from error
+    try:
+        replace_file(state_dir, _NAME, name.encode())
+    except OSError as error:
+        raise ConfigError(f"audit-db: {state_dir} cannot be written: {error.strerror}") from error
+    return name

@@ -51,7 +51,7 @@ def verify(folder: Path) -> Verdict:
     """Look whether every record is as it was written and none is missing. Raises OSError.
 
     What a sidecar removed to make room is not missing: a later record tells of it. Whoever can write the whole folder
-    can also make a whole new chain; against that, the digests in a shared database stand.
+    can also make a whole new chain; against that, what is kept elsewhere stands, as in a shared database.
     """
     problems: list[str] = []
     removed: dict[int, str] = {}

@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 import textwrap
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from sidecar import config
 from sidecar.audit.difference import difference
+from sidecar.audit.follower import Failed
+from sidecar.audit.keeping import database_url, open_database
 from sidecar.audit.reading import FOLDER, newest_first, verify
 from sidecar.audit.record import MOVES, Event, Record
 from sidecar.cli.inputs import Value
@@ -23,14 +26,19 @@ from sidecar.config.kinds import Kind
 from sidecar.errors import ConfigError, SidecarError
 from sidecar.routing.scalars import SECOND_NS, format_time, parse_duration, parse_time
 
+if TYPE_CHECKING:
+    from sidecar.audit.shared import SharedAudit
+
 _WIDTH = 79
 _MARGIN = 22
+_MOST = 10_000
 _EPILOG = """\b
 Examples:
   dc-sidecar history --state-dir /var/lib/dc-sidecar
   dc-sidecar history --config sidecar.yaml --app billing --since 24h
   dc-sidecar history show 3a7f09c21b44 --config sidecar.yaml
   dc-sidecar history diff 3a7f 9c21 --config sidecar.yaml
+  dc-sidecar history --fleet --config sidecar.yaml
   dc-sidecar history verify --config sidecar.yaml"""
 
 
@@ -38,6 +46,12 @@ class NotRecorded(SidecarError):
     """The audit has no such thing."""
 
     exit_code = 3
+
+
+class DatabaseAway(SidecarError):
+    """The shared database cannot be asked."""
+
+    exit_code = 6
 
 
 def _moment(text: str) -> int | None:
@@ -52,6 +66,8 @@ def _where(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the flags that tell where the audit is, and the output's."""
     path = click.Path(path_type=Path)
     for option in (
+        click.option("--fleet", is_flag=True, help="Of all sidecars, from the database that --audit-db names."),
+        click.option("--audit-db", metavar="URL", help="The shared database, for --fleet."),
         click.option(
             "-o",
             "--output",
@@ -90,7 +106,7 @@ def command(
     ctx.obj = where
     if ctx.invoked_subcommand is not None:
         return
-    found = list(islice(_matching(_folder(where), app, since or 0), limit))[::-1]
+    found = list(islice(_matching(_records(where), app, since or 0), limit))[::-1]
     if where["output"] == "json":
         print_json([_without_text(record) for record in found])
     elif found:
@@ -105,7 +121,7 @@ def command(
 @click.pass_obj
 def show(outer: dict[str, Any], /, revision: str, **where: Any) -> None:  # noqa: ANN401 - the flags of all
     """Show the newest change to REVISION, with the difference and the text."""
-    record = _of(_folder(where, outer), revision)
+    record = _of(_records(where, outer), revision)
     if _chosen(where, outer, "output") == "json":
         print_json(record.plain())
         return
@@ -125,8 +141,7 @@ def show(outer: dict[str, Any], /, revision: str, **where: Any) -> None:  # noqa
 @click.pass_obj
 def diff(outer: dict[str, Any], /, before: str, after: str, **where: Any) -> None:  # noqa: ANN401 - the flags of all
     """Show what differs between the documents of two revisions."""
-    folder = _folder(where, outer)
-    one, other = _of(folder, before), _of(folder, after)
+    one, other = _of(_records(where, outer), before), _of(_records(where, outer), after)
     lines = difference(one.text, other.text)
     if _chosen(where, outer, "output") == "json":
         print_json({"before": one.changed, "after": other.changed, "difference": lines})
@@ -150,21 +165,45 @@ def check(outer: dict[str, Any], /, **where: Any) -> int:  # noqa: ANN401 - the 
     return 1 if verdict.problems else 0
 
 
-def _folder(*given: dict[str, Any]) -> Path:
-    """Return the folder of the journal, by the flags of a command or of the group. Raises ConfigError."""
+def _settings(*given: dict[str, Any]) -> config.Settings:
+    """Return the configuration by the flags of a command or of the group. Raises ConfigError."""
     flags = {}
-    for option, key in (("state-dir", "state_dir"), ("config", "config_file")):
+    for option, key in (("state-dir", "state_dir"), ("config", "config_file"), ("audit-db", "audit_db")):
         named = next((where[key] for where in given if where[key] is not None), None)
         if named is not None:
             flags[option] = [str(named)]
-    settings = config.settings_of(config.resolve(flags, os.environ))
-    if settings.state_dir is None:
+    return config.settings_of(config.resolve(flags, os.environ))
+
+
+def _records(*given: dict[str, Any]) -> Iterator[Record]:
+    """Return the records, the newest first, of this sidecar or of the fleet. Raises ConfigError, DatabaseAway."""
+    if not any(where["fleet"] for where in given):
+        return newest_first(_folder(*given))
+    url = database_url(_settings(*given))
+    if not url:
+        raise ConfigError("which database? Name it with --audit-db, DC_SIDECAR_AUDIT_DB, or its file with --config")
+    return _of_fleet(open_database(url, sidecar=""))
+
+
+def _of_fleet(shared: SharedAudit) -> Iterator[Record]:
+    with closing(shared):
+        try:
+            for record, _ in shared.newest_first(_MOST):
+                yield record
+        except Failed as error:
+            raise DatabaseAway(str(error)) from None
+
+
+def _folder(*given: dict[str, Any]) -> Path:
+    """Return the folder of the journal. Raises ConfigError."""
+    state_dir = _settings(*given).state_dir
+    if state_dir is None:
         raise ConfigError(
             "where is the audit? Name the sidecar's --state-dir, DC_SIDECAR_STATE_DIR, or its file with --config"
         )
-    folder = settings.state_dir / FOLDER
+    folder = state_dir / FOLDER
     if not folder.is_dir():
-        raise ConfigError(f"there is no audit in {settings.state_dir}: no sidecar has kept one there yet")
+        raise ConfigError(f"there is no audit in {state_dir}: no sidecar has kept one there yet")
     return folder
 
 
@@ -172,18 +211,18 @@ def _chosen(where: dict[str, Any], outer: dict[str, Any], name: str) -> str:
     return "json" if "json" in (where[name], outer[name]) else "table"
 
 
-def _matching(folder: Path, app: str | None, since_ns: int) -> Iterator[Record]:
-    for record in newest_first(folder):
+def _matching(records: Iterable[Record], app: str | None, since_ns: int) -> Iterator[Record]:
+    for record in records:
         if record.at_ns < since_ns:
             return
         if app is None or app in record.apps:
             yield record
 
 
-def _of(folder: Path, revision: str) -> Record:
+def _of(records: Iterable[Record], revision: str) -> Record:
     """Return the newest record of a document whose revision begins so. Raises NotRecorded for none and for several."""
     found: dict[str, Record] = {}
-    for record in newest_first(folder):
+    for record in records:
         if record.text and record.changed.startswith(revision):
             found.setdefault(record.changed, record)
     if len(found) == 1:

@@ -154,6 +154,16 @@ class Settings:
         default="64MiB",
     )
 
+    audit_db: str | None = _option(
+        TEXT,
+        "Audit",
+        "A database that keeps the audit of all sidecars together: postgresql://user@host/database or any URL of "
+        "SQLAlchemy, without a password. Needs --state-dir.",
+    )
+    audit_db_file: Path | None = _option(
+        PATH, "Audit", "A file that holds the URL of --audit-db, for one with a password in it."
+    )
+
     reactions: list[Any] | None = _option(
         LIST,
         "Reactions",

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
+from sidecar.audit.follower import Failed
 from sidecar.audit.record import Event, Record
 from sidecar.config.options import PREFIX
 from sidecar.errors import ConfigError
@@ -23,14 +24,6 @@ _ANSWER_BYTES = 64 * 1024
 _SHOWN = 200
 # Answers by which a receiver says that another attempt may do better.
 _RETRIED = frozenset({408, 425, 429})
-
-
-class Failed(Exception):
-    """It did not work; `final` tells that another attempt would not either. The message holds no secret."""
-
-    def __init__(self, message: str, *, final: bool = False) -> None:
-        super().__init__(message)
-        self.final = final
 
 
 def act(reaction: Reaction, record: Record, events: tuple[Event, ...]) -> None:

@@ -11,7 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from sidecar.reactions.acting import Failed, act
+from sidecar.audit.follower import Failed
+from sidecar.reactions.acting import act
 from sidecar.reactions.settings import Reaction, read_reactions
 from tests.unit.reactions.receiver import Receiver
 from tests.unit.reactions.test_messages import RECORD, SWITCH

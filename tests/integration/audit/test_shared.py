@@ -1,0 +1,195 @@
+"""The audit of a fleet in one database."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
+
+import pytest
+
+from sidecar.audit.follower import Away, Failed, Later
+from sidecar.audit.record import Cause, Event, Record
+from sidecar.audit.shared import SharedAudit
+from sidecar.errors import ConfigError
+from tests.integration.audit.conftest import Postgres
+
+MINUTE_NS = 60 * 10**9
+NOON_NS = 1_800_000_000 * 10**9
+
+
+def applied(name: str, at_ns: int, *, cause: Cause = Cause.DOCUMENT, due_ns: int | None = None) -> Record:
+    """Return the record of a document that took effect."""
+    event = Event(kind="applied", words=f"to {name} → 数据中心")
+    return Record(
+        at_ns=at_ns, source="file:x", cause=cause, events=(event,), revision=name, changed=name, due_ns=due_ns
+    )
+
+
+@contextmanager
+def fleet(url: str, count: int) -> Iterator[list[SharedAudit]]:
+    """Open a database as several sidecars."""
+    with ExitStack() as stack:
+        yield [stack.enter_context(closing(SharedAudit(url, sidecar=f"s{number}"))) for number in range(count)]
+
+
+def rows(shared: SharedAudit) -> list[tuple[str, int]]:
+    """Return the changes in the order of the database, and how many saw each."""
+    return [(record.revision, count) for record, count in shared.newest_first(1000)][::-1]
+
+
+def together(*work: Callable[[], None]) -> None:
+    """Do several things at once; raise what one of them raises."""
+    with ThreadPoolExecutor(len(work)) as pool:
+        for done in [pool.submit(one) for one in work]:
+            done.result(60)
+
+
+def add_all(shared: SharedAudit, records: list[Record]) -> None:
+    """Add records, each again until it is taken, as a follower does."""
+    for record in records:
+        while True:
+            try:
+                shared.add(record)
+                break
+            except Failed:
+                time.sleep(0.05)
+
+
+def test_each_change_is_there_once_and_in_order(url: str) -> None:
+    """Four sidecars tell of the same back and forth at once, each by its own clock: each change is one row."""
+    names = ["a", "b", "a", "b", "c", "a"]
+    with fleet(url, 4) as sidecars:
+
+        def told(index: int) -> Callable[[], None]:
+            times = [NOON_NS + step * 10**9 + index * 10**6 for step in range(len(names))]
+            return lambda: add_all(sidecars[index], [applied(*pair) for pair in zip(names, times, strict=True)])
+
+        together(*(told(index) for index in range(4)))
+        assert rows(sidecars[0]) == [(name, 4) for name in names]
+
+
+def test_what_is_told_twice_is_there_once(url: str) -> None:
+    """A sidecar that died before it noted that it had told a change tells it again, and that changes nothing."""
+    with fleet(url, 1) as (one,):
+        for _ in range(3):
+            one.add(applied("a", NOON_NS))
+        one.add(applied("b", NOON_NS + 1))
+        one.add(applied("a", NOON_NS + 2))
+        assert rows(one) == [("a", 1), ("b", 1), ("a", 1)]
+
+
+def test_one_that_was_cut_off_tells_of_no_new_change(url: str) -> None:
+    """A sidecar that gets the newest document hours after the others, or that is new, adds no row."""
+    with fleet(url, 2) as (one, other):
+        for step, name in enumerate("abc"):
+            one.add(applied(name, NOON_NS + step))
+        other.add(applied("c", NOON_NS + 300 * MINUTE_NS))
+        assert rows(one) == [("a", 1), ("b", 1), ("c", 2)]
+
+
+def test_the_same_again_later_is_another_change(url: str) -> None:
+    """A document that comes back an hour later is another row, also where another sidecar sees it first."""
+    with fleet(url, 2) as (one, other):
+        for shared in (one, other):
+            for step, name in enumerate("ab"):
+                shared.add(applied(name, NOON_NS + step))
+        for shared in (other, one):
+            shared.add(applied("a", NOON_NS + 60 * MINUTE_NS))
+        assert rows(one) == [("a", 2), ("b", 2), ("a", 2)]
+
+
+def test_steps_of_the_clock_are_known_by_their_time(url: str) -> None:
+    """However late a sidecar tells of a step, or a drill, it is the same one."""
+    with fleet(url, 2) as (one, other):
+        for shared, late in ((one, 0), (other, 100 * MINUTE_NS)):
+            for step in range(3):
+                shared.add(applied("r", NOON_NS + step + late, cause=Cause.CLOCK, due_ns=step))
+        assert rows(one) == [("r", 2)] * 3
+
+
+def test_one_sidecar_reacts(url: str) -> None:
+    """Of many that ask at once one may react; afterwards nobody may; another reaction is another matter."""
+    record = applied("a", NOON_NS)
+    with fleet(url, 5) as sidecars:
+        for shared in sidecars:
+            shared.add(record)
+        mine: list[SharedAudit] = []
+
+        def ask(shared: SharedAudit) -> None:
+            try:
+                if shared.claim(record, "chat", 60):
+                    mine.append(shared)
+            except Later:
+                pass
+
+        together(*(lambda shared=shared: ask(shared) for shared in sidecars))
+        (holder,) = mine
+        other = next(shared for shared in sidecars if shared is not holder)
+        with pytest.raises(Later, match="another sidecar is at it"):
+            other.claim(record, "chat", 60)
+        assert holder.claim(record, "chat", 60)
+        holder.end(record, "chat", done=True)
+        assert [shared.claim(record, "chat", 60) for shared in sidecars] == [False] * 5
+        assert other.claim(record, "mail", 60)
+
+
+def test_a_claim_passes_on(url: str) -> None:
+    """When its holder fails, or dies, another one takes over; who comes back late then ends nobody's claim."""
+    record = applied("a", NOON_NS)
+    with fleet(url, 3) as (one, two, three):
+        for shared in (one, two, three):
+            shared.add(record)
+        assert one.claim(record, "chat", 60)
+        one.end(record, "chat", done=False)
+        assert two.claim(record, "chat", 0.0)
+        assert three.claim(record, "chat", 60)
+        two.end(record, "chat", done=True)
+        with pytest.raises(Later):
+            one.claim(record, "chat", 60)
+
+
+def test_a_change_that_is_not_there_yet_cannot_be_claimed(url: str) -> None:
+    """A reaction waits until its change is in the database."""
+    with fleet(url, 1) as (one,):
+        one.add(applied("a", NOON_NS))
+        with pytest.raises(Away, match="does not have the change"):
+            one.claim(applied("b", NOON_NS + 1), "chat", 60)
+
+
+def test_an_outage_ends(postgres: Postgres) -> None:
+    """While the database is away that is told without a secret; then the same object goes on."""
+    with fleet(postgres.database("outage"), 1) as (one,):
+        one.add(applied("a", NOON_NS))
+        postgres.stop()
+        try:
+            with pytest.raises(Failed, match="the shared audit cannot be written"):
+                one.add(applied("b", NOON_NS + 1))
+            with pytest.raises(Away):
+                one.claim(applied("a", NOON_NS), "chat", 60)
+        finally:
+            postgres.start()
+        add_all(one, [applied("b", NOON_NS + 1)])
+        assert rows(one) == [("a", 1), ("b", 1)]
+
+
+def test_many_begin_at_once(url: str) -> None:
+    """The tables are made once, whoever comes first."""
+    start = threading.Barrier(4)
+    with fleet(url, 4) as sidecars:
+
+        def begin(shared: SharedAudit) -> None:
+            start.wait(10)
+            add_all(shared, [applied("a", NOON_NS)])
+
+        together(*(lambda shared=shared: begin(shared) for shared in sidecars))
+        assert rows(sidecars[0]) == [("a", 4)]
+
+
+@pytest.mark.parametrize("wrong", ["nonsense", "nosuch://h/db"])
+def test_a_wrong_url_is_told_at_the_start(wrong: str) -> None:
+    """What is no URL of a database is wrong configuration."""
+    with pytest.raises(ConfigError, match="expected a URL such as postgresql"):
+        SharedAudit(wrong, sidecar="s")
