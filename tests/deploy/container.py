@@ -174,7 +174,7 @@ def _script(container: Container, cgroup: Path | None) -> str:
         if mount.read_only:
             lines.append(f"mount -o remount,bind,ro {target}")
     if container.read_only:
-        lines.append(f"mount -o remount,ro {root}")
+        lines.append(f"mount -o remount,bind,ro {root}")
     if cgroup is not None:
         lines.append(f"echo 0 > {cgroup}/cgroup.procs")
     words = ["chroot", root, *_as_user(container), *_env(container.env), *container.command]
@@ -183,12 +183,12 @@ def _script(container: Container, cgroup: Path | None) -> str:
 
 def _as_user(container: Container) -> list[str]:
     """Return the words that give up every right, and become the user where this machine's root can."""
-    words = ["/usr/bin/setpriv", "--no-new-privs", "--inh-caps=-all"]
     if container.uid == 0:
         return []
+    words = ["/usr/bin/setpriv", "--no-new-privs", "--inh-caps=-all", "--bounding-set=-all"]
     if ROOT:
         groups = ",".join(map(str, container.groups))
-        words += [f"--reuid={container.uid}", f"--regid={container.gid}", "--bounding-set=-all"]
+        words += [f"--reuid={container.uid}", f"--regid={container.gid}"]
         words.append(f"--groups={groups}" if groups else "--clear-groups")
     return words
 

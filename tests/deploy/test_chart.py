@@ -12,7 +12,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from tests.deploy.helm import CHART, Manifest, Refused, helm, one, render, scheduler_chart
+from tests.deploy.helm import CHART, ROOT, Manifest, Refused, helm, one, render, scheduler_chart
 from tests.deploy.tools import PODSECURITY, tool
 
 VERSIONS = [f"1.{minor}.0" for minor in range(27, int(kubernetes_validate.latest_version().split(".")[1]) + 1)]
@@ -38,6 +38,8 @@ VALUES: Mapping[str, Mapping[str, Any]] = {
         "http": {"enabled": True, "tokenSecret": {"name": "page"}},
         "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
         "probes": {"type": "http", "startup": {"initialDelaySeconds": 1, "waitForDocument": True}},
+        "prometheusRule": {"enabled": True, "labels": {"release": "prometheus"}},
+        "dashboard": {"enabled": True},
         "replicas": 3,
         "podAnnotations": {"a": "1"},
         "podLabels": {"b": "true"},
@@ -210,3 +212,21 @@ def test_the_test_pod_is_not_behind_the_service(tmp_path: Path) -> None:
     assert not selector.items() <= one(objects, "Pod")["metadata"]["labels"].items()
     assert one(objects, "PodDisruptionBudget")["spec"]["selector"]["matchLabels"] == selector
     assert one(objects, "NetworkPolicy")["spec"]["podSelector"]["matchLabels"] == selector
+
+
+def test_alerts_and_dashboard_are_those_of_the_project(tmp_path: Path) -> None:
+    """What deploy/prometheus and deploy/grafana hold arrives unchanged, with the templates that are in it."""
+    values = {**DOCUMENT, "prometheusRule": {"enabled": True}, "dashboard": {"enabled": True}}
+    objects = render(values, folder=tmp_path)
+    alerts = yaml.safe_load((ROOT / "deploy/prometheus/alerts.yaml").read_text(encoding="utf-8"))
+    assert one(objects, "PrometheusRule")["spec"] == alerts
+    (found,) = (each["data"] for each in objects if each["metadata"]["name"].endswith("-dashboard"))
+    assert found == {"dc-sidecar.json": (ROOT / "deploy/grafana/dc-sidecar.json").read_text(encoding="utf-8")}
+
+
+def test_a_package_of_the_chart_is_whole(tmp_path: Path) -> None:
+    """`helm package` takes the linked files along: what it makes renders as the folder does."""
+    helm("package", str(CHART), "--destination", str(tmp_path))
+    (package,) = tmp_path.glob("*.tgz")
+    values = {**DOCUMENT, "prometheusRule": {"enabled": True}, "dashboard": {"enabled": True}}
+    assert render(values, folder=tmp_path, chart=package) == render(values, folder=tmp_path)
