@@ -148,8 +148,8 @@ def _outages(state: State) -> dict[str, str]:
     """Return the datacenters that are out of service, for whom and why."""
     outages = {name: f"out of service ({why})" for name, why in state.out.items()}
     for drill in state.scoped_drills:
-        if drill.datacenter not in outages and drill.apps is not None:
-            apps = sorted(drill.apps)
+        if drill.datacenter not in outages:
+            apps = sorted(drill.apps or ())
             more = f" and {len(apps) - _NAMED:,} more" if len(apps) > _NAMED else ""
             outages[drill.datacenter] = f"out of service for {', '.join(apps[:_NAMED])}{more} (drill)"
     return outages

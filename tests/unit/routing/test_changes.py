@@ -91,3 +91,12 @@ def test_drills_are_told_with_whom_they_cover() -> None:
     assert [str(c) for c in changes(state(some, NOON + HOUR_NS), state(some, NOON + 2 * HOUR_NS))] == [
         "dc1: out of service for a, b, c and 1 more (drill) → in service"
     ]
+
+
+def test_a_drill_for_some_is_not_told_of_a_datacenter_that_is_out_for_all() -> None:
+    """What holds for everybody is the news; a drill for some applications on top of it changes nothing."""
+    drill = "{datacenter: dc1, until: '2027-01-01T00:00:00Z', apps: [a]}"
+    text = "datacenters: {dc1: {available: %s}}\ndefault: dc1\ndrills: [" + drill + "]"
+    assert told(text % "true", text % "false") == [
+        "dc1: out of service for a (drill) → out of service (marked)",
+    ]
