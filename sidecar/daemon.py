@@ -24,7 +24,7 @@ from sidecar.health import memory
 from sidecar.health.checks import HealthChecks
 from sidecar.health.hosts import AllowedHosts
 from sidecar.health.memory import FailoverKeeper
-from sidecar.log import configure
+from sidecar.log import configure, set_level
 from sidecar.narration import narrate
 from sidecar.pacing import Pacer, uncollected
 from sidecar.routing.document import parse_document
@@ -56,6 +56,7 @@ def main(argv: Sequence[str]) -> int:
         sys.stderr.write(f"dc-sidecar serve: {error}\n")
         return error.exit_code
     configure(settings.log_format, settings.log_level)
+    signal.signal(signal.SIGHUP, partial(_take_log_level, argv))
     for warning in settings.warnings:
         log.warning(warning)
     try:
@@ -119,6 +120,17 @@ def _serve(settings: config.Settings) -> None:
         if failovers is not None:
             failovers.stop(left / 2)
         log.info("stopped")
+
+
+def _take_log_level(argv: Sequence[str], _number: int, _frame: FrameType | None) -> None:
+    """Read the configuration anew, and take the log level from it, nothing else."""
+    try:
+        level = config.load(argv, os.environ).log_level
+    except SidecarError as error:
+        log.warning("SIGHUP: the configuration cannot be read, the log level stays: %s", error)
+        return
+    set_level(level)
+    log.warning("SIGHUP: the log level is %s", level)
 
 
 def _on_signals() -> threading.Event:

@@ -46,10 +46,10 @@ function drawRates() {
   plot?.destroy();
   drawn = key;
   plot = new uPlot({
-    width: width(node), height: 200, cursor: { drag: { setScale: false } },
+    width: width(node), height: 200, legend: { show: names.length > 0 }, cursor: { drag: { setScale: false } },
     scales: { x: { time: true, range: () => [Date.now() / 1000 - WINDOW_S, Date.now() / 1000] }, y: { range: (_, low, high) => [0, Math.max(1, (high ?? 0) * 1.1)] } },
     axes: axes(),
-    series: [{}, ...names.map((name) => ({ label: label(name), stroke: shade(colour(name)), width: 2, points: { show: false } }))],
+    series: [{}, ...names.map((name) => ({ label: label(name), stroke: shade(colour(name)), width: 2, points: { show: (u) => u.data[0].length < 4 } }))],
   }, data, node);
 }
 

@@ -1,0 +1,29 @@
+"""The log level of a sidecar that runs."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import psutil
+
+from tests.harness import SidecarProcess
+from tests.waiting import eventually
+
+
+def test_sighup_takes_the_log_level(tmp_path: Path) -> None:
+    """The level in the configuration's file counts from SIGHUP on; a file that is no configuration changes nothing."""
+    document, settings = tmp_path / "routing.yaml", tmp_path / "sidecar.yaml"
+    document.write_text("dc1")
+    settings.write_text("log-level: error\n")
+    with SidecarProcess(f"file:{document}", "--config", str(settings), folder=tmp_path) as sidecar:
+        process = psutil.Process(sidecar.pid)
+        settings.write_text("log-level: info\n")
+        process.send_signal(signal.SIGHUP)
+        eventually(lambda: "the log level is info" in sidecar.log_text(), "the new level")
+        document.write_text("dc2")
+        eventually(lambda: "dc1 → dc2" in sidecar.log_text(), "a line of the change")
+        settings.write_text("log-level: lots\n")
+        process.send_signal(signal.SIGHUP)
+        eventually(lambda: "the log level stays" in sidecar.log_text(), "a warning")
+        assert sidecar.filter().datacenter == "dc2"
