@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from sidecar import __version__, config
 from sidecar.audit.keeping import Audit, open_shared
+from sidecar.audit.origin import Origins
 from sidecar.errors import DocumentRefused, SidecarError, SourceError
 from sidecar.health import memory
 from sidecar.health.checks import HealthChecks
@@ -84,6 +85,7 @@ def _serve(settings: config.Settings) -> None:
     shared = {field.name for field in fields(ServerSettings)} & {field.name for field in fields(settings)}
     server_settings = ServerSettings(**{name: getattr(settings, name) for name in shared})
     server = Server(table, settings=server_settings, source=source.url)
+    server.tally.tasks += [*(audit.tasks if audit else ()), *(reactions.tasks if reactions else ())]
     web = _with_web(table, server, settings, source)
     # What is there already, snapshot and override, decides the first call.
     table.start()
@@ -197,7 +199,14 @@ def _with_audit(
     if settings.state_dir is None and reactions is None:
         return None
     takers = () if reactions is None else (reactions.take,)
-    audit = Audit(source.url, state_dir=settings.state_dir, max_bytes=settings.audit_size, takers=takers, shared=shared)
+    audit = Audit(
+        source.url,
+        state_dir=settings.state_dir,
+        max_bytes=settings.audit_size,
+        takers=takers,
+        shared=shared,
+        origin=Origins(source).of,
+    )
     table.subscribe(audit.changed)
     audit.start()
     return audit

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from itertools import accumulate, count
 from time import perf_counter
 
@@ -102,12 +103,29 @@ class MethodTally:
         return ((labels[0], number) for labels, number in self._handled.totals())
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How work beside the calls stands, as a reaction or the audit does.
+
+    So many changes wait, were done, could not be done, and were dropped as too many came; `error` is why the one at
+    hand is not done, "" if nothing is wrong.
+    """
+
+    name: str
+    waiting: int
+    done: int
+    failed: int
+    dropped: int
+    error: str
+
+
 class Tally:
-    """All that the server counts: `decisions` by application, datacenter and reason; `methods`."""
+    """All that is counted: `decisions` by application, datacenter and reason; `methods`; how `tasks` stand."""
 
     def __init__(self) -> None:
         self.decisions = Counters()
         self.methods: list[MethodTally] = []
+        self.tasks: list[Callable[[], Standing]] = []
 
     def method(self, path: str, kind: str) -> MethodTally:
         """Begin to count the calls of a method; `path` as in `/package.Service/Method`."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 from sidecar.audit.journal import Journal
 from sidecar.audit.record import Cause, Event, Record
+from sidecar.tally import Standing
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +44,9 @@ class JournalWriter:
         self._waiting: deque[Record] = deque()
         self._characters = 0
         self._lost = 0
-        self._failing = False
+        # For those who look, over the whole life.
+        self._done = self._dropped = 0
+        self._error = ""
         self._stopping = threading.Event()
         self._work = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="audit-disk", daemon=True)
@@ -67,12 +70,17 @@ class JournalWriter:
             self._bound()
             self._work.notify()
 
+    def standing(self) -> Standing:
+        """Return how it stands now."""
+        return Standing("audit", len(self._waiting), self._done, 0, self._dropped, self._error)
+
     def _bound(self) -> None:
         while len(self._waiting) > 1 and (
             len(self._waiting) > self._max_records or self._characters > self._max_characters
         ):
             self._characters -= len(self._waiting.popleft().text)
             self._lost += 1
+            self._dropped += 1
 
     def _run(self) -> None:
         while True:
@@ -90,9 +98,10 @@ class JournalWriter:
                 if self._failed(error):
                     break
                 continue
-            if self._failing:
+            if self._error:
                 log.info("the audit is written again")
-                self._failing = False
+                self._error = ""
+            self._done += len(batch)
             self._written(batch)
         self._journal.close()
 
@@ -105,9 +114,9 @@ class JournalWriter:
 
     def _failed(self, error: OSError) -> bool:
         """Tell of a failure once, and wait for the next attempt; True if there is to be none."""
-        if not self._failing:
+        if not self._error:
             log.warning("the audit cannot be written, and is kept in memory meanwhile: %s", error.strerror or error)
-            self._failing = True
+        self._error = error.strerror or str(error)
         if self._stopping.wait(self._again):
             log.error("the last %d records of the audit are lost: %s", len(self._waiting), error.strerror or error)
             return True

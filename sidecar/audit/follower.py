@@ -15,6 +15,7 @@ from pathlib import Path
 from sidecar.audit.reading import newest_first
 from sidecar.audit.record import Record
 from sidecar.durable import replace_file
+from sidecar.tally import Standing
 
 log = logging.getLogger(__name__)
 
@@ -40,18 +41,6 @@ class Later(Exception):
 
 class Away(Later):
     """What it needs first cannot be asked, or does not know of the record yet."""
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """How a follower stands: how many changes wait, were done, could not be done, and were dropped as too many came."""
-
-    name: str
-    waiting: int
-    done: int
-    failed: int
-    dropped: int
-    error: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,9 +110,8 @@ class Follower:
             self._waiting.append(record)
             self._work.notify()
 
-    @property
     def standing(self) -> Standing:
-        """How it stands now."""
+        """Return how it stands now."""
         return Standing(self._task.name, len(self._waiting), self._done, self._failed, self._dropped, self._error)
 
     def _run(self) -> None:

@@ -7,11 +7,12 @@ import re
 import secrets
 import socket
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sidecar.audit.backlog import JournalWriter
-from sidecar.audit.chronicle import Chronicle, Take
+from sidecar.audit.chronicle import Chronicle, Origin, Take
 from sidecar.audit.follower import Follower, Task
 from sidecar.audit.journal import Journal
 from sidecar.audit.reading import FOLDER
@@ -20,6 +21,7 @@ from sidecar.config import Settings
 from sidecar.durable import replace_file
 from sidecar.errors import ConfigError
 from sidecar.table import View
+from sidecar.tally import Standing
 
 if TYPE_CHECKING:
     from sidecar.audit.shared import SharedAudit
@@ -43,12 +45,13 @@ class Audit:
         max_bytes: int,
         takers: tuple[Take, ...] = (),
         shared: SharedAudit | None = None,
+        origin: Origin | None = None,
     ) -> None:
         folder = state_dir / FOLDER if state_dir is not None else None
         self._writer = JournalWriter(Journal(folder, max_bytes=max_bytes)) if folder is not None else None
         if self._writer is not None:
             takers = (*takers, self._writer.take)
-        self.shipper = None
+        self._shipper = None
         if shared is not None:
             task = Task(
                 name="shared audit",
@@ -57,9 +60,14 @@ class Audit:
                 retry_for=math.inf,
                 from_start=True,
             )
-            self.shipper = Follower(task, source=source, state_dir=state_dir, journal=folder, max_waiting=_MAX_WAITING)
-            takers = (*takers, self.shipper.take)
-        self._chronicle = Chronicle(source, takers, journal=folder)
+            self._shipper = Follower(task, source=source, state_dir=state_dir, journal=folder, max_waiting=_MAX_WAITING)
+            takers = (*takers, self._shipper.take)
+        self._chronicle = Chronicle(source, takers, journal=folder, origin=origin)
+
+    @property
+    def tasks(self) -> tuple[Callable[[], Standing], ...]:
+        """What tells how the journal and the shared database stand."""
+        return tuple(part.standing for part in (self._writer, self._shipper) if part is not None)
 
     def changed(self, before: View, after: View) -> None:
         """Take note of a change of view; to be subscribed to the table."""
@@ -67,7 +75,7 @@ class Audit:
 
     def start(self) -> None:
         """Begin."""
-        for part in (self._writer, self.shipper, self._chronicle):
+        for part in (self._writer, self._shipper, self._chronicle):
             if part is not None:
                 part.start()
 
@@ -75,7 +83,7 @@ class Audit:
         """Write what is waiting, within `timeout` seconds, and end."""
         deadline = time.monotonic() + timeout
         self._chronicle.stop(timeout / 2)
-        for part in (self._writer, self.shipper):
+        for part in (self._writer, self._shipper):
             if part is not None:
                 part.stop(max(0.0, deadline - time.monotonic()))
 

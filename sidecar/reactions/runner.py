@@ -8,11 +8,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sidecar.audit.follower import Away, Failed, Follower, Standing, Task
+from sidecar.audit.follower import Away, Failed, Follower, Task
 from sidecar.audit.reading import FOLDER as AUDIT_FOLDER
 from sidecar.audit.record import Event, Record
 from sidecar.reactions.acting import act
 from sidecar.reactions.settings import Reaction, read_reactions
+from sidecar.tally import Standing
 
 if TYPE_CHECKING:
     from sidecar.audit.shared import SharedAudit
@@ -55,8 +56,8 @@ class Reactions:
             follower.take(record)
 
     @property
-    def standings(self) -> tuple[Standing, ...]:
-        """How each stands now."""
+    def tasks(self) -> tuple[Callable[[], Standing], ...]:
+        """What tells how each of them stands."""
         return tuple(follower.standing for follower in self._followers)
 
 

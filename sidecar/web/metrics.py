@@ -79,6 +79,7 @@ class Metrics:
         yield CounterMetricFamily(
             "dc_sidecar_documents_refused", "Documents that were refused.", value=self._documents.refused
         )
+        yield from _tasks(self._tally)
         if view.state is not None:
             yield from _state(view.state)
         yield InfoMetricFamily(
@@ -131,6 +132,27 @@ class _Paced(list[Sample]):
 
 def _gauge(name: str, words: str, value: float) -> Metric:
     return GaugeMetricFamily(f"dc_sidecar_{name}", words, value=value)
+
+
+def _tasks(tally: Tally) -> Iterator[Metric]:
+    """Yield how the audit and each reaction stand."""
+    standings = [task() for task in tally.tasks]
+    label = ("task",)
+    waiting = GaugeMetricFamily(
+        "dc_sidecar_task_waiting", "Changes that wait for a reaction or the audit.", labels=label
+    )
+    failing = GaugeMetricFamily("dc_sidecar_task_failing", "1 while the last attempt was a failure.", labels=label)
+    counted = {
+        "done": CounterMetricFamily("dc_sidecar_task_done", "Changes that were told or kept.", labels=label),
+        "failed": CounterMetricFamily("dc_sidecar_task_failed", "Changes that were given up.", labels=label),
+        "dropped": CounterMetricFamily("dc_sidecar_task_dropped", "Changes for which there was no room.", labels=label),
+    }
+    for standing in standings:
+        waiting.add_metric((standing.name,), standing.waiting)
+        failing.add_metric((standing.name,), int(standing.error != ""))
+        for name, family in counted.items():
+            family.add_metric((standing.name,), getattr(standing, name))
+    yield from (waiting, failing, *counted.values())
 
 
 def _standing(view: View) -> Iterator[Metric]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import sys
 import threading
 import time
 from pathlib import Path
+from urllib.request import urlopen
 
 from tests.harness import Caller, SidecarProcess
 from tests.integration.audit.test_audit import served, write
@@ -22,10 +24,17 @@ def told(receiver: Receiver) -> list[str]:
     return [event.get("after", event["kind"]) for body in bodies.values() for event in body["events"]]
 
 
+def page(sidecar: SidecarProcess) -> str:
+    """Return where the metrics of a sidecar are, by its log."""
+    found = re.search(r"http://127\.0\.0\.1:[0-9]+", sidecar.log_text())
+    assert found
+    return f"{found[0]}/metrics"
+
+
 def configured(folder: Path, *reactions: object) -> tuple[str, ...]:
     """Return the flags of a sidecar with these reactions."""
     file = folder / "sidecar.yaml"
-    file.write_text(json.dumps({"reactions": reactions, "state-dir": str(folder / "state")}))
+    file.write_text(json.dumps({"reactions": reactions, "state-dir": str(folder / "state"), "http": "127.0.0.1:0"}))
     return "--config", str(file)
 
 
@@ -54,6 +63,9 @@ def test_a_switch_is_told_while_another_receiver_hangs(tmp_path: Path) -> None:
             eventually(lambda: told(well) == ["dc2", "dc3"], "both switches")
             write(document, "default: [")
             eventually(lambda: told(well) == ["dc2", "dc3", "refused"], "the refusal")
+            scraped = urlopen(page(sidecar), timeout=5).read().decode()
+            assert 'dc_sidecar_task_waiting{task="reaction dead"} 3.0' in scraped
+            assert 'dc_sidecar_task_done_total{task="reaction chat"} 3.0' in scraped
             eventually(lambda: out.exists() and out.read_text().count("\n") == 2, "both runs of the command")
             caller.until(lambda answer: answer.datacenter == "dc3", "decisions by the newest document")
             caller.stop()

@@ -60,6 +60,8 @@ def test_a_full_disk_loses_nothing(caplog: pytest.LogCaptureFixture) -> None:
         for number in range(5):
             writer.take(record(number))
         eventually(lambda: disk.attempts > 3, "several attempts")
+        eventually(lambda: writer.standing().waiting == 5, "what waits, between attempts")
+        assert writer.standing().error == "No space left on device"
         disk.full = False
         eventually(lambda: len(disk.records) == 5, "the records")
     assert words(disk) == [f"change {number}" for number in range(5)]

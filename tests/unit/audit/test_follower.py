@@ -92,7 +92,7 @@ def test_in_order_and_only_what_is_wanted() -> None:
             follower.take(record)
         eventually(lambda: len(receiver.got) == 3, "all three")
     assert receiver.got == ["0", "1", "2"]
-    assert (follower.standing.done, follower.standing.waiting) == (3, 0)
+    assert (follower.standing().done, follower.standing().waiting) == (3, 0)
 
 
 def test_it_tries_again_and_keeps_the_order() -> None:
@@ -103,10 +103,10 @@ def test_it_tries_again_and_keeps_the_order() -> None:
         for record in changes(2):
             follower.take(record)
         eventually(lambda: receiver.attempts > 3, "several attempts")
-        assert (follower.standing.waiting, follower.standing.error) == (2, "status 503")
+        assert (follower.standing().waiting, follower.standing().error) == (2, "status 503")
         receiver.fail = None
         eventually(lambda: receiver.got == ["0", "1"], "both")
-        eventually(lambda: follower.standing.error == "", "no error")
+        eventually(lambda: follower.standing().error == "", "no error")
 
 
 @pytest.mark.parametrize(("final", "retry_for"), [(True, 3600.0), (False, 0.0)])
@@ -117,7 +117,7 @@ def test_it_gives_up(caplog: pytest.LogCaptureFixture, final: bool, retry_for: f
     with running(receiver, retry_for=retry_for) as follower:
         for record in changes(2):
             follower.take(record)
-        eventually(lambda: follower.standing.failed == 2, "both given up")
+        eventually(lambda: follower.standing().failed == 2, "both given up")
     assert receiver.attempts == 2
     assert "chat: given up: status 404" in caplog.text
 
@@ -131,11 +131,11 @@ def test_a_slow_one_holds_up_nobody() -> None:
         for record in changes(1200):
             held.take(record)
             other.take(record)
-            eventually(lambda: other.standing.waiting < 900, "the quick one")
+            eventually(lambda: other.standing().waiting < 900, "the quick one")
         assert time.process_time() - began < 5
         eventually(lambda: len(quick.got) == 1200, "the quick one")
-        assert held.standing.waiting <= 1000
-        assert held.standing.dropped >= 199
+        assert held.standing().waiting <= 1000
+        assert held.standing().dropped >= 199
 
 
 def test_a_restart_goes_on_where_it_ended(tmp_path: Path) -> None:
@@ -197,7 +197,7 @@ def test_what_is_not_yet_to_be_done_is_never_given_up() -> None:
         eventually(lambda: receiver.attempts > 3, "several looks")
         receiver.fail = None
         eventually(lambda: receiver.got == ["0"], "its turn")
-    assert follower.standing.failed == 0
+    assert follower.standing().failed == 0
 
 
 def test_what_memory_has_no_room_for_is_found_in_the_journal(tmp_path: Path) -> None:

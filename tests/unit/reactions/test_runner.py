@@ -75,7 +75,7 @@ def test_each_reaction_gets_what_it_wants() -> None:
         reactions.take(change())
         eventually(lambda: len(receiver.got) == 2, "both")
     assert sorted(receiver.got) == [("chat", "r"), ("mail", "r")]
-    assert [standing.done for standing in reactions.standings] == [1, 1, 0]
+    assert [standing.done for standing in (task() for task in reactions.tasks)] == [1, 1, 0]
 
 
 def test_for_a_fleet_it_acts_with_a_claim_only() -> None:
@@ -84,7 +84,7 @@ def test_for_a_fleet_it_acts_with_a_claim_only() -> None:
         receiver, claims = Receiver(), Claims(mine)
         with reacting(receiver, claims, HOOK) as reactions:
             reactions.take(change())
-            eventually(lambda: reactions.standings[0].done, "the end")
+            eventually(lambda: reactions.tasks[0]().done, "the end")
         assert (receiver.got, claims.ended) == (acted, [True] * len(acted))
 
 
@@ -105,7 +105,7 @@ def test_a_command_that_failed_is_not_run_elsewhere() -> None:
     receiver.fail = Failed("it exited with 1")
     with reacting(receiver, claims, {"name": "chat", "command": ["x"]}) as reactions:
         reactions.take(change())
-        eventually(lambda: reactions.standings[0].failed, "the failure")
+        eventually(lambda: reactions.tasks[0]().failed, "the failure")
     assert claims.ended == [True]
 
 
@@ -118,7 +118,7 @@ def test_while_the_database_is_away_an_alarm_goes_out_all_the_same(monkeypatch: 
         reactions.take(change())
         assert receiver.got == []
         eventually(lambda: receiver.got, "the alarm")
-        assert [standing.waiting for standing in reactions.standings][1] == 1
+        assert [standing.waiting for standing in (task() for task in reactions.tasks)][1] == 1
     assert receiver.got == [("chat", "r")]
 
 
@@ -127,7 +127,7 @@ def test_what_another_one_is_at_is_never_told_twice() -> None:
     receiver, claims = Receiver(), Claims(Later("another sidecar is at it"))
     with reacting(receiver, claims, HOOK) as reactions:
         reactions.take(change(age_s=3000))
-        eventually(lambda: reactions.standings[0].error == "another sidecar is at it", "a look")
+        eventually(lambda: reactions.tasks[0]().error == "another sidecar is at it", "a look")
         assert receiver.got == []
         claims.answer = True
         eventually(lambda: receiver.got, "its turn")
@@ -137,7 +137,7 @@ def test_a_state_directory_is_not_needed(tmp_path: Path) -> None:
     """Without one nothing is written anywhere."""
     with reacting(Receiver(), None, HOOK) as reactions:
         reactions.take(change())
-        eventually(lambda: reactions.standings[0].done, "the end")
+        eventually(lambda: reactions.tasks[0]().done, "the end")
     assert not list(tmp_path.iterdir())
 
 
