@@ -36,6 +36,7 @@ $(STAMP): $(INPUTS)
 test: install ## Check everything: lint, types, layers, rules, real servers, end to end
 	@$(MAKE) --no-print-directory lint
 	@tests/servers/install_chromium
+	@$(BIN)/python -m tests.fetch
 	@$(BIN)/pytest tests/unit/routing --deselect tests/unit/routing/test_properties.py --numprocesses 2 --quiet \
 	  --cov=sidecar.routing --cov-branch --cov-report=term-missing --cov-fail-under=100
 	@$(BIN)/pytest tests --numprocesses $(WORKERS) --dist loadgroup

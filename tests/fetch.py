@@ -1,0 +1,63 @@
+"""Fetches and builds the servers and tools that the tests run, before their time limits begin: `python -m tests.fetch`.
+
+All of it lands in a cache (~/.cache/dc-sidecar-tests); a second run finds it there and does nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.deploy.tools import HELM, KUSTOMIZE, PODSECURITY, tool
+from tests.powerjob.build import build
+from tests.servers.maven import runtime_jars
+
+_SERVERS = Path(__file__).parent / "servers"
+
+# Each list is worked off in order, the lists side by side: Maven waits for the network, Go for the processor.
+_WORK: tuple[tuple[tuple[str, Callable[[], object]], ...], ...] = (
+    (
+        ("ZooKeeper", lambda: runtime_jars(_SERVERS / "zookeeper" / "pom.xml")),
+        ("Nacos", lambda: runtime_jars(_SERVERS / "nacos" / "pom.xml")),
+        ("PowerJob and its adapter", build),
+    ),
+    (
+        ("helm", lambda: tool(HELM)),
+        ("kustomize", lambda: tool(KUSTOMIZE)),
+        ("the Pod Security judge", lambda: tool(PODSECURITY)),
+    ),
+)
+
+
+def main() -> int:
+    """Fetch everything; return 1 where something is missing that CI must have."""
+    with ThreadPoolExecutor() as pool:
+        missing = [what for lacking in pool.map(_work_off, _WORK) for what in lacking]
+    if missing:
+        print(f"tests that need {', '.join(missing)} will not run", file=sys.stderr)
+    return int(bool(missing) and os.environ.get("CI") == "true")
+
+
+def _work_off(work: tuple[tuple[str, Callable[[], object]], ...]) -> list[str]:
+    missing = []
+    for what, fetch in work:
+        began = time.monotonic()
+        try:
+            fetch()
+        except (pytest.skip.Exception, pytest.fail.Exception) as reason:
+            print(f"{what}: {reason}", file=sys.stderr)
+            missing.append(what)
+        else:
+            if (took := time.monotonic() - began) > 1:
+                print(f"fetched {what} in {took:.0f} s", flush=True)
+    return missing
+
+
+if __name__ == "__main__":
+    sys.exit(main())
