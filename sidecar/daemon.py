@@ -89,9 +89,8 @@ def _serve(settings: config.Settings) -> None:
     web = _with_web(table, server, settings, source)
     # What is there already, snapshot and override, decides the first call.
     table.start()
-    addresses = server.start()
-    if web is not None:
-        addresses.append(web.start())
+    pages = [web.start()] if web is not None else []
+    addresses = [*server.start(), *pages]
     try:
         _greet(source, addresses, settings)
         source.start(table.deliver)
