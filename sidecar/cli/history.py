@@ -66,7 +66,7 @@ def _where(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the flags that tell where the audit is, and the output's."""
     path = click.Path(path_type=Path)
     for option in (
-        click.option("--fleet", is_flag=True, help="Of all sidecars, from the database that --audit-db names."),
+        click.option("--fleet", is_flag=True, help="Of all sidecars, from the shared database."),
         click.option("--audit-db", metavar="URL", help="The shared database, for --fleet."),
         click.option(
             "-o",
@@ -120,7 +120,10 @@ def command(
 @_where
 @click.pass_obj
 def show(outer: dict[str, Any], /, revision: str, **where: Any) -> None:  # noqa: ANN401 - the flags of all
-    """Show the newest change to REVISION, with the difference and the text."""
+    """Show a document, and what it changed.
+
+    REVISION, or its beginning, names it; of several times the newest is shown.
+    """
     record = _of(_records(where, outer), revision)
     if _chosen(where, outer, "output") == "json":
         print_json(record.plain())
@@ -140,7 +143,7 @@ def show(outer: dict[str, Any], /, revision: str, **where: Any) -> None:  # noqa
 @_where
 @click.pass_obj
 def diff(outer: dict[str, Any], /, before: str, after: str, **where: Any) -> None:  # noqa: ANN401 - the flags of all
-    """Show what differs between the documents of two revisions."""
+    """Show what differs between two documents."""
     one, other = _of(_records(where, outer), before), _of(_records(where, outer), after)
     lines = difference(one.text, other.text)
     if _chosen(where, outer, "output") == "json":
@@ -153,7 +156,10 @@ def diff(outer: dict[str, Any], /, before: str, after: str, **where: Any) -> Non
 @_where
 @click.pass_obj
 def check(outer: dict[str, Any], /, **where: Any) -> int:  # noqa: ANN401 - the flags of all
-    """Prove that no record was changed or removed; exits with 1 if one was."""
+    """Prove that nothing was changed or removed.
+
+    Exits with 1, naming the place, if something was.
+    """
     verdict = verify(_folder(where, outer))
     if _chosen(where, outer, "output") == "json":
         print_json({"good": not verdict.problems, "records": verdict.records, "problems": list(verdict.problems)})
