@@ -35,7 +35,7 @@ $(STAMP): $(INPUTS)
 .PHONY: test
 test: install ## Check everything: lint, types, layers, rules, real servers, end to end
 	@$(MAKE) --no-print-directory lint
-	@tests/servers/install_chromium
+	@tests/servers/install_packages
 	@$(BIN)/python -m tests.fetch
 	@$(BIN)/pytest tests/unit/routing --deselect tests/unit/routing/test_properties.py --numprocesses 2 --quiet \
 	  --cov=sidecar.routing --cov-branch --cov-report=term-missing --cov-fail-under=100
@@ -47,7 +47,7 @@ lint: install ## Lint, format, types, layers
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/shellcheck .ci/run protos/generate tests/servers/install_chromium
+	$(BIN)/shellcheck .ci/run protos/generate tests/servers/install_packages
 
 .PHONY: unit
 unit: install ## The fast tests only

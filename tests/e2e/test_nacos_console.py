@@ -36,7 +36,7 @@ def page() -> Iterator[Page]:
     """Open a window of Debian's Chromium with a profile of its own."""
     chromium = shutil.which("chromium")
     if chromium is None:
-        missing = "chromium is not installed: as root, tests/servers/install_chromium"
+        missing = "chromium is not installed: as root, tests/servers/install_packages"
         if os.environ.get("CI") == "true":
             pytest.fail(missing, pytrace=False)
         pytest.skip(f"NOT TESTED: {missing}")
