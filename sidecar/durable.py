@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Generic, TypeVar
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 def replace_file(folder: Path, name: str, content: bytes) -> None:
@@ -20,3 +28,47 @@ def replace_file(folder: Path, name: str, content: bytes) -> None:
         os.fsync(directory)
     finally:
         os.close(directory)
+
+
+class Saver(Generic[T]):
+    """Saves the newest of what it is given, on a thread of its own: a slow or full disk holds up nothing else.
+
+    What `save` cannot write (OSError) is a warning that says what is lost by it, `loss`; the next value is tried again.
+    """
+
+    def __init__(self, name: str, save: Callable[[T], None], *, loss: str) -> None:
+        self._save = save
+        self._loss = loss
+        self._newest: T | None = None
+        self._stopping = False
+        self._work = threading.Condition()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def start(self) -> None:
+        """Begin to save."""
+        self._thread.start()
+
+    def stop(self, timeout: float) -> None:
+        """Save what is waiting, within `timeout` seconds, and end."""
+        with self._work:
+            self._stopping = True
+            self._work.notify()
+        self._thread.join(timeout)
+
+    def put(self, value: T) -> None:
+        """Have a value saved, in place of one that is still waiting; returns at once."""
+        with self._work:
+            self._newest = value
+            self._work.notify()
+
+    def _run(self) -> None:
+        while True:
+            with self._work:
+                self._work.wait_for(lambda: self._newest is not None or self._stopping)
+                value, self._newest = self._newest, None
+            if value is None:
+                return
+            try:
+                self._save(value)
+            except OSError as error:
+                log.warning("%s", self._loss, extra={"error": error.strerror, "file": error.filename})

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import logging
-import threading
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
-from sidecar.durable import replace_file
+from sidecar.durable import Saver, replace_file
 from sidecar.table import View
-
-log = logging.getLogger(__name__)
 
 _FORMAT = 1
 _NAME = "snapshot"
@@ -64,48 +61,16 @@ def save(folder: Path, source: str, snapshot: Snapshot) -> None:
     replace_file(folder, _NAME, json.dumps(header).encode() + b"\n" + snapshot.text)
 
 
-class SnapshotKeeper:
-    """Saves each document that is taken over, on a thread of its own: a slow or full disk holds up nothing else."""
+class SnapshotKeeper(Saver[Snapshot]):
+    """Saves each document that is taken over from the source."""
 
     def __init__(self, folder: Path, source: str) -> None:
-        self._folder = folder
-        self._source = source
-        self._newest: Snapshot | None = None
-        self._stopping = False
-        self._work = threading.Condition()
-        self._thread = threading.Thread(target=self._run, name="snapshot", daemon=True)
-
-    def start(self) -> None:
-        """Begin to save what `changed` is told."""
-        self._thread.start()
-
-    def stop(self, timeout: float) -> None:
-        """Save what is waiting, within `timeout` seconds, and end."""
-        with self._work:
-            self._stopping = True
-            self._work.notify()
-        self._thread.join(timeout)
+        loss = "the snapshot could not be saved: a start while the config center is away would use an older one"
+        super().__init__("snapshot", partial(save, folder, source), loss=f"{loss} ({folder})")
 
     def changed(self, before: View, after: View) -> None:
         """Take note of a change of view; to be subscribed to the table."""
         confirmed = before.status.from_snapshot and not after.status.from_snapshot
         text = after.source_text
         if text and not after.status.from_snapshot and (text is not before.source_text or confirmed):
-            with self._work:
-                self._newest = Snapshot(text, after.status.applied_at_ns)
-                self._work.notify()
-
-    def _run(self) -> None:
-        while True:
-            with self._work:
-                self._work.wait_for(lambda: self._newest is not None or self._stopping)
-                snapshot, self._newest = self._newest, None
-            if snapshot is None:
-                return
-            try:
-                save(self._folder, self._source, snapshot)
-            except OSError as error:
-                log.warning(
-                    "the snapshot could not be saved: a start while the config center is away would use an older one",
-                    extra={"folder": str(self._folder), "error": error.strerror},
-                )
+            self.put(Snapshot(text, after.status.applied_at_ns))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
-import threading
+from functools import partial
 from pathlib import Path
 
-from sidecar.durable import replace_file
+from sidecar.durable import Saver, replace_file
 from sidecar.routing.failover import NONE, Phase, Standing, Standings, remembered
 from sidecar.table import View
 
@@ -46,47 +46,15 @@ def save(folder: Path, source: str, standings: Standings) -> None:
     replace_file(folder, _NAME, json.dumps({"format": _FORMAT, "source": source, "left": left}).encode())
 
 
-class FailoverKeeper:
-    """Saves each failover and return, on a thread of its own: a slow or full disk holds up nothing else."""
+class FailoverKeeper(Saver[Standings]):
+    """Saves each failover and return."""
 
     def __init__(self, folder: Path, source: str) -> None:
-        self._folder = folder
-        self._source = source
-        self._newest: Standings | None = None
-        self._stopping = False
-        self._work = threading.Condition()
-        self._thread = threading.Thread(target=self._run, name="failovers", daemon=True)
-
-    def start(self) -> None:
-        """Begin to save what `changed` is told."""
-        self._thread.start()
-
-    def stop(self, timeout: float) -> None:
-        """Save what is waiting, within `timeout` seconds, and end."""
-        with self._work:
-            self._stopping = True
-            self._work.notify()
-        self._thread.join(timeout)
+        loss = "a failover could not be saved: a restart would forget it"
+        super().__init__("failovers", partial(save, folder, source), loss=f"{loss} ({folder})")
 
     def changed(self, before: View, after: View) -> None:
         """Take note of a change of view; to be subscribed to the table."""
         was = before.state.left if before.state else {}
         if after.state is not None and after.state.left != was:
-            with self._work:
-                self._newest = after.state.standings
-                self._work.notify()
-
-    def _run(self) -> None:
-        while True:
-            with self._work:
-                self._work.wait_for(lambda: self._newest is not None or self._stopping)
-                standings, self._newest = self._newest, None
-            if standings is None:
-                return
-            try:
-                save(self._folder, self._source, standings)
-            except OSError as error:
-                log.warning(
-                    "a failover could not be saved: a restart would forget it",
-                    extra={"folder": str(self._folder), "error": error.strerror},
-                )
+            self.put(after.state.standings)
