@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from functools import partial
 from types import FrameType
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from sidecar import __version__, config
 from sidecar.audit.keeping import Audit, open_shared
 from sidecar.audit.origin import Origins
+from sidecar.audit.reading import FOLDER, outlines
 from sidecar.errors import DocumentRefused, SidecarError, SourceError
 from sidecar.health import memory
 from sidecar.health.checks import HealthChecks
@@ -38,6 +39,7 @@ from sidecar.table import RoutingTable
 
 if TYPE_CHECKING:
     from sidecar.audit.shared import SharedAudit
+    from sidecar.durable import Saved
     from sidecar.reactions.runner import Reactions
     from sidecar.web.server import WebServer
 
@@ -86,7 +88,8 @@ def _serve(settings: config.Settings) -> None:
     server_settings = ServerSettings(**{name: getattr(settings, name) for name in shared})
     server = Server(table, settings=server_settings, source=source.url)
     server.tally.tasks += [*(audit.tasks if audit else ()), *(reactions.tasks if reactions else ())]
-    web = _with_web(table, server, settings, source)
+    savers = [each.standing for each in (keeper, failovers) if each is not None]
+    web = _with_web(table, server, settings, source, health, savers)
     # What is there already, snapshot and override, decides the first call.
     table.start()
     pages = [web.start()] if web is not None else []
@@ -225,11 +228,19 @@ def _with_override(table: RoutingTable, settings: config.Settings) -> Source | N
     return override
 
 
-def _with_web(table: RoutingTable, server: Server, settings: config.Settings, source: Source) -> WebServer | None:
+def _with_web(
+    table: RoutingTable,
+    server: Server,
+    settings: config.Settings,
+    source: Source,
+    health: HealthChecks,
+    savers: Sequence[Callable[[], Saved]],
+) -> WebServer | None:
     """Return what serves HTTP, where that is asked for: else nothing of it takes memory."""
     if settings.http is None:
         return None
-    from sidecar.web.server import WebServer  # noqa: PLC0415 - only where it is asked for
+    from sidecar.web.beside import Beside  # noqa: PLC0415 - only where it is asked for
+    from sidecar.web.server import WebServer  # noqa: PLC0415
     from sidecar.web.settings import WebSettings  # noqa: PLC0415
 
     web = WebSettings(
@@ -239,7 +250,9 @@ def _with_web(table: RoutingTable, server: Server, settings: config.Settings, so
         tls_key=settings.tls_key,
         allow_plaintext=settings.allow_plaintext,
     )
-    return WebServer(table, server.tally, settings=web, source=source.url)
+    history = partial(outlines, settings.state_dir / FOLDER) if settings.state_dir is not None else None
+    beside = Beside(probes=health.outcomes, savers=savers, history=history)
+    return WebServer(table, server.tally, settings=web, source=source.url, beside=beside)
 
 
 def _greet(source: Source, addresses: Sequence[str], settings: config.Settings) -> None:

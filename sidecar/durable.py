@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -30,6 +32,16 @@ def replace_file(folder: Path, name: str, content: bytes) -> None:
         os.close(directory)
 
 
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """How a saver stands: when it last saved (Unix nanoseconds, 0 for never), how often it could not, and if so now."""
+
+    name: str
+    saved_ns: int = 0
+    failures: int = 0
+    failing: bool = False
+
+
 class Saver(Generic[T]):
     """Saves the newest of what it is given, on a thread of its own: a slow or full disk holds up nothing else.
 
@@ -38,6 +50,7 @@ class Saver(Generic[T]):
 
     def __init__(self, name: str, save: Callable[[T], None], *, loss: str) -> None:
         self._save = save
+        self._standing = Saved(name)
         self._loss = loss
         self._newest: T | None = None
         self._stopping = False
@@ -61,6 +74,10 @@ class Saver(Generic[T]):
             self._newest = value
             self._work.notify()
 
+    def standing(self) -> Saved:
+        """Return how it stands now."""
+        return self._standing
+
     def _run(self) -> None:
         while True:
             with self._work:
@@ -71,4 +88,7 @@ class Saver(Generic[T]):
             try:
                 self._save(value)
             except OSError as error:
+                self._standing = replace(self._standing, failures=self._standing.failures + 1, failing=True)
                 log.warning("%s", self._loss, extra={"error": error.strerror, "file": error.filename})
+            else:
+                self._standing = replace(self._standing, saved_ns=time.time_ns(), failing=False)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sidecar.audit.chain import START, Broken, Link, read_link
 from sidecar.audit.journal import head, segments
@@ -35,6 +36,20 @@ def newest_first(folder: Path, breathe: Breathe = lambda: None) -> Iterator[Reco
             breathe()
             with suppress(Broken, KeyError, TypeError, ValueError):
                 yield record_of(read_link(lines.pop()).body)
+
+
+def matching(records: Iterable[Record], app: str | None, since_ns: int) -> Iterator[Record]:
+    """Yield those of records, the newest first, since a time (Unix nanoseconds), of one application if it is named."""
+    for record in records:
+        if record.at_ns < since_ns:
+            return
+        if app is None or app in record.apps:
+            yield record
+
+
+def outlines(folder: Path, app: str | None, since_ns: int, breathe: Breathe) -> Iterator[dict[str, Any]]:
+    """Yield what JSON can say of the records that match, the newest first, without texts. Raises OSError."""
+    return (record.outline() for record in matching(newest_first(folder, breathe), app, since_ns))
 
 
 def documents(folder: Path, source: str, breathe: Breathe = lambda: None) -> Iterator[Record]:

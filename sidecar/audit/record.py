@@ -103,6 +103,10 @@ class Record:
         found["events"] = [{name: value for name, value in asdict(event).items() if value} for event in self.events]
         return {name: value for name, value in found.items() if value not in ("", (), {}, None)}
 
+    def outline(self) -> dict[str, Any]:
+        """Return `plain` without the text of the document."""
+        return replace(self, text="").plain()
+
 
 def record_of(plain: Mapping[str, Any]) -> Record:
     """Return the record that `plain` was made from. Raises KeyError, TypeError, ValueError for anything else."""

@@ -17,7 +17,7 @@ from sidecar import config
 from sidecar.audit.difference import difference
 from sidecar.audit.follower import Failed
 from sidecar.audit.keeping import database_url, open_database
-from sidecar.audit.reading import FOLDER, newest_first, verify
+from sidecar.audit.reading import FOLDER, matching, newest_first, verify
 from sidecar.audit.record import MOVES, Event, Record
 from sidecar.cli.inputs import Value
 from sidecar.cli.output import print_json, say
@@ -106,9 +106,9 @@ def command(
     ctx.obj = where
     if ctx.invoked_subcommand is not None:
         return
-    found = list(islice(_matching(_records(where), app, since or 0), limit))[::-1]
+    found = list(islice(matching(_records(where), app, since or 0), limit))[::-1]
     if where["output"] == "json":
-        print_json([_without_text(record) for record in found])
+        print_json([record.outline() for record in found])
     elif found:
         click.echo("\n".join(line for record in found for line in _lines(record)))
     else:
@@ -217,14 +217,6 @@ def _chosen(where: dict[str, Any], outer: dict[str, Any], name: str) -> str:
     return "json" if "json" in (where[name], outer[name]) else "table"
 
 
-def _matching(records: Iterable[Record], app: str | None, since_ns: int) -> Iterator[Record]:
-    for record in records:
-        if record.at_ns < since_ns:
-            return
-        if app is None or app in record.apps:
-            yield record
-
-
 def _of(records: Iterable[Record], revision: str) -> Record:
     """Return the newest record of a document whose revision begins so. Raises NotRecorded for none and for several."""
     found: dict[str, Record] = {}
@@ -267,7 +259,3 @@ def _event_words(event: Event) -> str:
 def _coloured(event: Event) -> str:
     bad = event.kind in {"refused", "missing", "failover", "lost", "override-started"}
     return click.style(f"  {event.kind}", fg="yellow" if bad else "green")
-
-
-def _without_text(record: Record) -> dict[str, Any]:
-    return {name: value for name, value in record.plain().items() if name != "text"}

@@ -71,6 +71,11 @@ class HealthChecks:
                 self._follow(self._document)
             self._judge(after)
 
+    def outcomes(self) -> list[tuple[str, str, bool]]:
+        """Return each probe that is made: its datacenter, what it tries, and whether it is up."""
+        with self._lock:
+            return [(name, str(probe), self._standings.get((name, probe), Standing()).up) for name, probe in self._runs]
+
     def stop(self) -> None:
         """Begin no more probes; those under way end by themselves, and tell nothing."""
         with self._lock:

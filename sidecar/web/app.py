@@ -23,6 +23,7 @@ from sidecar.errors import SidecarError
 from sidecar.routing.state import State
 from sidecar.table import RoutingTable, View
 from sidecar.web.bell import Bell
+from sidecar.web.history import Tell, asked, history_json
 from sidecar.web.metrics import Metrics
 from sidecar.web.rates import EVERY_S, Rates
 from sidecar.web.recent import RecentChanges
@@ -48,20 +49,29 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 class Face:
     """Answers HTTP from the table. Its methods run in the loop; what takes long they leave to threads.
 
-    `source` is the source's URL without credentials.
+    `source` is the source's URL without credentials; `history` tells the audit, None where none is kept.
     """
 
     def __init__(
-        self, table: RoutingTable, *, source: str, metrics: Metrics, rates: Rates, recent: RecentChanges
+        self,
+        table: RoutingTable,
+        *,
+        source: str,
+        metrics: Metrics,
+        rates: Rates,
+        recent: RecentChanges,
+        history: Tell | None,
     ) -> None:
         self._table = table
         self._source = source
         self._metrics = metrics
         self._rates = rates
         self._recent = recent
+        self._tell = history
         self._routes = EncodedRoutes()
         self._explaining = asyncio.Semaphore(1)
         self._scraping = asyncio.Semaphore(1)
+        self._reading = asyncio.Semaphore(1)
         self._waiting = 0
         # Generations begin anew with each process, so an ETag must say of which it is.
         self._process = secrets.token_hex(4)
@@ -77,6 +87,7 @@ class Face:
             "/v1/status": self._status,
             "/v1/routes": self._all_routes,
             "/v1/routes/{app:path}": self._one_route,
+            "/v1/history": self._history,
             "/v1/changes": self._changes,
             "/v1/rates": self._all_rates,
             "/v1/explain": self._explain,
@@ -124,6 +135,17 @@ class Face:
 
     async def _changes(self, _: Request) -> Response:
         return _json({"changes": self._recent.newest_first()})
+
+    async def _history(self, request: Request) -> Response:
+        what = asked(request.query_params)
+        if self._tell is None:
+            raise HTTPException(404, "no audit is kept: start the sidecar with --state-dir; /v1/changes has the latest")
+        async with self._reading:
+            try:
+                body = await run_in_threadpool(history_json, self._tell, what)
+            except OSError as error:
+                raise HTTPException(503, f"the audit cannot be read now: {error.strerror}") from error
+        return Response(body, media_type="application/json", headers={"Cache-Control": "no-cache"})
 
     async def _all_rates(self, _: Request) -> Response:
         return _json({"every_s": EVERY_S, "samples": self._rates.all()})

@@ -26,6 +26,7 @@ from sidecar.routing.schedule import ramp_step
 from sidecar.routing.state import State
 from sidecar.table import RoutingTable, View
 from sidecar.tally import BOUNDS, Tally
+from sidecar.web.beside import Beside
 from sidecar.web.routes import routes_of
 from sidecar.web.status import cause_of
 
@@ -48,12 +49,13 @@ class Documents:
 
 
 class Metrics:
-    """Renders the metrics of a table and a tally, in the format that a scraper asks for."""
+    """Renders the metrics of a table, a tally and what is beside them, in the format that a scraper asks for."""
 
-    def __init__(self, table: RoutingTable, tally: Tally, documents: Documents) -> None:
+    def __init__(self, table: RoutingTable, tally: Tally, documents: Documents, beside: Beside) -> None:
         self._table = table
         self._tally = tally
         self._documents = documents
+        self._beside = beside
         self._registry = CollectorRegistry()
         self._registry.register(self)
         ProcessCollector(registry=self._registry)
@@ -80,6 +82,8 @@ class Metrics:
             "dc_sidecar_documents_refused", "Documents that were refused.", value=self._documents.refused
         )
         yield from _tasks(self._tally)
+        yield from _saved(self._beside)
+        yield _probes(self._beside)
         if view.state is not None:
             yield from _state(view.state)
         yield InfoMetricFamily(
@@ -153,6 +157,30 @@ def _tasks(tally: Tally) -> Iterator[Metric]:
         for name, family in counted.items():
             family.add_metric((standing.name,), getattr(standing, name))
     yield from (waiting, failing, *counted.values())
+
+
+def _saved(beside: Beside) -> Iterator[Metric]:
+    """Yield how the files of the state directory stand: the snapshot, and the failovers to be remembered."""
+    saved = GaugeMetricFamily("dc_sidecar_saved_timestamp_seconds", "When it was last saved.", labels=("file",))
+    failing = GaugeMetricFamily("dc_sidecar_save_failing", "1 while the last attempt was a failure.", labels=("file",))
+    failures = CounterMetricFamily("dc_sidecar_save_failures", "How often it could not be saved.", labels=("file",))
+    for standing in [saver() for saver in beside.savers]:
+        if standing.saved_ns:
+            saved.add_metric((standing.name,), standing.saved_ns / _SECOND)
+        failing.add_metric((standing.name,), int(standing.failing))
+        failures.add_metric((standing.name,), standing.failures)
+    yield from (saved, failing, failures)
+
+
+def _probes(beside: Beside) -> Metric:
+    up = GaugeMetricFamily(
+        "dc_sidecar_probe_up",
+        "1 while a health check is up, as `rise` and `fall` have it.",
+        labels=("datacenter", "probe"),
+    )
+    for datacenter, probe, well in beside.probes():
+        up.add_metric((datacenter, probe), int(well))
+    return up
 
 
 def _standing(view: View) -> Iterator[Metric]:

@@ -16,6 +16,7 @@ from sidecar.errors import ConfigError
 from sidecar.table import RoutingTable, View
 from sidecar.tally import Tally
 from sidecar.web.app import Face
+from sidecar.web.beside import Beside
 from sidecar.web.guard import Guard, read_token
 from sidecar.web.metrics import Documents, Metrics
 from sidecar.web.rates import EVERY_S, Rates
@@ -31,14 +32,18 @@ _CLOSING_S = 1
 class WebServer:
     """Serves metrics, health, the API and the page. To be made before the table starts, so that it misses no change."""
 
-    def __init__(self, table: RoutingTable, tally: Tally, *, settings: WebSettings, source: str) -> None:
+    def __init__(
+        self, table: RoutingTable, tally: Tally, *, settings: WebSettings, source: str, beside: Beside
+    ) -> None:
         self._settings = settings
         self._loop: asyncio.AbstractEventLoop | None = None
         self._recent = RecentChanges(self._changed)
         self._rates = Rates(tally.decisions)
         documents = Documents()
-        metrics = Metrics(table, tally, documents)
-        self._face = Face(table, source=source, metrics=metrics, rates=self._rates, recent=self._recent)
+        metrics = Metrics(table, tally, documents, beside)
+        self._face = Face(
+            table, source=source, metrics=metrics, rates=self._rates, recent=self._recent, history=beside.history
+        )
         self._server: uvicorn.Server | None = None
         self._thread = threading.Thread(target=self._run, name="http", daemon=True)
         for listener in (documents.changed, self._recent.changed, self._changed):

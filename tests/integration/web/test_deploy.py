@@ -12,10 +12,12 @@ from pathlib import Path
 import pytest
 import yaml
 
+from sidecar.durable import Saved
 from sidecar.routing.document import parse_document
 from sidecar.sources.base import Content
 from sidecar.table import RoutingTable
 from sidecar.tally import Tally
+from sidecar.web.beside import Beside
 from sidecar.web.metrics import Documents, Metrics
 
 ROOT = Path(__file__).parents[3]
@@ -41,7 +43,8 @@ def metrics() -> set[str]:
     table.stop()
     tally.decisions.tick("other", "b", "SPLIT")()
     tally.method("/pkg.Service/FilterWorkers", "unary").answered(0.0)
-    text = Metrics(table, tally, Documents()).render("")[0].decode()
+    beside = Beside(probes=lambda: [("a", "tcp a:1", True)], savers=[lambda: Saved("snapshot", saved_ns=1)])
+    text = Metrics(table, tally, Documents(), beside).render("")[0].decode()
     described = set(re.findall(r"^# TYPE (\S+)", text, re.MULTILINE))
     return described | set(re.findall(r"^([a-z_]+)[{ ]", text, re.MULTILINE))
 

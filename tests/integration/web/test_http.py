@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -177,16 +178,93 @@ def test_what_if_answers_as_a_call_does(site: Site) -> None:
     assert "expected counts" in json.loads(body)["error"]
 
 
-def test_the_description_describes(site: Site) -> None:
+def test_history_outlives_the_process(tmp_path: Path) -> None:
+    """The audit is told with who, why and difference, the newest first, by application, time and number."""
+    site = Site(tmp_path, "--state-dir", str(tmp_path / "state"))
+    with site.sidecar:
+        eventually(lambda: site.json("/v1/history")["changes"], "the first record")
+    site.document.write_text(DOCUMENT.replace("reports: dc2", "reports: dc1").replace("by: lin", "by: wu"))
+    with SidecarProcess(
+        f"file:{site.document}",
+        *("--http", f"{LOOPBACK}:{site.port}", "--state-dir", str(tmp_path / "state")),
+        folder=tmp_path,
+    ):
+        eventually(lambda: len(site.json("/v1/history")["changes"]) == 2, "the second record")
+        newest, first = site.json("/v1/history")["changes"]
+        assert newest["meta"] == {"by": "wu", "reason": "move", "ticket": "OPS-7"}
+        assert [event["words"] for event in newest["events"] if event["kind"] == "switch"] == ["dc2 → dc1"]
+        assert newest["before"] == first["changed"]
+        assert any(line.startswith("+apps:") for line in newest["difference"])
+        assert "text" not in newest
+        assert site.json("/v1/history?app=reports") == {"changes": [newest], "more": False}
+        assert site.json("/v1/history?app=billing&since=1h")["changes"] == []
+        assert site.json("/v1/history?limit=1") == {"changes": [newest], "more": True}
+        assert site.json(f"/v1/history?since={newest['at']}")["changes"] == [newest]
+        assert site.json("/v1/history?since=2999-01-01T00:00:00Z")["changes"] == []
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=1001", "limit=ten", "since=yesterday", "since="])
+def test_history_says_what_it_expects(site: Site, query: str) -> None:
+    """What cannot be asked is a 400 that names the parameter and the expected form."""
+    response, body = site.get(f"/v1/history?{query}")
+    assert response.status == 400
+    assert re.match(r"(limit|since): found '.*', expected ", json.loads(body)["error"])
+
+
+def test_without_an_audit_history_says_how_to_have_one(site: Site) -> None:
+    """A sidecar without a state directory keeps no audit: 404, with the flag that turns it on."""
+    response, body = site.get("/v1/history")
+    assert response.status == 404
+    assert "--state-dir" in json.loads(body)["error"]
+
+
+def test_the_snapshot_is_watched(tmp_path: Path) -> None:
+    """Metrics tell when the snapshot was saved; and that it cannot be, once its folder is gone for a file."""
+    state = tmp_path / "state"
+    site = Site(tmp_path, "--state-dir", str(state))
+    with site.sidecar:
+        saved = eventually(lambda: site.metric("dc_sidecar_saved_timestamp_seconds", file="snapshot"), "the snapshot")
+        assert saved is not None
+        assert abs(saved - time.time()) < 60
+        assert site.metric("dc_sidecar_save_failing", file="snapshot") == 0
+        state.rename(tmp_path / "elsewhere")
+        state.write_text("in the way")
+        site.document.write_text("dc2")
+        eventually(lambda: site.metric("dc_sidecar_save_failing", file="snapshot") == 1, "the failure")
+        assert site.metric("dc_sidecar_save_failures_total", file="snapshot") == 1
+        assert site.metric("dc_sidecar_saved_timestamp_seconds", file="snapshot") == saved
+        state.unlink()
+        site.document.write_text("dc1")
+        eventually(lambda: site.metric("dc_sidecar_save_failing", file="snapshot") == 0, "the success")
+        assert site.metric("dc_sidecar_task_failing", task="audit") is not None
+
+
+def test_each_probe_is_watched(tmp_path: Path) -> None:
+    """Metrics tell of each health check whether it is up."""
+    site = Site(tmp_path, "--probe-hosts", LOOPBACK)
+    dead = free_port()
+    site.document.write_text(
+        "default: {active: dc1, backups: [dc2]}\n"
+        f"datacenters: {{dc1: {{probes: [{{tcp: '{LOOPBACK}:{dead}'}}], interval: 1s, fall: 1}},"
+        f" dc2: {{probes: [{{tcp: '{LOOPBACK}:{site.port}'}}], interval: 1s, fall: 1}}}}\n"
+    )
+    with site.sidecar:
+        dc1 = {"datacenter": "dc1", "probe": f"tcp {LOOPBACK}:{dead}"}
+        eventually(lambda: site.metric("dc_sidecar_probe_up", **dc1) == 0, "the verdict")
+        assert site.metric("dc_sidecar_probe_up", datacenter="dc2") == 1
+
+
+def test_the_description_describes(tmp_path: Path) -> None:
     """Every path that the OpenAPI description names answers, and every answer is guarded by headers."""
-    paths = site.json("/openapi.json")["paths"]
+    site = Site(tmp_path, "--state-dir", str(tmp_path / "state"))
     query = {"/v1/explain": "?app=a&candidates=dc1=1"}
-    for path in (*paths, "/"):
-        if path == "/v1/events":
-            continue
-        response, _ = site.get(path.replace("{app}", "billing") + query.get(path, ""))
-        assert response.status == 200, path
-        assert all(response.headers[name] == value for name, value in HEADERS.items())
+    with site.sidecar:
+        for path in (*site.json("/openapi.json")["paths"], "/"):
+            if path == "/v1/events":
+                continue
+            response, _ = site.get(path.replace("{app}", "billing") + query.get(path, ""))
+            assert response.status == 200, path
+            assert all(response.headers[name] == value for name, value in HEADERS.items())
 
 
 def test_no_secret_is_told(tmp_path: Path) -> None:
