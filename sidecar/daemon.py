@@ -32,6 +32,7 @@ from sidecar.pacing import Pacer, uncollected
 from sidecar.routing.document import parse_document
 from sidecar.server.server import Server
 from sidecar.server.settings import ServerSettings
+from sidecar.server.traces import traces
 from sidecar.snapshot import SnapshotKeeper, SnapshotUnusable, load
 from sidecar.sources import open_source
 from sidecar.sources.base import Source, Unreachable
@@ -86,7 +87,8 @@ def _serve(settings: config.Settings) -> None:
     override = _with_override(table, settings)
     shared = {field.name for field in fields(ServerSettings)} & {field.name for field in fields(settings)}
     server_settings = ServerSettings(**{name: getattr(settings, name) for name in shared})
-    server = Server(table, settings=server_settings, source=source.url)
+    tracing = traces(os.environ)
+    server = Server(table, settings=server_settings, source=source.url, traces=tracing)
     server.tally.tasks += [*(audit.tasks if audit else ()), *(reactions.tasks if reactions else ())]
     savers = [each.standing for each in (keeper, failovers) if each is not None]
     web = _with_web(table, server, settings, source, health, savers)
@@ -123,6 +125,8 @@ def _serve(settings: config.Settings) -> None:
             reactions.stop(left / 2)
         if failovers is not None:
             failovers.stop(left / 2)
+        if tracing is not None:
+            tracing.stop(left / 2)
         log.info("stopped")
 
 

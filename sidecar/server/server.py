@@ -20,6 +20,7 @@ from sidecar.server.reflection import SERVICES as REFLECTION_SERVICES
 from sidecar.server.reflection import Reflection
 from sidecar.server.service import SERVICE, RoutingService
 from sidecar.server.settings import ServerSettings
+from sidecar.server.traces import Traces
 from sidecar.server.watches import Open, Watches
 from sidecar.table import RoutingTable, View
 from sidecar.tally import Tally
@@ -38,11 +39,14 @@ class Server:
     `source` is the URL that GetStatus tells, without credentials. WatchRoutes waits while there is no routing document,
     and sends the first update as soon as there is one: a client that watches wants the routes, not to ask again and
     again. Calls that need an answer now get UNAVAILABLE instead. GetStatus always answers. `tally` counts calls and
-    decisions.
+    decisions; `traces` gives calls of RoutingService spans.
     """
 
-    def __init__(self, table: RoutingTable, *, settings: ServerSettings, source: str = "") -> None:
+    def __init__(
+        self, table: RoutingTable, *, settings: ServerSettings, source: str = "", traces: Traces | None = None
+    ) -> None:
         self.tally = Tally()
+        self._traces = traces
         self._settings = settings
         self._serving = False
         self._claimed: dict[UnixAddress, os.stat_result] = {}
@@ -133,7 +137,10 @@ class Server:
 
     def _unary(self, path: str, answer: Answer) -> Method:
         tally = self.tally.method(path, "unary")
-        return Method(grpc.unary_unary_rpc_method_handler(unary(answer, self._defects, tally)), self._calls, tally)
+        behaviour = unary(answer, self._defects, tally)
+        if self._traces is not None:
+            behaviour = self._traces.traced(path, behaviour)
+        return Method(grpc.unary_unary_rpc_method_handler(behaviour), self._calls, tally)
 
     def _check(self, path: str, answer: Answer) -> Method:
         tally = self.tally.method(path, "unary")

@@ -1,0 +1,67 @@
+"""Spans of a real sidecar, as a collector gets them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import grpc
+import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+from tests.harness import SERVICE, SidecarProcess, a_request
+from tests.unit.reactions.receiver import Receiver
+
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+PARENT = "b7ad6b7169203331"
+
+
+def test_a_call_is_a_span_of_its_callers_trace(tmp_path: Path) -> None:
+    """The collector gets the call with its method and status under the caller's span; ends send what is waiting."""
+    document = tmp_path / "routing.yaml"
+    document.write_text("dc1")
+    with Receiver() as collector:
+        env = {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": collector.url, "OTEL_TRACES_EXPORTER": "otlp"}
+        with SidecarProcess(f"file:{document}", folder=tmp_path, env=env, within=60) as sidecar:
+            call = sidecar.client.channel.unary_unary(SERVICE + "FilterWorkers", bytes, bytes)
+            metadata = (("traceparent", f"00-{TRACE}-{PARENT}-01"),)
+            call(a_request().SerializeToString(), metadata=metadata, timeout=30)
+            with pytest.raises(grpc.RpcError):
+                call(b"\xff", metadata=metadata, timeout=30)
+            assert sidecar.end() == 0
+        sent = [ExportTraceServiceRequest.FromString(body) for body in collector.bodies]
+    resources = [resource for request in sent for resource in request.resource_spans]
+    names = {value.key: value.value.string_value for value in resources[0].resource.attributes}
+    assert names["service.name"] == "dc-sidecar"
+    spans = [span for resource in resources for scope in resource.scope_spans for span in scope.spans]
+    good, bad = [span for span in spans if span.trace_id.hex() == TRACE]
+    for span, code in ((good, grpc.StatusCode.OK), (bad, grpc.StatusCode.INVALID_ARGUMENT)):
+        assert span.name == "dcsidecar.v1.RoutingService/FilterWorkers"
+        assert span.parent_span_id.hex() == PARENT
+        assert span.kind == Span.SPAN_KIND_SERVER
+        codes = [value.value.int_value for value in span.attributes if value.key == "rpc.grpc.status_code"]
+        assert codes == [code.value[0]]
+
+
+def test_a_collector_that_is_away_holds_nothing_up(tmp_path: Path) -> None:
+    """Calls are answered and the end is in time while spans can be sent nowhere."""
+    document = tmp_path / "routing.yaml"
+    document.write_text("dc1")
+    env = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"}
+    with SidecarProcess(f"file:{document}", folder=tmp_path, env=env, within=60) as sidecar:
+        assert sidecar.filter().datacenter == "dc1"
+        assert sidecar.end(within=15) == 0
+
+
+@pytest.mark.parametrize("variables", [{}, {"OTEL_TRACES_EXPORTER": "none", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://c"}])
+def test_without_being_asked_for_nothing_is_imported(variables: dict[str, str]) -> None:
+    """No module of OpenTelemetry is in memory where no variable asks for traces."""
+    code = (
+        "import sys, sidecar.daemon; from sidecar.server.traces import traces;"
+        f"assert traces({variables!r}) is None;"
+        "assert not [name for name in sys.modules if name.startswith('opentelemetry')]"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
