@@ -9,11 +9,11 @@ import shlex
 import shutil
 import signal
 import sys
-import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from functools import partial
+from queue import SimpleQueue
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -72,7 +72,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _serve(settings: config.Settings) -> None:
-    stopping = _on_signals()
+    wait_for_signal = _on_signals()
     source = open_source(settings.source or "", settings.source_options)
     parse = partial(parse_document, max_bytes=settings.max_document_size, breathe=Pacer())
     table = RoutingTable(parse=uncollected(parse), max_stale=settings.max_stale)
@@ -102,7 +102,7 @@ def _serve(settings: config.Settings) -> None:
         # What was made so far stays; looking through it again and again for garbage would only hold up calls.
         gc.collect()
         gc.freeze()
-        stopping.wait()
+        wait_for_signal()
     finally:
         log.info("stopping: calls under way have %g s to finish", settings.grace)
         deadline = time.monotonic() + settings.grace
@@ -141,18 +141,26 @@ def _take_log_level(argv: Sequence[str], _number: int, _frame: FrameType | None)
     log.warning("SIGHUP: the log level is %s", level)
 
 
-def _on_signals() -> threading.Event:
-    """Return what SIGTERM and SIGINT set; a second signal ends the process at once."""
-    stopping = threading.Event()
+def _on_signals() -> Callable[[], None]:
+    """Return what waits for SIGTERM or SIGINT; a second signal ends the process at once."""
+    # Its `put` may interrupt its `get`; an Event would lock itself out if the signal came while it is about to wait.
+    signals: SimpleQueue[int] = SimpleQueue()
+    stopping = False
 
     def stop(number: int, _frame: FrameType | None) -> None:
-        if stopping.is_set():
+        nonlocal stopping
+        if stopping:
             os._exit(128 + number)
-        stopping.set()
+        stopping = True
+        signals.put(number)
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-    return stopping
+
+    def wait() -> None:
+        signals.get()
+
+    return wait
 
 
 def _with_snapshot(table: RoutingTable, source: Source, settings: config.Settings) -> SnapshotKeeper | None:
