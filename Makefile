@@ -39,7 +39,8 @@ test: install ## Check everything: lint, types, layers, rules, real servers, end
 	@$(BIN)/python -m tests.fetch
 	@$(BIN)/pytest tests/unit/routing --deselect tests/unit/routing/test_properties.py --numprocesses 2 --quiet \
 	  --cov=sidecar.routing --cov-branch --cov-report=term-missing --cov-fail-under=100
-	@$(BIN)/pytest tests --numprocesses $(WORKERS) --dist loadgroup
+	@$(BIN)/pytest tests/unit --numprocesses 2 --dist loadgroup --quiet
+	@$(BIN)/pytest tests --ignore=tests/unit --numprocesses $(WORKERS) --dist loadgroup --durations=10
 
 .PHONY: lint
 lint: install ## Lint, format, types, layers

@@ -198,6 +198,14 @@ def test_workers_killed(site: Site, lost: Lost) -> None:
 def test_workers_return(site: Site) -> None:
     """When the killed worker is back, the next dispatch returns to its datacenter."""
     site.route(ROUTES)
-    site.workers["dc2-tag"].process.start()
+    worker = site.workers["dc2-tag"]
+
+    def heard() -> object:
+        return site.scheduler.workers(site.app).get(worker.address, {}).get("lastActiveTime")
+
+    last = heard()
+    worker.process.start()
+    # Until its first heartbeat PowerJob may take the killed one for alive, and send it what nobody receives.
+    eventually(lambda: heard() not in {None, last}, "the new worker's first heartbeat", within=60)
     job = site.scheduler.save_job(site.app)
     eventually(lambda: site.run(job) == ["dc2-tag"], "work returns", within=60, every=0.5)
