@@ -36,8 +36,12 @@ def _need(condition: object, why: str) -> None:
 
 
 def _read(text: str) -> Plain:
-    text = text.removeprefix("\ufeff").strip()
-    _need(text, "nothing there")
+    text = text.removeprefix("\ufeff")
+    bare = text.strip()
+    _need(bare, "nothing there")
+    # Blanks around JSON and around a bare word mean nothing; those before a line of block YAML are its indentation.
+    if bare[0] in "{[" or "\n" not in bare:
+        text = bare
     try:
         events = list(yaml.parse(text, Loader=yaml.BaseLoader))
         _need(sum(isinstance(e, yaml.DocumentStartEvent) for e in events) == 1, "several documents")
