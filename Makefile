@@ -8,9 +8,6 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Tests of faults mostly wait, so three of them keep two cores busy.
 WORKERS ?= 3
-# What failed beside others runs once more by itself, where nothing else wants the processor; failing twice is failing.
-# Each test named there is a defect to be found: a machine that is too slow for it is no excuse.
-ALONE = echo "FAILED BESIDE OTHERS, once more alone:" && $(BIN)/pytest --last-failed --last-failed-no-failures none
 # The environment is current when the stamp named after the digest of what it is made from is there.
 INPUTS := requirements/bootstrap.lock requirements/dev.lock pyproject.toml
 STAMP := $(VENV)/.ready-$(shell cat $(INPUTS) | cksum | tr -d ' ')
@@ -42,9 +39,17 @@ test: install ## Check everything: lint, types, layers, rules, real servers, end
 	@$(BIN)/python -m tests.fetch
 	@$(BIN)/pytest tests/unit/routing --deselect tests/unit/routing/test_properties.py --numprocesses 2 --quiet \
 	  --cov=sidecar.routing --cov-branch --cov-report=term-missing --cov-fail-under=100
-	@$(BIN)/pytest tests/unit --numprocesses 2 --dist loadgroup --quiet || $(ALONE) tests/unit
+	@$(BIN)/pytest tests/unit --numprocesses 2 --dist loadgroup --quiet || \
+	  $(MAKE) --no-print-directory alone WHAT=tests/unit
 	@$(BIN)/pytest tests --ignore=tests/unit --numprocesses $(WORKERS) --dist loadgroup --durations=10 || \
-	  $(ALONE) tests --ignore=tests/unit
+	  $(MAKE) --no-print-directory alone WHAT="tests --ignore=tests/unit"
+
+# What failed beside others runs once more by itself, where nothing else wants the processor; failing twice is failing.
+# Each test named there is a defect to be found: a machine that is too slow for it is no excuse.
+.PHONY: alone
+alone:
+	@echo "FAILED BESIDE OTHERS, once more alone:"
+	@$(BIN)/pytest --last-failed --last-failed-no-failures none $(WHAT)
 
 .PHONY: lint
 lint: install ## Lint, format, types, layers
