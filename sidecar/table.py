@@ -147,13 +147,13 @@ class RoutingTable:
         self._take()
         self._thread.start()
 
-    def stop(self) -> None:
-        """End the table's thread and wake everybody who waits for a change. The last view stays."""
+    def stop(self, timeout: float | None = None) -> None:
+        """End its thread, waited for so many seconds, and wake who waits for a change. The last view stays."""
         with self._work:
             self._stopping = True
             self._work.notify()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(timeout)
         with self._changed:
             self._changed.notify_all()
 

@@ -76,8 +76,8 @@ class HealthChecks:
         with self._lock:
             return [(name, str(probe), self._standings.get((name, probe), Standing()).up) for name, probe in self._runs]
 
-    def stop(self) -> None:
-        """Begin no more probes; those under way end by themselves, and tell nothing."""
+    def stop(self, _timeout: float = 0.0) -> None:
+        """Begin no more probes; returns at once, those under way end by themselves, and tell nothing."""
         with self._lock:
             self._stopped = True
             for _, ended in self._runs.values():

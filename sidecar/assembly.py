@@ -1,0 +1,221 @@
+"""The parts of a sidecar, made from its settings, started in order and ended in order."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
+
+from sidecar.audit.keeping import Audit, open_shared
+from sidecar.audit.origin import Origins
+from sidecar.audit.reading import FOLDER, outlines
+from sidecar.config import Settings
+from sidecar.errors import DocumentRefused, SourceError
+from sidecar.health import memory
+from sidecar.health.checks import HealthChecks
+from sidecar.health.hosts import AllowedHosts
+from sidecar.health.memory import FailoverKeeper
+from sidecar.narration import narrate
+from sidecar.pacing import Pacer, uncollected
+from sidecar.routing.document import parse_document
+from sidecar.server.server import Server
+from sidecar.server.settings import ServerSettings
+from sidecar.server.traces import traces
+from sidecar.snapshot import SnapshotKeeper, SnapshotUnusable, load
+from sidecar.sources import open_source
+from sidecar.sources.base import Report, Source, Unreachable
+from sidecar.table import RoutingTable
+
+if TYPE_CHECKING:
+    from sidecar.audit.shared import SharedAudit
+    from sidecar.reactions.runner import Reactions
+    from sidecar.web.server import WebServer
+
+log = logging.getLogger(__name__)
+
+# The rest of the grace period that is kept for all other parts, once the calls have ended, and what each has at least.
+_CLOSING_S = 2.0
+_LEAST_S = 0.05
+# How long the start may wait for the override's file.
+_OVERRIDE_READ_S = 2.0
+
+
+class Part(Protocol):
+    """What ends within so many seconds."""
+
+    def stop(self, timeout: float, /) -> None:
+        """End."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """A source, and who takes its reports."""
+
+    source: Source
+    deliver: Callable[[Report], None]
+
+    def start(self) -> None:
+        """Begin to watch."""
+        self.source.start(self.deliver)
+
+    def stop(self, timeout: float) -> None:
+        """End the watching."""
+        self.source.stop(timeout)
+
+
+class Sidecar:
+    """All of a sidecar, put together; what is not configured is None and takes no memory. Raises ConfigError."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._source = open_source(settings.source or "", settings.source_options)
+        self.url = self._source.url
+        parse = partial(parse_document, max_bytes=settings.max_document_size, breathe=Pacer())
+        self._table = RoutingTable(parse=uncollected(parse), max_stale=settings.max_stale)
+        self._table.subscribe(narrate)
+        self._health = HealthChecks(self._table, AllowedHosts(settings.probe_hosts))
+        self._table.subscribe(self._health.changed)
+        shared = open_shared(settings) if settings.audit_db or settings.audit_db_file else None
+        self._reactions = self._with_reactions(shared)
+        self._audit = self._with_audit(shared)
+        self._snapshot = self._with_snapshot()
+        self._failovers = self._with_failovers()
+        self._override = self._with_override()
+        self._traces = traces(os.environ)
+        self._server = Server(self._table, settings=_server_settings(settings), source=self.url, traces=self._traces)
+        for part in (self._audit, self._reactions):
+            self._server.tally.tasks += part.tasks if part else ()
+        self._web = self._with_web()
+        self._watch = Watch(self._source, self._table.deliver)
+
+    def start(self) -> list[str]:
+        """Start all but the source; return the addresses that it serves on. Raises ConfigError.
+
+        What is there already, snapshot and override, decides the first call.
+        """
+        for part in (self._reactions, self._audit, self._snapshot, self._failovers, self._override, self._table):
+            if part is not None:
+                part.start()
+        pages = [self._web.start()] if self._web is not None else []
+        return [*self._server.start(), *pages]
+
+    def watch(self) -> None:
+        """Start the source."""
+        self._watch.start()
+
+    def stop(self, grace: float) -> None:
+        """End within `grace` seconds: calls, then what brings news, then the table, then those that it told.
+
+        What cannot be stopped is logged, and keeps nothing else from it.
+        """
+        deadline = time.monotonic() + grace
+        if self._web is not None:
+            self._web.go_down()
+        _end(self._server, max(0.0, grace - _CLOSING_S) or grace)
+        for part in self._beside_calls():
+            _end(part, max(_LEAST_S, (deadline - time.monotonic()) / 2))
+
+    def _beside_calls(self) -> Iterator[Part]:
+        """Yield all but the server, in the order in which they end."""
+        news = (self._watch, self._health, self._override)
+        told = (self._web, self._snapshot, self._audit, self._reactions, self._failovers, self._traces)
+        yield from (part for part in (*news, self._table, *told) if part is not None)
+
+    def _with_snapshot(self) -> SnapshotKeeper | None:
+        """Put the snapshot of the source in force, if there is a good one, and keep it up to date from now on."""
+        folder = self._settings.state_dir
+        if folder is None:
+            return None
+        try:
+            kept = load(folder, self.url)
+            if kept is not None:
+                document = parse_document(kept.text, max_bytes=self._settings.max_document_size)
+                self._table.restore(kept.text, document, kept.applied_at_ns)
+        except (SnapshotUnusable, DocumentRefused) as error:
+            log.warning("the snapshot is not used: %s", error)
+        keeper = SnapshotKeeper(folder, self.url)
+        self._table.subscribe(keeper.changed)
+        return keeper
+
+    def _with_failovers(self) -> FailoverKeeper | None:
+        """Go on with the failovers that were on when the sidecar ended, and remember those to come."""
+        folder = self._settings.state_dir
+        if folder is None:
+            return None
+        self._table.remember(memory.load(folder, self.url))
+        keeper = FailoverKeeper(folder, self.url)
+        self._table.subscribe(keeper.changed)
+        return keeper
+
+    def _with_reactions(self, shared: SharedAudit | None) -> Reactions | None:
+        """Return what is to be done about changes, where that is configured."""
+        if not self._settings.reactions:
+            return None
+        from sidecar.reactions.runner import Reactions  # noqa: PLC0415 - only where it is asked for
+
+        state_dir = self._settings.state_dir
+        return Reactions(self._settings.reactions, source=self.url, state_dir=state_dir, claims=shared)
+
+    def _with_audit(self, shared: SharedAudit | None) -> Audit | None:
+        """Keep a record of changes from now on, and tell them to the reactions."""
+        if self._settings.state_dir is None and self._reactions is None:
+            return None
+        audit = Audit(
+            self.url,
+            state_dir=self._settings.state_dir,
+            max_bytes=self._settings.audit_size,
+            takers=() if self._reactions is None else (self._reactions.take,),
+            shared=shared,
+            origin=Origins(self._source).of,
+        )
+        self._table.subscribe(audit.changed)
+        return audit
+
+    def _with_override(self) -> Watch | None:
+        """Let the document of `--override` go before the source's, from now on, whenever there is one."""
+        if self._settings.override is None:
+            return None
+        override = open_source(f"file:{self._settings.override}", {})
+        take = partial(self._table.override, override.url)
+        try:
+            take(override.read(_OVERRIDE_READ_S))
+        except SourceError as error:
+            take(Unreachable(str(error)))
+        return Watch(override, take)
+
+    def _with_web(self) -> WebServer | None:
+        """Return what serves HTTP, where that is asked for."""
+        settings = self._settings
+        if settings.http is None:
+            return None
+        from sidecar.web.beside import Beside  # noqa: PLC0415 - only where it is asked for
+        from sidecar.web.server import WebServer  # noqa: PLC0415
+        from sidecar.web.settings import WebSettings  # noqa: PLC0415
+
+        web = WebSettings(
+            http=settings.http,
+            http_token_file=settings.http_token_file,
+            tls_cert=settings.tls_cert,
+            tls_key=settings.tls_key,
+            allow_plaintext=settings.allow_plaintext,
+        )
+        history = partial(outlines, settings.state_dir / FOLDER) if settings.state_dir is not None else None
+        savers = [each.standing for each in (self._snapshot, self._failovers) if each is not None]
+        beside = Beside(probes=self._health.outcomes, savers=savers, history=history)
+        return WebServer(self._table, self._server.tally, settings=web, source=self.url, beside=beside)
+
+
+def _server_settings(settings: Settings) -> ServerSettings:
+    shared = {field.name for field in fields(ServerSettings)} & {field.name for field in fields(settings)}
+    return ServerSettings(**{name: getattr(settings, name) for name in shared})
+
+
+def _end(part: Part, timeout: float) -> None:
+    try:
+        part.stop(timeout)
+    except Exception:
+        log.exception("%s could not be stopped; the rest is", type(part).__name__)
