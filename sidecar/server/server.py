@@ -139,7 +139,7 @@ class Server:
         tally = self.tally.method(path, "unary")
         behaviour = unary(answer, self._defects, tally)
         if self._traces is not None:
-            behaviour = self._traces.traced(path, behaviour)
+            behaviour = self._traces.unary(path, behaviour)
         return Method(grpc.unary_unary_rpc_method_handler(behaviour), self._calls, tally)
 
     def _check(self, path: str, answer: Answer) -> Method:
@@ -150,13 +150,17 @@ class Server:
 
     def _watch(self, path: str, opened: Open) -> Method:
         tally = self.tally.method(path, "server_stream")
-        behaviour = counted(self._watches.behaviour(opened), tally)
+        behaviour = self._traced(path, counted(self._watches.behaviour(opened), tally))
         return Method(grpc.unary_stream_rpc_method_handler(behaviour), self._streams, tally)
 
     def _conversation(self, path: str, answer: Answer) -> Method:
         tally = self.tally.method(path, "bidi_stream")
-        behaviour = counted(self._conversations.behaviour(answer), tally)
+        behaviour = self._traced(path, counted(self._conversations.behaviour(answer), tally))
         return Method(grpc.stream_stream_rpc_method_handler(behaviour), self._streams, tally)
+
+    def _traced(self, path: str, behaviour: Callable[..., None]) -> Callable[..., None]:
+        traces = self._traces if path.startswith(f"/{SERVICE}/") else None
+        return behaviour if traces is None else traces.streaming(path, behaviour)
 
     def _methods(self, service: RoutingService) -> Mapping[str, Method]:
         health = Health(lambda: self._serving and service.ready, frozenset({SERVICE}))

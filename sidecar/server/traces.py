@@ -1,4 +1,4 @@
-"""Spans of OpenTelemetry for unary calls, where the standard OTEL_ variables ask for them; else nothing is imported."""
+"""Spans of OpenTelemetry for calls, where the standard OTEL_ variables ask for them; else nothing is imported."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from typing import Any
 import grpc
 
 from sidecar import __version__
+from sidecar.server.calls import Send
 
 log = logging.getLogger(__name__)
 
-Behaviour = Callable[[bytes, grpc.ServicerContext], bytes]
+Unary = Callable[[bytes, grpc.ServicerContext], bytes]
+Streaming = Callable[..., None]
 
 _PROTOCOL = "http/protobuf"
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
@@ -23,42 +25,77 @@ _FAULTS = frozenset({"UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "INTERNAL"
 
 
 class Traces:
-    """Gives each unary call a span, the child of the caller's, and sends them to a collector in the background."""
+    """Gives each call a span, the child of the caller's, and sends them to a collector in the background."""
 
     def __init__(self) -> None:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
+        from opentelemetry.propagate import extract  # noqa: PLC0415
         from opentelemetry.sdk.resources import OTELResourceDetector, Resource  # noqa: PLC0415
         from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
         from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
+        from opentelemetry.trace import SpanKind, StatusCode  # noqa: PLC0415
 
         own = Resource({"service.name": "dc-sidecar", "service.version": __version__})
         self._provider = TracerProvider(resource=own.merge(OTELResourceDetector().detect()), shutdown_on_exit=False)
         self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
         self._tracer = self._provider.get_tracer("dc-sidecar", __version__)
+        self._extract, self._kind, self._error = extract, SpanKind.SERVER, StatusCode.ERROR
 
-    def traced(self, path: str, behaviour: Behaviour) -> Behaviour:
+    def unary(self, path: str, behaviour: Unary) -> Unary:
         """Return a behaviour that does the same within a span; `path` as in `/package.Service/Method`."""
-        from opentelemetry.propagate import extract  # noqa: PLC0415
-        from opentelemetry.trace import SpanKind, StatusCode  # noqa: PLC0415
-
-        name = path.removeprefix("/")
-        service, _, method = name.partition("/")
-        attributes = {"rpc.system": "grpc", "rpc.service": service, "rpc.method": method}
-        tracer = self._tracer
+        begin = self._beginning(path)
 
         def call(request: bytes, context: Any) -> bytes:  # noqa: ANN401 - its `code` is not in the stubs
-            carrier = {key: value for key, value in context.invocation_metadata() if isinstance(value, str)}
-            span = tracer.start_span(name, extract(carrier), SpanKind.SERVER, attributes)
+            span = begin(context)
             try:
                 return behaviour(request, context)
             finally:
-                code = context.code() or grpc.StatusCode.OK
-                span.set_attribute("rpc.grpc.status_code", code.value[0])
-                if code.name in _FAULTS:
-                    span.set_status(StatusCode.ERROR, code.name)
-                span.end()
+                self._end(span, context.code() or grpc.StatusCode.OK)
 
         return call
+
+    def streaming(self, path: str, behaviour: Streaming) -> Streaming:
+        """Return a streaming behaviour that does the same within one span, from the call's start to its status.
+
+        No message is an event of it: a stream lives for days.
+        """
+        begin = self._beginning(path)
+
+        def call(argument: object, context: Any, send: Send) -> None:  # noqa: ANN401 - its `code` is not in the stubs
+            span = begin(context)
+
+            def sending(message: bytes | None) -> None:
+                # Once the status is sent the context is not active any more, so it is looked at before.
+                if message is None and span.is_recording():
+                    gone = not context.is_active()
+                    self._end(span, grpc.StatusCode.CANCELLED if gone else context.code() or grpc.StatusCode.OK)
+                send(message)
+
+            try:
+                behaviour(argument, context, sending)
+            finally:
+                if span.is_recording():
+                    self._end(span, grpc.StatusCode.CANCELLED)
+
+        vars(call).update(vars(behaviour))
+        return call
+
+    def _beginning(self, path: str) -> Callable[[Any], Any]:
+        name = path.removeprefix("/")
+        service, _, method = name.partition("/")
+        attributes = {"rpc.system": "grpc", "rpc.service": service, "rpc.method": method}
+
+        def begin(context: Any) -> Any:  # noqa: ANN401 - opentelemetry may not be there
+            carrier = {key: value for key, value in context.invocation_metadata() if isinstance(value, str)}
+            return self._tracer.start_span(name, self._extract(carrier), self._kind, attributes)
+
+        return begin
+
+    def _end(self, span: Any, code: grpc.StatusCode) -> None:  # noqa: ANN401 - opentelemetry may not be there
+        span.set_attribute("rpc.grpc.status_code", code.value[0])
+        if code.name in _FAULTS:
+            span.set_status(self._error, code.name)
+        span.end()
 
     def stop(self, timeout: float) -> None:
         """Send what is waiting, for `timeout` seconds at most, and end."""
