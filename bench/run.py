@@ -1,4 +1,6 @@
-"""Measures what the sidecar costs over a handler that does nothing; writes RESULTS.md. Run by `make bench`.
+"""Measures what the sidecar costs over a handler that does nothing.
+
+    python -m bench.run [--only "cold, 3 candidates"]
 
 Both servers are up at the same time, on the same core, and are called in turns, a short slice each: whatever else the
 machine does meets both. A ratio is the median over the turns of CPU per call, sidecar over no-op.
@@ -7,41 +9,24 @@ machine does meets both. A ratio is the median over the turns of CPU per call, s
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
-import subprocess
 import tempfile
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
-import grpc
-
+from bench import results
 from bench.cases import Case, write_frames
-from bench.loader import load_generator
+from bench.results import SERVER_CORE
 from bench.servers import Server
+from bench.slices import Slice, call, middle
 
-SERVER_CORE, CLIENT_CORE = 0, 1
-RESULTS = Path(__file__).parent / "RESULTS.md"
+TITLE = "Over a handler that does nothing"
 
 CASES = [
     *(Case(candidates, cold) for candidates in (3, 100, 1_000, 10_000) for cold in (False, True)),
     *(Case(candidates, cold, apps=10_000) for candidates in (3, 1_000) for cold in (False, True)),
     *(Case(candidates, cold, stream=True) for candidates in (3, 100, 1_000) for cold in (False, True)),
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class Slice:
-    """One turn of one server: CPU microseconds per call, calls a second, latencies in microseconds."""
-
-    cpu_us: float
-    rate: float
-    p50_us: float
-    p99_us: float
-    p999_us: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,38 +39,22 @@ class Result:
     sidecar: Slice
 
 
-def call(server: Server, requests: Path, case: Case, seconds: float) -> Slice:
-    """Call a server for a while."""
-    before = server.cpu_s()
-    command = [
-        *("taskset", "-c", str(CLIENT_CORE), str(load_generator())),
-        *("-target", f"127.0.0.1:{server.port}", "-requests", str(requests), "-seconds", str(seconds)),
-        *("-concurrency", "4" if case.stream else "16", "-window", "16" if case.stream else "0"),
-    ]
-    told = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
-    used = server.cpu_s() - before
-    if told["failed"] or not told["calls"]:
-        raise RuntimeError(f"{case.name}: {told}")
-    return Slice(
-        used / told["calls"] * 1e6, told["calls"] / told["seconds"], told["p50_us"], told["p99_us"], told["p999_us"]
-    )
-
-
 def measure(case: Case, folder: Path, *, turns: int, seconds: float) -> Result:
     """Measure one case."""
     document = folder / "routing.yaml"
     document.write_text(case.document())
     requests = write_frames(folder / "requests", case.requests())
     response = write_frames(folder / "response", [case.response()])
+    flags = ("-concurrency", "4", "-window", "16") if case.stream else ()
     pairs: list[tuple[Slice, Slice]] = []
     with (
         Server.noop(response, core=SERVER_CORE) as noop,
         Server.sidecar(document, "--max-document-size", "16MiB", core=SERVER_CORE) as sidecar,
     ):
         for server in (noop, sidecar):
-            call(server, requests, case, seconds / 2)
+            call(server, requests, seconds / 2, *flags)
         pairs.extend(
-            (call(noop, requests, case, seconds), call(sidecar, requests, case, seconds)) for _ in range(turns)
+            (call(noop, requests, seconds, *flags), call(sidecar, requests, seconds, *flags)) for _ in range(turns)
         )
     return Result(
         case,
@@ -95,40 +64,17 @@ def measure(case: Case, folder: Path, *, turns: int, seconds: float) -> Result:
     )
 
 
-def middle(slices: list[Slice]) -> Slice:
-    """Return the median of each figure."""
-    return Slice(*(median(getattr(each, name) for each in slices) for name in Slice.__slots__))
-
-
-def table(results: list[Result]) -> str:
+def table(measured: list[Result]) -> str:
     """Return the results as a table."""
-    lines = [
-        "| case | CPU ratio | no-op CPU µs | sidecar CPU µs | sidecar calls/s | p50 µs | p99 µs | p99.9 µs |",
-        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
-    ]
-    for result in results:
-        ours = result.sidecar
-        lines.append(
-            f"| {result.case.name} | {result.ratio:.2f} | {result.noop.cpu_us:.0f} | {ours.cpu_us:.0f} "
-            f"| {ours.rate:,.0f} | {ours.p50_us:,.0f} | {ours.p99_us:,.0f} | {ours.p999_us:,.0f} |"
-        )
-    return "\n".join(lines)
+    heads = "case", "CPU ratio", "no-op CPU µs", "sidecar CPU µs", "sidecar calls/s", "p50 µs", "p99 µs", "p99.9 µs"
+    return results.table(heads, map(row, measured))
 
 
-def machine() -> str:
-    """Return what was measured on."""
-    model = next(
-        (
-            line.partition(":")[2].strip()
-            for line in Path("/proc/cpuinfo").read_text().splitlines()
-            if "model name" in line
-        ),
-        platform.machine(),
-    )
-    return (
-        f"{os.cpu_count()} cores of {model}, Linux {platform.release()}, Python {platform.python_version()}, "
-        f"grpcio {grpc.__version__}; server on core {SERVER_CORE}, client on core {CLIENT_CORE}"
-    )
+def row(result: Result) -> list[str]:
+    """Return a line of the table."""
+    ours = result.sidecar
+    figures = [result.noop.cpu_us, ours.cpu_us, ours.rate, ours.p50_us, ours.p99_us, ours.p999_us]
+    return [result.case.name, f"{result.ratio:.2f}", *(f"{figure:,.0f}" for figure in figures)]
 
 
 def main() -> None:
@@ -138,16 +84,14 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=1.0, help="length of a slice")
     arguments = parser.parse_args()
-    results = []
+    measured = []
     with tempfile.TemporaryDirectory() as folder:
         for case in CASES:
             if arguments.only in case.name:
-                result = measure(case, Path(folder), turns=arguments.turns, seconds=arguments.seconds)
-                results.append(result)
-                print(table([result]).splitlines()[-1], flush=True)
+                measured.append(measure(case, Path(folder), turns=arguments.turns, seconds=arguments.seconds))
+                print(" | ".join(row(measured[-1])), flush=True)
     if not arguments.only:
-        when = datetime.now(UTC).strftime("%Y-%m-%d")
-        RESULTS.write_text(f"# Results\n\n`make bench`, {when}. {machine()}.\n\n{table(results)}\n")
+        results.write(TITLE, "python -m bench.run", table(measured))
 
 
 if __name__ == "__main__":

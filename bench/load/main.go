@@ -1,14 +1,18 @@
-// Calls FilterWorkers as fast as answers come, with requests given as bytes, and tells rates and latencies as JSON.
+// Calls FilterWorkers (or POSTs over HTTP) with requests given as bytes, as fast as answers come or at a pace, and tells
+// rates and latencies as JSON; it can keep a record of each call.
 package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"encoding/json"
 	"flag"
 	"fmt"
+	"io"
 	"log"
+	"net/http"
 	"os"
 	"slices"
 	"sync"
@@ -46,6 +50,15 @@ type result struct {
 	P999    float64 `json:"p999_us"`
 	Longest float64 `json:"longest_us"`
 }
+
+// call is when a call began, Unix nanoseconds, and how long it took.
+type call struct {
+	began int64
+	took  time.Duration
+}
+
+// invoke makes one call.
+type invoke func(request []byte) error
 
 var counter atomic.Int64
 
@@ -87,6 +100,9 @@ func main() {
 	concurrency := flag.Int("concurrency", 16, "calls, or streams, at once")
 	connections := flag.Int("connections", 4, "connections that share them")
 	window := flag.Int("window", 0, "requests under way on each stream; 0: unary calls")
+	post := flag.String("post", "", "path to POST the requests to over HTTP, in place of gRPC")
+	every := flag.Duration("every", 0, "begin calls no more often than this, each of the -concurrency")
+	record := flag.String("record", "", "file to write each call to: when it began and how long it took, ns, two int64")
 	flag.Parse()
 
 	encoding.RegisterCodec(raw{})
@@ -103,7 +119,7 @@ func main() {
 	}
 
 	var failed atomic.Int64
-	latencies := make([][]time.Duration, *concurrency)
+	calls := make([][]call, *concurrency)
 	start := time.Now()
 	deadline := start.Add(time.Duration(*seconds * float64(time.Second)))
 	counter.Store(start.UnixNano() % 1_000_000_000_000 * 1000)
@@ -115,41 +131,72 @@ func main() {
 			from := &source{requests, worker}
 			channel := channels[worker%len(channels)]
 			if *window > 0 {
-				latencies[worker] = converse(channel, from, deadline, *window, &failed)
+				calls[worker] = converse(channel, from, deadline, *window, &failed)
+			} else if *post != "" {
+				calls[worker] = repeat(over(*target, *post), from, deadline, *every, &failed)
 			} else {
-				latencies[worker] = call(channel, from, deadline, &failed)
+				calls[worker] = repeat(on(channel), from, deadline, *every, &failed)
 			}
 		}()
 	}
 	workers.Wait()
-	tell(latencies, failed.Load(), time.Since(start))
+	took := time.Since(start)
+	all := slices.Concat(calls...)
+	if *record != "" {
+		keep(all, *record)
+	}
+	tell(all, failed.Load(), took)
 }
 
-func call(channel *grpc.ClientConn, from *source, deadline time.Time, failed *atomic.Int64) []time.Duration {
-	var taken []time.Duration
-	for time.Now().Before(deadline) {
-		request := from.next()
+func on(channel *grpc.ClientConn) invoke {
+	return func(request []byte) error {
 		var response []byte
-		began := time.Now()
-		if err := channel.Invoke(context.Background(), unary, &request, &response); err != nil {
+		return channel.Invoke(context.Background(), unary, &request, &response)
+	}
+}
+
+// over returns calls on an HTTP connection of their own; an answer without a result is a failure.
+func over(target, path string) invoke {
+	client := &http.Client{Transport: &http.Transport{DisableCompression: true}}
+	return func(request []byte) error {
+		response, err := client.Post("http://"+target+path, "application/json", bytes.NewReader(request))
+		if err != nil {
+			return err
+		}
+		defer response.Body.Close()
+		body, err := io.ReadAll(response.Body)
+		if err == nil && (response.StatusCode != http.StatusOK || !bytes.Contains(body, []byte(`"result"`))) {
+			err = fmt.Errorf("%s: %.200s", response.Status, body)
+		}
+		return err
+	}
+}
+
+func repeat(try invoke, from *source, deadline time.Time, every time.Duration, failed *atomic.Int64) []call {
+	var made []call
+	for began := time.Now(); began.Before(deadline); began = time.Now() {
+		request := from.next()
+		began = time.Now()
+		if err := try(request); err != nil {
 			if failed.Add(1) == 1 {
 				log.Println(err)
 			}
-			continue
+		} else {
+			made = append(made, call{began.UnixNano(), time.Since(began)})
 		}
-		taken = append(taken, time.Since(began))
+		time.Sleep(every - time.Since(began))
 	}
-	return taken
+	return made
 }
 
 // converse keeps `window` requests of one stream under way.
-func converse(channel *grpc.ClientConn, from *source, deadline time.Time, window int, failed *atomic.Int64) []time.Duration {
+func converse(channel *grpc.ClientConn, from *source, deadline time.Time, window int, failed *atomic.Int64) []call {
 	description := &grpc.StreamDesc{StreamName: "FilterWorkersStream", ServerStreams: true, ClientStreams: true}
 	talk, err := channel.NewStream(context.Background(), description, stream)
 	if err != nil {
 		log.Fatal(err)
 	}
-	var taken []time.Duration
+	var made []call
 	began := make(chan time.Time, window)
 	go func() {
 		for time.Now().Before(deadline) {
@@ -169,19 +216,30 @@ func converse(channel *grpc.ClientConn, from *source, deadline time.Time, window
 			failed.Add(1)
 			break
 		}
-		taken = append(taken, time.Since(sent))
+		made = append(made, call{sent.UnixNano(), time.Since(sent)})
 	}
-	return taken
+	return made
 }
 
-func tell(latencies [][]time.Duration, failed int64, took time.Duration) {
-	all := slices.Concat(latencies...)
-	slices.Sort(all)
+func keep(calls []call, path string) {
+	slices.SortFunc(calls, func(one, other call) int { return cmp.Compare(one.began, other.began) })
+	data := make([]byte, 0, 16*len(calls))
+	for _, each := range calls {
+		data = binary.LittleEndian.AppendUint64(data, uint64(each.began))
+		data = binary.LittleEndian.AppendUint64(data, uint64(each.took))
+	}
+	if err := os.WriteFile(path, data, 0o644); err != nil {
+		log.Fatal(err)
+	}
+}
+
+func tell(calls []call, failed int64, took time.Duration) {
+	slices.SortFunc(calls, func(one, other call) int { return cmp.Compare(one.took, other.took) })
 	at := func(share float64) float64 {
-		if len(all) == 0 {
+		if len(calls) == 0 {
 			return 0
 		}
-		return float64(all[min(len(all)-1, int(share*float64(len(all))))].Nanoseconds()) / 1000
+		return float64(calls[min(len(calls)-1, int(share*float64(len(calls))))].took.Nanoseconds()) / 1000
 	}
-	json.NewEncoder(os.Stdout).Encode(result{int64(len(all)), failed, took.Seconds(), at(0.5), at(0.99), at(0.999), at(1)})
+	json.NewEncoder(os.Stdout).Encode(result{int64(len(calls)), failed, took.Seconds(), at(0.5), at(0.99), at(0.999), at(1)})
 }

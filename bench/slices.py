@@ -1,0 +1,44 @@
+"""Short turns of calling a server as fast as it answers, and what they cost it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from bench.loader import load_generator
+from bench.results import CLIENT_CORE
+from bench.servers import Server
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """One turn of one server: CPU microseconds per call, calls a second, latencies in microseconds."""
+
+    cpu_us: float
+    rate: float
+    p50_us: float
+    p99_us: float
+    p999_us: float
+
+
+def call(server: Server, requests: Path, seconds: float, *flags: str) -> Slice:
+    """Call a server for a while; `flags` are the load generator's. Raises RuntimeError where a call failed."""
+    before = server.cpu_s()
+    command = ["taskset", "-c", str(CLIENT_CORE), str(load_generator()), "-target", f"127.0.0.1:{server.port}"]
+    command += ["-requests", str(requests), "-seconds", str(seconds), *flags]
+    told = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+    used = server.cpu_s() - before
+    if told["failed"] or not told["calls"]:
+        raise RuntimeError(f"calls failed: {told}")
+    return Slice(
+        used / told["calls"] * 1e6, told["calls"] / told["seconds"], told["p50_us"], told["p99_us"], told["p999_us"]
+    )
+
+
+def middle(slices: Sequence[Slice]) -> Slice:
+    """Return the median of each figure."""
+    return Slice(*(median(getattr(each, name) for each in slices) for name in Slice.__slots__))
