@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from sidecar.routing.failover import Scope, Seen
-from sidecar.routing.location import Worker
+from sidecar.routing.location import Whereabouts, Worker
 from sidecar.routing.model import Active, OnEmpty, Sticky
 from sidecar.routing.split import preference
 from sidecar.routing.state import Plan, State
@@ -51,26 +51,31 @@ def decide(
     `app` and `aliases` are the names the application goes by. Any text is a valid name here; any number of candidates,
     also none, is answered.
     """
+    return decide_among(state, app, job, instance, state.locator.whereabouts(candidates), aliases)
+
+
+def decide_among(
+    state: State, app: str, job: str, instance: str, where: Whereabouts, aliases: tuple[str, ...] = ()
+) -> Decision:
+    """Decide as `decide` does, for candidates that are located already, under the same document."""
     names = (app, *aliases)
     app = state.application(names)
     plan = state.plan(names, app, job)
     if plan.route.selector is None:
-        return Decision(range(len(candidates)), "", Reason.UNROUTED)
-    where = state.locator.where
-    located = [worker.datacenter or where(worker) for worker in candidates]
+        return Decision(range(len(where.datacenters)), "", Reason.UNROUTED)
     order = order_of(plan, app, job, instance)
-    serving = serving_datacenter(plan, order, located)
+    serving = serving_datacenter(plan, order, where)
     seen = None
     if plan.route.failover is not None:
-        seen = _seen(state, plan, state.scope(app, job), order, located, serving[0] if serving else "")
+        seen = _seen(state, plan, state.scope(app, job), order, where, serving[0] if serving else "")
     if serving is None:
         if plan.route.on_empty is OnEmpty.ANY:
-            left = [index for index, datacenter in enumerate(located) if datacenter not in plan.out]
+            left = [index for index, datacenter in enumerate(where.datacenters) if datacenter not in plan.out]
             if left:
                 return Decision(left, "", Reason.ANY, seen)
         return Decision((), "", Reason.NO_WORKERS, seen)
     datacenter, reason = serving
-    return Decision([index for index, name in enumerate(located) if name == datacenter], datacenter, reason, seen)
+    return Decision(where.at(datacenter), datacenter, reason, seen)
 
 
 def order_of(plan: Plan, app: str, job: str, instance: str) -> Sequence[str]:
@@ -86,8 +91,8 @@ def split_key(plan: Plan, job: str, instance: str) -> str:
     return (instance or job) if plan.route.sticky is Sticky.INSTANCE else (job or instance)
 
 
-def serving_datacenter(plan: Plan, order: Sequence[str], located: Sequence[str]) -> tuple[str, Reason] | None:
-    """Return the datacenter of the order that serves, and why, or None; `located` has each candidate's datacenter."""
+def serving_datacenter(plan: Plan, order: Sequence[str], where: Whereabouts) -> tuple[str, Reason] | None:
+    """Return the datacenter of the order that serves, and why, or None."""
     some = None
     patience = plan.route.failover
     patient = patience is not None and patience.after_ns > 0
@@ -97,7 +102,7 @@ def serving_datacenter(plan: Plan, order: Sequence[str], located: Sequence[str])
     for datacenter in preferred:
         if datacenter in plan.out:
             continue
-        count = located.count(datacenter)
+        count = len(where.at(datacenter))
         if count and patient and count < plan.route.min_workers and datacenter not in plan.left:
             return datacenter, Reason.DEGRADED
         if count >= plan.route.min_workers:
@@ -109,7 +114,7 @@ def serving_datacenter(plan: Plan, order: Sequence[str], located: Sequence[str])
     return None if some is None else (some, Reason.DEGRADED)
 
 
-def _seen(state: State, plan: Plan, scope: Scope, order: Sequence[str], located: Sequence[str], serving: str) -> Seen:
+def _seen(state: State, plan: Plan, scope: Scope, order: Sequence[str], where: Whereabouts, serving: str) -> Seen:
     """Return what a decision showed of the datacenters that it came past, and of those that work has left.
 
     What a mark or a drill has taken out is neither well nor at fault.
@@ -118,7 +123,7 @@ def _seen(state: State, plan: Plan, scope: Scope, order: Sequence[str], located:
     well = []
     passed = False
     for name in order:
-        if (not passed or name in plan.left) and (why := _order_or_fault(state, plan, name, located)) is not None:
+        if (not passed or name in plan.left) and (why := _order_or_fault(state, plan, name, where)) is not None:
             if why:
                 faults[name] = why
             else:
@@ -127,14 +132,14 @@ def _seen(state: State, plan: Plan, scope: Scope, order: Sequence[str], located:
     return Seen(scope, faults, tuple(well))
 
 
-def _order_or_fault(state: State, plan: Plan, name: str, located: Sequence[str]) -> str | None:
+def _order_or_fault(state: State, plan: Plan, name: str, where: Whereabouts) -> str | None:
     """Return why a datacenter could not serve, "" if it could, None if an order keeps it from serving."""
     probes = state.unhealthy.get(name)
     if name in plan.out and plan.out[name] != probes:
         return None
     if probes:
         return probes
-    count = located.count(name)
+    count = len(where.at(name))
     if count >= plan.route.min_workers:
         return ""
     return f"{count} of {plan.route.min_workers} workers" if count else "no workers"

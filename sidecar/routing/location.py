@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import IPv6Address, ip_address
 from typing import Protocol
 
@@ -56,6 +56,24 @@ def host_of(address: str) -> str:
     return address.partition(":")[0] if address.count(":") == 1 else address
 
 
+class Whereabouts:
+    """In which datacenter each candidate of a request is, in the request's order; "" where nothing tells."""
+
+    __slots__ = ("_at", "datacenters")
+
+    def __init__(self, datacenters: Sequence[str]) -> None:
+        self.datacenters = datacenters
+        self._at: dict[str, Sequence[int]] = {}
+
+    def at(self, datacenter: str) -> Sequence[int]:
+        """Return the positions of the candidates in a datacenter, counted from 0; looked for once."""
+        found = self._at.get(datacenter)
+        if found is None:
+            found = tuple([index for index, name in enumerate(self.datacenters) if name == datacenter])
+            self._at[datacenter] = found
+        return found
+
+
 class Locator:
     """Finds the datacenters of workers by what a document's `datacenters` block says; remembers a bounded number."""
 
@@ -69,8 +87,13 @@ class Locator:
         ]
         self._known: dict[tuple[str, str, str], str] = {}
 
+    def whereabouts(self, workers: Iterable[Worker]) -> Whereabouts:
+        """Return where each worker is."""
+        where = self.where
+        return Whereabouts([worker.datacenter or where(worker) for worker in workers])
+
     def where(self, worker: Worker) -> str:
-        """Return the worker's datacenter by its metrics, else its tags, else its address; "" where none tells."""
+        """Return the datacenter, where the request does not tell, by metrics, else tags, else address; else ""."""
         key = (worker.metrics, worker.tag, worker.address)
         found = self._known.get(key)
         if found is None:

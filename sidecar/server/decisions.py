@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from sidecar.errors import BadRequest, NotServing
 from sidecar.pb.dcsidecar.v1 import routing_pb2 as pb
-from sidecar.routing.decision import decide
+from sidecar.routing.decision import Reason, decide_among
 from sidecar.routing.failover import Seen
 from sidecar.routing.state import State
 from sidecar.server import requests
+from sidecar.server.candidates import Candidates, KnownCandidates
 from sidecar.server.memo import Memo
 from sidecar.table import RoutingTable, View
 from sidecar.tally import Counters, Tick
@@ -20,6 +21,19 @@ def no_document(view: View) -> NotServing:
     """Return the error of a call that needs a routing document while there is none: it tells how the source stands."""
     status = view.status
     return NotServing(f"no routing document yet; the source is {status.state.name}: {status.error}")
+
+
+class _Remembered:
+    """What was made under one State: responses, candidates made ready, and the ends of responses by their reason."""
+
+    __slots__ = ("candidates", "endings", "responses", "state")
+
+    def __init__(self, state: State | None, *, entries: int, size: int) -> None:
+        self.state = state
+        self.responses: Memo[tuple[bytes, Tick]] = Memo(entries=entries, size=size // 2)
+        self.endings: dict[Reason, bytes] = {}
+        if state is not None:
+            self.candidates = KnownCandidates(state.locator, entries=entries, size=size // 2)
 
 
 class Decisions:
@@ -43,7 +57,7 @@ class Decisions:
         self._max_candidates = max_candidates
         self._memo_entries = memo_entries
         self._memo_bytes = memo_bytes
-        self._memo = Memo(None, entries=0, size=0)
+        self._remembered = _Remembered(None, entries=0, size=0)
 
     def answer(self, request: bytes) -> bytes:
         """Return the response to a request, both as bytes. Raises BadRequest and NotServing."""
@@ -51,48 +65,58 @@ class Decisions:
         state = view.state
         if state is None:
             raise no_document(view)
-        memo = self._memo
-        if memo.state is not state:
-            memo = self._memo = Memo(state, entries=self._memo_entries, size=self._memo_bytes)
-        response = memo.find(request)
-        if response is None:
-            response, count, seen = self._decide(state, request)
+        remembered = self._remembered
+        if remembered.state is not state:
+            remembered = _Remembered(state, entries=self._memo_entries, size=self._memo_bytes)
+            self._remembered = remembered
+        known = remembered.responses.find(request)
+        if known is not None:
+            response, count = known
             count()
-            if seen is None or state.expects(seen):
-                memo.remember(request, response, count)
-            else:
-                # Whoever asks the same again shows the same again: so it is known how long it lasts.
-                self._table.observe(seen)
+            return response
+        response, count, seen = self._decide(state, remembered, request)
+        count()
+        if seen is None or state.expects(seen):
+            remembered.responses.remember(request, (response, count), len(request) + len(response))
+        else:
+            # Whoever asks the same again shows the same again: so it is known how long it lasts.
+            self._table.observe(seen)
         return response
 
-    def _decide(self, state: State, request: bytes) -> tuple[bytes, Tick, Seen | None]:
-        most = self._max_candidates
-        requests.check_candidates(request, most)
-        asked = requests.read(pb.FilterWorkersRequest, request)
-        app, job, instance = asked.app, asked.job, asked.instance
+    def _decide(self, state: State, remembered: _Remembered, request: bytes) -> tuple[bytes, Tick, Seen | None]:
+        asked, candidates = remembered.candidates.find(request) or self._read(remembered, request)
+        app, job, instance, aliases = asked.app, asked.job, asked.instance, candidates.aliases
         if not app:
             raise BadRequest("app", "found nothing, expected the application's id or name")
         if len(app) > requests.MAX_NAME or len(job) > requests.MAX_NAME or len(instance) > requests.MAX_NAME:
             for field, name in (("app", app), ("job", job), ("instance", instance)):
                 requests.check_name(field, name)
-        # As a list: each access to the message's own sequence makes the candidate anew.
-        candidates = list(asked.candidates)
-        if len(candidates) > most:
-            raise requests.too_many_candidates(most)
-        aliases = tuple(asked.app_aliases)
-        if aliases:
-            requests.check_names("app_aliases", aliases, requests.MAX_ALIASES)
-        decision = decide(state, app, job, instance, candidates, aliases)
-        indices = decision.indices
-        response = pb.FilterWorkersResponse(
-            addresses=() if asked.indices_only else [candidates[index].address for index in indices],
-            indices=indices,
-            datacenter=decision.datacenter,
-            reason=decision.reason.value,  # type: ignore[arg-type]  # the stubs know enum members, the runtime numbers
-            revision=state.document.revision,
-            generation=state.generation,
-            stale=state.stale,
-        ).SerializeToString()
+        decision = decide_among(state, app, job, instance, candidates.where, aliases)
+        reason = decision.reason
+        ending = remembered.endings.get(reason)
+        if ending is None:
+            ending = remembered.endings[reason] = _ending(state, reason)
         app = state.application((app, *aliases))
         known = app if app in state.document.apps else OTHER
-        return response, self._counted.tick(known, decision.datacenter, decision.reason.name), decision.seen
+        tick = self._counted.tick(known, decision.datacenter, reason.name)
+        return candidates.chosen(decision) + ending, tick, decision.seen
+
+    def _read(self, remembered: _Remembered, request: bytes) -> tuple[pb.FilterWorkersRequest, Candidates]:
+        most = self._max_candidates
+        requests.check_candidates(request, most)
+        asked = requests.read(pb.FilterWorkersRequest, request)
+        if len(asked.candidates) > most:
+            raise requests.too_many_candidates(most)
+        if asked.app_aliases:
+            requests.check_names("app_aliases", asked.app_aliases, requests.MAX_ALIASES)
+        return asked, remembered.candidates.learn(request, asked)
+
+
+def _ending(state: State, reason: Reason) -> bytes:
+    """Return what ends each response of one reason under a State: the fields after `datacenter`."""
+    return pb.FilterWorkersResponse(
+        reason=reason.value,  # type: ignore[arg-type]  # the stubs know enum members, the runtime numbers
+        revision=state.document.revision,
+        generation=state.generation,
+        stale=state.stale,
+    ).SerializeToString()

@@ -1,70 +1,69 @@
-"""What was answered under one State, so that an equal request is neither decoded nor decided again."""
+"""What was made of bytes that came, so that when they come again it need not be made again."""
 
 from __future__ import annotations
 
-from sidecar.routing.state import State
-from sidecar.tally import Tick
+from typing import Generic, TypeVar
 
-# From this size on a request is found by a sample of its bytes: hashing all of them would cost more than gRPC itself.
+T = TypeVar("T")
+
+# From this size on bytes are found by a sample: hashing all of them would cost more than gRPC itself.
 _SAMPLED_FROM = 4096
 _SAMPLE_EDGE = 256
 # About this many bytes between the edges: each costs a line of the processor's cache.
 _SAMPLE_POINTS = 512
-# What an entry takes beside its bytes: tuple, dictionary slot, two headers.
+# What an entry takes beside what it is said to take: tuple, dictionary slot, two headers.
 _ENTRY_OVERHEAD = 300
 
 _Key = bytes | tuple[int, bytes, bytes, bytes]
-_Entry = tuple[bytes, bytes, Tick]
 
 
-class Memo:
-    """Maps requests to responses, byte for byte, for the State it was made for and no other.
+class Memo(Generic[T]):
+    """Maps bytes to what was made of them, byte for byte.
 
     Two generations: what is found in the old one moves to the young one, and when the young one is full it becomes the
-    old one. So a flood of requests that never come again costs those that do no more than a move now and then.
+    old one. So a flood of bytes that never come again costs those that do no more than a move now and then.
     Together they hold `entries` and `size` bytes at most. Threads share it without a lock: each step is one operation
     on a dictionary or one assignment, and whatever a race loses is an entry, never a right answer.
     """
 
-    __slots__ = ("_entries", "_old", "_size", "_taken", "_young", "state")
+    __slots__ = ("_entries", "_old", "_size", "_taken", "_young")
 
-    def __init__(self, state: State | None, *, entries: int, size: int) -> None:
-        self.state = state
+    def __init__(self, *, entries: int, size: int) -> None:
         self._entries = entries // 2
         self._size = size // 2
         self._taken = 0
-        self._young: dict[_Key, _Entry] = {}
-        self._old: dict[_Key, _Entry] = {}
+        # The bytes, what was made of them, and what both take.
+        self._young: dict[_Key, tuple[bytes, T, int]] = {}
+        self._old: dict[_Key, tuple[bytes, T, int]] = {}
 
-    def find(self, request: bytes) -> bytes | None:
-        """Return the response that was remembered for exactly this request, and count it, or None."""
-        key = request if len(request) < _SAMPLED_FROM else _sample(request)
+    def find(self, data: bytes) -> T | None:
+        """Return what was remembered for exactly these bytes, or None."""
+        key = data if len(data) < _SAMPLED_FROM else _sample(data)
         entry = self._young.get(key)
         if entry is None:
             entry = self._old.get(key)
-            if entry is None or entry[0] != request:
+            if entry is None or entry[0] != data:
                 return None
             self._put(key, entry)
-        elif entry[0] != request:
+        elif entry[0] != data:
             return None
-        entry[2]()
         return entry[1]
 
-    def remember(self, request: bytes, response: bytes, found: Tick = int) -> None:
-        """Keep the response to a request, unless it alone would take more than there is; `found` counts its finds."""
-        if len(request) + len(response) + _ENTRY_OVERHEAD <= self._size:
-            self._put(request if len(request) < _SAMPLED_FROM else _sample(request), (request, response, found))
+    def remember(self, data: bytes, made: T, size: int) -> None:
+        """Keep what was made of bytes; both take `size` bytes. What alone would take more than there is is not kept."""
+        taken = size + _ENTRY_OVERHEAD
+        if taken <= self._size:
+            self._put(data if len(data) < _SAMPLED_FROM else _sample(data), (data, made, taken))
 
-    def _put(self, key: _Key, entry: _Entry) -> None:
-        taken = len(entry[0]) + len(entry[1]) + _ENTRY_OVERHEAD
+    def _put(self, key: _Key, entry: tuple[bytes, T, int]) -> None:
         young = self._young
-        if len(young) >= self._entries or self._taken + taken > self._size:
+        if len(young) >= self._entries or self._taken + entry[2] > self._size:
             self._old = young
             self._young = young = {}
             self._taken = 0
         young[key] = entry
-        self._taken += taken
+        self._taken += entry[2]
 
 
-def _sample(request: bytes) -> _Key:
-    return len(request), request[:_SAMPLE_EDGE], request[-_SAMPLE_EDGE:], request[:: len(request) // _SAMPLE_POINTS]
+def _sample(data: bytes) -> _Key:
+    return len(data), data[:_SAMPLE_EDGE], data[-_SAMPLE_EDGE:], data[:: len(data) // _SAMPLE_POINTS]

@@ -17,9 +17,14 @@ from sidecar.table import RoutingTable, View
 BIG = bytes(range(256)) * 400
 
 
-def a_memo(*, entries: int = 100, size: int = 10_000_000) -> Memo:
+def a_memo(*, entries: int = 100, size: int = 10_000_000) -> Memo[bytes]:
     """Return an empty memo with these bounds."""
-    return Memo(None, entries=entries, size=size)
+    return Memo(entries=entries, size=size)
+
+
+def remember(memo: Memo[bytes], request: bytes, response: bytes) -> None:
+    """Remember the response to a request."""
+    memo.remember(request, response, len(request) + len(response))
 
 
 def test_an_equal_request_is_found() -> None:
@@ -27,14 +32,14 @@ def test_an_equal_request_is_found() -> None:
     memo = a_memo()
     for request in (b"small", BIG):
         assert memo.find(request) is None
-        memo.remember(request, b"answer to " + request)
+        remember(memo, request, b"answer to " + request)
         assert memo.find(bytes(bytearray(request))) == b"answer to " + request
 
 
 def test_big_requests_that_look_alike_are_told_apart() -> None:
     """A byte that the sample of a big request does not cover still makes another request."""
     memo = a_memo()
-    memo.remember(BIG, b"answer")
+    remember(memo, BIG, b"answer")
     for position in range(300, 700):
         twin = bytearray(BIG)
         twin[position] ^= 1
@@ -47,7 +52,7 @@ def test_it_is_bounded_in_entries() -> None:
     memo = a_memo(entries=10)
     requests = [b"%d" % number for number in range(100)]
     for request in requests:
-        memo.remember(request, b"answer")
+        remember(memo, request, b"answer")
     assert 5 <= sum(memo.find(request) is not None for request in requests[-10:]) <= 10
     assert len(memo._young) + len(memo._old) <= 10
 
@@ -57,28 +62,28 @@ def test_it_is_bounded_in_bytes() -> None:
     memo = a_memo(size=100_000)
     requests = [b"%06d" % number + bytes(10_000) for number in range(50)]
     for request in requests:
-        memo.remember(request, bytes(1000))
+        remember(memo, request, bytes(1000))
         kept = [*memo._young.values(), *memo._old.values()]
         assert sum(len(request) + len(response) for request, response, _ in kept) <= 100_000
     assert memo.find(requests[-1]) is not None
     huge = bytes(100_000)
-    memo.remember(huge, b"answer")
+    remember(memo, huge, b"answer")
     assert memo.find(huge) is None
 
 
 def test_no_entries_means_no_memory() -> None:
     """With `entries` of 0 nothing is found again."""
     memo = a_memo(entries=0, size=0)
-    memo.remember(b"request", b"answer")
+    remember(memo, b"request", b"answer")
     assert memo.find(b"request") is None
 
 
 def test_a_flood_of_new_requests_does_not_wash_out_those_that_come_again() -> None:
     """A request that is asked now and then stays, while a hundred times as many as fit are asked once."""
     memo = a_memo(entries=100)
-    memo.remember(b"again", b"answer")
+    remember(memo, b"again", b"answer")
     for number in range(10_000):
-        memo.remember(b"once %d" % number, b"answer")
+        remember(memo, b"once %d" % number, b"answer")
         if number % 20 == 0:
             assert memo.find(b"again") == b"answer"
 
@@ -130,6 +135,39 @@ def test_answers_are_the_same_with_and_without_it(first: bytes, steps: list[obje
         for request in (asked[-1], asked[len(asked) // 2], asked[0], asked[-1]):
             assert outcome(remembering, request) == outcome(forgetting, request)
             assert generation == table.view.state.generation  # type: ignore[union-attr]
+
+
+PIECES = st.sampled_from(
+    [
+        b"\x0a\x00",
+        *(
+            piece.SerializeToString()
+            for piece in (
+                pb.FilterWorkersRequest(app="a"),
+                pb.FilterWorkersRequest(app="b" * 200),
+                pb.FilterWorkersRequest(job="1"),
+                pb.FilterWorkersRequest(instance="i1"),
+                pb.FilterWorkersRequest(candidates=[pb.Worker(address="10.1.0.1:1", datacenter="dc1")]),
+                pb.FilterWorkersRequest(candidates=[pb.Worker(address="10.2.0.1:1", datacenter="dc2")]),
+                pb.FilterWorkersRequest(indices_only=True),
+                pb.FilterWorkersRequest(app_aliases=["b"]),
+            )
+        ),
+    ]
+)
+
+
+@given(st.lists(st.lists(PIECES, max_size=6), min_size=2, max_size=10))
+def test_the_parts_of_a_request_may_come_in_any_order(asked: list[list[bytes]]) -> None:
+    """Candidates that are known hide no name that stands after them, again, or empty: fields have no order."""
+    text = b"{default: dc1, apps: {b: dc2}}"
+    table = RoutingTable()
+    table.view = View(State(parse_document(text), generation=1, now_ns=0), text, SourceStatus())
+    remembering = Decisions(table, max_candidates=100, memo_entries=100, memo_bytes=100_000)
+    forgetting = Decisions(table, max_candidates=100, memo_entries=0, memo_bytes=0)
+    for pieces in asked:
+        request = b"".join(pieces)
+        assert outcome(remembering, request) == outcome(forgetting, request)
 
 
 def outcome(decisions: Decisions, request: bytes) -> bytes | str:
