@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sidecar.audit.keeping import Audit, open_shared
 from sidecar.audit.origin import Origins
@@ -33,6 +33,7 @@ from sidecar.table import RoutingTable
 if TYPE_CHECKING:
     from sidecar.audit.shared import SharedAudit
     from sidecar.reactions.runner import Reactions
+    from sidecar.web.recent import RecentChanges
     from sidecar.web.server import WebServer
 
 log = logging.getLogger(__name__)
@@ -81,6 +82,7 @@ class Sidecar:
         self._table.subscribe(self._health.changed)
         shared = open_shared(settings) if settings.audit_db or settings.audit_db_file else None
         self._reactions = self._with_reactions(shared)
+        self._recent = self._with_recent()
         self._audit = self._with_audit(shared)
         self._snapshot = self._with_snapshot()
         self._failovers = self._with_failovers()
@@ -160,15 +162,28 @@ class Sidecar:
         state_dir = self._settings.state_dir
         return Reactions(self._settings.reactions, source=self.url, state_dir=state_dir, claims=shared)
 
+    def _with_recent(self) -> RecentChanges | None:
+        """Return what the page tells of changes, where there is a page."""
+        if self._settings.http is None:
+            return None
+        from sidecar.web.recent import RecentChanges  # noqa: PLC0415 - only where it is asked for
+
+        return RecentChanges(self._history())
+
+    def _history(self) -> Callable[[str | None, int, Callable[[], None]], Iterator[dict[str, Any]]] | None:
+        folder = self._settings.state_dir
+        return None if folder is None else partial(outlines, folder / FOLDER)
+
     def _with_audit(self, shared: SharedAudit | None) -> Audit | None:
-        """Keep a record of changes from now on, and tell them to the reactions."""
-        if self._settings.state_dir is None and self._reactions is None:
+        """Keep a record of changes from now on, and tell them to the reactions and the page."""
+        takers = tuple(part.take for part in (self._reactions, self._recent) if part is not None)
+        if self._settings.state_dir is None and not takers:
             return None
         audit = Audit(
             self.url,
             state_dir=self._settings.state_dir,
             max_bytes=self._settings.audit_size,
-            takers=() if self._reactions is None else (self._reactions.take,),
+            takers=takers,
             shared=shared,
             origin=Origins(self._source).of,
         )
@@ -190,7 +205,7 @@ class Sidecar:
     def _with_web(self) -> WebServer | None:
         """Return what serves HTTP, where that is asked for."""
         settings = self._settings
-        if settings.http is None:
+        if settings.http is None or self._recent is None:
             return None
         from sidecar.web.beside import Beside  # noqa: PLC0415 - only where it is asked for
         from sidecar.web.server import WebServer  # noqa: PLC0415
@@ -203,9 +218,8 @@ class Sidecar:
             tls_key=settings.tls_key,
             allow_plaintext=settings.allow_plaintext,
         )
-        history = partial(outlines, settings.state_dir / FOLDER) if settings.state_dir is not None else None
         savers = [each.standing for each in (self._snapshot, self._failovers) if each is not None]
-        beside = Beside(probes=self._health.outcomes, savers=savers, history=history)
+        beside = Beside(probes=self._health.outcomes, savers=savers, history=self._history(), recent=self._recent)
         return WebServer(self._table, self._server.tally, settings=web, source=self.url, beside=beside)
 
 

@@ -134,7 +134,7 @@ class Face:
         return _json(app_json(state, request.path_params["app"]), headers=headers)
 
     async def _changes(self, _: Request) -> Response:
-        return _json({"changes": self._recent.newest_first()})
+        return _json({"changes": await run_in_threadpool(self._recent.newest_first)})
 
     async def _history(self, request: Request) -> Response:
         what = asked(request.query_params)

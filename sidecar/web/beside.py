@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sidecar.durable import Saved
 from sidecar.web.history import Tell
+from sidecar.web.recent import RecentChanges
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,9 +15,10 @@ class Beside:
     """Each is asked anew for every answer.
 
     `probes` returns datacenter, probe, and whether it is up; `savers` tell how their files stand; `history` tells the
-    audit, None where none is kept.
+    audit, None where none is kept, and `recent` has the last of it.
     """
 
     probes: Callable[[], Iterable[tuple[str, str, bool]]] = tuple
     savers: Sequence[Callable[[], Saved]] = ()
     history: Tell | None = None
+    recent: RecentChanges = field(default_factory=RecentChanges)

@@ -1,136 +1,92 @@
-"""The last changes of what is in force, with who and why and the difference of the texts; of this process only."""
+"""The last changes for the page: those that the audit remembers from before the start, then what it tells."""
 
 from __future__ import annotations
 
-import difflib
 import logging
 import threading
-import time
-from collections import deque
-from collections.abc import Callable, Sequence
-from queue import SimpleQueue
-from typing import Any
+from collections.abc import Callable
+from itertools import islice
+from typing import Any, Protocol
 
-from sidecar.routing.changes import changes
-from sidecar.routing.state import State
-from sidecar.table import View
-from sidecar.web.status import moment
+from sidecar.pacing import Pacer
+from sidecar.web.history import Tell
 
 log = logging.getLogger(__name__)
 
 Json = dict[str, Any]
 
 _KEPT = 30
-_TOLD = 20
-# What is compared and what is shown of a difference, in lines; and how much of a line.
-_COMPARED = 3000
-_SHOWN = 200
+# What is shown of one change: names of each event, words, lines of the difference, and how much of a line.
+_NAMES = 50
+_WORDS = 20
+_LINES = 200
 _WIDTH = 300
+_SHOWN = ("at", "cause", "revision", "changed", "before", "origin")
 
 
-def difference(before: bytes, after: bytes) -> list[str]:
-    """Return the unified difference of two texts, at most _SHOWN lines of it; a word where there is too much."""
-    old, new = (text.decode(errors="replace").splitlines() for text in (before, after))
-    same = 0
-    while same < min(len(old), len(new)) and old[same] == new[same]:
-        same += 1
-    end = 0
-    while end < min(len(old), len(new)) - same and old[-1 - end] == new[-1 - end]:
-        end += 1
-    # A few lines around stay, for the reader.
-    first, last = max(0, same - 3), max(0, end - 3)
-    olds, news = old[first : len(old) - last], new[first : len(new) - last]
-    if max(len(olds), len(news)) > _COMPARED:
-        return [f"… {len(olds)} lines became {len(news)}"]
-    lines = [line[:_WIDTH] for line in difflib.unified_diff(olds, news, lineterm="", n=2)][2:]
-    more = len(lines) - _SHOWN
-    shown = [_shifted(line, first) if line.startswith("@@ ") else line for line in lines[:_SHOWN]]
-    return [*shown, f"… and {more} lines more"] if more > 0 else shown
+class Told(Protocol):
+    """A record of the audit."""
 
-
-def _shifted(header: str, lines: int) -> str:
-    """Return `@@ -1,2 +1,3 @@` counted from the beginning of the whole text."""
-    parts = header.split(" ")
-    for index in (1, 2):
-        sign, numbers = parts[index][0], parts[index][1:].split(",")
-        parts[index] = sign + ",".join([str(int(numbers[0]) + lines), *numbers[1:]])
-    return " ".join(parts)
+    def outline(self) -> Json:
+        """Return what JSON can say of it."""
 
 
 class RecentChanges:
-    """Keeps the last changes; a thread of its own works them out, so that the table is not held up.
+    """Keeps the newest thirty changes, each as much of it as a page shows; `history` tells those before.
 
-    `count` says how many there were, `kept` is called after each.
+    `count` says how many were taken, `changed` is called after each. Any thread may call what is here.
     """
 
-    def __init__(self, kept: Callable[[], None] = lambda: None) -> None:
-        self._tell = kept
+    def __init__(self, history: Tell | None = None) -> None:
+        self._history = history
         self.count = 0
-        self._kept: deque[Json] = deque(maxlen=_KEPT)
-        self._work: SimpleQueue[tuple[int, View, View] | None] = SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="recent changes", daemon=True)
+        self.changed: Callable[[], None] = lambda: None
+        # By their times, of which the audit gives no two records the same; so it matters to nobody who tells one.
+        self._kept: dict[int, Json] = {}
+        self._lock = threading.Lock()
+        self._loading = threading.Lock()
 
-    def start(self) -> None:
-        """Begin to work out what `changed` is told."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End."""
-        self._work.put(None)
-
-    def changed(self, before: View, after: View) -> None:
-        """Take note of a change of view; to be subscribed to the table."""
-        if after.state is not before.state or after.status.refusal is not before.status.refusal:
-            self._work.put((time.time_ns(), before, after))
+    def take(self, record: Told) -> None:
+        """Keep a change."""
+        self._keep(record.outline())
+        self.count += 1
+        self.changed()
 
     def newest_first(self) -> list[Json]:
-        """Return the changes as JSON."""
-        return list(reversed(self._kept.copy()))
+        """Return the changes as JSON. The first time it reads the disk: not for the loop."""
+        with self._loading:
+            history, self._history = self._history, None
+            if history is not None:
+                try:
+                    for outline in islice(history(None, 0, Pacer()), _KEPT):
+                        self._keep(outline)
+                except OSError as error:
+                    log.warning("the page shows no changes from before the start, the audit cannot be read: %s", error)
+        with self._lock:
+            return [self._kept[at] for at in sorted(self._kept, reverse=True)]
 
-    def _run(self) -> None:
-        while (item := self._work.get()) is not None:
-            try:
-                told = _told(*item)
-            except Exception:
-                log.exception("a change could not be worked out for the page; it stands all the same")
-                continue
-            if told is not None:
-                self._kept.append(told)
-                self.count += 1
-                self._tell()
+    def _keep(self, outline: Json) -> None:
+        told = _shown(outline)
+        with self._lock:
+            self._kept[outline["at_ns"]] = told
+            for at in sorted(self._kept)[:-_KEPT]:
+                del self._kept[at]
 
 
-def _told(at_ns: int, before: View, after: View) -> Json | None:
-    refusal = after.status.refusal
-    if refusal is not None and refusal is not before.status.refusal:
-        return {
-            "at": moment(at_ns),
-            "kind": "refused",
-            "revision": refusal.revision,
-            "generation": after.state.generation if after.state else 0,
-            "meta": {},
-            "words": [refusal.error.summary],
-            "difference": difference(after.text, refusal.text) if after.text else [],
-        }
-    if after.state is None or after.state is before.state:
-        return None
-    new = before.state is None or before.state.document is not after.state.document
-    words = _words(before.state, after.state)
-    if not new and not words:
-        return None
-    meta = after.state.document.meta if new else {}
+def _shown(outline: Json) -> Json:
+    difference = outline.get("difference", ())
+    lines = [line[:_WIDTH] for line in difference[:_LINES]]
+    more = [f"… and {len(difference) - _LINES} lines more"] if len(difference) > _LINES else []
+    meta = outline.get("meta", {})
     return {
-        "at": moment(at_ns),
-        "kind": "document" if new else "clock or health",
-        "revision": after.state.document.revision,
-        "generation": after.state.generation,
+        **{name: outline[name] for name in _SHOWN if name in outline},
         "meta": {key: value for key, value in meta.items() if isinstance(value, str)},
-        "words": words,
-        "difference": difference(before.text, after.text) if new and before.state is not None else [],
+        "events": [_event(event) for event in outline["events"]],
+        "words": list(outline.get("changes", ())[:_WORDS]),
+        "difference": [*lines, *more],
     }
 
 
-def _words(before: State | None, after: State) -> Sequence[str]:
-    found = changes(before, after)
-    more = [f"… and {len(found) - _TOLD} more"] if len(found) > _TOLD else []
-    return [*map(str, found[:_TOLD]), *more]
+def _event(event: Json) -> Json:
+    subjects = event.get("subjects", ())
+    return {**event, "subjects": list(subjects[:_NAMES]), "total": len(subjects)}

@@ -20,7 +20,6 @@ from sidecar.web.beside import Beside
 from sidecar.web.guard import Guard, read_token
 from sidecar.web.metrics import Documents, Metrics
 from sidecar.web.rates import EVERY_S, Rates
-from sidecar.web.recent import RecentChanges
 from sidecar.web.settings import WebSettings
 
 log = logging.getLogger(__name__)
@@ -37,16 +36,16 @@ class WebServer:
     ) -> None:
         self._settings = settings
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._recent = RecentChanges(self._changed)
+        beside.recent.changed = self._changed
         self._rates = Rates(tally.decisions)
         documents = Documents()
         metrics = Metrics(table, tally, documents, beside)
         self._face = Face(
-            table, source=source, metrics=metrics, rates=self._rates, recent=self._recent, history=beside.history
+            table, source=source, metrics=metrics, rates=self._rates, recent=beside.recent, history=beside.history
         )
         self._server: uvicorn.Server | None = None
         self._thread = threading.Thread(target=self._run, name="http", daemon=True)
-        for listener in (documents.changed, self._recent.changed, self._changed):
+        for listener in (documents.changed, self._changed):
             table.subscribe(listener)
 
     def start(self) -> str:
@@ -76,7 +75,6 @@ class WebServer:
         listener = self._listen()
         self._server = uvicorn.Server(config)
         self._listener = listener
-        self._recent.start()
         self._thread.start()
         host, port = listener.getsockname()[:2]
         return f"http{'s' if config.ssl else ''}://{f'[{host}]' if ':' in host else host}:{port}"
@@ -92,7 +90,6 @@ class WebServer:
         if self._server is not None:
             self._server.should_exit = True
             self._thread.join(timeout)
-            self._recent.stop()
 
     def _listen(self) -> socket.socket:
         host, port = self._settings.place

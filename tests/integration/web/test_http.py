@@ -153,17 +153,20 @@ def test_a_refused_document_is_shown(site: Site) -> None:
     assert [line["number"] for line in refusal["problems"][0]["excerpt"] if line["marked"]] == [2]
     assert site.metric("dc_sidecar_document_refused") == 1
     assert site.metric("dc_sidecar_documents_refused_total") == 1
-    assert eventually(lambda: site.json("/v1/changes")["changes"][0]["kind"] == "refused", "the change")
+    eventually(lambda: site.json("/v1/changes")["changes"][0]["events"][0]["kind"] == "refused", "the change")
     assert site.json("/v1/routes") == before
 
 
 def test_changes_tell_who_and_why(site: Site) -> None:
-    """The newest change comes first, with meta, words and the difference of the texts."""
+    """The newest change comes first, with meta, words, what it moves, and the difference of the texts."""
     site.document.write_text(DOCUMENT.replace("reports: dc2", "reports: dc1").replace("by: lin", "by: wu"))
     eventually(lambda: len(site.json("/v1/changes")["changes"]) > 1, "the second change")
     changes = site.json("/v1/changes")["changes"]
     assert changes[0]["meta"]["by"] == "wu"
     assert changes[0]["words"] == ["reports: dc2 → dc1"]
+    applied, moved = changes[0]["events"]
+    assert applied["kind"] == "applied"
+    assert (moved["kind"], moved["words"], moved["subjects"], moved["total"]) == ("switch", "dc2 → dc1", ["reports"], 1)
     assert any(line.startswith("+apps:") for line in changes[0]["difference"])
 
 
@@ -196,6 +199,9 @@ def test_history_outlives_the_process(tmp_path: Path) -> None:
         assert newest["before"] == first["changed"]
         assert any(line.startswith("+apps:") for line in newest["difference"])
         assert "text" not in newest
+        recent = eventually(lambda: site.json("/v1/changes")["changes"], "the changes")
+        assert [change["revision"] for change in recent] == [newest["revision"], first["revision"]]
+        assert recent[1]["meta"]["by"] == "lin"
         assert site.json("/v1/history?app=reports") == {"changes": [newest], "more": False}
         assert site.json("/v1/history?app=billing&since=1h")["changes"] == []
         assert site.json("/v1/history?limit=1") == {"changes": [newest], "more": True}

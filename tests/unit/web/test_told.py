@@ -1,4 +1,4 @@
-"""What the API tells of a State: shares, datacenters, refusals, differences."""
+"""What the API tells of a State: shares, datacenters, refusals."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from sidecar.lifecycle import Refusal
 from sidecar.routing.document import parse_document
 from sidecar.routing.scalars import parse_time
 from sidecar.routing.state import State
-from sidecar.web.recent import difference
 from sidecar.web.routes import all_json, app_json
 from sidecar.web.status import cause_of, datacenter_json, datacenters, moment, refusal_json
 from sidecar.web.whatif import candidates, what_if
@@ -102,30 +101,6 @@ def test_a_refusal_marks_its_line() -> None:
     assert problem["line"] == 4
     assert [line["number"] for line in problem["excerpt"]] == [1, 2, 3, 4, 5, 6, 7]
     assert [line["text"] for line in problem["excerpt"] if line["marked"]] == ["  b: {activ: dc1}"]
-
-
-def test_a_difference_counts_lines_of_the_whole_text() -> None:
-    """Only what changed is compared, and the header still counts from the first line of the text."""
-    before = "\n".join(f"  a{number}: dc1" for number in range(10_000))
-    after = before.replace("  a5000: dc1", "  a5000: dc2")
-    lines = difference(before.encode(), after.encode())
-    assert lines[0] == "@@ -4999,5 +4999,5 @@"
-    assert "-  a5000: dc1" in lines
-    assert "+  a5000: dc2" in lines
-
-
-def test_a_difference_is_bounded() -> None:
-    """Texts with nothing in common are not compared line by line, and a long difference is cut with a word."""
-    lines = [str(number).encode() for number in range(5000)]
-    assert difference(b"\n".join(lines), b"\n".join(b"x" + line for line in lines)) == ["… 5000 lines became 5000"]
-    cut = difference(b"", b"\n".join(lines[:1000]))
-    assert len(cut) == 201
-    assert cut[-1].endswith("lines more")
-
-
-def test_equal_texts_have_no_difference() -> None:
-    """A text and itself differ in nothing."""
-    assert difference(b"a\nb", b"a\nb") == []
 
 
 def test_what_if_tells_decision_and_steps() -> None:
