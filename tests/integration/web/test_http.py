@@ -11,6 +11,7 @@ from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as read_metrics
@@ -261,16 +262,25 @@ def test_each_probe_is_watched(tmp_path: Path) -> None:
 
 
 def test_the_description_describes(tmp_path: Path) -> None:
-    """Every path that the OpenAPI description names answers, and every answer is guarded by headers."""
+    """Every path that the OpenAPI description names answers as its schema says, and is guarded by headers."""
     site = Site(tmp_path, "--state-dir", str(tmp_path / "state"))
     query = {"/v1/explain": "?app=a&candidates=dc1=1"}
     with site.sidecar:
-        for path in (*site.json("/openapi.json")["paths"], "/"):
+        site.document.write_text(DOCUMENT.replace("reports: dc2", "reports: dc1"))
+        eventually(lambda: len(site.json("/v1/history")["changes"]) == 2, "the second change")
+        site.document.write_text(DOCUMENT.replace("backups:", "backup:"))
+        eventually(lambda: len(site.json("/v1/history")["changes"]) == 3, "the refusal")
+        described = site.json("/openapi.json")
+        for path in (*described["paths"], "/"):
             if path == "/v1/events":
                 continue
-            response, _ = site.get(path.replace("{app}", "billing") + query.get(path, ""))
+            response, body = site.get(path.replace("{app}", "billing") + query.get(path, ""))
             assert response.status == 200, path
             assert all(response.headers[name] == value for name, value in HEADERS.items())
+            if path != "/" and response.headers["Content-Type"] == "application/json":
+                content = described["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]
+                schema = {**content.get("schema", {}), "components": described["components"]}
+                jsonschema.Draft202012Validator(schema).validate(json.loads(body))
 
 
 def test_no_secret_is_told(tmp_path: Path) -> None:
