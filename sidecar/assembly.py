@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from sidecar.reactions.runner import Reactions
     from sidecar.web.recent import RecentChanges
     from sidecar.web.server import WebServer
+    from sidecar.workers.crew import Crew
 
 log = logging.getLogger(__name__)
 
@@ -75,8 +76,10 @@ class Sidecar:
         self._settings = settings
         self._source = open_source(settings.source or "", settings.source_options)
         self.url = self._source.url
-        parse = partial(parse_document, max_bytes=settings.max_document_size, breathe=Pacer())
-        self._table = RoutingTable(parse=uncollected(parse), max_stale=settings.max_stale)
+        parse = uncollected(partial(parse_document, max_bytes=settings.max_document_size, breathe=Pacer()))
+        self._crew = self._with_crew()
+        parse = self._crew.together(parse) if self._crew else parse
+        self._table = RoutingTable(parse=parse, max_stale=settings.max_stale)
         self._table.subscribe(narrate)
         self._health = HealthChecks(self._table, AllowedHosts(settings.probe_hosts))
         self._table.subscribe(self._health.changed)
@@ -87,8 +90,12 @@ class Sidecar:
         self._snapshot = self._with_snapshot()
         self._failovers = self._with_failovers()
         self._override = self._with_override()
-        self._traces = traces(os.environ)
-        self._server = Server(self._table, settings=_server_settings(settings), source=self.url, traces=self._traces)
+        self._traces = traces(os.environ) if self._crew is None else None
+        self._server = self._crew or Server(
+            self._table, settings=_server_settings(settings), source=self.url, traces=self._traces
+        )
+        if self._crew is not None:
+            self._crew.follow(self._table)
         for part in (self._audit, self._reactions):
             self._server.tally.tasks += part.tasks if part else ()
         self._web = self._with_web()
@@ -126,6 +133,21 @@ class Sidecar:
         news = (self._watch, self._health, self._override)
         told = (self._web, self._snapshot, self._audit, self._reactions, self._failovers, self._traces)
         yield from (part for part in (*news, self._table, *told) if part is not None)
+
+    def _with_crew(self) -> Crew | None:
+        """Return the processes that answer calls, where there are to be several."""
+        settings = self._settings
+        if settings.workers == 1:
+            return None
+        from sidecar.workers.crew import Crew  # noqa: PLC0415 - only where it is asked for
+
+        return Crew(
+            _server_settings(settings),
+            workers=settings.workers,
+            source=self.url,
+            max_document_size=settings.max_document_size,
+            log_format=settings.log_format,
+        )
 
     def _with_snapshot(self) -> SnapshotKeeper | None:
         """Put the snapshot of the source in force, if there is a good one, and keep it up to date from now on."""

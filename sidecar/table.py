@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from sidecar.errors import DocumentRefused
 from sidecar.lifecycle import Event, Refusal, SourceState, SourceStatus, next_state
@@ -89,6 +90,20 @@ class View:
 
 Listener = Callable[[View, View], None]
 Parse = Callable[[bytes], RoutingDocument]
+
+
+class Shown(Protocol):
+    """What is in force, for those who decide by it, wherever it is made."""
+
+    @property
+    def view(self) -> View:
+        """What is in force now."""
+
+    def subscribe(self, listener: Listener) -> None:
+        """Have `listener` called with the view before and after each change."""
+
+    def observe(self, seen: Seen) -> None:
+        """Take what a decision showed."""
 
 
 class RoutingTable:

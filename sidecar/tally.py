@@ -6,7 +6,7 @@ import threading
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import accumulate, count
+from itertools import accumulate, count, pairwise
 from time import perf_counter
 
 Tick = Callable[[], object]
@@ -19,17 +19,22 @@ BOUNDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
 class Counter:
     """A number that any thread may raise by one with `tick`, a single step of the interpreter, and none is lost."""
 
-    __slots__ = ("_reads", "tick")
+    __slots__ = ("_added", "_reads", "tick")
 
     def __init__(self) -> None:
         self.tick: Callable[[], int] = count().__next__
         self._reads = 0
+        self._added = 0
+
+    def add(self, number: int) -> None:
+        """Raise it by what was counted elsewhere. One thread at a time."""
+        self._added += number
 
     def read(self) -> int:
         """Return the number. One reader at a time: reading is a tick too, which is taken off again."""
         ticks = self.tick() - self._reads
         self._reads += 1
-        return ticks
+        return ticks + self._added
 
 
 class Counters:
@@ -45,6 +50,11 @@ class Counters:
         if counter is None:
             counter = self._counters.setdefault(labels, Counter())
         return counter.tick
+
+    def add(self, labels: Labels, number: int) -> None:
+        """Raise the counter with these labels by what was counted elsewhere. One thread at a time."""
+        self.tick(*labels)
+        self._counters[labels].add(number)
 
     def totals(self) -> Iterator[tuple[Labels, int]]:
         """Yield each counter's labels and its number."""
@@ -66,9 +76,15 @@ class Times:
         try:
             mine = self._own.buckets
         except AttributeError:
-            mine = self._own.buckets = [0] * (len(BOUNDS) + 1) + [0.0]
-            self._all.append(mine)
+            mine = self._begin()
         mine[bisect_left(BOUNDS, seconds)] += 1
+        mine[-1] += seconds
+
+    def add_totals(self, buckets: Iterable[int], seconds: float) -> None:
+        """Count the calls that were counted elsewhere, as `totals` gives them. One thread at a time."""
+        mine = getattr(self._own, "buckets", None) or self._begin()
+        for index, (below, number) in enumerate(pairwise((0, *buckets))):
+            mine[index] += number - below
         mine[-1] += seconds
 
     def totals(self) -> tuple[list[int], float]:
@@ -77,11 +93,18 @@ class Times:
         *buckets, seconds = (sum(column) for column in zip(*each, strict=True))
         return [int(number) for number in accumulate(buckets)], float(seconds)
 
+    def _begin(self) -> list[float]:
+        mine: list[float] = [0] * (len(BOUNDS) + 1) + [0.0]
+        self._own.buckets = mine
+        self._all.append(mine)
+        return mine
+
 
 class MethodTally:
     """The calls of one method of gRPC: `started`, by the status that they ended with, and how long unary ones took."""
 
     def __init__(self, path: str, kind: str) -> None:
+        self.path = path
         _, self.service, self.method = path.split("/")
         self.kind = kind
         self.started = Counter()
@@ -97,6 +120,10 @@ class MethodTally:
     def ended(self, code: str) -> None:
         """Count a call that ended with a status."""
         self._handled.tick(code)()
+
+    def add(self, code: str, number: int) -> None:
+        """Count calls that ended elsewhere with a status. One thread at a time."""
+        self._handled.add((code,), number)
 
     def handled(self) -> Iterable[tuple[str, int]]:
         """Yield each status that calls ended with, and how many."""

@@ -146,6 +146,13 @@ class Settings:
     )
     max_streams: int = _option(COUNT, "Bounds", "Streams open at once.", default="1000")
     threads: int = _option(COUNT, "Bounds", "Threads that answer calls.", default="4")
+    workers: int = _option(
+        COUNT,
+        "Bounds",
+        "Processes that answer calls, each with these bounds and threads; they share the port, so clients need several "
+        "connections to use them.",
+        default="1",
+    )
 
     audit_size: int = _option(
         SIZE,

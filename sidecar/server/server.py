@@ -22,7 +22,7 @@ from sidecar.server.service import SERVICE, RoutingService
 from sidecar.server.settings import ServerSettings
 from sidecar.server.traces import Traces
 from sidecar.server.watches import Open, Watches
-from sidecar.table import RoutingTable, View
+from sidecar.table import Shown, View
 from sidecar.tally import Tally
 
 # Health checks have a thread of their own: a flood of calls must not make an orchestrator restart the sidecar.
@@ -43,7 +43,7 @@ class Server:
     """
 
     def __init__(
-        self, table: RoutingTable, *, settings: ServerSettings, source: str = "", traces: Traces | None = None
+        self, table: Shown, *, settings: ServerSettings, source: str = "", traces: Traces | None = None
     ) -> None:
         self.tally = Tally()
         self._traces = traces

@@ -12,7 +12,7 @@ from sidecar.server.decisions import Decisions, no_document
 from sidecar.server.routes import Updates, app_route, outages
 from sidecar.server.settings import ServerSettings
 from sidecar.server.watches import Tell
-from sidecar.table import RoutingTable
+from sidecar.table import Shown
 from sidecar.tally import Counters
 
 SERVICE = pb.DESCRIPTOR.services_by_name["RoutingService"].full_name
@@ -26,7 +26,7 @@ class RoutingService:
     Every method raises BadRequest for a request that breaks a bound, and says which field.
     """
 
-    def __init__(self, table: RoutingTable, settings: ServerSettings, source: str, decisions: Counters) -> None:
+    def __init__(self, table: Shown, settings: ServerSettings, source: str, decisions: Counters) -> None:
         self._table = table
         self._source = source
         self._updates = Updates()

@@ -1,0 +1,310 @@
+"""The worker processes of a sidecar: kept alive, all on the same State, and counted as one."""
+
+from __future__ import annotations
+
+import logging
+import math
+import random
+import selectors
+import socket
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from sidecar.errors import ConfigError, SidecarError
+from sidecar.routing.document import revision_of
+from sidecar.routing.model import RoutingDocument
+from sidecar.server.settings import ServerSettings
+from sidecar.table import Parse, RoutingTable, View
+from sidecar.tally import Tally
+from sidecar.workers.counts import add
+from sidecar.workers.link import Link
+from sidecar.workers.messages import (
+    Begin,
+    Counted,
+    Document,
+    Done,
+    InForce,
+    Listen,
+    LogLevel,
+    Order,
+    Refused,
+    Report,
+    Showed,
+    Stop,
+    Told,
+)
+from sidecar.workers.ports import Ports
+
+log = logging.getLogger(__name__)
+
+_START_S = 40.0
+_RINGS = 4096
+_TICK_S = 1.0
+# A process that reported every second, and then not for so many, is taken to hang.
+_QUIET = 10
+# One that has lived for so long is replaced at once; before, each further time takes twice as long.
+_LIVED_S = 10.0
+_FIRST_PAUSE_S = 0.2
+_LONGEST_PAUSE_S = 30.0
+# How much longer than the grace period they may take to say what they counted last.
+_LAST_WORDS_S = 1.0
+
+
+@dataclass(slots=True)
+class _Place:
+    """One of the places for worker processes: who has it, or when the next one is due, after so many short lives."""
+
+    link: Link | None = None
+    due: float = 0.0
+    short_lives: int = 0
+
+
+class Crew:
+    """Answers calls as `Server` does, by `workers` processes that share each port; a client's connection is with one.
+
+    A view is put in force in steps, so that all processes decide by the same: they read its document, then each puts it
+    in force, then their watchers are told. One that does not follow in time is replaced, as is one that dies; the
+    others go on meanwhile. `tally` is what all of them count, those that are gone included.
+    """
+
+    def __init__(
+        self, settings: ServerSettings, *, workers: int, source: str, max_document_size: int, log_format: str
+    ) -> None:
+        self.tally = Tally()
+        self._settings = settings
+        self._source = source
+        self._max_document_size = max_document_size
+        self._log_format = log_format
+        self._places = [_Place() for _ in range(workers)]
+        self._table: RoutingTable | None = None
+        self._ports: Ports | None = None
+        self._selector = selectors.DefaultSelector()
+        self._bell, bell = socket.socketpair()
+        for end in (self._bell, bell):
+            end.setblocking(False)
+        self._selector.register(bell, selectors.EVENT_READ)
+        # Between the threads: what is asked for, and how it stands.
+        self._work = threading.Condition()
+        self._coming: Document | None = None
+        self._wanted: View | None = None
+        self._grace: float | None = None
+        self._failure: SidecarError | None = None
+        self._started = False
+        self._over = False
+        # The view that was given to all of them last, its number, and whether their watchers are still to be told.
+        self._given: View | None = None
+        self._number = 0
+        self._telling = False
+        self._level = ""
+        self._ticked = 0.0
+        self._thread = threading.Thread(target=self._run, name="worker processes", daemon=True)
+
+    @property
+    def serving(self) -> int:
+        """How many of them take calls now."""
+        return sum(link.serving for link in self._links())
+
+    def together(self, parse: Parse) -> Parse:
+        """Return `parse`, made to have all worker processes read the same text meanwhile, and to wait for them."""
+
+        def parse_together(text: bytes) -> RoutingDocument:
+            coming = Document(revision_of(text), text)
+            with self._work:
+                self._coming = coming
+            self._ring()
+            document = parse(text)
+            with self._work:
+                # Not for ever: who owes an answer for too long is replaced.
+                self._work.wait_for(lambda: self._over or not (self._coming or self._reading(coming.revision)))
+            return document
+
+        return parse_together
+
+    def follow(self, table: RoutingTable) -> None:
+        """Put in force what this table does; to be called once, before the table starts."""
+        self._table = table
+        table.subscribe(self._changed)
+
+    def start(self) -> list[str]:
+        """Start the processes; return the addresses, once all of them listen there. Raises ConfigError."""
+        assert self._table is not None
+        plaintext = self._settings.tls_cert is None and not self._settings.allow_plaintext
+        self._ports = Ports(self._settings.listen, plaintext=plaintext)
+        self._settings = replace(self._settings, listen=self._ports.addresses, reuse_port=True)
+        with self._work:
+            self._wanted = self._given = self._table.view
+        self._thread.start()
+        with self._work:
+            came = self._work.wait_for(lambda: self._failure or self.serving == len(self._places), _START_S)
+            failure, self._started = self._failure, True
+        if failure is not None or not came:
+            self.stop(0)
+            raise failure or SidecarError(f"the worker processes did not come up within {_START_S:g} s")
+        return list(self._ports.addresses)
+
+    def stop(self, grace: float) -> None:
+        """End them within `grace` seconds, as `Server.stop` does; who has not ended by then is killed."""
+        with self._work:
+            self._grace = grace
+        self._ring()
+        if self._thread.is_alive():
+            self._thread.join(grace + 2 * _LAST_WORDS_S)
+        for link in self._links():
+            link.end()
+        if self._ports is not None:
+            self._ports.close()
+
+    def _changed(self, _before: View, after: View) -> None:
+        with self._work:
+            self._wanted = after
+        self._ring()
+
+    def _ring(self) -> None:
+        # When it cannot be rung, it rings already.
+        with suppress(BlockingIOError):
+            self._bell.send(b"\0")
+
+    def _links(self) -> list[Link]:
+        return [place.link for place in self._places if place.link is not None]
+
+    def _reading(self, revision: str) -> bool:
+        return any(link.reads(revision) for link in self._links() if link.member)
+
+    def _run(self) -> None:
+        ends = math.inf
+        while time.monotonic() < ends and (ends == math.inf or self._links()):
+            events = self._selector.select(self._pause())
+            with self._work:
+                try:
+                    if self._grace is not None and ends == math.inf:
+                        ends = time.monotonic() + self._grace + _LAST_WORDS_S
+                        self._tell_all(Stop(self._grace))
+                    for key, _ in events:
+                        self._hear(key)
+                    self._put_in_force()
+                    self._look_after()
+                except Exception:
+                    log.exception("the worker processes could not be looked after; they go on as they are")
+                self._work.notify_all()
+        with self._work:
+            self._over = True
+            self._work.notify_all()
+
+    def _pause(self) -> float:
+        """Write what can be written, and return for how long nothing is to be done unless something comes."""
+        for place in self._places:
+            if place.link is not None:
+                place.link.flush()
+                writing = selectors.EVENT_WRITE if place.link.sending else 0
+                self._selector.modify(place.link.socket, selectors.EVENT_READ | writing, place)
+        dues = [place.due - time.monotonic() for place in self._places if place.link is None]
+        return max(0.0, min([_TICK_S, *dues]))
+
+    def _hear(self, key: selectors.SelectorKey) -> None:
+        place: _Place | None = key.data
+        if place is None:
+            with suppress(BlockingIOError):
+                while key.fileobj.recv(_RINGS):  # type: ignore[union-attr]  # it is a socket
+                    pass
+        elif place.link is not None:
+            try:
+                for report in place.link.receive():
+                    self._take(place.link, report)
+            except EOFError:
+                self._lost(place, "it ended")
+
+    def _take(self, link: Link, report: Report) -> None:
+        match report:
+            case Counted():
+                add(self.tally, report)
+            case Showed(seen) if self._table is not None:
+                for each in seen:
+                    self._table.observe(each)
+            case Refused(why):
+                self._failure = ConfigError(why)
+                log.error("worker process %d cannot take calls: %s", link.process.pid, why)
+            case Done() if link.applied >= 0 and not link.member:
+                link.member = True
+                link.tell(Listen())
+
+    def _put_in_force(self) -> None:
+        """Go on with what is asked for: the documents first, then the view, then the watchers."""
+        if self._coming is not None:
+            self._send(self._coming)
+            self._coming = None
+        if self._telling and all(link.applied == self._number for link in self._links() if link.member):
+            self._tell_all(Told())
+            self._telling = False
+        view = self._wanted
+        if self._telling or view is None or view is self._given:
+            return
+        if view.state is not None:
+            self._send(Document(view.state.document.revision, view.text))
+            if self._reading(view.state.document.revision):
+                return
+        self._number += 1
+        for link in self._links():
+            link.tell(InForce.of(view), number=self._number)
+        self._given, self._telling = view, True
+
+    def _send(self, document: Document) -> None:
+        for link in self._links():
+            if not link.holds(document.revision):
+                link.tell(document)
+
+    def _tell_all(self, order: Order) -> None:
+        for link in self._links():
+            link.tell(order)
+
+    def _look_after(self) -> None:
+        """Replace who is gone or hangs, and hand on the log level."""
+        now = time.monotonic()
+        ticks = now - self._ticked >= _TICK_S
+        if ticks:
+            self._ticked = now
+        for place in self._places:
+            link = place.link
+            if link is None:
+                if now >= place.due and self._grace is None:
+                    self._begin(place)
+                continue
+            if ticks and link.serving:
+                link.quiet += 1
+            if link.late or link.quiet > _QUIET:
+                self._lost(place, "it did not answer in time")
+        level = _level()
+        if level != self._level:
+            self._level = level
+            self._tell_all(LogLevel(level))
+
+    def _begin(self, place: _Place) -> None:
+        assert self._given is not None
+        link = place.link = Link()
+        self._selector.register(link.socket, selectors.EVENT_READ, place)
+        link.tell(Begin(self._settings, self._source, self._max_document_size, self._log_format, _level()))
+        if self._given.state is not None:
+            link.tell(Document(self._given.state.document.revision, self._given.text))
+        link.tell(InForce.of(self._given), number=self._number)
+
+    def _lost(self, place: _Place, why: str) -> None:
+        link, place.link = place.link, None
+        assert link is not None
+        self._selector.unregister(link.socket)
+        how = link.end()
+        if self._grace is not None:
+            return
+        now = time.monotonic()
+        if link.serving and now - link.began > _LIVED_S:
+            place.due, place.short_lives = now, 0
+        else:
+            pause = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2**place.short_lives)
+            place.due, place.short_lives = now + pause * random.uniform(0.8, 1.2), place.short_lives + 1  # noqa: S311 - no secret
+        log.error("worker process %d: %s (%s); another one takes its place", link.process.pid, why, how)
+        if not self._started:
+            self._failure = self._failure or SidecarError(f"a worker process ended at its start ({how})")
+
+
+def _level() -> str:
+    return logging.getLevelName(logging.getLogger("sidecar").level).lower()

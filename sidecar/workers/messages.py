@@ -1,0 +1,193 @@
+"""What the sidecar and its worker processes say to each other: frames of MessagePack on a socket pair, in order."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any, Generic, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from sidecar.lifecycle import SourceState, SourceStatus
+from sidecar.routing.failover import Scope, Seen, Standing
+from sidecar.routing.model import RoutingDocument
+from sidecar.routing.state import State
+from sidecar.server.settings import ServerSettings
+from sidecar.table import View
+
+T = TypeVar("T")
+
+_LENGTH = 4
+# More than this is no frame of ours: a document has 2 GiB at most.
+_MOST = 2**31 + 2**26
+
+
+class Begin(Struct, frozen=True, tag=True):
+    """What a worker process is: the first that it is told."""
+
+    settings: ServerSettings
+    source: str
+    max_document_size: int
+    log_format: str
+    log_level: str
+
+
+class Document(Struct, frozen=True, tag=True):
+    """A text that will be in force soon; to be read, and kept beside the one in force until another one comes."""
+
+    revision: str
+    text: bytes
+
+
+class Decides(Struct, frozen=True):
+    """What a State is made of; its document is told by its revision."""
+
+    revision: str
+    generation: int
+    now_ns: int
+    stale: bool
+    unhealthy: dict[str, str]
+    standings: list[tuple[Scope, str, Standing]]
+
+    @classmethod
+    def of(cls, state: State) -> Decides:
+        """Return what a State is made of."""
+        standings = [(scope, name, standing) for (scope, name), standing in state.standings.items()]
+        revision, unhealthy = state.document.revision, dict(state.unhealthy)
+        return cls(revision, state.generation, state.now_ns, state.stale, unhealthy, standings)
+
+    def state(self, document: RoutingDocument) -> State:
+        """Return the State."""
+        standings = {(scope, name): standing for scope, name, standing in self.standings}
+        return State(
+            document, self.generation, self.now_ns, stale=self.stale, unhealthy=self.unhealthy, standings=standings
+        )
+
+
+class InForce(Struct, frozen=True, tag=True):
+    """All of a view that calls are answered from, from now on; watchers are not told before `Told`."""
+
+    decides: Decides | None
+    source_state: SourceState
+    error: str
+    applied_at_ns: int
+    confirmed_at_ns: int
+    from_snapshot: bool
+    overdue: bool
+
+    @classmethod
+    def of(cls, view: View) -> InForce:
+        """Return what calls are answered from under a view."""
+        return cls(
+            decides=Decides.of(view.state) if view.state else None,
+            source_state=view.status.state,
+            error=view.error,
+            applied_at_ns=view.applied_at_ns,
+            confirmed_at_ns=view.status.confirmed_at_ns,
+            from_snapshot=view.status.from_snapshot,
+            overdue=view.overdue,
+        )
+
+    def view(self, state: State | None) -> View:
+        """Return the view with its State; it answers as the one that it was made of."""
+        status = SourceStatus(
+            state=self.source_state,
+            error=self.error,
+            applied_at_ns=self.applied_at_ns,
+            confirmed_at_ns=self.confirmed_at_ns,
+            from_snapshot=self.from_snapshot,
+        )
+        return View(state, b"", status, overdue=self.overdue)
+
+
+class Told(Struct, frozen=True, tag=True):
+    """All worker processes have put it in force: watchers may know."""
+
+
+class Listen(Struct, frozen=True, tag=True):
+    """Begin to take calls."""
+
+
+class LogLevel(Struct, frozen=True, tag=True):
+    """Log what is worth at least this."""
+
+    level: str
+
+
+class Stop(Struct, frozen=True, tag=True):
+    """End within so many seconds: calls under way finish."""
+
+    grace: float
+
+
+Order = Begin | Document | InForce | Told | Listen | LogLevel | Stop
+
+
+class Done(Struct, frozen=True, tag=True):
+    """The first Document, InForce or Listen that was not answered yet is carried out."""
+
+
+class Refused(Struct, frozen=True, tag=True):
+    """The settings cannot be used; the worker process ends."""
+
+    why: str
+
+
+class Called(Struct, frozen=True):
+    """How much more there is of one method: calls begun, ended by status, and the times of unary ones, cumulative."""
+
+    path: str
+    kind: str
+    started: int
+    handled: list[tuple[str, int]]
+    buckets: list[int]
+    seconds: float
+
+
+class Counted(Struct, frozen=True, tag=True):
+    """How much more there is of all that is counted since the last time; it comes every second, also when empty."""
+
+    decisions: list[tuple[tuple[str, ...], int]]
+    methods: list[Called]
+
+
+class Showed(Struct, frozen=True, tag=True):
+    """What decisions showed, in their order."""
+
+    seen: list[Seen]
+
+
+Report = Done | Refused | Counted | Showed
+
+_encoder = msgspec.msgpack.Encoder(enc_hook=os.fspath)
+
+
+def frame(message: Order | Report) -> bytes:
+    """Return the frame of a message."""
+    body = _encoder.encode(message)
+    return len(body).to_bytes(_LENGTH) + body
+
+
+class Frames(Generic[T]):
+    """Cuts what comes out of the socket into messages. Raises ValueError for what is none."""
+
+    def __init__(self, kind: Any) -> None:  # noqa: ANN401 - a union of types is no type to the type checker
+        self._decoder: msgspec.msgpack.Decoder[T] = msgspec.msgpack.Decoder(
+            kind, dec_hook=lambda wanted, found: wanted(found)
+        )
+        self._rest = bytearray()
+
+    def feed(self, received: bytes) -> Iterator[T]:
+        """Yield the messages that are complete now."""
+        rest = self._rest
+        rest += received
+        while len(rest) >= _LENGTH:
+            end = _LENGTH + int.from_bytes(rest[:_LENGTH])
+            if end > _MOST:
+                raise ValueError(f"found a frame of {end} bytes")
+            if len(rest) < end:
+                return
+            body = bytes(rest[_LENGTH:end])
+            del rest[:end]
+            yield self._decoder.decode(body)
