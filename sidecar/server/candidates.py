@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from sidecar.pb.dcsidecar.v1 import routing_pb2 as pb
 from sidecar.routing.decision import Decision
 from sidecar.routing.location import Locator
 from sidecar.server import requests
 from sidecar.server.memo import Memo
 
-# What a candidate takes when it is remembered: its address, its place in four sequences, its share of the responses.
-_EACH = 160
+# What is taken by candidates that are kept, beside the bytes they came as, and by each of them (measured).
+_ALL = 2000
+_EACH = 320
 # The tags of a request's names, which encoders write before its candidates.
 _NAMES = b"\x0a\x12\x1a"
 
@@ -19,14 +18,14 @@ _NAMES = b"\x0a\x12\x1a"
 class Candidates:
     """What a request has beside its names: the candidates under one document, and how their choice is told."""
 
-    __slots__ = ("_addresses", "_chosen", "aliases", "where")
+    __slots__ = ("_chosen", "_told", "aliases", "where")
 
     def __init__(self, asked: pb.FilterWorkersRequest, locator: Locator) -> None:
         # As a list: each access to the message's own sequence makes the candidate anew.
         workers = list(asked.candidates)
         self.where = locator.whereabouts(workers)
         self.aliases = tuple(asked.app_aliases)
-        self._addresses: Sequence[str] | None = None if asked.indices_only else [worker.address for worker in workers]
+        self._told = () if asked.indices_only else workers
         self._chosen: dict[str, bytes] = {}
 
     def chosen(self, decision: Decision) -> bytes:
@@ -39,9 +38,9 @@ class Candidates:
         return found
 
     def _encoded(self, decision: Decision) -> bytes:
-        addresses = self._addresses
+        told = self._told
         return pb.FilterWorkersResponse(
-            addresses=() if addresses is None else [addresses[index] for index in decision.indices],
+            addresses=[told[index].address for index in decision.indices] if told else (),
             indices=decision.indices,
             datacenter=decision.datacenter,
         ).SerializeToString()
@@ -54,28 +53,27 @@ class KnownCandidates:
         self._locator = locator
         self._memo: Memo[Candidates] = Memo(entries=entries, size=size)
 
-    def find(self, request: bytes) -> tuple[pb.FilterWorkersRequest, Candidates] | None:
-        """Return a request's names, as a message of nothing else, with its candidates, if those are known.
+    def read(self, request: bytes, most: int) -> tuple[pb.FilterWorkersRequest, Candidates]:
+        """Return a decoded request, which may lack all but its names, and its candidates.
 
-        Raises BadRequest for names that are no text.
+        Raises BadRequest for bytes that are no request, for more candidates than `most`, and for aliases that break
+        their bounds.
         """
         names_end = _names_end(request)
-        candidates = self._memo.find(request[names_end:])
-        return None if candidates is None else (requests.read(pb.FilterWorkersRequest, request[:names_end]), candidates)
-
-    def learn(self, request: bytes, asked: pb.FilterWorkersRequest) -> Candidates:
-        """Return the candidates of a request, which `asked` is decoded from, and keep them.
-
-        They are kept only where the request is as encoders write it: else names might stand among the candidates.
-        """
+        rest = request[names_end:]
+        candidates = self._memo.find(rest)
+        if candidates is not None:
+            return requests.read(pb.FilterWorkersRequest, request[:names_end]), candidates
+        requests.check_candidates(request, most)
+        asked = requests.read(pb.FilterWorkersRequest, request)
+        if len(asked.candidates) > most:
+            raise requests.too_many_candidates(most)
+        if asked.app_aliases:
+            requests.check_names("app_aliases", asked.app_aliases, requests.MAX_ALIASES)
         candidates = Candidates(asked, self._locator)
-        names_end = _names_end(request)
-        names = requests.read(pb.FilterWorkersRequest, request[:names_end])
-        apart = (names.app, names.job, names.instance) == (asked.app, asked.job, asked.instance)
-        if apart and asked.ByteSize() == len(request):
-            size = len(request) - names_end + _EACH * len(candidates.where.datacenters)
-            self._memo.remember(request[names_end:], candidates, size)
-        return candidates
+        if self._memo.comes_again(rest) and _apart(asked, request, names_end):
+            self._memo.keep(rest, candidates, len(rest) + _ALL + _EACH * len(asked.candidates))
+        return asked, candidates
 
 
 def _names_end(request: bytes) -> int:
@@ -86,3 +84,13 @@ def _names_end(request: bytes) -> int:
     while at < end and request[at] in _NAMES and request[at + 1] < 0x80:
         at += 2 + request[at + 1]
     return at
+
+
+def _apart(asked: pb.FilterWorkersRequest, request: bytes, names_end: int) -> bool:
+    """Tell whether all names of a request are before `names_end`.
+
+    Fields have no order, and may come again or be empty. Encoders write each once, in order, and no empty ones.
+    """
+    names = requests.read(pb.FilterWorkersRequest, request[:names_end])
+    same = (names.app, names.job, names.instance) == (asked.app, asked.job, asked.instance)
+    return same and asked.ByteSize() == len(request)

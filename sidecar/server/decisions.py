@@ -8,9 +8,9 @@ from sidecar.routing.decision import Reason, decide_among
 from sidecar.routing.failover import Seen
 from sidecar.routing.state import State
 from sidecar.server import requests
-from sidecar.server.candidates import Candidates, KnownCandidates
+from sidecar.server.candidates import KnownCandidates
 from sidecar.server.memo import Memo
-from sidecar.table import Shown, View
+from sidecar.table import RoutingTable, View
 from sidecar.tally import Counters, Tick
 
 # What the decisions for applications are counted under that the document does not name: anybody can make up names.
@@ -45,7 +45,7 @@ class Decisions:
 
     def __init__(
         self,
-        table: Shown,
+        table: RoutingTable,
         *,
         max_candidates: int,
         memo_entries: int,
@@ -77,14 +77,15 @@ class Decisions:
         response, count, seen = self._decide(state, remembered, request)
         count()
         if seen is None or state.expects(seen):
-            remembered.responses.remember(request, (response, count), len(request) + len(response))
+            if remembered.responses.comes_again(request):
+                remembered.responses.keep(request, (response, count), len(request) + len(response))
         else:
             # Whoever asks the same again shows the same again: so it is known how long it lasts.
             self._table.observe(seen)
         return response
 
     def _decide(self, state: State, remembered: _Remembered, request: bytes) -> tuple[bytes, Tick, Seen | None]:
-        asked, candidates = remembered.candidates.find(request) or self._read(remembered, request)
+        asked, candidates = remembered.candidates.read(request, self._max_candidates)
         app, job, instance, aliases = asked.app, asked.job, asked.instance, candidates.aliases
         if not app:
             raise BadRequest("app", "found nothing, expected the application's id or name")
@@ -100,16 +101,6 @@ class Decisions:
         known = app if app in state.document.apps else OTHER
         tick = self._counted.tick(known, decision.datacenter, reason.name)
         return candidates.chosen(decision) + ending, tick, decision.seen
-
-    def _read(self, remembered: _Remembered, request: bytes) -> tuple[pb.FilterWorkersRequest, Candidates]:
-        most = self._max_candidates
-        requests.check_candidates(request, most)
-        asked = requests.read(pb.FilterWorkersRequest, request)
-        if len(asked.candidates) > most:
-            raise requests.too_many_candidates(most)
-        if asked.app_aliases:
-            requests.check_names("app_aliases", asked.app_aliases, requests.MAX_ALIASES)
-        return asked, remembered.candidates.learn(request, asked)
 
 
 def _ending(state: State, reason: Reason) -> bytes:

@@ -20,18 +20,20 @@ _Key = bytes | tuple[int, bytes, bytes, bytes]
 class Memo(Generic[T]):
     """Maps bytes to what was made of them, byte for byte.
 
-    Two generations: what is found in the old one moves to the young one, and when the young one is full it becomes the
-    old one. So a flood of bytes that never come again costs those that do no more than a move now and then.
+    What does not come again is not worth the room: `comes_again` tells, from no more than a hash. Two generations: what
+    is found in the old one moves to the young one, and when the young one is full it becomes the old one.
     Together they hold `entries` and `size` bytes at most. Threads share it without a lock: each step is one operation
     on a dictionary or one assignment, and whatever a race loses is an entry, never a right answer.
     """
 
-    __slots__ = ("_entries", "_old", "_size", "_taken", "_young")
+    __slots__ = ("_come", "_entries", "_old", "_size", "_taken", "_young")
 
     def __init__(self, *, entries: int, size: int) -> None:
         self._entries = entries // 2
         self._size = size // 2
         self._taken = 0
+        # The hashes of what has come once.
+        self._come: set[int] = set()
         # The bytes, what was made of them, and what both take.
         self._young: dict[_Key, tuple[bytes, T, int]] = {}
         self._old: dict[_Key, tuple[bytes, T, int]] = {}
@@ -49,7 +51,18 @@ class Memo(Generic[T]):
             return None
         return entry[1]
 
-    def remember(self, data: bytes, made: T, size: int) -> None:
+    def comes_again(self, data: bytes) -> bool:
+        """Tell whether bytes have come before, and know from now on that they have."""
+        come, number = self._come, hash(data if len(data) < _SAMPLED_FROM else _sample(data))
+        if number in come:
+            return True
+        if len(come) < self._entries:
+            come.add(number)
+        else:
+            self._come = {number}
+        return False
+
+    def keep(self, data: bytes, made: T, size: int) -> None:
         """Keep what was made of bytes; both take `size` bytes. What alone would take more than there is is not kept."""
         taken = size + _ENTRY_OVERHEAD
         if taken <= self._size:

@@ -24,7 +24,7 @@ def a_memo(*, entries: int = 100, size: int = 10_000_000) -> Memo[bytes]:
 
 def remember(memo: Memo[bytes], request: bytes, response: bytes) -> None:
     """Remember the response to a request."""
-    memo.remember(request, response, len(request) + len(response))
+    memo.keep(request, response, len(request) + len(response))
 
 
 def test_an_equal_request_is_found() -> None:
@@ -34,6 +34,17 @@ def test_an_equal_request_is_found() -> None:
         assert memo.find(request) is None
         remember(memo, request, b"answer to " + request)
         assert memo.find(bytes(bytearray(request))) == b"answer to " + request
+
+
+def test_only_what_comes_again_is_worth_keeping() -> None:
+    """The second coming of bytes is told from the first, among no more than `entries` of them."""
+    memo = a_memo(entries=10)
+    for request in (b"small", BIG):
+        assert not memo.comes_again(request)
+        assert memo.comes_again(bytes(bytearray(request)))
+    for number in range(1000):
+        assert not memo.comes_again(b"%d" % number)
+    assert len(memo._come) <= 10
 
 
 def test_big_requests_that_look_alike_are_told_apart() -> None:
@@ -167,7 +178,8 @@ def test_the_parts_of_a_request_may_come_in_any_order(asked: list[list[bytes]]) 
     forgetting = Decisions(table, max_candidates=100, memo_entries=0, memo_bytes=0)
     for pieces in asked:
         request = b"".join(pieces)
-        assert outcome(remembering, request) == outcome(forgetting, request)
+        for _ in range(3):
+            assert outcome(remembering, request) == outcome(forgetting, request)
 
 
 def outcome(decisions: Decisions, request: bytes) -> bytes | str:
