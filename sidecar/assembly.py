@@ -182,7 +182,13 @@ class Sidecar:
         from sidecar.reactions.runner import Reactions  # noqa: PLC0415 - only where it is asked for
 
         state_dir = self._settings.state_dir
-        return Reactions(self._settings.reactions, source=self.url, state_dir=state_dir, claims=shared)
+        return Reactions(
+            self._settings.reactions,
+            source=self.url,
+            state_dir=state_dir,
+            claims=shared,
+            state=lambda: self._table.view.state,
+        )
 
     def _with_recent(self) -> RecentChanges | None:
         """Return what the page tells of changes, where there is a page."""
@@ -209,6 +215,8 @@ class Sidecar:
             shared=shared,
             origin=Origins(self._source).of,
         )
+        if self._reactions is not None:
+            self._reactions.report_to(audit.report)
         self._table.subscribe(audit.changed)
         return audit
 

@@ -52,7 +52,7 @@ class Chronicle:
         self._journal = journal
         self._origin = origin
         self._clock = clock
-        self._waiting: deque[tuple[int, View, View]] = deque()
+        self._waiting: deque[tuple[int, View, View] | Record] = deque()
         # The refusal or absence that was told last, which a restart or a lost connection only finds again.
         self._trouble = ""
         self._told_ns = 0
@@ -78,9 +78,17 @@ class Chronicle:
         if after.state is before.state and was.state is now.state and was.refusal is now.refusal:
             return
         with self._work:
-            if len(self._waiting) >= _MAX_WAITING:
-                _, before, _ = self._waiting.pop()
+            last = self._waiting[-1] if len(self._waiting) >= _MAX_WAITING else None
+            if isinstance(last, tuple):
+                _, before, _ = last
+                self._waiting.pop()
             self._waiting.append((self._clock(), before, after))
+            self._work.notify()
+
+    def report(self, record: Record) -> None:
+        """Tell a record that a reaction made, in its turn."""
+        with self._work:
+            self._waiting.append(record)
             self._work.notify()
 
     def _run(self) -> None:
@@ -94,7 +102,11 @@ class Chronicle:
                 self._work.wait_for(lambda: self._waiting or self._stopping)
                 if not self._waiting:
                     return
-                at_ns, before, after = self._waiting.popleft()
+                next_ = self._waiting.popleft()
+            if isinstance(next_, Record):
+                self._hand_on(next_)
+                continue
+            at_ns, before, after = next_
             if last is not None and after.state is not None:
                 if after.status.from_snapshot and after.text != last.text:
                     # A kill came before the snapshot was saved: it is older than what decided, and soon gone.
@@ -107,17 +119,19 @@ class Chronicle:
 
     def _tell(self, before: View, after: View, at_ns: int) -> None:
         for found in records(before, after, at_ns, self._source, breathe=self._breathe):
-            # No two have the same time, also where the clock went back: it tells what is done from what is not.
-            record = replace(found, at_ns=max(found.at_ns, self._told_ns + 1))
-            trouble = record.key if record.events[0].kind in _TROUBLE else ""
+            trouble = found.key if found.events[0].kind in _TROUBLE else ""
             if trouble and trouble == self._trouble:
                 continue
-            if trouble or record.changed:
+            if trouble or found.changed:
                 self._trouble = trouble
-            self._told_ns = record.at_ns
-            known = self._written_by(record)
-            for take in self._takers:
-                take(known)
+            self._hand_on(self._written_by(found))
+
+    def _hand_on(self, found: Record) -> None:
+        # No two have the same time, also where the clock went back: it tells what is done from what is not.
+        record = replace(found, at_ns=max(found.at_ns, self._told_ns + 1))
+        self._told_ns = record.at_ns
+        for take in self._takers:
+            take(record)
 
     def _written_by(self, record: Record) -> Record:
         if self._origin is None or not record.version:

@@ -16,7 +16,7 @@ from sidecar.audit.chronicle import Chronicle, Origin, Take
 from sidecar.audit.follower import Follower, Task
 from sidecar.audit.journal import Journal
 from sidecar.audit.reading import FOLDER
-from sidecar.audit.record import Cause
+from sidecar.audit.record import Cause, Record
 from sidecar.config import Settings
 from sidecar.durable import replace_file
 from sidecar.errors import ConfigError
@@ -72,6 +72,10 @@ class Audit:
     def changed(self, before: View, after: View) -> None:
         """Take note of a change of view; to be subscribed to the table."""
         self._chronicle.changed(before, after)
+
+    def report(self, record: Record) -> None:
+        """Keep a record of what a reaction did."""
+        self._chronicle.report(record)
 
     def start(self) -> None:
         """Begin."""

@@ -32,6 +32,8 @@ class Cause(Enum):
     CLOCK = "clock"
     HEALTH = "health"
     OVERRIDE = "override"
+    # What a reaction did about an earlier change.
+    REACTION = "reaction"
     # The audit's own: records that were lost, or removed to make room.
     AUDIT = "audit"
 
@@ -41,7 +43,7 @@ class Event:
     """One thing that a change means. `subjects` are applications, `app/job`, "default", or datacenters of a drill.
 
     Kinds: applied, refused, missing, switch, failover, return, ramp-step, drill-started, drill-ended, override-started,
-    override-ended, lost, removed.
+    override-ended, rescheduled, lost, removed.
     """
 
     kind: str

@@ -45,9 +45,9 @@ def with_client(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options of a connection, and the client that they make, closed at its end, as `client`."""
 
     @wraps(command)
-    def run(*, target: str, connect: Connect, **rest: object) -> None:
+    def run(*, target: str, connect: Connect, **rest: object) -> object:
         with connect(target, "") as client:
-            command(client=client, **rest)
+            return command(client=client, **rest)
 
     return _address(_with_connect(run), help="The sidecar: host:port or unix:/path.")
 

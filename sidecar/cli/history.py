@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import textwrap
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from itertools import islice
@@ -19,12 +18,11 @@ from sidecar.audit.follower import Failed
 from sidecar.audit.keeping import database_url, open_database
 from sidecar.audit.reading import FOLDER, matching, newest_first, verify
 from sidecar.audit.record import MOVES, Event, Record
-from sidecar.cli.inputs import Value
+from sidecar.cli.moments import SINCE
 from sidecar.cli.output import print_json, say
 from sidecar.cli.showing import difference_lines
-from sidecar.config.kinds import Kind
 from sidecar.errors import ConfigError, SidecarError
-from sidecar.routing.scalars import SECOND_NS, format_time, parse_duration, parse_time
+from sidecar.routing.scalars import SECOND_NS, format_time
 
 if TYPE_CHECKING:
     from sidecar.audit.shared import SharedAudit
@@ -54,14 +52,6 @@ class DatabaseAway(SidecarError):
     exit_code = 6
 
 
-def _moment(text: str) -> int | None:
-    duration = parse_duration(text)
-    return time.time_ns() - duration if duration else parse_time(text)
-
-
-_SINCE = Value(Kind("TIME", "a time such as 2026-11-22T10:00:00Z, or how long ago, such as 24h", _moment))
-
-
 def _where(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the flags that tell where the audit is, and the output's."""
     path = click.Path(path_type=Path)
@@ -85,7 +75,7 @@ def _where(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.group("history", invoke_without_command=True, epilog=_EPILOG)
 @click.option("--app", metavar="APP", help='Only what moved this application; "default" for all without a route.')
-@click.option("--since", type=_SINCE, metavar="TIME", help="Only since a time, or for so long.")
+@click.option("--since", type=SINCE, metavar="TIME", help="Only since a time, or for so long.")
 @click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="The newest N changes.")
 @_where
 @click.pass_context

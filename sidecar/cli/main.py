@@ -30,6 +30,7 @@ _VERBS = (
     "init",
     "rollback",
     "history",
+    "powerjob",
     "check",
     "explain",
     "schema",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 from sidecar.cli.inputs import Value
@@ -38,3 +39,11 @@ def start_ns(start: Start | None, now_ns: int) -> int:
     if start is None:
         return now_ns // SECOND_NS * SECOND_NS
     return (now_ns + start.at_ns) // SECOND_NS * SECOND_NS if start.relative else start.at_ns
+
+
+def _since(text: str) -> int | None:
+    duration = parse_duration(text)
+    return time.time_ns() - duration if duration else parse_time(text)
+
+
+SINCE = Value(Kind("TIME", "a time such as 2026-11-22T10:00:00Z, or how long ago, such as 24h", _since))

@@ -18,7 +18,10 @@ from sidecar.routing.reader import places, read
 
 # Variables that begin as ours and are not for `serve`: the first are of the client commands; the pattern is what
 # Kubernetes sets in every container for each service whose name begins with dc-sidecar.
-CLIENT_VARIABLES = tuple(f"{PREFIX}{name}" for name in ("ADDRESS", "CA", "CERT", "KEY"))
+CLIENT_VARIABLES = tuple(
+    f"{PREFIX}{name}"
+    for name in ("ADDRESS", "CA", "CERT", "KEY", "POWERJOB_SERVER", "POWERJOB_PASSWORD", "POWERJOB_PASSWORD_FILE")
+)
 _SERVICE_LINK = re.compile(
     PREFIX + r"(.+_)?(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT(_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)"
 )

@@ -17,8 +17,9 @@ from sidecar.audit.follower import Failed
 from sidecar.audit.record import Event, Record
 from sidecar.config.options import PREFIX
 from sidecar.errors import ConfigError
+from sidecar.reactions.entries import read_secret
 from sidecar.reactions.messages import Post, payload, post, words
-from sidecar.reactions.settings import Reaction, check_url, read_secret
+from sidecar.reactions.settings import Reaction, check_url
 
 _ANSWER_BYTES = 64 * 1024
 _SHOWN = 200

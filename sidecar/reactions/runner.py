@@ -13,10 +13,12 @@ from sidecar.audit.reading import FOLDER as AUDIT_FOLDER
 from sidecar.audit.record import Event, Record
 from sidecar.reactions.acting import act
 from sidecar.reactions.settings import Reaction, read_reactions
+from sidecar.routing.state import State
 from sidecar.tally import Standing
 
 if TYPE_CHECKING:
     from sidecar.audit.shared import SharedAudit
+    from sidecar.reactions.rescheduling import Rescheduling
 
 # How long a change waits for the shared database before a webhook is told of it without.
 _PATIENCE_S = 60.0
@@ -27,17 +29,33 @@ Act = Callable[[Reaction, Record, tuple[Event, ...]], None]
 class Reactions:
     """The reactions that the configuration lists; none delays another. Raises ConfigError.
 
-    `claims` are those of a fleet, None where each sidecar acts for itself.
+    `claims` are those of a fleet, None where each sidecar acts for itself. `state` tells what decides now.
     """
 
     def __init__(
-        self, tree: object, *, source: str, state_dir: Path | None, claims: SharedAudit | None = None, act: Act = act
+        self,
+        tree: object,
+        *,
+        source: str,
+        state_dir: Path | None,
+        claims: SharedAudit | None = None,
+        act: Act = act,
+        state: Callable[[], State | None] = lambda: None,
     ) -> None:
         journal = state_dir / AUDIT_FOLDER if state_dir is not None else None
+        self._state = state
+        self._state_dir = state_dir
+        self._claims = claims
+        self._report: Callable[[Record], None] = lambda _: None
+        self._rescheduling: list[Rescheduling] = []
         self._followers = tuple(
-            Follower(_task(reaction, claims, act), source=source, state_dir=state_dir, journal=journal)
+            Follower(self._task(reaction, act), source=source, state_dir=state_dir, journal=journal)
             for reaction in read_reactions(tree)
         )
+
+    def report_to(self, report: Callable[[Record], None]) -> None:
+        """Have what reactions did told to the audit."""
+        self._report = report
 
     def start(self) -> None:
         """Begin all."""
@@ -47,11 +65,15 @@ class Reactions:
     def stop(self, timeout: float) -> None:
         """End all within `timeout` seconds."""
         deadline = time.monotonic() + timeout
+        for rescheduling in self._rescheduling:
+            rescheduling.stop()
         for follower in self._followers:
             follower.stop(max(0.0, deadline - time.monotonic()))
 
     def take(self, record: Record) -> None:
         """Hand a record to each of them; returns at once."""
+        for rescheduling in self._rescheduling:
+            rescheduling.note(record)
         for follower in self._followers:
             follower.take(record)
 
@@ -60,15 +82,33 @@ class Reactions:
         """What tells how each of them stands."""
         return tuple(follower.standing for follower in self._followers)
 
+    def _tell(self, record: Record) -> None:
+        self._report(record)
 
-def _task(reaction: Reaction, claims: SharedAudit | None, act: Act) -> Task:
-    do = partial(_alone, reaction, act) if claims is None else partial(_for_all, reaction, act, claims)
-    return Task(
-        name=f"reaction {reaction.name}",
-        act=do,
-        wanted=lambda record: bool(reaction.wanted(record)),
-        retry_for=reaction.retry_for,
-    )
+    def _task(self, reaction: Reaction, act: Act) -> Task:
+        if reaction.powerjob is not None:
+            act = self._reschedule(reaction)
+        claims = self._claims
+        do = partial(_alone, reaction, act) if claims is None else partial(_for_all, reaction, act, claims)
+        return Task(
+            name=f"reaction {reaction.name}",
+            act=do,
+            wanted=lambda record: bool(reaction.wanted(record)),
+            retry_for=reaction.retry_for,
+        )
+
+    def _reschedule(self, reaction: Reaction) -> Act:
+        from sidecar.reactions.rescheduling import Rescheduling  # noqa: PLC0415 - only where it is asked for
+
+        rescheduling = Rescheduling(
+            reaction,
+            state=self._state,
+            report=self._tell,
+            state_dir=self._state_dir,
+            claims=self._claims,
+        )
+        self._rescheduling.append(rescheduling)
+        return lambda _, record, events: rescheduling(record, events)
 
 
 def _alone(reaction: Reaction, act: Act, record: Record) -> None:
@@ -78,7 +118,7 @@ def _alone(reaction: Reaction, act: Act, record: Record) -> None:
 def _for_all(reaction: Reaction, act: Act, claims: SharedAudit, record: Record) -> None:
     """Act for the fleet, if no other sidecar does or did. While the database is away an alarm goes before silence."""
     try:
-        mine = claims.claim(record, reaction.name, 2 * reaction.timeout + 30)
+        mine = claims.claim(record, reaction.name, reaction.lease)
     except Away:
         if reaction.command or time.time_ns() - record.at_ns < _PATIENCE_S * 1e9:
             raise

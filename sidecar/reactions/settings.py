@@ -6,13 +6,16 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from sidecar.audit.record import MOVES, Event, Record
 from sidecar.config.layers import nearest
 from sidecar.errors import ConfigError
-from sidecar.routing.scalars import SECOND_NS, parse_duration
+from sidecar.reactions.entries import check_keys, seconds, secret_file, text, words
+
+if TYPE_CHECKING:
+    from sidecar.reactions.powerjob import PowerJob
 
 # What may stand behind `on`, and the events that it means.
 KINDS: Mapping[str, tuple[str, ...]] = {
@@ -25,18 +28,24 @@ KINDS: Mapping[str, tuple[str, ...]] = {
     "ramp-step": ("ramp-step",),
     "override": ("override-started", "override-ended"),
     "applied": ("applied",),
+    "rescheduled": ("rescheduled",),
 }
 FORMATS = ("json", "slack", "dingtalk", "wecom", "feishu")
 
 _DEFAULT_ON = ("switch", "failover", "return", "drill", "refused")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
-_KEYS = ("name", "on", "apps", "webhook", "webhook-file", "format", "secret-file", "command", "timeout", "retry-for")
+_COMMON = ("name", "on", "timeout", "retry-for")
+_KEYS = (*_COMMON, "apps", "webhook", "webhook-file", "format", "secret-file", "command")
+_EXPECTED_WAYS = "webhook, webhook-file, command and powerjob"
+# What moves work, and so may leave some behind.
+_MOVING = {kind: KINDS[kind] for kind in ("switch", "failover", "return", "ramp-step")}
+_MOVING_ON = ("switch", "failover", "return")
 _WEBHOOK_ONLY = ("format", "secret-file")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reaction:
-    """One reaction: a webhook, whose URL may be in a file, or a command. Times are seconds.
+    """One reaction: a webhook, whose URL may be in a file, a command, or PowerJob's work. Times are seconds.
 
     It is tried until `retry_for` after the change; 0 means once. `kinds` are those of the events that it is for, `apps`
     the applications, None for all.
@@ -50,8 +59,14 @@ class Reaction:
     format: str = "json"
     secret_file: Path | None = None
     command: tuple[str, ...] = ()
+    powerjob: PowerJob | None = None
     timeout: float
     retry_for: float
+
+    @property
+    def lease(self) -> float:
+        """After how many seconds another sidecar may take over a change from one that is not heard of any more."""
+        return 2 * self.timeout + 30
 
     def wanted(self, record: Record) -> tuple[Event, ...]:
         """Return the events of a record that it is for."""
@@ -66,7 +81,7 @@ class Reaction:
 def read_reactions(tree: object) -> tuple[Reaction, ...]:
     """Return what a list of reactions says. Raises ConfigError, naming the place, for all that is wrong with one."""
     if not isinstance(tree, list):
-        raise ConfigError("reactions: expected a list, each with a name, and a webhook or a command")
+        raise ConfigError("reactions: expected a list, each with a name, and a webhook, a command or powerjob")
     found = tuple(_reaction(entry, f"reactions[{index}]") for index, entry in enumerate(tree))
     names = [reaction.name for reaction in found]
     twice = next((name for name in names if names.count(name) > 1), None)
@@ -77,46 +92,71 @@ def read_reactions(tree: object) -> tuple[Reaction, ...]:
 
 def _reaction(entry: Any, place: str) -> Reaction:  # noqa: ANN401 - it is checked here
     if not isinstance(entry, dict):
-        raise ConfigError(f"{place}: expected a mapping with name, and webhook, webhook-file or command")
-    for key in entry:
-        if key not in _KEYS:
-            raise ConfigError(f"{place}: found {key!r}{nearest(key, _KEYS) or ', expected ' + ', '.join(_KEYS)}")
-    name = _text(entry, place, "name") or ""
-    if not _NAME.fullmatch(name):
-        raise ConfigError(f"{place}.name: found {name!r}, expected 1 to 63 letters, digits and . _ -")
-    place = f"reactions: {name}"
+        raise ConfigError(f"{place}: expected a mapping with name, and {_EXPECTED_WAYS}")
+    if "powerjob" in entry:
+        return _rescheduling(entry, place)
+    check_keys(entry, place, _KEYS)
+    name, place = _name(entry, place)
     ways = [key for key in ("webhook", "webhook-file", "command") if key in entry]
     if len(ways) != 1:
-        raise ConfigError(
-            f"{place}: found {' and '.join(ways) or 'none'} of webhook, webhook-file and command, expected one"
-        )
-    command = _words(entry, place, "command") if "command" in entry else ()
+        raise ConfigError(f"{place}: found {' and '.join(ways) or 'none'} of {_EXPECTED_WAYS}, expected one")
+    command = words(entry, place, "command") if "command" in entry else ()
     if command and any(key in entry for key in _WEBHOOK_ONLY):
         raise ConfigError(f"{place}: found what is for a webhook beside a command")
-    on = _words(entry, place, "on") if "on" in entry else _DEFAULT_ON
-    for word in on:
-        if word not in KINDS:
-            raise ConfigError(f"{place}.on: found {word!r}{nearest(word, KINDS) or ', expected ' + ', '.join(KINDS)}")
-    form = _text(entry, place, "format") or "json"
+    form = text(entry, place, "format") or "json"
     if form not in FORMATS:
         raise ConfigError(f"{place}.format: found {form!r}, expected {' or '.join(FORMATS)}")
-    webhook = _text(entry, place, "webhook") or ""
+    webhook = text(entry, place, "webhook") or ""
     if webhook:
         check_url(webhook, f"{place}.webhook")
     if form in {"wecom", "slack"} and "secret-file" in entry:
         raise ConfigError(f"{place}.secret-file: {form} knows no signatures; its URL is the secret: use webhook-file")
     return Reaction(
         name=name,
-        kinds=frozenset(kind for word in on for kind in KINDS[word]),
-        apps=frozenset(_words(entry, place, "apps")) if "apps" in entry else None,
+        kinds=_kinds(entry, place, KINDS, _DEFAULT_ON),
+        apps=frozenset(words(entry, place, "apps")) if "apps" in entry else None,
         webhook=webhook,
-        webhook_file=_file(entry, place, "webhook-file"),
+        webhook_file=secret_file(entry, place, "webhook-file"),
         format=form,
-        secret_file=_file(entry, place, "secret-file"),
+        secret_file=secret_file(entry, place, "secret-file"),
         command=command,
-        timeout=_seconds(entry, place, "timeout", 60.0 if command else 5.0),
-        retry_for=_seconds(entry, place, "retry-for", 0.0 if command else 3600.0),
+        timeout=seconds(entry, place, "timeout", 60.0 if command else 5.0),
+        retry_for=seconds(entry, place, "retry-for", 0.0 if command else 3600.0, zero=True),
     )
+
+
+def _rescheduling(entry: Mapping[str, Any], place: str) -> Reaction:
+    # Only where it is asked for: nothing else of PowerJob is in the sidecar's memory.
+    from sidecar.reactions.powerjob import KEYS, read_powerjob  # noqa: PLC0415
+
+    check_keys(entry, place, (*_COMMON, *KEYS))
+    name, place = _name(entry, place)
+    return Reaction(
+        name=name,
+        kinds=_kinds(entry, place, _MOVING, _MOVING_ON),
+        apps=None,
+        powerjob=read_powerjob(entry, place),
+        timeout=seconds(entry, place, "timeout", 5.0),
+        retry_for=seconds(entry, place, "retry-for", 3600.0, zero=True),
+    )
+
+
+def _name(entry: Mapping[str, Any], place: str) -> tuple[str, str]:
+    """Return the name, and how the reaction is called from then on."""
+    name = text(entry, place, "name") or ""
+    if not _NAME.fullmatch(name):
+        raise ConfigError(f"{place}.name: found {name!r}, expected 1 to 63 letters, digits and . _ -")
+    return name, f"reactions: {name}"
+
+
+def _kinds(
+    entry: Mapping[str, Any], place: str, known: Mapping[str, tuple[str, ...]], default: tuple[str, ...]
+) -> frozenset[str]:
+    on = words(entry, place, "on") if "on" in entry else default
+    for word in on:
+        if word not in known:
+            raise ConfigError(f"{place}.on: found {word!r}{nearest(word, known) or ', expected ' + ', '.join(known)}")
+    return frozenset(kind for word in on for kind in known[word])
 
 
 def check_url(url: str, place: str) -> None:
@@ -128,45 +168,3 @@ def check_url(url: str, place: str) -> None:
         good = False
     if not good or not url.isprintable() or " " in url:
         raise ConfigError(f"{place}: expected a URL that begins with https:// or http://")
-
-
-def _text(entry: Mapping[str, Any], place: str, key: str) -> str | None:
-    value = entry.get(key)
-    if value is None or (isinstance(value, str) and value):
-        return value
-    raise ConfigError(f"{place}.{key}: expected a text")
-
-
-def _words(entry: Mapping[str, Any], place: str, key: str) -> tuple[str, ...]:
-    value = entry[key]
-    if not isinstance(value, list) or not value or not all(isinstance(word, str) and word for word in value):
-        raise ConfigError(f"{place}.{key}: expected a list of texts")
-    return tuple(value)
-
-
-def _seconds(entry: Mapping[str, Any], place: str, key: str, default: float) -> float:
-    text = _text(entry, place, key)
-    if text is None:
-        return default
-    duration = 0 if text == "0" and key == "retry-for" else parse_duration(text)
-    if duration is None or (duration == 0 and key == "timeout"):
-        raise ConfigError(f"{place}.{key}: found {text!r}, expected a duration such as 500ms, 10s or 1h")
-    return duration / SECOND_NS
-
-
-def _file(entry: Mapping[str, Any], place: str, key: str) -> Path | None:
-    text = _text(entry, place, key)
-    if text is None:
-        return None
-    path = Path(text)
-    if not read_secret(path):
-        raise ConfigError(f"{place}.{key}: {path} cannot be read, or is empty")
-    return path
-
-
-def read_secret(path: Path) -> str:
-    """Return what a file holds, without the line break at its end; nothing where it cannot be read."""
-    try:
-        return path.read_text(encoding="utf-8").rstrip("\r\n")
-    except (OSError, UnicodeDecodeError):
-        return ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from sidecar.errors import ConfigError
 from sidecar.reactions.settings import read_reactions
 
 HOOK = {"name": "chat", "webhook": "https://chat.example/hook"}
+JOBS: dict[str, object] = {"name": "back", "powerjob": "http://powerjob:7700", "apps": ["billing"]}
 
 
 def record(*events: Event) -> Record:
@@ -48,6 +51,31 @@ def test_all_can_be_said(tmp_path: Path) -> None:
     assert other.kinds == {"failover", "ramp-step"}
 
 
+def test_powerjob_needs_only_a_server_and_applications() -> None:
+    """Nothing that runs is touched unless it is asked for; what moves work is what it reacts to."""
+    (reaction,) = read_reactions([JOBS])
+    assert reaction.kinds == {"switch", "failover", "return"}
+    assert reaction.powerjob is not None
+    assert (reaction.powerjob.running, reaction.powerjob.lost, reaction.powerjob.password_file) == (False, True, None)
+    assert (reaction.powerjob.since, reaction.powerjob.watch_for, reaction.powerjob.rate) == (600.0, 180.0, 10.0)
+    many = JOBS | {"powerjob": ["http://a:1/", "https://b"], "running": "true", "lost": "false", "watch-for": "0"}
+    (reaction,) = read_reactions([many | {"on": ["failover", "ramp-step"]}])
+    assert reaction.powerjob is not None
+    assert reaction.powerjob.servers == ("http://a:1", "https://b")
+    assert (reaction.powerjob.running, reaction.powerjob.lost, reaction.powerjob.watch_for) == (True, False, 0.0)
+    assert reaction.kinds == {"failover", "ramp-step"}
+
+
+def test_nothing_of_powerjob_is_imported_for_others() -> None:
+    """A daemon without such a reaction does not have it in its memory."""
+    code = (
+        "import sys; from sidecar.reactions import runner; import sidecar.daemon; "
+        f"from sidecar.reactions.settings import read_reactions; read_reactions([{HOOK!r}]); "
+        "sys.exit(any(name.startswith(('sidecar.powerjob', 'sidecar.reactions.powerjob')) for name in sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
+
+
 @pytest.mark.parametrize(
     ("tree", "found"),
     [
@@ -72,6 +100,18 @@ def test_all_can_be_said(tmp_path: Path) -> None:
         ([{"name": "x", "command": "rm -rf /"}], "x.command: expected a list"),
         ([{"name": "x", "command": ["x"], "format": "json"}], "for a webhook beside a command"),
         ([HOOK | {"format": "slack", "secret-file": "x"}], "knows no signatures"),
+        ([JOBS | {"webhook": "https://x"}], "found 'webhook', expected name"),
+        ([JOBS | {"runing": "true"}], "did you mean running"),
+        ([JOBS | {"running": "maybe"}], "back.running: found 'maybe', expected true or false"),
+        ([JOBS | {"on": ["refused"]}], "found 'refused', expected switch, failover"),
+        ([JOBS | {"powerjob": "powerjob:7700"}], "back.powerjob: PowerJob's server: expected a URL"),
+        ([JOBS | {"powerjob": ["http://u:p@h"]}], "without user or password"),
+        ([{"name": "back", "powerjob": "http://h"}], "back.apps: expected a list of PowerJob's applications"),
+        ([JOBS | {"apps": ["a", "a"]}], "each application once"),
+        ([JOBS | {"rate": "0"}], "back.rate: found '0'"),
+        ([JOBS | {"rate": "nan"}], "back.rate: found 'nan'"),
+        ([JOBS | {"since": "0"}], "back.since: found '0'"),
+        ([JOBS | {"password-file": "/nonexistent"}], "cannot be read"),
     ],
 )
 def test_what_is_wrong_is_refused_with_its_place(tree: Any, found: str) -> None:  # noqa: ANN401 - anything may stand there

@@ -1,0 +1,166 @@
+"""Finds what is to run again: what failed as there was no worker, and what runs where it would not run now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from sidecar.powerjob.application import Application
+from sidecar.powerjob.http import PowerJobRefused
+from sidecar.powerjob.model import (
+    WITH_A_WORKER,
+    Instance,
+    Job,
+    Status,
+    Worker,
+    Workflow,
+    WorkflowStatus,
+    without_worker,
+    worker_lost,
+)
+
+Choose = Callable[[tuple[str, ...], str, str, Sequence[Worker]], Collection[str]]
+"""Returns the addresses to which a run would be handed now, by the names of its application, its job, its own id, and
+the workers there are."""
+
+
+class Action(Enum):
+    """What is to be done about a run."""
+
+    RETRY = "retry"
+    RETRY_WORKFLOW = "retry its workflow"
+    RESTART = "stop and retry"
+    STOP = "stop"
+    LEAVE = "leave"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """What is to be done about one run of an application, and why; `worker` is who had it last."""
+
+    action: Action
+    app: str
+    instance: int
+    job: int
+    job_name: str
+    workflow: int | None
+    worker: str
+    why: str
+
+    def __str__(self) -> str:
+        whose = f" of workflow run {self.workflow}" if self.workflow is not None else ""
+        return f"run {self.instance} of job {self.job} ({self.job_name}){whose}"
+
+
+class Finder:
+    """Looks through one application once.
+
+    With `lost`, also for what was given up because its worker fell silent. With `choose`, only for what somebody could
+    run now; it has to be there for `running`.
+    """
+
+    def __init__(self, app: Application, *, lost: bool, choose: Choose | None = None) -> None:
+        self._app = app
+        self._lost = lost
+        self._choose = choose
+        self._workers: list[Worker] | None = None
+        self._jobs: dict[int, Job | None] = {}
+        self._workflows: set[int] = set()
+
+    def failed(self, since_ms: int) -> Iterator[Step]:
+        """Yield what failed for want of workers since a time (Unix milliseconds)."""
+        for instance in self._app.instances([Status.FAILED], since_ms=since_ms):
+            if not self._wanted(instance.result):
+                continue
+            if instance.workflow is not None:
+                yield from self._of_workflow(instance, instance.workflow)
+                continue
+            job = self._job(instance.job)
+            if job is None:
+                yield self._step(Action.LEAVE, instance, "its job is gone")
+            elif job.frequent:
+                yield self._step(Action.LEAVE, instance, "PowerJob starts a job of this kind again by itself")
+            elif not job.enabled:
+                yield self._step(Action.LEAVE, instance, "its job is disabled")
+            elif self._choose is None or self._chosen(self._choose, instance, job):
+                yield self._step(Action.RETRY, instance, instance.result)
+
+    def running(self) -> Iterator[Step]:
+        """Yield what is with a worker to whom nobody would hand it now, and could be with another one."""
+        assert self._choose is not None, "who would run it now is not known"
+        for instance in self._app.instances(WITH_A_WORKER):
+            job = self._job(instance.job)
+            if job is None or all(worker.address != instance.worker for worker in self._alive()):
+                # What a lost worker had, PowerJob gives up by itself.
+                continue
+            chosen = self._chosen(self._choose, instance, job)
+            if not chosen or instance.worker in chosen:
+                continue
+            if job.frequent:
+                yield self._step(Action.STOP, instance, "PowerJob starts a job of this kind again by itself")
+            else:
+                yield self._step(Action.RESTART, instance, "it runs where it would not run now")
+
+    def _chosen(self, choose: Choose, instance: Instance, job: Job) -> Collection[str]:
+        """Return the workers to whom a run would be handed now."""
+        may = [
+            worker
+            for worker in self._alive()
+            if not job.designated or worker.tag in job.designated or worker.address in job.designated
+        ]
+        # The adapter in PowerJob's server asks by the number first.
+        return choose((str(self._app.id), self._app.name), str(instance.job), str(instance.id), may)
+
+    def _alive(self) -> list[Worker]:
+        if self._workers is None:
+            self._workers = self._app.workers()
+        return self._workers
+
+    def _of_workflow(self, instance: Instance, workflow: int) -> Iterator[Step]:
+        """Yield the retry of a workflow, once, if that brings back nothing but what failed for want of workers."""
+        if workflow in self._workflows:
+            return
+        run = self._app.workflow(workflow)
+        if not any(node.instance == instance.id for node in run.nodes) or run.status != WorkflowStatus.FAILED:
+            # It has gone on since; what failed there stays in PowerJob's list for ever.
+            return
+        job = self._job(instance.job)
+        if not self._failed_for_want_only(run):
+            self._workflows.add(workflow)
+            yield self._step(Action.LEAVE, instance, "another step of its workflow failed by itself or was stopped")
+        elif job is not None and (self._choose is None or self._chosen(self._choose, instance, job)):
+            self._workflows.add(workflow)
+            yield self._step(Action.RETRY_WORKFLOW, instance, instance.result)
+
+    def _failed_for_want_only(self, run: Workflow) -> bool:
+        again = [
+            node
+            for node in run.nodes
+            if node.status == Status.STOPPED or (node.status == Status.FAILED and not node.may_fail)
+        ]
+        return all(node.status == Status.FAILED and self._wanted(node.result) for node in again)
+
+    def _wanted(self, result: str) -> bool:
+        return without_worker(result) or (self._lost and worker_lost(result))
+
+    def _job(self, job: int) -> Job | None:
+        if job not in self._jobs:
+            try:
+                self._jobs[job] = self._app.job(job)
+            except PowerJobRefused:
+                self._jobs[job] = None
+        return self._jobs[job]
+
+    def _step(self, action: Action, instance: Instance, why: str) -> Step:
+        job = self._job(instance.job)
+        return Step(
+            action=action,
+            app=self._app.name,
+            instance=instance.id,
+            job=instance.job,
+            job_name=job.name if job else "",
+            workflow=instance.workflow,
+            worker=instance.worker,
+            why=why,
+        )

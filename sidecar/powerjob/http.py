@@ -1,0 +1,136 @@
+"""Calls of PowerJob's HTTP API, made to whichever of its servers answers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from http.client import HTTPException
+from typing import Any
+from urllib.error import HTTPError
+from urllib.parse import urlencode, urlsplit
+from urllib.request import HTTPRedirectHandler, Request, build_opener
+
+from sidecar.errors import ConfigError, SidecarError
+
+_ANSWER_BYTES = 64 * 1024 * 1024
+_SHOWN = 200
+_AUTH_PASSED = "X-POWERJOB-AUTH-PASSED"
+
+
+class PowerJobAway(SidecarError):
+    """No server of PowerJob can be asked now."""
+
+    exit_code = 6
+
+
+class PowerJobRefused(SidecarError):
+    """PowerJob was asked, and says no."""
+
+    exit_code = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What PowerJob says: the data of a success, else why not; without `signed_in` it does not know the caller."""
+
+    success: bool
+    data: Any
+    message: str
+    signed_in: bool
+
+
+class Servers:
+    """The servers of one PowerJob cluster by their URLs, http or https; any of them can answer for all.
+
+    `timeout` is in seconds, for one call of one server. Raises ConfigError for what is no such URL.
+    """
+
+    def __init__(self, urls: Sequence[str], *, timeout: float) -> None:
+        self._urls = [check_server(url) for url in urls]
+        self._timeout = timeout
+
+    def post(
+        self,
+        path: str,
+        *,
+        form: Mapping[str, object] | None = None,
+        body: object = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Post a form, or `body` as JSON, to the first server that answers. Raises PowerJobAway."""
+        data = json.dumps(body) if form is None else urlencode(form)
+        kind = "application/json" if form is None else "application/x-www-form-urlencoded"
+        return self._first(path, data.encode(), {**(headers or {}), "Content-Type": kind})
+
+    def get(self, path: str, **query: str) -> Answer:
+        """Ask the first server that answers. Raises PowerJobAway."""
+        return self._first(f"{path}?{urlencode(query)}", None, {})
+
+    def get_of_each(self, path: str, **query: str) -> list[Answer]:
+        """Ask every server; return what those say that answer. Raises PowerJobAway where none does."""
+        answers, silent = [], []
+        for url in self._urls:
+            try:
+                answers.append(self._ask(url, f"{path}?{urlencode(query)}", None, {}))
+            except PowerJobAway as error:
+                silent.append(str(error))
+        if not answers:
+            raise PowerJobAway("; ".join(silent))
+        return answers
+
+    def _first(self, path: str, data: bytes | None, headers: Mapping[str, str]) -> Answer:
+        silent = []
+        for url in tuple(self._urls):
+            try:
+                answer = self._ask(url, path, data, headers)
+            except PowerJobAway as error:
+                silent.append(str(error))
+                # The next call begins with another one.
+                self._urls.append(self._urls.pop(self._urls.index(url)))
+                continue
+            return answer
+        raise PowerJobAway("; ".join(silent))
+
+    def _ask(self, url: str, path: str, data: bytes | None, headers: Mapping[str, str]) -> Answer:
+        try:
+            with _OPENER.open(Request(f"{url}/{path}", data, dict(headers)), timeout=self._timeout) as reply:  # noqa: S310 - http and https only
+                passed = reply.headers.get(_AUTH_PASSED, "true")
+                said = json.loads(reply.read(_ANSWER_BYTES))
+            message = str(said.get("message") or said.get("code") or "").strip()
+            return Answer(said["success"] is True, said.get("data"), _short(message), passed.lower() != "false")
+        except HTTPError as error:
+            with error:
+                raise PowerJobAway(f"{url} answers with status {error.code}: is this PowerJob's server?") from None
+        except (OSError, HTTPException) as error:
+            reason = getattr(error, "reason", error)
+            why = getattr(reason, "strerror", None) or str(reason) or type(error).__name__
+            raise PowerJobAway(f"{url} does not answer: {_short(str(why))}") from None
+        except (ValueError, KeyError, AttributeError):
+            raise PowerJobAway(f"{url} answers, but not as PowerJob does: expected the address of its server") from None
+
+
+class _NoRedirects(HTTPRedirectHandler):
+    """Follows nobody elsewhere: a token would go where no operator sent it."""
+
+    def redirect_request(self, *_: Any) -> None:  # noqa: ANN401 - as urllib calls it
+        return None
+
+
+_OPENER = build_opener(_NoRedirects)
+
+
+def check_server(url: str) -> str:
+    """Return a server's URL without a slash at its end. Raises ConfigError for what is none, or holds a password."""
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        good = False
+    if not good or not url.isprintable() or any(mark in url for mark in " @?#"):
+        raise ConfigError("PowerJob's server: expected a URL such as http://powerjob:7700, without user or password")
+    return url.rstrip("/")
+
+
+def _short(text: str) -> str:
+    return (text.splitlines() or [""])[0][:_SHOWN]

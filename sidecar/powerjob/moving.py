@@ -1,0 +1,118 @@
+"""Does what was found to be done about a run, and tells what came of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sidecar.powerjob.application import Application
+from sidecar.powerjob.finding import Action, Step
+from sidecar.powerjob.http import PowerJobRefused
+from sidecar.powerjob.model import UNDER_WAY, WITH_A_WORKER, Status, WorkflowStatus, without_worker
+
+_ATTEMPTS = 3
+_DONE = {
+    Action.RETRY: "retried",
+    Action.RETRY_WORKFLOW: "workflow retried",
+    Action.RESTART: "stopped and retried",
+    Action.STOP: "stopped",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a step: done, or why not."""
+
+    step: Step
+    done: bool
+    words: str
+
+    def __str__(self) -> str:
+        return f"{self.step}: {self.words}"
+
+
+def carry_out(app: Application, step: Step) -> Outcome:
+    """Do a step. What PowerJob refuses is an outcome too; raises PowerJobAway."""
+    try:
+        match step.action:
+            case Action.RETRY:
+                return _retry(app, step)
+            case Action.RETRY_WORKFLOW:
+                assert step.workflow is not None
+                app.retry_workflow(step.workflow)
+            case Action.RESTART | Action.STOP:
+                why_not = _stop(app, step)
+                if not why_not and step.action is Action.RESTART:
+                    why_not = _go_on(app, step)
+                if why_not:
+                    return Outcome(step, done=False, words=why_not)
+            case Action.LEAVE:
+                return Outcome(step, done=False, words=step.why)
+    except PowerJobRefused as error:
+        return Outcome(step, done=False, words=str(error))
+    return Outcome(step, done=True, words=_DONE[step.action])
+
+
+def go_on(app: Application, instance: int, workflow: int | None) -> None:
+    """Have a run that we stopped run again. Nothing happens where it does already. Raises as Application does."""
+    if workflow is not None:
+        if app.workflow(workflow).status == WorkflowStatus.STOPPED:
+            app.retry_workflow(workflow)
+        return
+    for left in range(_ATTEMPTS - 1, -1, -1):
+        try:
+            app.retry(instance)
+        except PowerJobRefused:
+            now = app.instance(instance)
+            if now.status in WITH_A_WORKER and left:
+                # A report of its worker, on its way when it was stopped, made it a running one again.
+                app.stop(instance)
+                continue
+            if now.status not in UNDER_WAY and now.status != Status.SUCCEEDED:
+                raise
+        return
+
+
+def _go_on(app: Application, step: Step) -> str:
+    try:
+        go_on(app, step.instance, step.workflow)
+    except PowerJobRefused as error:
+        return f"stopped, but not retried: {error}"
+    return ""
+
+
+def _retry(app: Application, step: Step) -> Outcome:
+    try:
+        app.retry(step.instance)
+    except PowerJobRefused:
+        if app.instance(step.instance).status in UNDER_WAY:
+            # By somebody else, or by us: the answer to an earlier attempt was lost.
+            return Outcome(step, done=True, words="under way again")
+        raise
+    now = app.instance(step.instance)
+    if now.status == Status.FAILED and without_worker(now.result):
+        return Outcome(step, done=False, words="retried, but there is still no worker for it")
+    return Outcome(step, done=True, words=_DONE[step.action])
+
+
+def _stop(app: Application, step: Step) -> str:
+    """Stop a run; return why it was not to be stopped any more, nothing if it was."""
+    now = app.instance(step.instance)
+    if now.status not in WITH_A_WORKER or now.worker != step.worker:
+        return "ended or moved by itself"
+    if step.workflow is not None and app.workflow(step.workflow).status != WorkflowStatus.RUNNING:
+        return "its workflow does not run"
+    app.stop(step.instance)
+    return ""
+
+
+def summary(outcomes: Iterable[Outcome]) -> str:
+    """Return in a few words what was done, and how much was not."""
+    done: Counter[str] = Counter()
+    left: Counter[str] = Counter()
+    for outcome in outcomes:
+        (done if outcome.done else left)[outcome.words] += 1
+    told = ", ".join(f"{count:,} {words}" for words, count in done.items()) or "nothing moved"
+    rest = "; ".join(f"{count:,} not: {words}" for words, count in left.most_common(3))
+    return f"{told}; {rest}" if rest else told

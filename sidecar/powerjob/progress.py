@@ -1,0 +1,129 @@
+"""Remembers what was done about one change, over restarts: nothing is done twice, and nothing stays half done."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from sidecar.powerjob.finding import Action, Step
+from sidecar.powerjob.moving import Outcome
+
+log = logging.getLogger(__name__)
+
+
+class Progress:
+    """What was done about the change of a time (Unix nanoseconds), in a file, or in memory only where there is none.
+
+    What an earlier change left half done is taken over.
+    """
+
+    def __init__(self, path: Path | None, change_ns: int) -> None:
+        self.change_ns = change_ns
+        self.untold: list[Outcome] = []
+        self._path = path
+        self._seen: set[int] = set()
+        self._half_done: dict[int, Step] = {}
+        lines = list(_lines(path)) if path is not None else []
+        if not lines or lines[0].get("change") != change_ns:
+            self._half_done = _left(lines)
+            self._rewrite()
+            return
+        for line in lines:
+            self._take(line)
+
+    def seen(self, step: Step) -> bool:
+        """Tell whether something was done about this already."""
+        return _subject(step) in self._seen
+
+    def half_done(self, app: str) -> list[Step]:
+        """Return what was to be stopped and retried, and was perhaps not retried."""
+        return [step for step in self._half_done.values() if step.app == app]
+
+    def begin(self, step: Step) -> None:
+        """Note, before it is done, what must not stay half done."""
+        self._note({"begun": _plain(step)})
+
+    def end(self, outcome: Outcome) -> None:
+        """Note what came of a step."""
+        self._note({"ended": _plain(outcome.step), "done": outcome.done, "words": outcome.words})
+
+    def told(self) -> None:
+        """Note that all outcomes so far are reported."""
+        self._note({"told": True})
+
+    def _note(self, line: dict[str, Any]) -> None:
+        self._take(line)
+        if self._path is None:
+            return
+        try:
+            with self._path.open("ab") as file:
+                file.write(json.dumps(line).encode() + b"\n")
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            log.warning("what was done for PowerJob is not kept over a restart: %s", error.strerror or error)
+
+    def _take(self, line: dict[str, Any]) -> None:
+        if "begun" in line:
+            step = _step(line["begun"])
+            self._half_done[step.instance] = step
+        elif "ended" in line:
+            step = _step(line["ended"])
+            self._half_done.pop(step.instance, None)
+            self._seen.add(_subject(step))
+            self.untold.append(Outcome(step, done=line["done"], words=line["words"]))
+        elif "told" in line:
+            self.untold = []
+
+    def _rewrite(self) -> None:
+        if self._path is None:
+            return
+        try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            first = [{"change": self.change_ns}, *({"begun": _plain(step)} for step in self._half_done.values())]
+            fresh = self._path.with_name(f".{self._path.name}.new")
+            fresh.write_text("".join(json.dumps(line) + "\n" for line in first), encoding="utf-8")
+            fresh.replace(self._path)
+        except OSError as error:
+            log.warning("what is done for PowerJob is not kept over a restart: %s", error.strerror or error)
+
+
+def _left(lines: list[dict[str, Any]]) -> dict[int, Step]:
+    """Return what lines of an earlier change left half done."""
+    left = {}
+    for line in lines:
+        if "begun" in line:
+            step = _step(line["begun"])
+            left[step.instance] = step
+        elif "ended" in line:
+            left.pop(_step(line["ended"]).instance, None)
+    return left
+
+
+def _lines(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield what is noted; a kill may have left half a line at the end."""
+    try:
+        for line in path.read_bytes().splitlines():
+            yield json.loads(line)
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError) as error:
+        log.warning("%s: the rest cannot be read: %s", path, error)
+
+
+def _subject(step: Step) -> int:
+    # PowerJob gives out the numbers of runs and of workflows' runs by one generator. A retried workflow has new runs.
+    return step.workflow if step.action is Action.RETRY_WORKFLOW and step.workflow is not None else step.instance
+
+
+def _plain(step: Step) -> dict[str, Any]:
+    return {**asdict(step), "action": step.action.value}
+
+
+def _step(plain: dict[str, Any]) -> Step:
+    return Step(**{**plain, "action": Action(plain["action"])})

@@ -1,0 +1,191 @@
+"""Brings back PowerJob's work after a change: what failed for want of workers, and on request what runs elsewhere."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sidecar.audit.follower import Away, Failed, Later
+from sidecar.audit.record import Cause, Event, Record
+from sidecar.powerjob.application import Application
+from sidecar.powerjob.finding import Action, Finder
+from sidecar.powerjob.http import PowerJobAway, PowerJobRefused, Servers
+from sidecar.powerjob.model import Worker
+from sidecar.powerjob.moving import Outcome, carry_out, go_on, summary
+from sidecar.powerjob.progress import Progress
+from sidecar.reactions.entries import read_secret
+from sidecar.reactions.powerjob import PowerJob
+from sidecar.reactions.settings import Reaction
+from sidecar.routing.decision import decide
+from sidecar.routing.state import State
+
+if TYPE_CHECKING:
+    from sidecar.audit.shared import SharedAudit
+
+log = logging.getLogger(__name__)
+
+FOLDER = "powerjob"
+"""Where, in the state directory, is kept what was done."""
+
+# PowerJob looks every 10 s for what it has lost.
+_AGAIN_S = 15.0
+_RENEW_S = 10.0
+_LISTED = 200
+# What sends work elsewhere for good: a return or a step of a ramp leaves a datacenter that is well.
+_LEAVING = frozenset({"switch", "failover"})
+
+Report = Callable[[Record], None]
+
+
+class Rescheduling:
+    """Does what a `powerjob` reaction says; `state` is what decides now, `report` takes what was done.
+
+    As long as it is at a change it keeps the claim that it has of it. When the sidecar ends it raises Later, to go on
+    with the next start.
+    """
+
+    def __init__(
+        self,
+        reaction: Reaction,
+        *,
+        state: Callable[[], State | None],
+        report: Report,
+        state_dir: Path | None,
+        claims: SharedAudit | None,
+        again: float = _AGAIN_S,
+    ) -> None:
+        assert reaction.powerjob is not None
+        self._name = reaction.name
+        self._wanted = reaction.wanted
+        self._lease = reaction.lease
+        self._plan: PowerJob = reaction.powerjob
+        self._servers = Servers(self._plan.servers, timeout=reaction.timeout)
+        self._choose = partial(_choose, state)
+        self._state = state
+        self._report = report
+        self._path = state_dir / FOLDER / reaction.name if state_dir is not None else None
+        self._claims = claims
+        self._again = again
+        self._progress: Progress | None = None
+        self._newest_ns = 0
+        self._renewed = 0.0
+        self._stopping = threading.Event()
+        # Set when there is something better to do than to wait for what PowerJob notices late.
+        self._hurry = threading.Event()
+
+    def note(self, record: Record) -> None:
+        """Take note of a change that is to come: what is under way for an earlier one need not wait any longer."""
+        if self._wanted(record):
+            self._newest_ns = record.at_ns
+            self._hurry.set()
+
+    def stop(self) -> None:
+        """Have what is under way end soon."""
+        self._stopping.set()
+        self._hurry.set()
+
+    def __call__(self, record: Record, events: Sequence[Event]) -> None:
+        """Bring back what the change left behind. Raises Failed, Later."""
+        if self._progress is None or self._progress.change_ns != record.at_ns:
+            self._progress = Progress(self._path, record.at_ns)
+        running = self._plan.running and any(event.kind in _LEAVING for event in events)
+        self._renewed = time.monotonic()
+        try:
+            self._bring_back(self._progress, record, running=running)
+        finally:
+            self._tell(self._progress, record)
+
+    def _bring_back(self, progress: Progress, record: Record, *, running: bool) -> None:
+        until = record.at_ns / 1e9 + self._plan.watch_for
+        while True:
+            self._hurry.clear()
+            failures = [failure for app in self._plan.apps if (failure := self._sweep(app, progress, record, running))]
+            if failures:
+                raise Failed("; ".join(failures))
+            if time.time() >= until or self._newest_ns > record.at_ns:
+                return
+            self._keep_claim(record)
+            self._hurry.wait(min(self._again, max(0.0, until - time.time())))
+            self._go_on_if_wanted()
+
+    def _sweep(self, name: str, progress: Progress, record: Record, running: bool) -> str:  # noqa: FBT001 - one caller
+        """Look once through an application, and move what is found; return why that was not possible, else nothing."""
+        password = ""
+        if self._plan.password_file is not None:
+            password = read_secret(self._plan.password_file)
+            if not password:
+                return f"{self._plan.password_file} cannot be read, or is empty"
+        app = Application(self._servers, name, password)
+        since_ms = record.at_ns // 10**6 - round(self._plan.since * 1000)
+        try:
+            for step in progress.half_done(name):
+                go_on(app, step.instance, step.workflow)
+                progress.end(Outcome(step, done=True, words="stopped and retried"))
+            finder = Finder(app, lost=self._plan.lost, choose=self._choose)
+            for step in (*finder.failed(since_ms), *(finder.running() if running else ())):
+                if progress.seen(step):
+                    continue
+                self._stopping.wait(1 / self._plan.rate)
+                self._go_on_if_wanted()
+                self._keep_claim(record)
+                if step.action is Action.RESTART:
+                    progress.begin(step)
+                progress.end(carry_out(app, step))
+        except (PowerJobAway, PowerJobRefused) as error:
+            return str(error)
+        return ""
+
+    def _go_on_if_wanted(self) -> None:
+        if self._stopping.is_set():
+            raise Later("the sidecar ends")
+
+    def _keep_claim(self, record: Record) -> None:
+        """Have no other sidecar take over while this one is at it."""
+        if self._claims is None or time.monotonic() - self._renewed < _RENEW_S:
+            return
+        try:
+            mine = self._claims.claim(record, self._name, self._lease)
+        except Away:
+            # Then nobody else can claim it either.
+            mine = True
+        if not mine:
+            raise Later("another sidecar has taken over")
+        self._renewed = time.monotonic()
+
+    def _tell(self, progress: Progress, record: Record) -> None:
+        """Report what was done since the last report."""
+        outcomes = progress.untold
+        if not outcomes:
+            return
+        state = self._state()
+        events = []
+        for app in dict.fromkeys(outcome.step.app for outcome in outcomes):
+            words = f"{app}: {summary(outcome for outcome in outcomes if outcome.step.app == app)}"
+            events.append(Event(kind="rescheduled", words=words, subjects=(app,)))
+            log.info("rescheduled: %s", words)
+        self._report(
+            Record(
+                at_ns=time.time_ns(),
+                source=record.source,
+                cause=Cause.REACTION,
+                events=tuple(events),
+                revision=state.document.revision if state else "",
+                changes=tuple(map(str, outcomes[:_LISTED])),
+            )
+        )
+        progress.told()
+
+
+def _choose(
+    state: Callable[[], State | None], names: tuple[str, ...], job: str, instance: str, workers: Sequence[Worker]
+) -> Collection[str]:
+    now = state()
+    if now is None:
+        return ()
+    decision = decide(now, names[0], job, instance, workers, names[1:])
+    return {workers[index].address for index in decision.indices}

@@ -1,0 +1,244 @@
+"""A `powerjob` reaction: what it does about a change, against a PowerJob that answers as a test says."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sidecar.audit.follower import Failed, Later
+from sidecar.audit.record import Cause, Event, Record
+from sidecar.powerjob.model import Status
+from sidecar.reactions.rescheduling import Rescheduling
+from sidecar.reactions.runner import Reactions
+from sidecar.reactions.settings import read_reactions
+from sidecar.routing.document import parse_document
+from sidecar.routing.model import RoutingDocument
+from sidecar.routing.state import State
+from tests.unit.powerjob.fake import NO_WORKER, FakePowerJob
+from tests.unit.reactions.test_runner import Claims
+from tests.waiting import eventually
+
+DC1, DC2 = "10.1.0.1:1", "10.2.0.1:1"
+SWITCH = Event(kind="switch", words="dc1 → dc2", subjects=("default",), before="dc1", after="dc2")
+RETURN = replace(SWITCH, kind="return")
+
+
+@pytest.fixture
+def fake() -> Iterator[FakePowerJob]:
+    """Run a PowerJob with a worker in each of two datacenters."""
+    with FakePowerJob() as running:
+        running.worker(DC1, "dc1")
+        running.worker(DC2, "dc2")
+        yield running
+
+
+def document(text: str) -> RoutingDocument:
+    """Return what a text says."""
+    return parse_document(text.encode(), max_bytes=1000)
+
+
+def change(event: Event = SWITCH) -> Record:
+    """Return a change of just now."""
+    return Record(at_ns=time.time_ns(), source="fake:", cause=Cause.DOCUMENT, events=(event,), revision="r")
+
+
+class Site:
+    """A reaction and what it reports; `active` is where work goes now."""
+
+    def __init__(
+        self, fake: FakePowerJob, *, state_dir: Path | None = None, claims: Claims | None = None, **said: str
+    ) -> None:
+        tree: dict[str, object] = {"name": "back", "powerjob": fake.url, "apps": ["billing"], "rate": "1000"}
+        tree |= {"watch-for": "0", **{key.replace("_", "-"): text for key, text in said.items()}}
+        (reaction,) = read_reactions([tree])
+        self.active = "dc2"
+        self.reports: list[Record] = []
+        self.reacting = Rescheduling(
+            reaction,
+            state=lambda: State(document(self.active), 1, time.time_ns()),
+            report=self.reports.append,
+            state_dir=state_dir,
+            claims=claims,
+            again=0.02,
+        )
+
+    def react(self, record: Record | None = None) -> None:
+        """React to a change."""
+        record = record or change()
+        self.reacting(record, record.events)
+
+    @contextmanager
+    def at_work(self, record: Record) -> Iterator[list[object]]:
+        """React on another thread; yield what it ended with, None where it was done."""
+        ended: list[object] = []
+
+        def work() -> None:
+            try:
+                ended.append(self.react(record))  # type: ignore[func-returns-value]  # its end counts
+            except (Failed, Later) as error:
+                ended.append(error)
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        try:
+            yield ended
+        finally:
+            self.reacting.stop()
+            thread.join(20)
+
+
+def test_what_was_moved_is_reported(fake: FakePowerJob) -> None:
+    """A record with the counts as its event and a line for each run; a second change finds nothing to do."""
+    fake.instance(1, Status.FAILED, NO_WORKER)
+    site = Site(fake)
+    site.react()
+    (report,) = site.reports
+    assert report.events == (Event(kind="rescheduled", words="billing: 1 retried", subjects=("billing",)),)
+    assert report.changes == ("run 1 of job 1 (job-1): retried",)
+    assert (report.cause, report.source, len(report.revision)) == (Cause.REACTION, "fake:", 12)
+    site.react()
+    assert len(site.reports) == 1
+
+
+def test_what_failed_long_before_the_change_stays(fake: FakePowerJob) -> None:
+    """`since` says how long before the change the outage may have begun."""
+    fake.instance(1, Status.FAILED, NO_WORKER, gmtModified=round((time.time() - 100) * 1000))
+    Site(fake, since="10s").react()
+    assert fake.named("retryInstance") == 0
+    Site(fake, since="1000s").react()
+    assert fake.named("retryInstance") == 1
+
+
+@pytest.mark.parametrize(
+    ("running", "event", "stopped"), [("true", SWITCH, 1), ("false", SWITCH, 0), ("true", RETURN, 0)]
+)
+def test_running_work_is_moved_only_on_request_and_where_a_datacenter_is_left(
+    fake: FakePowerJob, running: str, event: Event, stopped: int
+) -> None:
+    """A return leaves a datacenter that is well: what runs there may end there."""
+    fake.instance(1, Status.RUNNING, taskTrackerAddress=DC1)
+    Site(fake, running=running).react(change(event))
+    assert fake.named("stopInstance") == stopped
+    assert fake.named("retryInstance") == stopped
+
+
+def test_what_powerjob_notices_late_is_brought_back_too(fake: FakePowerJob) -> None:
+    """It is looked for until `watch-for` is over, each run once."""
+    fake.instance(1, Status.FAILED, NO_WORKER)
+    site = Site(fake, watch_for="1h")
+    with site.at_work(change()):
+        eventually(lambda: fake.named("retryInstance") == 1, "the first")
+        fake.instances[1]["status"] = int(Status.FAILED)
+        fake.instance(2, Status.FAILED, NO_WORKER)
+        eventually(lambda: fake.named("retryInstance") == 2, "the second")
+        looks = fake.named("queryInstance")
+        eventually(lambda: fake.named("queryInstance") > looks + 2, "more looks")
+        assert fake.named("retryInstance") == 2
+    assert [report.events[0].words for report in site.reports] == ["billing: 2 retried"]
+
+
+def test_a_newer_change_does_not_wait(fake: FakePowerJob) -> None:
+    """What is only watched for an older one ends, as the newer one looks for the same."""
+    site = Site(fake, watch_for="1h")
+    with site.at_work(change()) as ended:
+        eventually(lambda: fake.named("queryInstance"), "a look")
+        assert ended == []
+        site.reacting.note(change())
+        eventually(lambda: ended == [None], "its end")
+
+
+def test_a_sidecar_that_ends_goes_on_after_its_restart(fake: FakePowerJob, tmp_path: Path) -> None:
+    """Behind what it did, with one report of each run."""
+    record = change()
+    fake.instance(1, Status.FAILED, NO_WORKER)
+    first = Site(fake, state_dir=tmp_path, watch_for="1h")
+    with first.at_work(record) as ended:
+        eventually(lambda: fake.named("retryInstance") == 1, "the first")
+        first.reacting.stop()
+        eventually(lambda: ended, "its end")
+    assert isinstance(ended[0], Later)
+    fake.instances[1] |= {"status": int(Status.FAILED), "result": NO_WORKER}
+    fake.instance(2, Status.FAILED, NO_WORKER)
+    second = Site(fake, state_dir=tmp_path)
+    second.react(record)
+    assert fake.named("retryInstance") == 2
+    assert [report.events[0].words for report in (*first.reports, *second.reports)] == ["billing: 1 retried"] * 2
+
+
+def test_what_was_stopped_is_retried_after_a_kill(
+    fake: FakePowerJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the two calls nothing is lost."""
+    fake.instance(1, Status.RUNNING, taskTrackerAddress=DC1)
+    record = change()
+    real = fake.answer
+
+    def dying(call: str, given: dict[str, Any]) -> object:
+        if call == "retryInstance":
+            raise KeyError(call)
+        return real(call, given)
+
+    monkeypatch.setattr(fake, "answer", dying)
+    with pytest.raises(Failed):
+        Site(fake, state_dir=tmp_path, running="true").react(record)
+    assert fake.instances[1]["status"] == Status.STOPPED
+    monkeypatch.setattr(fake, "answer", real)
+    site = Site(fake, state_dir=tmp_path, running="true")
+    site.react(record)
+    assert fake.instances[1]["status"] == Status.WAITING_WORKER
+    assert [report.events[0].words for report in site.reports] == ["billing: 1 stopped and retried"]
+
+
+def test_a_powerjob_that_is_away_is_asked_again(tmp_path: Path) -> None:
+    """The follower's way: it failed, not for good; the password is read anew each time, and never told."""
+    secret = tmp_path / "password"
+    secret.write_text("wrong-one\n")
+    with FakePowerJob("s3cret") as fake:
+        fake.worker(DC2, "dc2")
+        fake.instance(1, Status.FAILED, NO_WORKER)
+        site = Site(fake, password_file=str(secret))
+        with pytest.raises(Failed, match="INCORRECT_PASSWORD") as failed:
+            site.react()
+        assert not failed.value.final
+        assert "wrong-one" not in str(failed.value)
+        secret.write_text("s3cret\n")
+        site.react()
+        assert fake.named("retryInstance") == 1
+    with pytest.raises(Failed, match="does not answer"):
+        site.react()
+
+
+def test_its_claim_is_kept_while_it_is_at_it(fake: FakePowerJob, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where another sidecar has taken over all the same, this one lets it."""
+    monkeypatch.setattr("sidecar.reactions.rescheduling._RENEW_S", 0.0)
+    claims = Claims(True)
+    site = Site(fake, claims=claims, watch_for="1h")
+    with site.at_work(change()) as ended:
+        eventually(lambda: fake.named("queryInstance") > 2, "looks")
+        claims.answer = False
+        eventually(lambda: ended, "its end")
+    assert str(ended[0]) == "another sidecar has taken over"
+
+
+def test_it_reports_through_the_audit_of_its_sidecar(fake: FakePowerJob) -> None:
+    """Put together as in a sidecar: a change goes in, the report comes out, and it ends in time."""
+    fake.instance(1, Status.FAILED, NO_WORKER)
+    tree = [{"name": "back", "powerjob": fake.url, "apps": ["billing"], "rate": "1000"}]
+    reports: list[Record] = []
+    with ExitStack() as stack:
+        reactions = Reactions(
+            tree, source="fake:", state_dir=None, state=lambda: State(document("dc2"), 1, time.time_ns())
+        )
+        reactions.report_to(reports.append)
+        reactions.start()
+        stack.callback(reactions.stop, 20)
+        reactions.take(change())
+        eventually(lambda: fake.named("retryInstance"), "the retry")
+    assert [report.events[0].kind for report in reports] == ["rescheduled"]
