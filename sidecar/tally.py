@@ -146,10 +146,23 @@ class Standing:
     error: str
 
 
+@dataclass(frozen=True, slots=True)
+class Processes:
+    """How many processes are to answer calls, how many do, and how many were lost and replaced since the start."""
+
+    wanted: int = 1
+    serving: int = 1
+    lost: int = 0
+
+
 class Tally:
-    """All that is counted: `decisions` by application, datacenter and reason; `methods`; how `tasks` stand."""
+    """All that is counted: `decisions` by application, datacenter and reason; `methods`; how `tasks` stand.
+
+    `processes` tells how the processes stand that answer calls.
+    """
 
     def __init__(self) -> None:
+        self.processes: Callable[[], Processes] = Processes
         self.decisions = Counters()
         self.methods: list[MethodTally] = []
         self.tasks: list[Callable[[], Standing]] = []

@@ -144,7 +144,7 @@ def a_request(
 
 
 class SidecarProcess(ServerProcess):
-    """`dc-sidecar serve` as a process, on a Unix socket (`address`), its log in `folder`.
+    """`dc-sidecar serve` as a process, on a Unix socket or where `listen` says (`address`), its log in `folder`.
 
     `start` returns when it serves a document; with `wait_for_document=False` when it answers at all. `arguments` are
     more flags of `serve`, such as `"--state-dir", str(path)` or another `"--listen"`; `module` runs in place of the
@@ -158,12 +158,13 @@ class SidecarProcess(ServerProcess):
         folder: Path,
         env: Mapping[str, str] | None = None,
         module: str = "sidecar",
+        listen: str = "",
         wait_for_document: bool = True,
         within: float = 20.0,
     ) -> None:
         # Not in `folder`: paths of tests are soon longer than the 107 bytes that a socket's may have.
         self._sockets = Path(tempfile.mkdtemp(prefix="sidecar-"))
-        self.address = f"unix:{self._sockets}/s"
+        self.address = listen or f"unix:{self._sockets}/s"
         command = [sys.executable, "-m", module, "serve", "--source", source, "--listen", self.address]
         super().__init__(
             [*command, *arguments],

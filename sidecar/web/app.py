@@ -22,6 +22,7 @@ from starlette.staticfiles import StaticFiles
 from sidecar.errors import SidecarError
 from sidecar.routing.state import State
 from sidecar.table import RoutingTable, View
+from sidecar.tally import Processes
 from sidecar.web.bell import Bell
 from sidecar.web.history import Tell, asked, history_json
 from sidecar.web.metrics import Metrics
@@ -58,6 +59,7 @@ class Face:
         *,
         source: str,
         metrics: Metrics,
+        processes: Callable[[], Processes],
         rates: Rates,
         recent: RecentChanges,
         history: Tell | None,
@@ -65,6 +67,7 @@ class Face:
         self._table = table
         self._source = source
         self._metrics = metrics
+        self._processes = processes
         self._rates = rates
         self._recent = recent
         self._tell = history
@@ -108,7 +111,7 @@ class Face:
         return _json({"alive": alive, "failing": failing_}, status=200 if alive else 503)
 
     async def _readyz(self, _: Request) -> Response:
-        why = failing(self._table.view, stopping=self.stopping)
+        why = self._failing(self._table.view)
         return _json({"ready": not why, "failing": why}, status=503 if why else 200)
 
     async def _scrape(self, request: Request) -> Response:
@@ -221,7 +224,10 @@ class Face:
             self._waiting -= 1
 
     def _told(self, view: View) -> dict[str, Any]:
-        return status_json(view, self._source, stopping=self.stopping)
+        return status_json(view, self._source, self._failing(view))
+
+    def _failing(self, view: View) -> dict[str, str]:
+        return failing(view, self._processes(), stopping=self.stopping)
 
 
 async def _page(_: Request) -> Response:

@@ -82,6 +82,7 @@ class Metrics:
             "dc_sidecar_documents_refused", "Documents that were refused.", value=self._documents.refused
         )
         yield from _tasks(self._tally)
+        yield from _processes(self._tally)
         yield from _saved(self._beside)
         yield _probes(self._beside)
         if view.state is not None:
@@ -157,6 +158,14 @@ def _tasks(tally: Tally) -> Iterator[Metric]:
         for name, family in counted.items():
             family.add_metric((standing.name,), getattr(standing, name))
     yield from (waiting, failing, *counted.values())
+
+
+def _processes(tally: Tally) -> Iterator[Metric]:
+    """Yield how the processes stand that answer calls."""
+    processes = tally.processes()
+    yield _gauge("workers", "Processes that are to answer calls.", processes.wanted)
+    yield _gauge("workers_serving", "Processes that answer calls now.", processes.serving)
+    yield CounterMetricFamily("dc_sidecar_workers_lost", "Processes that were replaced.", value=processes.lost)
 
 
 def _saved(beside: Beside) -> Iterator[Metric]:

@@ -41,7 +41,13 @@ class WebServer:
         documents = Documents()
         metrics = Metrics(table, tally, documents, beside)
         self._face = Face(
-            table, source=source, metrics=metrics, rates=self._rates, recent=beside.recent, history=beside.history
+            table,
+            source=source,
+            metrics=metrics,
+            processes=tally.processes,
+            rates=self._rates,
+            recent=beside.recent,
+            history=beside.history,
         )
         self._server: uvicorn.Server | None = None
         self._thread = threading.Thread(target=self._run, name="http", daemon=True)

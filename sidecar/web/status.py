@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sidecar import __version__
@@ -11,6 +11,7 @@ from sidecar.lifecycle import Refusal
 from sidecar.routing.scalars import format_time
 from sidecar.routing.state import State
 from sidecar.table import View
+from sidecar.tally import Processes
 
 Json = dict[str, Any]
 
@@ -20,11 +21,13 @@ _PROBLEMS = 20
 _WIDTH = 400
 
 
-def failing(view: View, *, stopping: bool) -> dict[str, str]:
+def failing(view: View, processes: Processes, *, stopping: bool) -> dict[str, str]:
     """Return what keeps the sidecar from being ready, and why; empty where it is."""
     found = {}
     if stopping:
         found["process"] = "the sidecar is going down"
+    elif not processes.serving:
+        found["workers"] = f"none of {processes.wanted} processes takes calls"
     if view.state is None:
         found["document"] = f"there is none yet; the source is {view.status.state.name}: {view.status.error}"
     elif view.overdue:
@@ -37,14 +40,17 @@ def moment(nanoseconds: int | None) -> str | None:
     return format_time(nanoseconds // 1_000_000 * 1_000_000) if nanoseconds else None
 
 
-def status_json(view: View, source: str, *, stopping: bool) -> Json:
-    """Return all that the status page tells above the routes. Never holds a text of the document but a refused part."""
+def status_json(view: View, source: str, why_not: Mapping[str, str]) -> Json:
+    """Return all that the status page tells above the routes; `why_not` is what keeps it from being ready.
+
+    Never holds a text of the document but a refused part.
+    """
     state, status = view.state, view.status
     return {
         "version": __version__,
         "python": platform.python_version(),
-        "ready": not failing(view, stopping=stopping),
-        "failing": failing(view, stopping=stopping),
+        "ready": not why_not,
+        "failing": why_not,
         "error": view.error,
         "source": {
             "url": source,

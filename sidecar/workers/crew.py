@@ -17,7 +17,7 @@ from sidecar.routing.document import revision_of
 from sidecar.routing.model import RoutingDocument
 from sidecar.server.settings import ServerSettings
 from sidecar.table import Parse, RoutingTable, View
-from sidecar.tally import Tally
+from sidecar.tally import Processes, Tally
 from sidecar.workers.counts import add
 from sidecar.workers.link import Link
 from sidecar.workers.messages import (
@@ -73,6 +73,7 @@ class Crew:
         self, settings: ServerSettings, *, workers: int, source: str, max_document_size: int, log_format: str
     ) -> None:
         self.tally = Tally()
+        self.tally.processes = self.standing
         self._settings = settings
         self._source = source
         self._max_document_size = max_document_size
@@ -92,6 +93,7 @@ class Crew:
         self._grace: float | None = None
         self._failure: SidecarError | None = None
         self._started = False
+        self._replaced = 0
         self._over = False
         # The view that was given to all of them last, its number, and whether their watchers are still to be told.
         self._given: View | None = None
@@ -101,10 +103,9 @@ class Crew:
         self._ticked = 0.0
         self._thread = threading.Thread(target=self._run, name="worker processes", daemon=True)
 
-    @property
-    def serving(self) -> int:
-        """How many of them take calls now."""
-        return sum(link.serving for link in self._links())
+    def standing(self) -> Processes:
+        """Return how they stand."""
+        return Processes(len(self._places), sum(link.serving for link in self._links()), self._replaced)
 
     def together(self, parse: Parse) -> Parse:
         """Return `parse`, made to have all worker processes read the same text meanwhile, and to wait for them."""
@@ -137,7 +138,7 @@ class Crew:
             self._wanted = self._given = self._table.view
         self._thread.start()
         with self._work:
-            came = self._work.wait_for(lambda: self._failure or self.serving == len(self._places), _START_S)
+            came = self._work.wait_for(lambda: self._failure or self._complete(), _START_S)
             failure, self._started = self._failure, True
         if failure is not None or not came:
             self.stop(0)
@@ -168,6 +169,10 @@ class Crew:
 
     def _links(self) -> list[Link]:
         return [place.link for place in self._places if place.link is not None]
+
+    def _complete(self) -> bool:
+        standing = self.standing()
+        return standing.serving == standing.wanted
 
     def _reading(self, revision: str) -> bool:
         return any(link.reads(revision) for link in self._links() if link.member)
@@ -224,7 +229,8 @@ class Crew:
                     self._table.observe(each)
             case Refused(why):
                 self._failure = ConfigError(why)
-                log.error("worker process %d cannot take calls: %s", link.process.pid, why)
+                if self._started:
+                    log.error("worker process %d cannot take calls: %s", link.process.pid, why)
             case Done() if link.applied >= 0 and not link.member:
                 link.member = True
                 link.tell(Listen())
@@ -295,15 +301,17 @@ class Crew:
         how = link.end()
         if self._grace is not None:
             return
+        self._replaced += 1
         now = time.monotonic()
         if link.serving and now - link.began > _LIVED_S:
             place.due, place.short_lives = now, 0
         else:
             pause = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2**place.short_lives)
             place.due, place.short_lives = now + pause * random.uniform(0.8, 1.2), place.short_lives + 1  # noqa: S311 - no secret
-        log.error("worker process %d: %s (%s); another one takes its place", link.process.pid, why, how)
-        if not self._started:
-            self._failure = self._failure or SidecarError(f"a worker process ended at its start ({how})")
+        if self._started:
+            log.error("worker process %d: %s (%s); another one takes its place", link.process.pid, why, how)
+        else:
+            self._failure = self._failure or SidecarError(f"a worker process ended at its start ({how}): {why}")
 
 
 def _level() -> str:

@@ -1,0 +1,55 @@
+"""What worker processes count is in one tally, once, also when some of them are gone."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sidecar.tally import Tally
+from sidecar.workers.counts import Increments, add
+
+PATH = "/pkg.Service/FilterWorkers"
+
+
+def facts(tally: Tally) -> object:
+    """Return all that a tally tells of calls."""
+    methods = [
+        (each.path, each.kind, each.started.read(), sorted(each.handled()), each.times.totals()[0])
+        for each in tally.methods
+    ]
+    return sorted(tally.decisions.totals()), methods
+
+
+@given(st.lists(st.tuples(st.integers(0, 1), st.sampled_from(["dc1", "dc2"]), st.booleans(), st.booleans())))
+def test_the_sum_is_as_if_one_had_counted(calls: list[tuple[int, str, bool, bool]]) -> None:
+    """However calls fall to processes, and whenever these tell, the numbers are those of one that answered all."""
+    one, together = Tally(), Tally()
+    each = [Tally(), Tally()]
+    for tally in (one, *each):
+        tally.method(PATH, "unary")
+    increments = [Increments(tally) for tally in each]
+    for process, datacenter, well, telling in calls:
+        for tally in (one, each[process]):
+            method = tally.methods[0]
+            method.started.tick()
+            tally.decisions.tick("billing", datacenter, "ACTIVE")()
+            if well:
+                method.answered(0.0)
+            else:
+                method.ended("UNAVAILABLE")
+        if telling:
+            add(together, increments[process].take())
+    for increment in increments:
+        add(together, increment.take())
+    assert facts(together) == facts(one)
+
+
+def test_nothing_new_is_nothing() -> None:
+    """Without calls in between there is nothing more to tell; the first time, methods are told without calls too."""
+    tally = Tally()
+    tally.method(PATH, "unary").answered(0.0)
+    tally.decisions.tick("billing", "dc1", "ACTIVE")()
+    increments = Increments(tally)
+    first, second = increments.take(), increments.take()
+    assert [called.path for called in first.methods] == [PATH]
+    assert (second.decisions, second.methods) == ([], [])
