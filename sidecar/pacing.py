@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import gc
+import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sized
+from contextlib import nullcontext
 from typing import TypeVar
 
 # A waiting thread gets the interpreter at the latest after this much work of ours; by itself Python would take 5 ms,
@@ -12,7 +15,12 @@ from typing import TypeVar
 _WORK_S = 0.0005
 _REST_S = 0.00005
 
-Text = TypeVar("Text")
+# Smaller documents are read, and compared with the one before, before anybody could notice. For so long after a bigger
+# one was read, the log, the audit, watchers and the snapshot are at work on it.
+_BIG = 64 * 1024
+_AFTERWARDS_S = 1.0
+
+Text = TypeVar("Text", bound=Sized)
 Document = TypeVar("Document")
 
 
@@ -38,20 +46,52 @@ class Pacer:
             self.rests += 1
 
 
-def uncollected(parse: Callable[[Text], Document]) -> Callable[[Text], Document]:
+class Turns:
+    """Makes all threads take shorter turns for a while: for as long as a big document keeps any of them busy.
+
+    Where another thread waits, Python takes the interpreter from a busy one after 5 ms by itself. Shorter turns always
+    would cost each call a tenth: threads that answer calls would interrupt each other.
+    """
+
+    def __init__(self, afterwards_s: float = _AFTERWARDS_S) -> None:
+        self._afterwards_s = afterwards_s
+        self._usual_s = sys.getswitchinterval()
+        self._lock = threading.Lock()
+        self._begun = 0
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._begun += 1
+            sys.setswitchinterval(_WORK_S)
+
+    def __exit__(self, *_: object) -> None:
+        end = threading.Timer(self._afterwards_s, self._lengthen, (self._begun,))
+        end.daemon = True
+        end.start()
+
+    def _lengthen(self, begun: int) -> None:
+        with self._lock:
+            if begun == self._begun:
+                sys.setswitchinterval(self._usual_s)
+
+
+def uncollected(parse: Callable[[Text], Document], turns: Turns | None = None) -> Callable[[Text], Document]:
     """Return `parse`, made to run without the garbage collector, and its results out of the collector's sight.
 
     A collection looks at every object and stops every thread while it does; it comes several times while a big document
     is made, 20 to 70 ms each with 10,000 applications, and again and again afterwards. There is nothing to find: a
     document has no cycles, so it goes when its last reference does. What is cyclic garbage at the moment of the
-    freezing stays until the process ends; the collection just before leaves little of it.
+    freezing stays until the process ends; the collection just before leaves little of it. While a big document is read,
+    and for a while after, threads take short `turns`.
     """
+    turns = turns or Turns()
 
     def parse_uncollected(text: Text) -> Document:
         gc.collect(0)
         gc.disable()
         try:
-            return parse(text)
+            with turns if len(text) >= _BIG else nullcontext():
+                return parse(text)
         finally:
             gc.freeze()
             gc.enable()

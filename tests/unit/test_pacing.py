@@ -1,11 +1,13 @@
 import gc
+import sys
 import threading
 import time
 
 import pytest
 
-from sidecar.pacing import Pacer, uncollected
+from sidecar.pacing import Pacer, Turns, uncollected
 from sidecar.routing.document import parse_document
+from tests.waiting import eventually
 
 
 def test_short_work_is_not_rested_from() -> None:
@@ -85,3 +87,40 @@ def test_the_collector_is_on_again_after_a_refusal() -> None:
         uncollected(refuse)(b"")
     assert gc.isenabled()
     gc.unfreeze()
+
+
+def test_threads_take_short_turns_while_a_big_document_is_new() -> None:
+    """While one is read, and for a while after it, Python interrupts a busy thread sooner; then as usual again."""
+    usual = sys.getswitchinterval()
+    during: list[float] = []
+
+    def parse(text: bytes) -> int:
+        during.append(sys.getswitchinterval())
+        return len(text)
+
+    reading = uncollected(parse, turns=Turns(afterwards_s=0.2))
+    try:
+        reading(b"dc1")
+        reading(bytes(1_000_000))
+        assert during == pytest.approx([usual, 0.0005])
+        eventually(lambda: sys.getswitchinterval() == pytest.approx(usual), "turns are as long as before")
+    finally:
+        sys.setswitchinterval(usual)
+        gc.unfreeze()
+
+
+def test_a_big_document_after_another_keeps_turns_short() -> None:
+    """The end of the first one's time does not lengthen turns while the second one is read."""
+    usual = sys.getswitchinterval()
+    turns = Turns(afterwards_s=0.01)
+    ended = threading.Event()
+    try:
+        with turns:
+            pass
+        with turns:
+            threading.Timer(0.1, ended.set).start()
+            assert ended.wait(10)
+            assert sys.getswitchinterval() < usual
+        eventually(lambda: sys.getswitchinterval() == pytest.approx(usual), "turns are as long as before")
+    finally:
+        sys.setswitchinterval(usual)
