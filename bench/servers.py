@@ -30,7 +30,7 @@ def free_port() -> int:
 class Server:
     """A server as a process, pinned to `core`, that listens on `port` of loopback; ends with the `with` block."""
 
-    def __init__(self, command: Sequence[str], port: int, *, core: int) -> None:
+    def __init__(self, command: Sequence[str], port: int, *, core: int | str) -> None:
         self.port = port
         self._process = subprocess.Popen(
             ["taskset", "-c", str(core), *command],
@@ -47,10 +47,15 @@ class Server:
         return cls([sys.executable, "-m", "bench.noop", str(port), str(response)], port, core=core)
 
     @classmethod
-    def sidecar(cls, document: Path, *flags: str, core: int) -> Server:
+    def sidecar(cls, document: Path, *flags: str, core: int | str) -> Self:
         """Return the sidecar, serving a document from a file."""
+        return cls.serving(f"file:{document}", *flags, core=core)
+
+    @classmethod
+    def serving(cls, source: str, *flags: str, core: int) -> Server:
+        """Return the sidecar, serving from any source."""
         port = free_port()
-        command = [sys.executable, "-m", "sidecar", "serve", "--source", f"file:{document}"]
+        command = [sys.executable, "-m", "sidecar", "serve", "--source", source]
         return cls([*command, "--listen", f"127.0.0.1:{port}", *flags], port, core=core)
 
     def __enter__(self) -> Self:
@@ -58,7 +63,7 @@ class Server:
         while not self._answers():
             if time.monotonic() > deadline or self._process.poll() is not None:
                 raise RuntimeError(f"the server on port {self.port} did not come up")
-            time.sleep(0.05)
+            time.sleep(0.01)
         return self
 
     def _answers(self) -> bool:
