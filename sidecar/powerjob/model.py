@@ -40,6 +40,7 @@ WITH_A_WORKER = (Status.WAITING_WORKER, Status.RUNNING)
 UNDER_WAY = (Status.WAITING_DISPATCH, *WITH_A_WORKER)
 """Not at its end."""
 
+_NOBODY = "N/A"
 _FREQUENT = (3, 4)
 _ENABLED = 1
 
@@ -115,7 +116,7 @@ def instance_of(data: Mapping[str, Any]) -> Instance:
         workflow=None if workflow is None else int(workflow),
         status=int(data["status"]),
         result=data.get("result") or "",
-        worker=data.get("taskTrackerAddress") or "",
+        worker=worker if (worker := data.get("taskTrackerAddress") or "") != _NOBODY else "",
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -15,6 +16,8 @@ from sidecar.powerjob.moving import Outcome
 
 log = logging.getLogger(__name__)
 
+_ATTEMPTS = 3
+
 
 class Progress:
     """What was done about the change of a time (Unix nanoseconds), in a file, or in memory only where there is none.
@@ -24,9 +27,9 @@ class Progress:
 
     def __init__(self, path: Path | None, change_ns: int) -> None:
         self.change_ns = change_ns
-        self.untold: list[Outcome] = []
         self._path = path
-        self._seen: set[int] = set()
+        self._untold: dict[int, Outcome] = {}
+        self._attempts: Counter[int] = Counter()
         self._half_done: dict[int, Step] = {}
         lines = list(_lines(path)) if path is not None else []
         if not lines or lines[0].get("change") != change_ns:
@@ -36,9 +39,14 @@ class Progress:
         for line in lines:
             self._take(line)
 
+    @property
+    def untold(self) -> list[Outcome]:
+        """What came of each step since the last report."""
+        return list(self._untold.values())
+
     def seen(self, step: Step) -> bool:
-        """Tell whether something was done about this already."""
-        return _subject(step) in self._seen
+        """Tell whether enough was done about this: it worked, or was tried often enough."""
+        return self._attempts[_subject(step)] >= _ATTEMPTS
 
     def half_done(self, app: str) -> list[Step]:
         """Return what was to be stopped and retried, and was perhaps not retried."""
@@ -75,10 +83,14 @@ class Progress:
         elif "ended" in line:
             step = _step(line["ended"])
             self._half_done.pop(step.instance, None)
-            self._seen.add(_subject(step))
-            self.untold.append(Outcome(step, done=line["done"], words=line["words"]))
+            outcome = Outcome(step, done=line["done"], words=line["words"])
+            subject = _subject(step)
+            # A retry that found no worker may have come before PowerJob's server heard of the change.
+            again = step.action in {Action.RETRY, Action.RETRY_WORKFLOW} and not outcome.done
+            self._attempts[subject] += 1 if again else _ATTEMPTS
+            self._untold[subject] = outcome
         elif "told" in line:
-            self.untold = []
+            self._untold = {}
 
     def _rewrite(self) -> None:
         if self._path is None:

@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 FOLDER = "powerjob"
 """Where, in the state directory, is kept what was done."""
 
+# By then all sidecars and PowerJob's servers follow the change too: what is retried earlier might go the old way.
+_SETTLED_S = 5.0
 # PowerJob looks every 10 s for what it has lost.
 _AGAIN_S = 15.0
 _RENEW_S = 10.0
@@ -57,6 +59,7 @@ class Rescheduling:
         report: Report,
         state_dir: Path | None,
         claims: SharedAudit | None,
+        settled: float = _SETTLED_S,
         again: float = _AGAIN_S,
     ) -> None:
         assert reaction.powerjob is not None
@@ -70,9 +73,12 @@ class Rescheduling:
         self._report = report
         self._path = state_dir / FOLDER / reaction.name if state_dir is not None else None
         self._claims = claims
+        self._settled = settled
         self._again = again
         self._progress: Progress | None = None
         self._newest_ns = 0
+        # Owed since a change that left a datacenter, until that, or a newer one in its stead, is done with.
+        self._running = False
         self._renewed = 0.0
         self._stopping = threading.Event()
         # Set when there is something better to do than to wait for what PowerJob notices late.
@@ -93,27 +99,36 @@ class Rescheduling:
         """Bring back what the change left behind. Raises Failed, Later."""
         if self._progress is None or self._progress.change_ns != record.at_ns:
             self._progress = Progress(self._path, record.at_ns)
-        running = self._plan.running and any(event.kind in _LEAVING for event in events)
+        self._running |= self._plan.running and any(event.kind in _LEAVING for event in events)
         self._renewed = time.monotonic()
         try:
-            self._bring_back(self._progress, record, running=running)
+            self._bring_back(self._progress, record)
         finally:
             self._tell(self._progress, record)
 
-    def _bring_back(self, progress: Progress, record: Record, *, running: bool) -> None:
+    def _bring_back(self, progress: Progress, record: Record) -> None:
         until = record.at_ns / 1e9 + self._plan.watch_for
-        while True:
+        self._stopping.wait(max(0.0, record.at_ns / 1e9 + self._settled - time.time()))
+        while not self._outdated(record):
             self._hurry.clear()
-            failures = [failure for app in self._plan.apps if (failure := self._sweep(app, progress, record, running))]
+            failures = [failure for app in self._plan.apps if (failure := self._sweep(app, progress, record))]
             if failures:
                 raise Failed("; ".join(failures))
-            if time.time() >= until or self._newest_ns > record.at_ns:
+            if self._outdated(record):
+                return
+            if time.time() >= until:
+                self._running = False
                 return
             self._keep_claim(record)
             self._hurry.wait(min(self._again, max(0.0, until - time.time())))
-            self._go_on_if_wanted()
 
-    def _sweep(self, name: str, progress: Progress, record: Record, running: bool) -> str:  # noqa: FBT001 - one caller
+    def _outdated(self, record: Record) -> bool:
+        """Tell whether a newer change is to come: it looks for the same, by the routes of then. Raises Later."""
+        if self._stopping.is_set():
+            raise Later("the sidecar ends")
+        return self._newest_ns > record.at_ns
+
+    def _sweep(self, name: str, progress: Progress, record: Record) -> str:
         """Look once through an application, and move what is found; return why that was not possible, else nothing."""
         password = ""
         if self._plan.password_file is not None:
@@ -127,11 +142,12 @@ class Rescheduling:
                 go_on(app, step.instance, step.workflow)
                 progress.end(Outcome(step, done=True, words="stopped and retried"))
             finder = Finder(app, lost=self._plan.lost, choose=self._choose)
-            for step in (*finder.failed(since_ms), *(finder.running() if running else ())):
+            for step in (*finder.failed(since_ms), *(finder.running() if self._running else ())):
                 if progress.seen(step):
                     continue
                 self._stopping.wait(1 / self._plan.rate)
-                self._go_on_if_wanted()
+                if self._outdated(record):
+                    break
                 self._keep_claim(record)
                 if step.action is Action.RESTART:
                     progress.begin(step)
@@ -139,10 +155,6 @@ class Rescheduling:
         except (PowerJobAway, PowerJobRefused) as error:
             return str(error)
         return ""
-
-    def _go_on_if_wanted(self) -> None:
-        if self._stopping.is_set():
-            raise Later("the sidecar ends")
 
     def _keep_claim(self, record: Record) -> None:
         """Have no other sidecar take over while this one is at it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import urllib.error
 import urllib.parse
@@ -99,6 +100,19 @@ class Scheduler:
             **fields,
         }
         return int(self._post("saveJob", json.dumps(job).encode(), "application/json"))
+
+    def save_workflow(self, app: int, *jobs: int) -> int:
+        """Make a workflow that runs these jobs one after the other when told to."""
+        steps = [{"appId": app, "type": 1, "jobId": job, "nodeName": f"step {job}"} for job in jobs]
+        nodes = [node["id"] for node in self._post("addWorkflowNode", json.dumps(steps).encode(), "application/json")]
+        edges = [{"from": one, "to": other} for one, other in itertools.pairwise(nodes)]
+        workflow = {
+            "appId": app,
+            "wfName": "workflow",
+            "timeExpressionType": "API",
+            "dag": {"nodes": [{"nodeId": node} for node in nodes], "edges": edges},
+        }
+        return int(self._post("saveWorkflow", json.dumps(workflow).encode(), "application/json"))
 
     def run(self, app: int, job: int) -> int:
         """Run a job now; return the instance."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import sys
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -36,9 +37,11 @@ class Tls:
 
 
 class Sidecar(ServerProcess):
-    """The sidecar as it is installed, following a file."""
+    """The sidecar as it is installed, following a file; with `reactions`, as JSON, it has a state directory too."""
 
-    def __init__(self, folder: Path, *, listen: str, tls: Tls | None = None) -> None:
+    def __init__(
+        self, folder: Path, *, listen: str, tls: Tls | None = None, reactions: object = None, http: str = ""
+    ) -> None:
         self.document = folder / "routing.yaml"
         self.document.write_text(DATACENTERS + "default: dc1\n")
         self._listen = listen
@@ -46,6 +49,13 @@ class Sidecar(ServerProcess):
         command = [sys.executable, "-m", "sidecar", "serve", "--source", f"file:{self.document}", "--listen", listen]
         if tls is not None:
             command += ["--tls-cert", str(tls.certificate), "--tls-key", str(tls.key)]
+        if http:
+            command += ["--http", http]
+        self.state_dir = folder / "state"
+        if reactions is not None:
+            config = folder / "sidecar.yaml"
+            config.write_text(json.dumps({"reactions": reactions}))
+            command += ["--config", str(config), "--state-dir", str(self.state_dir)]
         super().__init__(command, ready=self._is_ready, log=folder / "sidecar.log", within=30)
 
     def status(self) -> routing_pb2.SidecarStatus:

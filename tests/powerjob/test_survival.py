@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
-import trustme
 
-from tests.powerjob.scheduler import Scheduler, Status
-from tests.powerjob.site import Sidecar, Tls
-from tests.powerjob.worker import Worker
-from tests.servers.process import free_port
+from tests.powerjob.scheduler import Status
+from tests.powerjob.second import Second
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
     from tests.powerjob.build import Artifacts
     from tests.powerjob.site import Site
@@ -132,59 +129,89 @@ def test_sidecar_frozen(site: Site) -> None:
     site.wait_until_followed()
 
 
-@pytest.mark.usefixtures("lost")
-def test_second_server(site: Site, artifacts: Artifacts, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def second(site: Site, artifacts: Artifacts, lost: Lost, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Second]:  # noqa: ARG001 - PowerJob needs its time to notice meanwhile
+    """Run a second server of the cluster, with workers of its own."""
+    with Second(site, artifacts, tmp_path_factory.mktemp("second")) as running:
+        yield running
+
+
+def test_second_server(second: Second) -> None:
     """A second server of the cluster, joined over TLS, routes its application by the plain filter."""
-    authority = trustme.CA()
-    issued = authority.issue_cert("localhost")
-    tls = Tls(tmp_path / "ca.pem", tmp_path / "certificate.pem", tmp_path / "key.pem")
-    authority.cert_pem.write_to_path(str(tls.ca))
-    issued.cert_chain_pems[0].write_to_path(str(tls.certificate))
-    issued.private_key_pem.write_to_path(str(tls.key))
-    target = f"localhost:{free_port()}"
-    app = site.scheduler.register_app("reports")
-    with ExitStack() as running:
-        sidecar = running.enter_context(Sidecar(tmp_path, listen=target, tls=tls))
-        second = running.enter_context(
-            Scheduler(
-                artifacts,
-                tmp_path / "second",
-                database=site.database,
-                address="127.0.0.2",
-                dc_sidecar__target=target,
-                dc_sidecar__tls__ca=str(tls.ca),
-                dc_sidecar__aspect="false",
-            )
-        )
-        workers = {}
-        for datacenter, address in (("dc1", "127.0.1.9"), ("dc3", "127.0.3.9")):
-            where = {"DC_SIDECAR_DATACENTER": datacenter}
-            worker = Worker(
-                datacenter, artifacts, tmp_path, second, app=app, app_name="reports", address=address, environment=where
-            )
-            workers[datacenter] = worker
-            running.callback(worker.process.kill)
-            worker.process.start(wait=False)
-        for worker in workers.values():
-            worker.process.wait_ready()
-        job = site.scheduler.save_job(app)
-        for datacenter in ("dc1", "dc3", "dc1"):
-            sidecar.put(f"default: dc2\napps: {{reports: {datacenter}}}\n")
-            sidecar.wait_until_followed(second)
-            # The first server hands the call to the one that the application's workers are connected to.
-            instances = [site.scheduler.run(app, job) for _ in range(3)]
-            for instance in instances:
-                site.scheduler.wait_for(instance, Status.SUCCEEDED)
-            assert {run.instance for run in workers[datacenter].runs()} >= set(instances)
-        assert second.decisions()["sidecar"] == 3
-        assert second.decisions()["memory"] >= 6
+    job = second.first.save_job(second.app)
+    for datacenter in ("dc1", "dc3", "dc1"):
+        second.route(datacenter)
+        # The first server hands the call to the one that the application's workers are connected to.
+        instances = [second.first.run(second.app, job) for _ in range(3)]
+        for instance in instances:
+            second.first.wait_for(instance, Status.SUCCEEDED)
+        assert second.ran(*instances) == [[datacenter]] * 3
+    assert second.scheduler.decisions()["sidecar"] == 3
+    assert second.scheduler.decisions()["memory"] >= 6
+
+
+def test_what_failed_is_brought_back_at_the_switch(second: Second) -> None:
+    """Jobs and a workflow that found nobody run in the datacenter that work is switched to, as the audit reports."""
+    jobs = [second.first.save_job(second.app) for _ in range(3)]
+    workflow = second.first.save_workflow(second.app, *jobs[:2])
+    second.route("dc4")
+    failed = [second.first.run(second.app, job) for job in jobs]
+    run = int(second.first.call("runWorkflow", appId=second.app, workflowId=workflow))
+    for instance in failed:
+        assert second.first.wait_for(instance)["result"] == "no worker available"
+    eventually(lambda: second.workflow(run)["status"] == 3, "the workflow fails", within=30, every=0.1)
+    second.route("dc3")
+    for instance in failed:
+        second.first.wait_for(instance, Status.SUCCEEDED, within=60)
+    eventually(lambda: second.workflow(run)["status"] == 4, "the workflow succeeds", within=60, every=0.1)
+    assert second.ran(*failed) == [["dc3"]] * 3
+    assert second.ran(*second.steps(run)) == [["dc3"]] * 2
+    eventually(lambda: second.report() == "reports: 3 retried, 1 workflow retried", "the report", within=30, every=0.1)
+
+
+def test_what_runs_is_moved_on_request(second: Second) -> None:
+    """With `running` what runs in the datacenter that was left begins again in the other one; its end counts there."""
+    job = second.first.save_job(second.app, jobParams="60000@dc1")
+    workflow = second.first.save_workflow(second.app, job, second.first.save_job(second.app))
+    second.route("dc1")
+    instance = second.first.run(second.app, job)
+    run = int(second.first.call("runWorkflow", appId=second.app, workflowId=workflow))
+    eventually(lambda: second.ran(instance, second.steps(run)[0]) == [["dc1"], ["dc1"]], "both begin", within=60)
+    second.route("dc3")
+    second.first.wait_for(instance, Status.SUCCEEDED, within=60)
+    eventually(lambda: second.workflow(run)["status"] == 4, "the workflow succeeds", within=60, every=0.1)
+    assert second.ran(instance) == [["dc1", "dc3"]]
+    assert second.ran(*second.steps(run)) == [["dc3"]] * 2
+    assert second.ran(instance, event="end") == [["dc3"]]
+    eventually(lambda: second.report() == "reports: 2 stopped and retried", "the report", within=30, every=0.1)
+
+
+def test_by_hand(second: Second) -> None:
+    """The command shows, then moves, then finds nothing; it signs in as PowerJob's own client does."""
+    job = second.first.save_job(second.app, designatedWorkers="127.0.0.9:1")
+    instance = second.first.run(second.app, job)
+    assert second.first.wait_for(instance)["result"] == "no worker available"
+    assert second.first.save_job(second.app, id=job) == job
+    assert f"{instance}  {job} Work" in second.retry("--dry-run")
+    assert second.first.status(instance) == Status.FAILED
+    assert second.retry("--yes").endswith("1 retried\n")
+    second.first.wait_for(instance, Status.SUCCEEDED)
+    assert second.retry("--yes") == ""
+    assert second.ran(instance) == [["dc3"]]
+
+
+def retry_by_hand(site: Site) -> None:
+    """Bring back an application's work by the command, without a password."""
+    server = f"http://127.0.0.1:{site.scheduler.http}"
+    command = ["powerjob", "retry", site.app_name, "--server", server, "--since", "10m", "--yes"]
+    subprocess.run([sys.executable, "-m", "sidecar", *command], check=True, timeout=60)
 
 
 def test_workers_killed(site: Site, lost: Lost) -> None:
     """What ran on a killed worker goes to the backup, by PowerJob's own retry or by a retry that is asked for."""
     site.route(ROUTES)
     site.scheduler.wait_for(lost.failed, Status.FAILED, within=150)
-    site.scheduler.call("retryInstance", appId=site.app, instanceId=lost.failed)
+    retry_by_hand(site)
     site.scheduler.wait_for(lost.failed, Status.SUCCEEDED, within=60)
     site.scheduler.wait_for(lost.retried, Status.SUCCEEDED, within=150)
     for workers in site.ran([lost.failed, lost.retried]).values():

@@ -51,7 +51,7 @@ def test_it_retries_and_finds_nothing_the_second_time(fake: FakePowerJob, capsys
 
 def test_what_could_not_be_moved_is_an_exit_code(fake: FakePowerJob, capsys: pytest.CaptureFixture[str]) -> None:
     """5, and the reason."""
-    fake.retried[1] = (Status.FAILED, NO_WORKER)
+    fake.retried[1] = [(Status.FAILED, NO_WORKER)]
     assert main([*RETRY, "--yes"]) == 5
     assert "still no worker" in capsys.readouterr().err
 

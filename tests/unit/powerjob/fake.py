@@ -20,7 +20,7 @@ SILENT = "worker report timeout, maybe TaskTracker down"
 class FakePowerJob:
     """One application, `billing`, number 7. `calls` has the names of all calls that were answered.
 
-    `password` is what the OpenAPI asks for, if anything. `retried` says what becomes of a run that is retried.
+    `password` is what the OpenAPI asks for, if anything; `retried` says what becomes of a run at each retry.
     """
 
     def __init__(self, password: str = "") -> None:
@@ -31,7 +31,7 @@ class FakePowerJob:
         self.jobs: dict[int, dict[str, Any]] = {}
         self.workflows: dict[int, dict[str, Any]] = {}
         self.workers: dict[str, dict[str, Any]] = {}
-        self.retried: dict[int, tuple[Status, str]] = {}
+        self.retried: dict[int, list[tuple[Status, str]]] = {}
         self.queries: list[dict[str, Any]] = []
         handler = type("Handler", (_Handler,), {"fake": self})
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
@@ -133,7 +133,8 @@ class FakePowerJob:
     def _retry(self, entry: dict[str, Any]) -> None:
         if entry["status"] in UNDER_WAY:
             raise ValueError("Only stopped instance can be retry!")
-        status, result = self.retried.get(entry["instanceId"], (Status.WAITING_WORKER, ""))
+        becomes = self.retried.get(entry["instanceId"])
+        status, result = becomes.pop(0) if becomes else (Status.WAITING_WORKER, "")
         entry |= {"status": int(status), "result": result}
 
 

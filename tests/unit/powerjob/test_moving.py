@@ -71,7 +71,7 @@ def test_what_powerjob_or_an_operator_takes_care_of_is_left(fake: FakePowerJob) 
 def test_still_without_workers_is_told_as_such(fake: FakePowerJob) -> None:
     """PowerJob takes the retry, and fails it at once."""
     fake.instance(1, Status.FAILED, NO_WORKER)
-    fake.retried[1] = (Status.FAILED, NO_WORKER)
+    fake.retried[1] = [(Status.FAILED, NO_WORKER)]
     assert told(moved(fake)) == [(1, False, "retried, but there is still no worker for it")]
 
 
@@ -187,6 +187,6 @@ def test_a_summary_counts(fake: FakePowerJob) -> None:
     """What was done, then what was not and why."""
     for number in (1, 2, 3):
         fake.instance(number, Status.FAILED, NO_WORKER)
-    fake.retried[3] = (Status.FAILED, NO_WORKER)
+    fake.retried[3] = [(Status.FAILED, NO_WORKER)]
     assert summary(moved(fake)) == "2 retried; 1 not: retried, but there is still no worker for it"
     assert summary([]) == "nothing moved"

@@ -53,7 +53,13 @@ class Site:
     """A reaction and what it reports; `active` is where work goes now."""
 
     def __init__(
-        self, fake: FakePowerJob, *, state_dir: Path | None = None, claims: Claims | None = None, **said: str
+        self,
+        fake: FakePowerJob,
+        *,
+        state_dir: Path | None = None,
+        claims: Claims | None = None,
+        settled: float = 0,
+        **said: str,
     ) -> None:
         tree: dict[str, object] = {"name": "back", "powerjob": fake.url, "apps": ["billing"], "rate": "1000"}
         tree |= {"watch-for": "0", **{key.replace("_", "-"): text for key, text in said.items()}}
@@ -66,6 +72,7 @@ class Site:
             report=self.reports.append,
             state_dir=state_dir,
             claims=claims,
+            settled=settled,
             again=0.02,
         )
 
@@ -144,6 +151,22 @@ def test_what_powerjob_notices_late_is_brought_back_too(fake: FakePowerJob) -> N
     assert [report.events[0].words for report in site.reports] == ["billing: 2 retried"]
 
 
+def test_a_retry_that_came_too_early_is_tried_again(fake: FakePowerJob) -> None:
+    """PowerJob's server may have heard of the change later than this sidecar; but nobody is alarmed for ever."""
+    fake.instance(1, Status.FAILED, NO_WORKER)
+    fake.instance(2, Status.FAILED, NO_WORKER)
+    fake.retried = {1: [(Status.FAILED, NO_WORKER)] * 9, 2: [(Status.FAILED, NO_WORKER)]}
+    site = Site(fake, watch_for="1h")
+    with site.at_work(change()):
+        eventually(lambda: fake.instances[2]["status"] == Status.WAITING_WORKER, "the second one's success")
+        eventually(lambda: fake.named("retryInstance") == 5, "three attempts of the first one")
+        looks = fake.named("queryInstance")
+        eventually(lambda: fake.named("queryInstance") > looks + 2, "more looks")
+    assert fake.named("retryInstance") == 5
+    words = "billing: 1 retried; 1 not: retried, but there is still no worker for it"
+    assert [report.events[0].words for report in site.reports] == [words]
+
+
 def test_a_newer_change_does_not_wait(fake: FakePowerJob) -> None:
     """What is only watched for an older one ends, as the newer one looks for the same."""
     site = Site(fake, watch_for="1h")
@@ -152,6 +175,28 @@ def test_a_newer_change_does_not_wait(fake: FakePowerJob) -> None:
         assert ended == []
         site.reacting.note(change())
         eventually(lambda: ended == [None], "its end")
+
+
+def test_of_two_changes_the_newer_one_is_acted_on(fake: FakePowerJob) -> None:
+    """By the routes of then, and with all that the older one wanted."""
+    fake.instance(1, Status.RUNNING, taskTrackerAddress=DC1)
+    site = Site(fake, running="true")
+    older, newer = change(), replace(change(RETURN), at_ns=time.time_ns() + 1)
+    site.reacting.note(newer)
+    site.react(older)
+    assert fake.calls == []
+    site.react(newer)
+    assert fake.named("stopInstance") == 1
+
+
+def test_what_moves_waits_until_all_follow(fake: FakePowerJob) -> None:
+    """A retry before PowerJob's own sidecar has heard of the change would go the old way."""
+    fake.instance(1, Status.FAILED, NO_WORKER)
+    site = Site(fake, settled=0.5)
+    record = change()
+    site.react(record)
+    assert time.time_ns() - record.at_ns >= 0.5e9
+    assert fake.named("retryInstance") == 1
 
 
 def test_a_sidecar_that_ends_goes_on_after_its_restart(fake: FakePowerJob, tmp_path: Path) -> None:
@@ -239,6 +284,6 @@ def test_it_reports_through_the_audit_of_its_sidecar(fake: FakePowerJob) -> None
         reactions.report_to(reports.append)
         reactions.start()
         stack.callback(reactions.stop, 20)
-        reactions.take(change())
+        reactions.take(replace(change(), at_ns=time.time_ns() - 10 * 10**9))
         eventually(lambda: fake.named("retryInstance"), "the retry")
     assert [report.events[0].kind for report in reports] == ["rescheduled"]

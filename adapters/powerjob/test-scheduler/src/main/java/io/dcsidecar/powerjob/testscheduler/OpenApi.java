@@ -1,6 +1,8 @@
 package io.dcsidecar.powerjob.testscheduler;
 
 import java.util.Date;
+import java.util.List;
+import org.apache.commons.lang3.exception.ExceptionUtils;
 import org.springframework.http.HttpStatus;
 import org.springframework.web.bind.annotation.ExceptionHandler;
 import org.springframework.web.bind.annotation.PostMapping;
@@ -10,27 +12,39 @@ import org.springframework.web.bind.annotation.RequestParam;
 import org.springframework.web.bind.annotation.ResponseStatus;
 import org.springframework.web.bind.annotation.RestController;
 import tech.powerjob.common.request.http.SaveJobInfoRequest;
+import tech.powerjob.common.request.http.SaveWorkflowNodeRequest;
+import tech.powerjob.common.request.http.SaveWorkflowRequest;
 import tech.powerjob.common.request.query.InstancePageQuery;
 import tech.powerjob.common.response.InstanceInfoDTO;
+import tech.powerjob.common.response.JobInfoDTO;
 import tech.powerjob.common.response.PageResult;
 import tech.powerjob.common.response.ResultDTO;
+import tech.powerjob.common.response.WorkflowInstanceInfoDTO;
 import tech.powerjob.server.core.instance.InstanceService;
 import tech.powerjob.server.core.service.JobService;
+import tech.powerjob.server.core.workflow.WorkflowInstanceService;
+import tech.powerjob.server.core.workflow.WorkflowService;
 import tech.powerjob.server.persistence.remote.model.AppInfoDO;
+import tech.powerjob.server.persistence.remote.model.WorkflowNodeInfoDO;
 import tech.powerjob.server.persistence.remote.repository.AppInfoRepository;
 
-/** The part of PowerJob's OpenAPI that tests use, under its paths; `registerApp` stands for the console. */
+/** The part of PowerJob's OpenAPI that tests use, under its paths, open and secured; `registerApp` stands for the console. */
 @RestController
-@RequestMapping("/openApi")
+@RequestMapping({"/openApi", "/secured/openApi"})
 class OpenApi {
     private final AppInfoRepository apps;
     private final JobService jobs;
     private final InstanceService instances;
+    private final WorkflowService workflows;
+    private final WorkflowInstanceService workflowInstances;
 
-    OpenApi(AppInfoRepository apps, JobService jobs, InstanceService instances) {
+    OpenApi(AppInfoRepository apps, JobService jobs, InstanceService instances, WorkflowService workflows,
+            WorkflowInstanceService workflowInstances) {
         this.apps = apps;
         this.jobs = jobs;
         this.instances = instances;
+        this.workflows = workflows;
+        this.workflowInstances = workflowInstances;
     }
 
     @PostMapping("/registerApp")
@@ -46,6 +60,11 @@ class OpenApi {
     @PostMapping("/saveJob")
     ResultDTO<Long> saveJob(@RequestBody SaveJobInfoRequest request) {
         return ResultDTO.success(jobs.saveJob(request));
+    }
+
+    @PostMapping("/fetchJob")
+    ResultDTO<JobInfoDTO> fetchJob(@RequestParam Long jobId) {
+        return ResultDTO.success(jobs.fetchJob(jobId));
     }
 
     @PostMapping("/disableJob")
@@ -88,9 +107,35 @@ class OpenApi {
         return ResultDTO.success(instances.queryInstanceInfo(query));
     }
 
+    @PostMapping("/saveWorkflow")
+    ResultDTO<Long> saveWorkflow(@RequestBody SaveWorkflowRequest request) {
+        return ResultDTO.success(workflows.saveWorkflow(request));
+    }
+
+    @PostMapping("/addWorkflowNode")
+    ResultDTO<List<WorkflowNodeInfoDO>> saveWorkflowNode(@RequestBody List<SaveWorkflowNodeRequest> request) {
+        return ResultDTO.success(workflows.saveWorkflowNode(request));
+    }
+
+    @PostMapping("/runWorkflow")
+    ResultDTO<Long> runWorkflow(@RequestParam Long appId, @RequestParam Long workflowId) {
+        return ResultDTO.success(workflows.runWorkflow(workflowId, appId, null, 0L));
+    }
+
+    @PostMapping("/fetchWfInstanceInfo")
+    ResultDTO<WorkflowInstanceInfoDTO> fetchWorkflowInstanceInfo(@RequestParam Long appId, @RequestParam Long wfInstanceId) {
+        return ResultDTO.success(workflowInstances.fetchWorkflowInstanceInfo(wfInstanceId, appId));
+    }
+
+    @PostMapping("/retryWfInstance")
+    ResultDTO<Void> retryWorkflowInstance(@RequestParam Long appId, @RequestParam Long wfInstanceId) {
+        workflowInstances.retryWorkflowInstance(wfInstanceId, appId);
+        return ResultDTO.success(null);
+    }
+
     @ExceptionHandler(Exception.class)
     @ResponseStatus(HttpStatus.OK)
     ResultDTO<Void> failed(Exception cause) {
-        return ResultDTO.failed(cause);
+        return ResultDTO.failed(ExceptionUtils.getMessage(cause));
     }
 }

@@ -2,14 +2,21 @@ package io.dcsidecar.powerjob.testscheduler;
 
 import java.util.List;
 import org.springframework.boot.SpringApplication;
-import org.springframework.boot.autoconfigure.SpringBootApplication;
+import org.springframework.boot.SpringBootConfiguration;
+import org.springframework.boot.autoconfigure.EnableAutoConfiguration;
 import org.springframework.context.annotation.Bean;
+import org.springframework.context.annotation.ComponentScan;
+import org.springframework.context.annotation.ComponentScan.Filter;
+import org.springframework.context.annotation.FilterType;
+import org.springframework.context.annotation.Import;
 import org.springframework.core.task.AsyncTaskExecutor;
 import org.springframework.scheduling.TaskScheduler;
 import org.springframework.scheduling.annotation.EnableAsync;
 import org.springframework.scheduling.annotation.EnableScheduling;
 import org.springframework.scheduling.concurrent.ThreadPoolTaskExecutor;
 import org.springframework.scheduling.concurrent.ThreadPoolTaskScheduler;
+import tech.powerjob.server.auth.jwt.impl.DefaultSecretProvider;
+import tech.powerjob.server.auth.jwt.impl.JwtServiceImpl;
 import tech.powerjob.server.common.aware.ServerInfoAware;
 import tech.powerjob.server.common.constants.PJThreadPool;
 import tech.powerjob.server.common.module.ServerInfo;
@@ -20,7 +27,11 @@ import tech.powerjob.server.remote.transporter.TransportService;
 /** PowerJob's scheduler core with what its starter would add: pools, wiring, and the calls that workers and tests make. */
 @EnableAsync
 @EnableScheduling
-@SpringBootApplication(scanBasePackages = {"tech.powerjob.server", "io.dcsidecar.powerjob.testscheduler"})
+@SpringBootConfiguration
+@EnableAutoConfiguration
+@ComponentScan(basePackages = {"tech.powerjob.server", "io.dcsidecar.powerjob.testscheduler"},
+        excludeFilters = @Filter(type = FilterType.REGEX, pattern = "tech\\.powerjob\\.server\\.auth\\..*"))
+@Import({JwtServiceImpl.class, DefaultSecretProvider.class})
 public class TestScheduler {
     public static void main(String[] arguments) {
         SpringApplication.run(TestScheduler.class, arguments);

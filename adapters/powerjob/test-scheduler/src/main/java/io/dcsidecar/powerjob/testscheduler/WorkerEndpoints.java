@@ -15,7 +15,7 @@ import tech.powerjob.server.remote.worker.WorkerClusterQueryService;
 
 /** What a worker calls over HTTP when it starts, and the list of workers. */
 @RestController
-@RequestMapping("/server")
+@RequestMapping({"/server", "/secured/server"})
 class WorkerEndpoints {
     private final AppInfoRepository apps;
     private final ServerElectionService election;
