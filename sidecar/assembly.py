@@ -22,9 +22,7 @@ from sidecar.health.memory import FailoverKeeper
 from sidecar.narration import narrate
 from sidecar.pacing import Pacer, uncollected
 from sidecar.routing.document import parse_document
-from sidecar.server.server import Server
 from sidecar.server.settings import ServerSettings
-from sidecar.server.traces import traces
 from sidecar.snapshot import SnapshotKeeper, SnapshotUnusable, load
 from sidecar.sources import open_source
 from sidecar.sources.base import Report, Source, Unreachable
@@ -33,6 +31,8 @@ from sidecar.table import RoutingTable
 if TYPE_CHECKING:
     from sidecar.audit.shared import SharedAudit
     from sidecar.reactions.runner import Reactions
+    from sidecar.server.server import Server
+    from sidecar.server.traces import Traces
     from sidecar.web.recent import RecentChanges
     from sidecar.web.server import WebServer
     from sidecar.workers.crew import Crew
@@ -80,6 +80,8 @@ class Sidecar:
         self._crew = self._with_crew()
         parse = self._crew.together(parse) if self._crew else parse
         self._table = RoutingTable(parse=parse, max_stale=settings.max_stale)
+        if self._crew is not None:
+            self._crew.follow(self._table)
         self._table.subscribe(narrate)
         self._health = HealthChecks(self._table, AllowedHosts(settings.probe_hosts))
         self._table.subscribe(self._health.changed)
@@ -90,12 +92,8 @@ class Sidecar:
         self._snapshot = self._with_snapshot()
         self._failovers = self._with_failovers()
         self._override = self._with_override()
-        self._traces = traces(os.environ) if self._crew is None else None
-        self._server = self._crew or Server(
-            self._table, settings=_server_settings(settings), source=self.url, traces=self._traces
-        )
-        if self._crew is not None:
-            self._crew.follow(self._table)
+        self._traces: Traces | None = None
+        self._server = self._crew or self._with_server()
         for part in (self._audit, self._reactions):
             self._server.tally.tasks += part.tasks if part else ()
         self._web = self._with_web()
@@ -148,6 +146,14 @@ class Sidecar:
             max_document_size=settings.max_document_size,
             log_format=settings.log_format,
         )
+
+    def _with_server(self) -> Server:
+        """Return what answers calls in this process."""
+        from sidecar.server.server import Server  # noqa: PLC0415 - 20 MiB, not where worker processes have them
+        from sidecar.server.traces import traces  # noqa: PLC0415
+
+        self._traces = traces(os.environ)
+        return Server(self._table, settings=_server_settings(self._settings), source=self.url, traces=self._traces)
 
     def _with_snapshot(self) -> SnapshotKeeper | None:
         """Put the snapshot of the source in force, if there is a good one, and keep it up to date from now on."""

@@ -111,6 +111,8 @@ class Crew:
         """Return `parse`, made to have all worker processes read the same text meanwhile, and to wait for them."""
 
         def parse_together(text: bytes) -> RoutingDocument:
+            if not self._thread.is_alive():
+                return parse(text)
             coming = Document(revision_of(text), text)
             with self._work:
                 self._coming = coming

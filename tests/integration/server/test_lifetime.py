@@ -15,7 +15,8 @@ import pytest
 
 from sidecar.errors import ConfigError
 from sidecar.pb.dcsidecar.v1 import routing_pb2 as pb
-from sidecar.server import Server, ServerSettings
+from sidecar.server.server import Server
+from sidecar.server.settings import ServerSettings
 from sidecar.table import RoutingTable
 from tests.harness import SERVICE, Client, a_request, code_of
 from tests.integration.server.conftest import Serve

@@ -11,7 +11,8 @@ import trustme
 from cryptography.hazmat.primitives import serialization as pem
 
 from sidecar.errors import ConfigError
-from sidecar.server import Server, ServerSettings
+from sidecar.server.server import Server
+from sidecar.server.settings import ServerSettings
 from sidecar.table import RoutingTable
 from tests.harness import Client
 from tests.integration.server.conftest import Serve, Served

@@ -104,6 +104,20 @@ def test_all_decide_by_the_same_state(crew: Crew) -> None:
         eventually(lambda: len({client.status().SerializeToString() for client in clients}) == 1, "one status")
 
 
+def test_they_start_from_what_is_there(tmp_path: Path) -> None:
+    """An override decides in all of them from the first call on, and the source's document when it is gone."""
+    (tmp_path / "override.yaml").write_text("dc3")
+    crew = Crew(tmp_path, "--override", str(tmp_path / "override.yaml"), "--state-dir", str(tmp_path / "state"))
+    with crew.sidecar, ExitStack() as stack:
+        clients = crew.clients(stack)
+        assert {client.filter().datacenter for client in clients} == {"dc3"}
+        assert all("OVERRIDDEN" in client.status().source_error for client in clients)
+        (tmp_path / "override.yaml").unlink()
+        watch = clients[0].watch()
+        next(update for update in watch if update.default_route.weights[0].datacenter == "dc1")
+        assert {client.filter().datacenter for client in clients} == {"dc1"}
+
+
 def test_what_requests_show_counts_for_all(crew: Crew) -> None:
     """A fault that one process sees makes the failover of all of them, and its end is the end for all."""
     crew.document.write_text("default: {active: dc1, backups: [dc2], min_workers: 2, failover: {after: 300ms}}\n")

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.server import Server, ServerSettings
+from sidecar.server.server import Server
+from sidecar.server.settings import ServerSettings
 from sidecar.sources.base import Content
 from sidecar.table import RoutingTable
 from tests.waiting import eventually

@@ -5,7 +5,8 @@ import pytest
 import trustme
 
 from sidecar.client import RoutingClient, SourceState, Tls, Unreachable
-from sidecar.server import Server, ServerSettings
+from sidecar.server.server import Server
+from sidecar.server.settings import ServerSettings
 from sidecar.table import RoutingTable
 
 
