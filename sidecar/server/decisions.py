@@ -10,7 +10,7 @@ from sidecar.routing.state import State
 from sidecar.server import requests
 from sidecar.server.candidates import KnownCandidates
 from sidecar.server.memo import Memo
-from sidecar.table import RoutingTable, View
+from sidecar.table import Shown, View
 from sidecar.tally import Counters, Tick
 
 # What the decisions for applications are counted under that the document does not name: anybody can make up names.
@@ -45,7 +45,7 @@ class Decisions:
 
     def __init__(
         self,
-        table: RoutingTable,
+        table: Shown,
         *,
         max_candidates: int,
         memo_entries: int,

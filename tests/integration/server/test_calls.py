@@ -108,7 +108,7 @@ def test_a_defect_is_told_in_our_words(
         raise ZeroDivisionError("secret of the implementation")
 
     client = serve().client
-    monkeypatch.setattr("sidecar.server.decisions.decide", fail)
+    monkeypatch.setattr("sidecar.server.decisions.decide_among", fail)
     for _ in range(5):
         with pytest.raises(grpc.RpcError) as failed:
             client.filter()
