@@ -121,7 +121,7 @@ def test_it_follows_an_edit(site: Site, page: Page) -> None:
     page.evaluate("window.notReloaded = true")
     site.document.write_text(a_document(by="wu", search="dc1"))
     began = time.monotonic()
-    expect(page.locator('.route[data-app="search"] .bar')).to_have_text("dc1", timeout=10_000)
+    expect(page.locator('.route[data-app="search"] .shares')).to_have_text("dc1", timeout=10_000)
     took = time.monotonic() - began
     expect(page.locator("#changes li").first).to_contain_text("search: dc2 → dc1")
     expect(page.locator("#changes li").first).to_contain_text("wu")
@@ -148,8 +148,9 @@ def test_datacenters_say_how_they_stand(page: Page) -> None:
     expect(cards.nth(0)).to_contain_text("in service")
     expect(cards.nth(1)).to_contain_text("drilled for some until")
     expect(cards.nth(2)).to_contain_text("marked out of service")
+    expect(cards.nth(0)).to_contain_text("2 of 3 applications")
     assert "dc2 out: drill: Q4 drill" in _route(page, "billing")
-    expect(page.locator('.route[data-app="billing"] .bar')).to_have_text("dc1")
+    expect(page.locator('.route[data-app="billing"] .shares')).to_have_text("dc1")
 
 
 def test_an_application_opens(page: Page) -> None:
@@ -184,6 +185,49 @@ def test_what_if(page: Page) -> None:
     expect(page.locator("#answer")).to_contain_text("expected counts such as dc1=3,dc2=2")
 
 
+def test_changes_say_what_moved(site: Site, page: Page) -> None:
+    """A change tells kind, who and why, which applications moved; what was opened stays open when another one comes."""
+    site.document.write_text(a_document(by="wu", search="dc1"))
+    change = page.locator("#changes li").first
+    expect(change).to_contain_text("Moved search: dc2 → dc1", timeout=10_000)
+    expect(change).to_contain_text("by wu: move reports to the new datacenter · OPS-417")
+    change.locator("summary").click()
+    expect(change.locator(".minus").last).to_have_text("-  search: {active: dc2, backups: []}")
+    site.document.write_text(a_document(by="lin", search="dc3"))
+    expect(page.locator("#changes li")).to_have_count(3, timeout=10_000)
+    expect(page.locator("#changes li").nth(1).locator(".minus").last).to_be_visible()
+
+
+def test_kinds_narrow_the_list(page: Page) -> None:
+    """With the keyboard the list is narrowed to what needs attention; a route is taken over into the what-if box."""
+    page.locator('#kinds [data-kind="troubled"]').focus()
+    page.keyboard.press("Enter")
+    expect(page.locator(".route .name")).to_have_text(["billing"])
+    expect(page.locator('#kinds [data-kind="troubled"]')).to_be_focused()
+    page.locator(".route > button").click()
+    page.get_by_role("button", name="What if?").click()
+    expect(page.locator("#answer .verdict")).to_contain_text("dc1 serves: 2 of 6 candidates")
+    page.locator('#kinds [data-kind="troubled"]').click()
+    expect(page.locator(".route")).to_have_count(4)
+
+
+def test_chinese_is_chinese(browser: Browser, site: Site) -> None:
+    """What the sidecar says of changes, outages and decisions is Chinese too; names, keys and messages stay."""
+    for page in _opened(browser, site, width=1280, language="zh-CN"):
+        site.document.write_text(a_document(by="wu", search="dc1"))
+        expect(page.locator("#changes li").first).to_contain_text("切换 search: dc2 → dc1", timeout=10_000)
+        expect(page.locator("#changes li").last).to_contain_text("演练开始")
+        assert "dc2 停用" in _route(page, "billing")
+        for asked, told in (("dc1=2,dc2=1", "dc1 得分最高"), ("dc3=1", "该路由没有机房可以服务")):
+            page.fill("#whatif [name=app]", "billing")
+            page.fill("#whatif [name=candidates]", asked)
+            page.keyboard.press("Enter")
+            expect(page.locator("#answer")).to_contain_text(told)
+            expect(page.locator("#answer")).not_to_contain_text("out of service")
+        page.select_option("#language", "en")
+        expect(page.locator("#answer")).to_contain_text("out of service (drill: Q4 drill)")
+
+
 def test_a_lost_connection_is_said_and_mended(site: Site, page: Page) -> None:
     """While the sidecar is away the page says so, and is up to date again when it is back."""
     site.sidecar.end()
@@ -191,7 +235,7 @@ def test_a_lost_connection_is_said_and_mended(site: Site, page: Page) -> None:
     site.document.write_text(a_document(by="wu", search="dc1"))
     with site.sidecar:
         expect(page.locator("#badge")).to_have_text("Ready", timeout=20_000)
-        expect(page.locator('.route[data-app="search"] .bar')).to_have_text("dc1")
+        expect(page.locator('.route[data-app="search"] .shares')).to_have_text("dc1")
 
 
 def test_names_cannot_become_markup(site: Site, page: Page) -> None:
@@ -230,7 +274,7 @@ def test_it_can_be_read_by_all(browser: Browser, site: Site, width: int, scheme:
 def _read_by_all(browser: Browser, site: Site, width: int, scheme: str, language: str) -> None:
     for page in _opened(browser, site, width=width, scheme=scheme, language=language):
         site.document.write_text(a_document(by="wu", search="dc1"))
-        expect(page.locator('.route[data-app="search"] .bar')).to_have_text("dc1", timeout=10_000)
+        expect(page.locator('.route[data-app="search"] .shares')).to_have_text("dc1", timeout=10_000)
         site.document.write_text(a_document(by="wu", search="dc1", backups="backup"))
         expect(page.locator("#refusal")).to_be_visible()
         page.locator('.route[data-app="reports"] > button').click()
@@ -246,4 +290,5 @@ def _read_by_all(browser: Browser, site: Site, width: int, scheme: str, language
         assert not found, [(each["id"], each["impact"], each["nodes"][0]["target"]) for each in found]
         assert page.locator("html").get_attribute("lang") == ("zh-CN" if language == "zh-CN" else "en")
         if PICTURES:
+            page.evaluate("scrollTo(0, 0)")
             page.screenshot(path=Path(PICTURES) / f"page-{width}-{scheme}.png", full_page=True)

@@ -19,12 +19,15 @@ export function colour(name) {
   return known.indexOf(name) % 8;
 }
 
+export const swatch = (name) => el("span", { class: `swatch dc${colour(name)}`, "aria-hidden": "true" });
+
 export const shade = (index) => getComputedStyle(document.documentElement).getPropertyValue(`--c${index}`).trim();
 export const ink = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 
-export function table(headings, rows) {
+// The row at `chosen` stands out.
+export function table(headings, rows, chosen = -1) {
   const head = el("thead", {}, el("tr", {}, headings.map((words) => el("th", { scope: "col" }, words))));
-  const body = el("tbody", {}, rows.map((cells) => el("tr", {}, cells.map((cell) => el("td", {}, cell)))));
+  const body = el("tbody", {}, rows.map((cells, index) => el("tr", { class: index === chosen ? "chosen" : null }, cells.map((cell) => el("td", {}, cell)))));
   // It may be wider than a phone, and is then scrolled by keyboard too.
   return el("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": headings[0] }, el("table", {}, head, body));
 }

@@ -1,13 +1,13 @@
 // Follows the sidecar: events bring status and rates, a new generation brings the routes.
+import * as changes from "./changes.js";
 import { find } from "./dom.js";
 import * as panels from "./panels.js";
 import * as plots from "./plots.js";
 import * as routes from "./routes.js";
 import * as whatif from "./whatif.js";
-import { language, speak } from "./words.js";
+import { language, speak, t } from "./words.js";
 
 let status = null;
-let changes = [];
 let connected = true;
 let generation = -1;
 let instance = "";
@@ -37,13 +37,18 @@ function latest(path, take) {
 
 const loadRoutes = latest("/v1/routes", (told) => {
   routes.show(told);
+  drawDatacenters();
   whatif.again();
 });
-const loadRates = latest("/v1/rates", (told) => plots.keep(told.samples));
-const loadChanges = latest("/v1/changes", (told) => {
-  changes = told.changes;
-  panels.changes(changes);
+const loadRates = latest("/v1/rates", (told) => {
+  plots.keep(told.samples);
+  drawDatacenters();
 });
+const loadChanges = latest("/v1/changes", (told) => changes.show(told.changes));
+
+function drawDatacenters() {
+  if (status) panels.datacenters(status, routes.load, plots.newest());
+}
 
 function follow() {
   const events = new EventSource("/v1/events");
@@ -61,8 +66,8 @@ function follow() {
   };
   events.addEventListener("status", (event) => {
     status = JSON.parse(event.data);
-    panels.status(status);
-    panels.badge(status, connected);
+    drawStatus();
+    whatif.propose(status.datacenters);
     if (status.revision && (status.generation !== generation || status.revision !== instance)) {
       generation = status.generation;
       instance = status.revision;
@@ -70,13 +75,25 @@ function follow() {
     }
   });
   events.addEventListener("changes", loadChanges);
-  events.addEventListener("rates", (event) => plots.add(JSON.parse(event.data)));
+  events.addEventListener("rates", (event) => {
+    plots.add(JSON.parse(event.data));
+    drawDatacenters();
+  });
+}
+
+function drawStatus() {
+  if (status) {
+    // In the document's order, whichever part of the page is drawn first, so that each keeps its colour.
+    drawDatacenters();
+    panels.status(status);
+  }
+  panels.badge(status, connected);
 }
 
 function redraw() {
-  if (status) panels.status(status);
-  panels.badge(status, connected);
-  panels.changes(changes);
+  find("zone").textContent = t("zone", Intl.DateTimeFormat().resolvedOptions().timeZone);
+  drawStatus();
+  changes.draw();
   routes.draw();
   plots.redraw();
 }
@@ -102,6 +119,7 @@ document.addEventListener("keydown", (event) => {
 });
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
 addEventListener("resize", () => plots.redraw());
-setInterval(() => status && panels.source(status), 1000);
+setInterval(panels.tick, 1000);
 speak(language);
+redraw();
 follow();

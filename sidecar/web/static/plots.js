@@ -1,6 +1,6 @@
 // The two plots: decisions per second by datacenter, and a ramp with "now" on it.
-import { colour, find, ink, shade } from "./dom.js";
-import { number, t, ticks } from "./words.js";
+import { colour, el, find, ink, shade, swatch } from "./dom.js";
+import { moment, number, t, ticks } from "./words.js";
 
 const WINDOW_S = 15 * 60;
 let samples = [];
@@ -12,6 +12,8 @@ const axes = (extra = {}) => [
   { stroke: ink("quiet"), grid: { stroke: ink("line"), width: 1 }, ticks: { stroke: ink("line") }, size: 56, ...extra },
 ];
 const width = (node) => Math.max(240, node.clientWidth);
+// As high as the card beside it leaves room for.
+const height = (node) => (matchMedia("(min-width: 1001px)").matches ? Math.max(200, Math.min(320, find("s-source").clientHeight - 90)) : 190);
 const label = (name) => name || t("unknownDc");
 
 export function keep(newSamples) {
@@ -31,26 +33,38 @@ export function redraw() {
   drawRates();
 }
 
+export const newest = () => samples.at(-1)?.rates ?? {};
+
 function drawRates() {
   const node = find("rates");
   const names = [...new Set(samples.flatMap((sample) => Object.keys(sample.rates)))].sort();
-  const newest = samples.at(-1)?.rates ?? {};
-  const words = names.map((name) => `${label(name)} ${number(newest[name] ?? 0)}`).join(", ");
-  find("rates-words").textContent = names.length ? t("rateWords", words) : t("noRates");
+  legend(names, samples.length - 1);
   const data = [samples.map((s) => s.at), ...names.map((name) => samples.map((s) => s.rates[name] ?? 0))];
-  const key = JSON.stringify([names, width(node), matchMedia("(prefers-color-scheme: dark)").matches, document.documentElement.lang]);
+  const key = JSON.stringify([names, width(node), height(node), matchMedia("(prefers-color-scheme: dark)").matches, document.documentElement.lang]);
   if (plot && key === drawn) {
     plot.setData(data);
     return;
   }
   plot?.destroy();
   drawn = key;
+  const end = () => samples.at(-1)?.at ?? Date.now() / 1000;
   plot = new uPlot({
-    width: width(node), height: 200, legend: { show: names.length > 0 }, cursor: { drag: { setScale: false } },
-    scales: { x: { time: true, range: () => [Date.now() / 1000 - WINDOW_S, Date.now() / 1000] }, y: { range: (_, low, high) => [0, Math.max(1, (high ?? 0) * 1.1)] } },
-    axes: axes(),
-    series: [{}, ...names.map((name) => ({ label: label(name), stroke: shade(colour(name)), width: 2, points: { show: (u) => u.data[0].length < 4 } }))],
+    width: width(node), height: height(node), legend: { show: false },
+    scales: { x: { time: true, range: () => [end() - WINDOW_S, end()] }, y: { range: (_, __, max) => [0, Math.max(1, max * 1.1)] } },
+    axes: axes({ values: (_, at) => at.map(number) }),
+    cursor: { y: false, drag: { x: false } },
+    series: [{}, ...names.map((name) => ({ label: label(name), stroke: name ? shade(colour(name)) : ink("quiet"), width: 2, points: { show: (u) => u.data[0].length < 4 } }))],
+    hooks: { setCursor: [(u) => legend(names, u.cursor.idx ?? samples.length - 1)] },
   }, data, node);
+}
+
+// The rates at a sample: the newest, or where the pointer is.
+function legend(names, index) {
+  const sample = samples[index];
+  const now = index === samples.length - 1;
+  const parts = names.map((name) => el("span", {}, name ? swatch(name) : el("span", { class: "swatch", "aria-hidden": "true" }), `${label(name)} `, el("b", {}, number(+(sample?.rates[name] ?? 0).toPrecision(3)))));
+  const when = sample && !now ? moment(sample.at * 1000) : t("now");
+  find("rates-words").replaceChildren(...(names.length ? [el("span", {}, when), ...parts.flatMap((part) => [" ", part])] : [t("noRates")]));
 }
 
 export function drawRamp(node, ramp) {

@@ -1,12 +1,20 @@
-// The list of applications: found by name, each with where its jobs go, and opened for what there is to know of it.
-import { colour, el, find, table } from "./dom.js";
+// The list of applications: found by name or kind, each with where its jobs go, and opened for what there is to know of it.
+import { colour, el, find, swatch, table } from "./dom.js";
 import { drawRamp } from "./plots.js";
+import { said } from "./said.js";
+import { ask } from "./whatif.js";
 import { moment, number, t } from "./words.js";
 
-const STEP = 60;
+// On a phone what follows the list is not to be far away.
+const STEP = matchMedia("(max-width: 1000px)").matches ? 20 : 50;
+// How many applications each datacenter serves, all or part of their jobs.
+export const load = new Map();
 let routes = null;
 let names = [];
 let lower = [];
+// The kinds that there are, each with the names of its applications.
+let kinds = new Map();
+let kind = "";
 let limit = STEP;
 let open = null;
 let ramps = [];
@@ -14,8 +22,27 @@ let ramps = [];
 export function show(told) {
   routes = told;
   names = Object.keys(told.apps);
-  lower = names.map((name) => name.toLowerCase());
+  lower = new Map(names.map((name) => [name, name.toLowerCase()]));
+  kinds = new Map([["troubled", []], ["ramps", []], ["splits", []]]);
+  load.clear();
+  for (const name of names) {
+    const route = told.apps[name];
+    const add = (each) => (kinds.has(each) ? kinds.get(each).push(name) : kinds.set(each, [name]));
+    if (troubled(route)) add("troubled");
+    if (route.kind === "ramp") add("ramps");
+    if (route.kind === "split") add("splits");
+    for (const dc of Object.keys(route.shares)) {
+      add(`dc ${dc}`);
+      load.set(dc, (load.get(dc) ?? 0) + 1);
+    }
+  }
   draw();
+}
+
+// Where what the document asks for first is not what serves.
+function troubled(route) {
+  if (route.kind !== "none" && !Object.keys(route.shares).length) return true;
+  return Object.keys(route.left).length > 0 || Object.keys(route.unavailable).some((name) => route.weights[name] > 0);
 }
 
 export function search() {
@@ -26,14 +53,16 @@ export function search() {
 export function draw() {
   if (!routes) return;
   const asked = find("find").value.trim().toLowerCase();
-  const found = asked ? names.filter((_, index) => lower[index].includes(asked)) : names;
+  const those = kind ? kinds.get(kind) ?? [] : names;
+  const found = asked ? those.filter((name) => lower.get(name).includes(asked)) : those;
   // What begins with what was typed comes first, and first of all what is just that.
   if (asked) found.sort((a, b) => rank(a, asked) - rank(b, asked));
   find("found").textContent = found.length || !asked ? t("shown", number(found.length), number(names.length)) : t("none", asked);
   const focused = document.activeElement?.closest?.(".route")?.dataset.app;
   for (const ramp of ramps.splice(0)) ramp.destroy();
+  drawKinds();
   const items = found.slice(0, limit).map((name) => item(name, name, routes.apps[name]));
-  find("routes").replaceChildren(item("", t("default"), routes.default), ...items);
+  find("routes").replaceChildren(...(kind ? [] : [item("", t("default"), routes.default)]), ...items);
   const rest = found.length - limit;
   const more = find("more");
   more.hidden = rest <= 0;
@@ -47,8 +76,29 @@ export function draw() {
 }
 
 function rank(name, asked) {
-  const lowered = name.toLowerCase();
+  const lowered = lower.get(name);
   return lowered === asked ? 0 : lowered.startsWith(asked) ? 1 : 2;
+}
+
+function drawKinds() {
+  const group = find("kinds");
+  const focused = group.contains(document.activeElement) ? document.activeElement.dataset.kind : undefined;
+  const chip = (each, words, count, marks = {}) => el("button", {
+    type: "button", "data-kind": each, "aria-pressed": String(kind === each), class: marks.class,
+    onclick: () => {
+      kind = kind === each ? "" : each;
+      search();
+    },
+  }, marks.swatch ?? "", words, el("b", {}, number(count)));
+  const chips = [chip("", t("all"), names.length)];
+  for (const [each, members] of kinds) {
+    if (!members.length && kind !== each) continue;
+    const dc = each.startsWith("dc ") ? each.slice(3) : "";
+    chips.push(dc ? chip(each, dc, members.length, { swatch: swatch(dc) }) : chip(each, t(each), members.length, { class: each === "troubled" ? "warn" : "" }));
+  }
+  group.hidden = names.length === 0;
+  group.replaceChildren(...chips);
+  if (focused !== undefined) group.querySelector(`[data-kind="${CSS.escape(focused)}"]`)?.focus();
 }
 
 function item(app, words, route) {
@@ -58,36 +108,38 @@ function item(app, words, route) {
     draw();
   };
   const button = el("button", { type: "button", "aria-expanded": String(expanded), onclick: toggle },
-    el("span", { class: "name" }, words), bar(route), el("span", { class: "notes" }, notes(route)));
-  return el("li", { class: "route", "data-app": app }, button, expanded ? el("div", { class: "detail" }) : "");
+    el("span", { class: "name" }, el("span", {}, words)), serving(route), el("span", { class: "notes" }, notes(route)));
+  return el("li", { class: app ? "route" : "route default", "data-app": app }, button, expanded ? el("div", { class: "detail" }) : "");
 }
 
-function percent(share) {
-  return `${+(100 * share).toPrecision(3)} %`;
-}
+const percent = (share) => `${+(100 * share).toPrecision(3)} %`;
 
-export function bar(route) {
+// Who serves which part, as a bar and in words: a part of one per cent has no room for its name.
+function serving(route) {
   const shares = Object.entries(route.shares);
-  const node = el("span", { class: "bar" });
-  if (route.kind === "none") return el("span", { class: "bar" }, el("span", { class: "dc7" }, t("everywhere")));
-  if (!shares.length) node.append(el("span", { class: "nobody" }, t("nobody")));
+  const bar = el("span", { class: "bar", "aria-hidden": "true" });
   for (const [name, share] of shares) {
-    const words = shares.length > 1 ? `${name} ${percent(share)}` : name;
-    const part = el("span", { class: `dc${colour(name)}`, title: words }, words);
+    const part = el("span", { class: `dc${colour(name)}` });
     part.style.flex = `${share} 1 0`;
-    node.append(part);
+    bar.append(part);
   }
-  return node;
+  const words = route.kind === "none" ? [el("span", {}, t("everywhere"))]
+    : !shares.length ? [el("span", { class: "nobody" }, t("nobody"))]
+    : shares.map(([name, share]) => el("span", {}, el("b", {}, name), shares.length > 1 ? ` ${percent(share)}` : ""));
+  return el("span", { class: "serving" }, bar, el("span", { class: "shares" }, words.flatMap((each) => [each, " "])));
 }
 
 function notes(route) {
+  const parts = [];
+  const pill = (style, words) => parts.push(el("span", { class: `pill ${style}` }, words), " ");
+  for (const [name, why] of Object.entries(route.left)) pill("warn", t("left", name, said(why)));
+  for (const [name, why] of Object.entries(route.unavailable)) if (route.weights[name] > 0) pill("warn", t("outWords", name, said(why)));
+  if (route.ramp) pill("", t("ramp", route.ramp.from, route.ramp.to, route.ramp.step, route.ramp.steps));
+  if (route.jobs > 0) pill("", t("jobs", number(route.jobs)));
   const backups = route.backups.filter((name) => !(name in route.shares));
-  const parts = [el("span", {}, backups.length ? t("backups", backups.join(", ")) : t("noBackups"))];
-  const strong = (words) => parts.push(" · ", el("b", {}, words));
-  for (const [name, why] of Object.entries(route.unavailable)) strong(t("outWords", name, why));
-  for (const [name, why] of Object.entries(route.left)) strong(t("left", name, why));
-  if (route.ramp) parts.push(" · ", t("ramp", route.ramp.from, route.ramp.to, route.ramp.step, route.ramp.steps));
-  if (route.jobs) parts.push(" · ", t("jobs", number(route.jobs)));
+  // One that is out is crossed out, and said so to those who cannot see it.
+  const backup = (name) => (name in route.unavailable ? el("s", { title: said(route.unavailable[name]) }, name, el("span", { class: "hidden" }, ` (${said(route.unavailable[name])})`)) : name);
+  if (route.kind !== "none") parts.push(backups.length ? t("backups") : t("noBackups"), ...backups.flatMap((name, index) => [index ? ", " : " ", backup(name)]));
   return parts;
 }
 
@@ -104,10 +156,11 @@ async function fill(app) {
     place.append(el("p", {}, title, el("span", { class: "quiet" }, ` (${moment(ramp.start)} – ${moment(ramp.end)})`)), plot);
     ramps.push(drawRamp(plot, ramp));
   }
-  if (route.jobs) {
+  if (app) place.append(el("button", { type: "button", onclick: () => ask(app) }, t("whatif")));
+  if (app && route.jobs) {
     const answer = await fetch(`/v1/routes/${encodeURIComponent(app)}`);
     if (!answer.ok || !place.isConnected) return;
     const { jobs } = await answer.json();
-    place.append(table([t("job"), t("jobRoute"), ""], Object.entries(jobs).slice(0, 200).map(([job, own]) => [job, bar(own), el("span", { class: "notes" }, notes(own))])));
+    place.append(table([t("job"), t("jobRoute"), ""], Object.entries(jobs).slice(0, 200).map(([job, own]) => [job, serving(own), el("span", { class: "notes" }, notes(own))])));
   }
 }

@@ -1,8 +1,29 @@
 // The what-if box: asks the sidecar what it would decide, and shows the steps.
 import { el, find, table } from "./dom.js";
+import { said } from "./said.js";
 import { t } from "./words.js";
 
+const PROPOSED = 6;
+const KINDS = { ACTIVE: "good", SPLIT: "good", FAILOVER: "warn", DEGRADED: "warn", ANY: "warn", UNROUTED: "", NO_WORKERS: "bad" };
+// The rules whose values are words, not names.
+const WORDY = ["ramp", "backups", "failover"];
 let asked = null;
+let proposed = "";
+
+// Two workers in each datacenter, until somebody types something else.
+export function propose(datacenters) {
+  const field = find("whatif").elements.candidates;
+  if (field.value !== proposed || field === document.activeElement) return;
+  field.value = proposed = datacenters.slice(0, PROPOSED).map((dc) => `${dc.name}=2`).join(",");
+}
+
+export function ask(app) {
+  const { elements } = find("whatif");
+  elements.app.value = app;
+  elements.job.value = elements.instance.value = "";
+  elements.job.focus();
+  decide();
+}
 
 export async function decide() {
   const query = new URLSearchParams(new FormData(find("whatif")));
@@ -25,13 +46,14 @@ function steps(told) {
     : t("servesNobody", decision.selected, decision.candidates);
   const score = (choice) => (choice.score === null || choice.score === undefined ? "" : choice.score.toPrecision(4));
   return [
-    el("p", { class: "verdict" }, `${decision.reason}: ${head}`),
-    el("p", {}, told.outcome),
-    el("p", { class: "quiet" }, t("routeAt", told.route || t("builtIn"))),
-    table([t("rule"), t("value"), t("origin")], told.keys.map((key) => [key.name, key.value, key.origin])),
+    el("p", { class: "verdict" }, el("span", { class: `pill ${KINDS[decision.reason] ?? ""}` }, decision.reason), head),
+    el("p", {}, said(told.outcome)),
     told.order.length
       ? table([t("datacenter"), t("weight"), t("score"), t("workers"), t("verdict")],
-          told.order.map((choice) => [choice.datacenter, choice.weight === null ? t("backup") : String(choice.weight), score(choice), String(choice.workers), choice.verdict]))
+          told.order.map((choice) => [choice.datacenter, choice.weight === null ? t("backup") : String(choice.weight), score(choice), String(choice.workers), said(choice.verdict)]),
+          told.order.findIndex((choice) => choice.datacenter === decision.datacenter))
       : "",
+    el("p", { class: "quiet" }, t("routeAt", told.route || t("builtIn"))),
+    table([t("rule"), t("value"), t("origin")], told.keys.map((key) => [key.name, WORDY.includes(key.name) ? said(key.value) : key.value, said(key.origin)])),
   ];
 }
