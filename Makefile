@@ -67,6 +67,10 @@ unit: install ## The fast tests only
 chaos: install ## Break all there is to break for some minutes, each answer checked (CHAOS="--seed 7 --source nacos")
 	@$(BIN)/python -m tests.chaos.campaign $(CHAOS)
 
+.PHONY: demo-powerjob
+demo-powerjob: install ## Play drill, gray release and the loss of a datacenter with a real PowerJob (needs Java and Maven)
+	@$(BIN)/python -m tests.powerjob.demo
+
 .PHONY: format
 format: install ## Let ruff mend what it can
 	@$(BIN)/ruff check --fix-only

@@ -72,7 +72,7 @@ class Demo:
             worker.process.start(wait=False)
         for worker in self.workers.values():
             worker.process.wait_ready()
-        self._jobs = [self.scheduler.save_job(self.app) for _ in range(JOBS)]
+        self._jobs = [self.scheduler.save_job(self.app, dispatchStrategy="RANDOM") for _ in range(JOBS)]
         self.sidecar.wait_until_followed(self.scheduler)
         say(f"The page: http://{self.page}")
         return self
@@ -84,7 +84,7 @@ class Demo:
         """Type a command as an operator would, on the document, and wait until the scheduler follows."""
         typed = " ".join(f'"{word}"' if " " in word else word for word in words)
         say(f"$ dc-sidecar {typed}")
-        flags = ("--source", self._document, "--hold-off", "0", "--yes")
+        flags = ("--source", self._document, "--by", "demo", "--hold-off", "0", "--yes")
         subprocess.run([sys.executable, "-m", "sidecar", *words, *flags], check=True, capture_output=True, timeout=60)
         self.sidecar.wait_until_followed(self.scheduler)
 
@@ -123,7 +123,7 @@ class Demo:
     def loss(self) -> None:
         """Kill dc1's workers while jobs run there, and mark it."""
         say("\n3. Loss of a datacenter")
-        slow = [self.scheduler.save_job(self.app, jobParams="4000") for _ in range(6)]
+        slow = [self.scheduler.save_job(self.app, jobParams="4000", dispatchStrategy="RANDOM") for _ in range(6)]
         instances = [self.scheduler.run(self.app, job) for job in slow]
         eventually(lambda: self._begun(instances) == len(instances), "they begin", within=60)
         self.tell("six runs began", instances)
