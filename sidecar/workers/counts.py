@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sidecar.pacing import Pacer
 from sidecar.tally import MethodTally, Tally
 from sidecar.workers.messages import Called, Counted
 
@@ -16,8 +17,10 @@ class Increments:
 
     def take(self) -> Counted:
         """Return what was counted since the last time."""
+        breathe = Pacer()
         decisions = []
         for labels, number in self._tally.decisions.totals():
+            breathe()
             more = number - self._decisions.get(labels, 0)
             if more:
                 decisions.append((labels, more))

@@ -18,6 +18,7 @@ from sidecar.routing.model import RoutingDocument
 from sidecar.server.settings import ServerSettings
 from sidecar.table import Parse, RoutingTable, View
 from sidecar.tally import Processes, Tally
+from sidecar.workers.agreement import Agreement
 from sidecar.workers.counts import add
 from sidecar.workers.link import Link
 from sidecar.workers.messages import (
@@ -25,7 +26,6 @@ from sidecar.workers.messages import (
     Counted,
     Document,
     Done,
-    InForce,
     Listen,
     LogLevel,
     Order,
@@ -33,7 +33,6 @@ from sidecar.workers.messages import (
     Report,
     Showed,
     Stop,
-    Told,
 )
 from sidecar.workers.ports import Ports
 
@@ -64,9 +63,8 @@ class _Place:
 class Crew:
     """Answers calls as `Server` does, by `workers` processes that share each port; a client's connection is with one.
 
-    A view is put in force in steps, so that all processes decide by the same: they read its document, then each puts it
-    in force, then their watchers are told. One that does not follow in time is replaced, as is one that dies; the
-    others go on meanwhile. `tally` is what all of them count, those that are gone included.
+    They agree on each view of the table (`Agreement`). One that does not follow in time is replaced, as is one that
+    dies; the others go on meanwhile. `tally` is what all of them count, those that are gone included.
     """
 
     def __init__(
@@ -88,17 +86,12 @@ class Crew:
         self._selector.register(bell, selectors.EVENT_READ)
         # Between the threads: what is asked for, and how it stands.
         self._work = threading.Condition()
-        self._coming: Document | None = None
-        self._wanted: View | None = None
+        self._agreement: Agreement | None = None
         self._grace: float | None = None
         self._failure: SidecarError | None = None
         self._started = False
         self._replaced = 0
         self._over = False
-        # The view that was given to all of them last, its number, and whether their watchers are still to be told.
-        self._given: View | None = None
-        self._number = 0
-        self._telling = False
         self._level = ""
         self._ticked = 0.0
         self._thread = threading.Thread(target=self._run, name="worker processes", daemon=True)
@@ -111,16 +104,17 @@ class Crew:
         """Return `parse`, made to have all worker processes read the same text meanwhile, and to wait for them."""
 
         def parse_together(text: bytes) -> RoutingDocument:
-            if not self._thread.is_alive():
+            agreement = self._agreement
+            if agreement is None:
                 return parse(text)
-            coming = Document(revision_of(text), text)
+            revision = revision_of(text)
             with self._work:
-                self._coming = coming
+                agreement.announce(Document(revision, text))
             self._ring()
             document = parse(text)
             with self._work:
                 # Not for ever: who owes an answer for too long is replaced.
-                self._work.wait_for(lambda: self._over or not (self._coming or self._reading(coming.revision)))
+                self._work.wait_for(lambda: self._over or not agreement.reads(revision, self._links()))
             return document
 
         return parse_together
@@ -137,7 +131,7 @@ class Crew:
         self._ports = Ports(self._settings.listen, plaintext=plaintext)
         self._settings = replace(self._settings, listen=self._ports.addresses, reuse_port=True)
         with self._work:
-            self._wanted = self._given = self._table.view
+            self._agreement = Agreement(self._table.view)
         self._thread.start()
         with self._work:
             came = self._work.wait_for(lambda: self._failure or self._complete(), _START_S)
@@ -161,7 +155,8 @@ class Crew:
 
     def _changed(self, _before: View, after: View) -> None:
         with self._work:
-            self._wanted = after
+            if self._agreement is not None:
+                self._agreement.want(after)
         self._ring()
 
     def _ring(self) -> None:
@@ -176,10 +171,8 @@ class Crew:
         standing = self.standing()
         return standing.serving == standing.wanted
 
-    def _reading(self, revision: str) -> bool:
-        return any(link.reads(revision) for link in self._links() if link.member)
-
     def _run(self) -> None:
+        assert self._agreement is not None
         ends = math.inf
         while time.monotonic() < ends and (ends == math.inf or self._links()):
             events = self._selector.select(self._pause())
@@ -190,7 +183,7 @@ class Crew:
                         self._tell_all(Stop(self._grace))
                     for key, _ in events:
                         self._hear(key)
-                    self._put_in_force()
+                    self._agreement.go_on(self._links())
                     self._look_after()
                 except Exception:
                     log.exception("the worker processes could not be looked after; they go on as they are")
@@ -206,6 +199,8 @@ class Crew:
                 place.link.flush()
                 writing = selectors.EVENT_WRITE if place.link.sending else 0
                 self._selector.modify(place.link.socket, selectors.EVENT_READ | writing, place)
+        if self._grace is not None:
+            return _TICK_S / 10
         dues = [place.due - time.monotonic() for place in self._places if place.link is None]
         return max(0.0, min([_TICK_S, *dues]))
 
@@ -221,6 +216,8 @@ class Crew:
                     self._take(place.link, report)
             except EOFError:
                 self._lost(place, "it ended")
+            except ValueError as error:
+                self._lost(place, str(error))
 
     def _take(self, link: Link, report: Report) -> None:
         match report:
@@ -236,31 +233,6 @@ class Crew:
             case Done() if link.applied >= 0 and not link.member:
                 link.member = True
                 link.tell(Listen())
-
-    def _put_in_force(self) -> None:
-        """Go on with what is asked for: the documents first, then the view, then the watchers."""
-        if self._coming is not None:
-            self._send(self._coming)
-            self._coming = None
-        if self._telling and all(link.applied == self._number for link in self._links() if link.member):
-            self._tell_all(Told())
-            self._telling = False
-        view = self._wanted
-        if self._telling or view is None or view is self._given:
-            return
-        if view.state is not None:
-            self._send(Document(view.state.document.revision, view.text))
-            if self._reading(view.state.document.revision):
-                return
-        self._number += 1
-        for link in self._links():
-            link.tell(InForce.of(view), number=self._number)
-        self._given, self._telling = view, True
-
-    def _send(self, document: Document) -> None:
-        for link in self._links():
-            if not link.holds(document.revision):
-                link.tell(document)
 
     def _tell_all(self, order: Order) -> None:
         for link in self._links():
@@ -288,13 +260,16 @@ class Crew:
             self._tell_all(LogLevel(level))
 
     def _begin(self, place: _Place) -> None:
-        assert self._given is not None
-        link = place.link = Link()
+        assert self._agreement is not None
+        try:
+            link = place.link = Link()
+        except OSError as error:
+            log.error("a worker process cannot be started: %s", error.strerror)  # noqa: TRY400 - the operator's, as memory
+            self._put_off(place)
+            return
         self._selector.register(link.socket, selectors.EVENT_READ, place)
         link.tell(Begin(self._settings, self._source, self._max_document_size, self._log_format, _level()))
-        if self._given.state is not None:
-            link.tell(Document(self._given.state.document.revision, self._given.text))
-        link.tell(InForce.of(self._given), number=self._number)
+        self._agreement.welcome(link)
 
     def _lost(self, place: _Place, why: str) -> None:
         link, place.link = place.link, None
@@ -304,16 +279,19 @@ class Crew:
         if self._grace is not None:
             return
         self._replaced += 1
-        now = time.monotonic()
-        if link.serving and now - link.began > _LIVED_S:
-            place.due, place.short_lives = now, 0
+        if link.serving and time.monotonic() - link.began > _LIVED_S:
+            place.due, place.short_lives = 0.0, 0
         else:
-            pause = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2**place.short_lives)
-            place.due, place.short_lives = now + pause * random.uniform(0.8, 1.2), place.short_lives + 1  # noqa: S311 - no secret
+            self._put_off(place)
         if self._started:
             log.error("worker process %d: %s (%s); another one takes its place", link.process.pid, why, how)
         else:
             self._failure = self._failure or SidecarError(f"a worker process ended at its start ({how}): {why}")
+
+    def _put_off(self, place: _Place) -> None:
+        pause = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2**place.short_lives)
+        place.due = time.monotonic() + pause * random.uniform(0.8, 1.2)  # noqa: S311 - no secret
+        place.short_lives += 1
 
 
 def _level() -> str:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import sidecar
@@ -22,7 +22,7 @@ _START_S = 30.0
 
 
 class Link:
-    """A worker process that is started with it; all methods are for one thread, and none waits.
+    """A worker process that is started with it; all methods are for one thread, and none waits. Raises OSError.
 
     It belongs to the `member`s once it has a view in force: from then on the others wait for it, and it is told to
     listen. It is `serving` once it listens. `applied` is the number of the last view that it put in force, -1 for none;
@@ -33,15 +33,13 @@ class Link:
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         self.socket = ours
-        root = str(Path(sidecar.__file__).parent.parent)
-        paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
         with theirs:
             # A process made anew: threads, gRPC's above all, do not live through a fork.
             self.process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "sidecar.workers.worker", str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
-                env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
+                env=_environment(),
             )
         self.began = time.monotonic()
         self.member = False
@@ -129,3 +127,11 @@ class Link:
                 self.applied = number
             case Listen():
                 self.serving = True
+
+
+def _environment() -> Mapping[str, str]:
+    """Return ours, so that the very same code is found there: where it is not installed, it is in no path by itself."""
+    root = Path(sidecar.__file__).parent.parent
+    if root.name in {"site-packages", "dist-packages"}:
+        return os.environ
+    return os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))}

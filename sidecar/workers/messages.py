@@ -190,4 +190,8 @@ class Frames(Generic[T]):
                 return
             body = bytes(rest[_LENGTH:end])
             del rest[:end]
-            yield self._decoder.decode(body)
+            try:
+                message = self._decoder.decode(body)
+            except msgspec.DecodeError as error:
+                raise ValueError(f"found a frame that is no message: {error}") from error
+            yield message

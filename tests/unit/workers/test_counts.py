@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sidecar.tally import Tally
@@ -20,6 +20,7 @@ def facts(tally: Tally) -> object:
     return sorted(tally.decisions.totals()), methods
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 1), st.sampled_from(["dc1", "dc2"]), st.booleans(), st.booleans())))
 def test_the_sum_is_as_if_one_had_counted(calls: list[tuple[int, str, bool, bool]]) -> None:
     """However calls fall to processes, and whenever these tell, the numbers are those of one that answered all."""
