@@ -84,7 +84,10 @@ class Record:
     def apps(self) -> frozenset[str]:
         """The applications that it moves; "default" stands for all that have no route of their own."""
         return frozenset(
-            subject.partition("/")[0] for event in self.events if event.kind in MOVES for subject in event.subjects
+            subject.partition("/")[0]
+            for event in self.events
+            if event.kind in MOVES or event.kind == "rescheduled"
+            for subject in event.subjects
         )
 
     @property

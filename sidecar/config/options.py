@@ -174,8 +174,8 @@ class Settings:
     reactions: list[Any] | None = _option(
         LIST,
         "Reactions",
-        "Webhooks and commands for switches, failovers, returns, drills and refused documents, and PowerJob's work brought "
-        "back: a list in the file, or as JSON.",
+        "Webhooks and commands for switches, failovers, returns, drills and refused documents, and PowerJob's work "
+        "brought back: a list in the file, or as JSON.",
     )
 
     log_level: str = _option(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any, TypeVar
 
-from sidecar.powerjob.http import Answer, PowerJobRefused, Servers
-from sidecar.powerjob.model import Instance, Job, Worker, Workflow, instance_of, job_of, node_of, worker_of
+from sidecar.powerjob.http import Answer, PowerJobAway, PowerJobRefused, Servers
+from sidecar.powerjob.model import Instance, Job, Worker, Workflow, instance_of, job_of, worker_of, workflow_of
+
+T = TypeVar("T")
 
 _PAGE = 100
 # PowerJob itself takes a worker for lost after this time without a heartbeat.
@@ -44,7 +46,7 @@ class Application:
             query["gmtModifiedGt"] = since_ms
         while True:
             # By the last id, not by the page's number: what is moved meanwhile leaves the pages.
-            page = [instance_of(entry) for entry in self._ask("queryInstance", body=query)["data"]]
+            page = self._ask("queryInstance", _page, body=query)
             yield from page
             if len(page) < _PAGE:
                 return
@@ -52,57 +54,50 @@ class Application:
 
     def instance(self, instance: int) -> Instance:
         """Return how a run stands now."""
-        return instance_of(self._ask("fetchInstanceInfo", instanceId=instance))
+        return self._ask("fetchInstanceInfo", instance_of, instanceId=instance)
 
     def job(self, job: int) -> Job:
         """Return a job."""
-        return job_of(self._ask("fetchJob", jobId=job))
+        return self._ask("fetchJob", job_of, jobId=job)
 
     def workflow(self, workflow: int) -> Workflow:
         """Return how a run of a workflow stands now."""
-        data = self._ask("fetchWfInstanceInfo", wfInstanceId=workflow)
-        nodes = json.loads(data.get("dag") or "{}").get("nodes") or ()
-        return Workflow(id=workflow, status=int(data["status"]), nodes=tuple(map(node_of, nodes)))
+        return self._ask("fetchWfInstanceInfo", workflow_of, wfInstanceId=workflow)
 
     def retry(self, instance: int) -> None:
         """Have a run that has ended run again, under the same number."""
-        self._ask("retryInstance", instanceId=instance)
+        self._ask("retryInstance", _nothing, instanceId=instance)
 
     def stop(self, instance: int) -> None:
         """Take a run for stopped, and tell its worker, if that can hear it."""
-        self._ask("stopInstance", instanceId=instance)
+        self._ask("stopInstance", _nothing, instanceId=instance)
 
     def retry_workflow(self, workflow: int) -> None:
         """Have a workflow that failed or was stopped go on: the steps that did not succeed run again."""
-        self._ask("retryWfInstance", wfInstanceId=workflow)
+        self._ask("retryWfInstance", _nothing, wfInstanceId=workflow)
 
     def workers(self) -> list[Worker]:
         """Return the workers that PowerJob takes for alive."""
         found = {}
+        # Each server knows the workers that are connected to it.
         for answer in self._servers.get_of_each("server/hello", debug="true"):
-            if not isinstance(answer.data, Mapping):
-                continue
-            # Each server knows the workers that are connected to it; they tell their own clock's time.
-            cluster = (answer.data.get("appId2ClusterInfo") or {}).get(str(self.id)) or {}
-            now_ms = answer.data.get("serverTimeTs")
-            for entry in (cluster.get("allWorkers") or {}).values():
-                if now_ms is None or now_ms - entry.get("lastActiveTime", now_ms) < _LOST_MS:
-                    found[entry["address"]] = worker_of(entry)
+            for worker in self._read(answer, partial(_alive, str(self.id))):
+                found[worker.address] = worker
         return list(found.values())
 
     def _sign_in(self) -> int:
         if not self._password:
             if self.name.isdecimal():
                 return int(self.name)
-            return int(self._told(self._servers.get("server/assert", appName=self.name)))
+            return self._read(self._servers.get("server/assert", appName=self.name), int)
         # What PowerJob wants to see, over the connection that the operator chose.
         digest = hashlib.md5(self._password.encode(), usedforsecurity=False).hexdigest()
         proof = {"appName": self.name, "encryptedPassword": digest, "encryptType": "md5"}
-        told = self._told(self._servers.post("openApi/authApp", body=proof))
-        self._headers = {"X-POWERJOB-APP-ID": str(told["appId"]), "X-POWERJOB-ACCESS-TOKEN": told["token"]}
-        return int(told["appId"])
+        number, token = self._read(self._servers.post("openApi/authApp", body=proof), _pass_of)
+        self._headers = {"X-POWERJOB-APP-ID": str(number), "X-POWERJOB-ACCESS-TOKEN": token}
+        return number
 
-    def _ask(self, call: str, *, body: object = None, **form: object) -> Any:  # noqa: ANN401 - as it is told
+    def _ask(self, call: str, read: Callable[[Any], T], *, body: object = None, **form: object) -> T:
         path = f"openApi/{call}"
         fields = {"appId": self.id, **form} if body is None else None
         answer = self._servers.post(path, form=fields, body=body, headers=self._headers)
@@ -110,11 +105,37 @@ class Application:
             # The token's time is over, or another server signed it.
             self._id = self._sign_in()
             answer = self._servers.post(path, form=fields, body=body, headers=self._headers)
-        return self._told(answer)
+        return self._read(answer, read)
 
-    def _told(self, answer: Answer) -> Any:  # noqa: ANN401 - as it is told
-        if answer.success:
-            return answer.data
-        if not answer.signed_in and not self._password:
-            raise PowerJobRefused(f"application {self.name}: PowerJob asks for its password: name a file that holds it")
-        raise PowerJobRefused(f"application {self.name}: PowerJob says: {answer.message or 'no'}")
+    def _read(self, answer: Answer, read: Callable[[Any], T]) -> T:
+        if not answer.success:
+            if not answer.signed_in and not self._password:
+                raise PowerJobRefused(f"application {self.name}: PowerJob asks for its password: name its file")
+            raise PowerJobRefused(f"application {self.name}: PowerJob says: {answer.message or 'no'}")
+        try:
+            return read(answer.data)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise PowerJobAway("PowerJob's server answers otherwise than PowerJob 5.1 does: is it older?") from error
+
+
+def _page(data: Any) -> list[Instance]:  # noqa: ANN401 - as it is told
+    return [instance_of(entry) for entry in data["data"]]
+
+
+def _pass_of(data: Any) -> tuple[int, str]:  # noqa: ANN401 - as it is told
+    return int(data["appId"]), str(data["token"])
+
+
+def _nothing(_: object) -> None:
+    return None
+
+
+def _alive(app: str, data: Any) -> list[Worker]:  # noqa: ANN401 - as it is told
+    """Return the workers of an application that were heard of within a minute."""
+    workers = (data["appId2ClusterInfo"].get(app) or {}).get("allWorkers") or {}
+    now_ms = data.get("serverTimeTs")
+    return [
+        worker_of(entry)
+        for entry in workers.values()
+        if now_ms is None or now_ms - entry.get("lastActiveTime", now_ms) < _LOST_MS
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
@@ -141,6 +142,12 @@ def node_of(data: Mapping[str, Any]) -> Node:
         result=data.get("result") or "",
         may_fail=data.get("skipWhenFailed") is True,
     )
+
+
+def workflow_of(data: Mapping[str, Any]) -> Workflow:
+    """Return what a WorkflowInstanceInfoDTO says."""
+    nodes = json.loads(data.get("dag") or "{}").get("nodes") or ()
+    return Workflow(id=int(data["wfInstanceId"]), status=int(data["status"]), nodes=tuple(map(node_of, nodes)))
 
 
 def worker_of(data: Mapping[str, Any]) -> Worker:

@@ -12,7 +12,7 @@ import pytest
 
 from sidecar.audit.chronicle import Chronicle
 from sidecar.audit.journal import Journal
-from sidecar.audit.record import Record, records
+from sidecar.audit.record import Cause, Event, Record, records
 from sidecar.lifecycle import SourceState
 from sidecar.table import View
 from tests.unit.audit.test_record import DRILL, kinds, refused
@@ -52,6 +52,20 @@ def test_changes_are_told_in_order() -> None:
         eventually(lambda: len(told) == 3, "the records")
     assert [kinds(record) for record in told] == [["applied"], ["applied", "switch"], ["applied", "switch"]]
     assert told[0].at_ns <= told[1].at_ns <= told[2].at_ns
+
+
+def test_what_a_reaction_did_is_told_in_its_turn() -> None:
+    """With a time of its own, later than that of the change that it is about, whatever the clock says."""
+    done = Event(kind="rescheduled", words="billing: 1 retried", subjects=("billing",))
+    report = Record(at_ns=1, source=SOURCE, cause=Cause.REACTION, events=(done,))
+    with telling() as (chronicle, told):
+        chronicle.changed(NOTHING, view("dc1"))
+        chronicle.report(report)
+        chronicle.report(report)
+        eventually(lambda: len(told) == 3, "the records")
+    assert [kinds(record) for record in told] == [["applied"], ["rescheduled"], ["rescheduled"]]
+    assert told[0].at_ns < told[1].at_ns < told[2].at_ns
+    assert told[1].apps == {"billing"}
 
 
 def test_what_changed_while_nobody_ran_is_told(tmp_path: Path) -> None:

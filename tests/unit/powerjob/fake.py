@@ -96,7 +96,8 @@ class FakePowerJob:
                 return _known(self.instances, given["instanceId"], "instance")
             case "fetchWfInstanceInfo":
                 run = _known(self.workflows, given["wfInstanceId"], "workflow instance")
-                return {"status": run["status"], "dag": json.dumps({"nodes": run["nodes"], "edges": []})}
+                dag = json.dumps({"nodes": run["nodes"], "edges": []})
+                return {"wfInstanceId": int(given["wfInstanceId"]), "status": run["status"], "dag": dag}
             case "stopInstance":
                 self._stop(_known(self.instances, given["instanceId"], "instance"))
                 return None

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
 import pytest
 
 from sidecar.errors import ConfigError
@@ -94,10 +97,37 @@ def test_a_server_is_a_plain_url(url: str) -> None:
     assert "s3cret" not in str(refused.value)
 
 
-def test_what_is_no_powerjob_is_told(fake: FakePowerJob) -> None:
-    """An answer of another form names the address and what was expected there."""
-    with pytest.raises(PowerJobRefused, match="no such call"):
-        app(fake)._ask("nothing")
-    servers = Servers([f"{fake.url}/server/hello?".rstrip("?")], timeout=10)
-    with pytest.raises(PowerJobRefused):
-        Application(servers, "billing").instance(1)
+def test_what_is_no_powerjob_is_told(fake: FakePowerJob, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer of another form says what was expected there."""
+    billing = app(fake)
+    monkeypatch.setattr(fake, "answer", lambda _call, _given: 7)
+    for ask in (lambda: billing.instance(1), billing.workers, lambda: list(billing.instances([Status.FAILED]))):
+        with pytest.raises(PowerJobAway, match=r"otherwise than PowerJob 5\.1"):
+            ask()
+    monkeypatch.undo()
+    with pytest.raises(PowerJobRefused, match="can't find job"):
+        billing.job(1)
+
+
+def test_what_is_no_such_server_is_told() -> None:
+    """The address, and what was expected there."""
+
+    class Other(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(404 if "gone" in self.path else 200)
+            self.end_headers()
+            self.wfile.write(b"<html>")
+
+        def log_message(self, *_: object) -> None:
+            """Keep silent."""
+
+    with HTTPServer(("127.0.0.1", 0), Other) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+        thread.start()
+        servers = Servers([f"http://127.0.0.1:{server.server_port}/"], timeout=10)
+        with pytest.raises(PowerJobAway, match="not as PowerJob does"):
+            servers.get("server/assert")
+        with pytest.raises(PowerJobAway, match="status 404: is this PowerJob's server"):
+            servers.get("gone")
+        server.shutdown()
+        thread.join()
