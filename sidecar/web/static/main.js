@@ -38,6 +38,7 @@ function latest(path, take) {
 const loadRoutes = latest("/v1/routes", (told) => {
   routes.show(told);
   drawDatacenters();
+  drawBadge();
   whatif.again();
 });
 const loadRates = latest("/v1/rates", (told) => {
@@ -45,6 +46,11 @@ const loadRates = latest("/v1/rates", (told) => {
   drawDatacenters();
 });
 const loadChanges = latest("/v1/changes", (told) => changes.show(told.changes));
+
+function drawBadge() {
+  if (status) panels.alerts(status, routes.stranded);
+  panels.badge(status, connected, routes.stranded);
+}
 
 function drawDatacenters() {
   if (status) panels.datacenters(status, routes.load, plots.newest());
@@ -55,13 +61,13 @@ function follow() {
   events.onopen = () => {
     connected = true;
     generation = -1;
-    panels.badge(status, connected);
+    drawBadge();
     loadRates();
     loadChanges();
   };
   events.onerror = () => {
     connected = false;
-    panels.badge(status, connected);
+    drawBadge();
     if (events.readyState === EventSource.CLOSED) setTimeout(follow, 2000);
   };
   events.addEventListener("status", (event) => {
@@ -87,7 +93,7 @@ function drawStatus() {
     drawDatacenters();
     panels.status(status);
   }
-  panels.badge(status, connected);
+  drawBadge();
 }
 
 function redraw() {

@@ -17,8 +17,9 @@ export function tick() {
   }
 }
 
-export function badge(status, connected) {
-  const attention = status && (status.refusal || status.error || status.from_snapshot);
+// `stranded` are the applications that nobody serves.
+export function badge(status, connected, stranded) {
+  const attention = status && (status.refusal || status.error || status.from_snapshot || stranded.length || status.datacenters.some((dc) => dc.cause === "health"));
   const [kind, words] = !connected ? ["bad", t("lost")]
     : !status ? ["", "…"]
     : !status.ready ? ["bad", t("notReady")]
@@ -35,17 +36,18 @@ export function status(told) {
   find("revision").textContent = told.revision ?? "–";
   find("generation").textContent = number(told.generation);
   find("version").textContent = `dc-sidecar ${told.version}`;
-  alerts(told);
   find("drills").replaceChildren(...told.drills.slice(0, SHOWN_DRILLS).map(drill), told.drills.length > SHOWN_DRILLS ? el("p", { class: "drill quiet" }, t("moreDrills", number(told.drills.length - SHOWN_DRILLS))) : "");
   refusal(told.refusal);
   source(told);
 }
 
-function alerts(told) {
-  const lines = Object.values(told.failing).map((why) => ["bad", why]);
+export function alerts(told, stranded) {
+  const lines = Object.entries(told.failing).map(([what, why]) => ["bad", `${what}: ${why}`]);
+  const few = stranded.slice(0, 5).join(", ");
+  if (stranded.length) lines.push(["bad", t("nowhere", number(stranded.length), stranded.length > 5 ? `${few} …` : few)]);
   if (told.override) lines.push(["", t("override", told.override)]);
   // A refusal has a card of its own.
-  if (told.source.error && !told.refusal && !lines.some(([, line]) => line.includes(told.source.error))) lines.push(["", told.source.error]);
+  if (told.source.error && !told.refusal && !lines.some(([, line]) => line.includes(told.source.error))) lines.push(["", `${t(told.source.state)}: ${told.source.error}`]);
   if (told.health) lines.push(["bad", told.health]);
   if (told.error && !told.refusal && !lines.length) lines.push(["", told.error]);
   if (told.from_snapshot) lines.push(["", t("snapshot")]);

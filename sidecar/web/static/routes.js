@@ -9,6 +9,8 @@ import { moment, number, t } from "./words.js";
 const STEP = matchMedia("(max-width: 1000px)").matches ? 20 : 50;
 // How many applications each datacenter serves, all or part of their jobs.
 export const load = new Map();
+// Those that nobody serves.
+export let stranded = [];
 let routes = null;
 let names = [];
 let lower = [];
@@ -24,10 +26,12 @@ export function show(told) {
   names = Object.keys(told.apps);
   lower = new Map(names.map((name) => [name, name.toLowerCase()]));
   kinds = new Map([["troubled", []], ["ramps", []], ["splits", []]]);
+  stranded = [];
   load.clear();
   for (const name of names) {
     const route = told.apps[name];
     const add = (each) => (kinds.has(each) ? kinds.get(each).push(name) : kinds.set(each, [name]));
+    if (deserted(route)) stranded.push(name);
     if (troubled(route)) add("troubled");
     if (route.kind === "ramp") add("ramps");
     if (route.kind === "split") add("splits");
@@ -39,10 +43,11 @@ export function show(told) {
   draw();
 }
 
+const deserted = (route) => route.kind !== "none" && route.on_empty !== "any" && !Object.keys(route.shares).length;
+
 // Where what the document asks for first is not what serves.
 function troubled(route) {
-  if (route.kind !== "none" && !Object.keys(route.shares).length) return true;
-  return Object.keys(route.left).length > 0 || Object.keys(route.unavailable).some((name) => route.weights[name] > 0);
+  return deserted(route) || Object.keys(route.left).length > 0 || Object.keys(route.unavailable).some((name) => route.weights[name] > 0);
 }
 
 export function search() {
@@ -124,22 +129,24 @@ function serving(route) {
     bar.append(part);
   }
   const words = route.kind === "none" ? [el("span", {}, t("everywhere"))]
-    : !shares.length ? [el("span", { class: "nobody" }, t("nobody"))]
+    : !shares.length ? [el("span", { class: "nobody" }, t(route.on_empty === "any" ? "anybody" : "nobody"))]
     : shares.map(([name, share]) => el("span", {}, el("b", {}, name), shares.length > 1 ? ` ${percent(share)}` : ""));
   return el("span", { class: "serving" }, bar, el("span", { class: "shares" }, words.flatMap((each) => [each, " "])));
 }
 
 function notes(route) {
   const parts = [];
-  const pill = (style, words) => parts.push(el("span", { class: `pill ${style}` }, words), " ");
+  const pill = (style, words, title) => parts.push(el("span", { class: `pill ${style}`, title }, words), " ");
+  // What probes found is long, and the same for many; the datacenter's card has it.
+  const short = (why) => (why.startsWith("probes: ") ? t("unhealthy") : said(why));
   for (const [name, why] of Object.entries(route.left)) pill("warn", t("left", name, said(why)));
-  for (const [name, why] of Object.entries(route.unavailable)) if (route.weights[name] > 0) pill("warn", t("outWords", name, said(why)));
+  for (const [name, why] of Object.entries(route.unavailable)) if (route.weights[name] > 0) pill("warn", t("outWords", name, short(why)), said(why));
   if (route.ramp) pill("", t("ramp", route.ramp.from, route.ramp.to, route.ramp.step, route.ramp.steps));
   if (route.jobs > 0) pill("", t("jobs", number(route.jobs)));
   const backups = route.backups.filter((name) => !(name in route.shares));
   // One that is out is crossed out, and said so to those who cannot see it.
   const backup = (name) => (name in route.unavailable ? el("s", { title: said(route.unavailable[name]) }, name, el("span", { class: "hidden" }, ` (${said(route.unavailable[name])})`)) : name);
-  if (route.kind !== "none") parts.push(backups.length ? t("backups") : t("noBackups"), ...backups.flatMap((name, index) => [index ? ", " : " ", backup(name)]));
+  if (route.kind !== "none") parts.push(t(backups.length ? "backups" : route.backups.length ? "noMore" : "noBackups"), ...backups.flatMap((name, index) => [index ? ", " : " ", backup(name)]));
   return parts;
 }
 
