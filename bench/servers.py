@@ -52,7 +52,7 @@ class Server:
         return cls.serving(f"file:{document}", *flags, core=core)
 
     @classmethod
-    def serving(cls, source: str, *flags: str, core: int) -> Server:
+    def serving(cls, source: str, *flags: str, core: int | str) -> Self:
         """Return the sidecar, serving from any source."""
         port = free_port()
         command = [sys.executable, "-m", "sidecar", "serve", "--source", source]
