@@ -23,22 +23,31 @@ def narrate(before: View, after: View) -> None:
         _tell_routes(before, after)
     if (after.status.state, after.status.error) != (before.status.state, before.status.error):
         _tell_source(before, after)
+    fields = _fields(after)
     if after.overdue and not before.overdue:
-        log.error("not ready any more: the config center has been out of reach for longer than --max-stale")
+        words = "not ready any more: the config center has been out of reach for longer than --max-stale"
+        log.error(words, extra=fields)
     if before.overdue and not after.overdue:
-        log.info("ready again")
+        log.info("ready again", extra=fields)
     if after.health != before.health:
         if after.health:
-            log.error("%s", after.health)
+            log.error("%s", after.health, extra=fields)
         else:
-            log.info("health checks: all is as it should be")
+            log.info("health checks: all is as it should be", extra=fields)
+
+
+def _fields(view: View) -> dict[str, object]:
+    """Return what each line carries: which document decides, and how often what decides has changed."""
+    state = view.state
+    return {"revision": state.document.revision, "generation": state.generation} if state else {}
 
 
 def _tell_override(before: View, after: View) -> None:
     if after.override is not None and after.override.words:
-        log.error("%s", after.override.words)
+        log.error("%s", after.override.words, extra=_fields(after))
     elif not after.overridden and before.overridden and before.override is not None:
-        log.warning("the override %s is gone; the config center's document decides again", before.override.url)
+        words = "the override %s is gone; the config center's document decides again"
+        log.warning(words, before.override.url, extra=_fields(after))
 
 
 def _tell_routes(before: View, after: View) -> None:
@@ -52,7 +61,7 @@ def _tell_routes(before: View, after: View) -> None:
     told = "; ".join(map(str, found[:_TOLD]))
     more = f"; and {len(found) - _TOLD} more changes" if len(found) > _TOLD else ""
     meta = state.document.meta
-    fields = {"revision": state.document.revision, "generation": state.generation}
+    fields = _fields(after)
     fields |= {key: meta[key] for key in ("by", "reason", "ticket") if new and isinstance(meta.get(key), str)}
     if before.state is None:
         origin = f", the snapshot of {format_time(after.status.applied_at_ns)}" if after.status.from_snapshot else ""
@@ -63,16 +72,19 @@ def _tell_routes(before: View, after: View) -> None:
 
 def _tell_source(before: View, after: View) -> None:
     status = after.status
+    fields = _fields(after)
     decides = f"revision {after.state.document.revision}" if after.state else "nothing"
     match status.state:
         case SourceState.SYNCED:
             if before.status.state is not SourceState.CONNECTING:
-                log.info("the newest document is in force again", extra={"was": before.status.state.name})
+                log.info("the newest document is in force again", extra={**fields, "was": before.status.state.name})
         case SourceState.CONNECTING:
-            log.warning("the config center cannot be reached, and there is no document yet: %s", status.error)
+            log.warning(
+                "the config center cannot be reached, and there is no document yet: %s", status.error, extra=fields
+            )
         case SourceState.DISCONNECTED:
-            log.warning("the config center cannot be reached; %s decides: %s", decides, status.error)
+            log.warning("the config center cannot be reached; %s decides: %s", decides, status.error, extra=fields)
         case SourceState.REJECTED:
-            log.warning("the new document is refused; %s decides: %s", decides, status.error)
+            log.warning("the new document is refused; %s decides: %s", decides, status.error, extra=fields)
         case SourceState.MISSING:
-            log.warning("there is no routing document; %s decides: %s", decides, status.error)
+            log.warning("there is no routing document; %s decides: %s", decides, status.error, extra=fields)

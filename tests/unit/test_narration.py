@@ -91,6 +91,7 @@ def test_a_fault_of_the_source_is_a_warning_and_its_end_is_told(
     assert well.state.document.revision in lines(caplog)[0]
     narrate(ill, well)
     assert lines(caplog)[1:] == ["the newest document is in force again"]
+    assert {vars(record)["revision"] for record in caplog.records} == {well.state.document.revision}
 
 
 def test_a_confirmation_is_no_event(caplog: pytest.LogCaptureFixture) -> None:
