@@ -29,9 +29,10 @@ SETTLED_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Footprint:
-    """Seconds from the start of the process to its first decision, resident memory in MiB some seconds later."""
+    """Seconds and CPU seconds from the start to the first decision, resident memory in MiB some seconds later."""
 
     start_s: float
+    cpu_s: float
     rss_mib: float
 
 
@@ -40,9 +41,9 @@ def measure(source: str, flags: Sequence[str], folder: Path) -> Footprint:
     with tempfile.TemporaryDirectory(dir=folder) as state:
         began = time.perf_counter()
         with Server.serving(source, *(flag.format(state) for flag in flags), core=SERVER_CORE) as server:
-            started = time.perf_counter() - began
+            started, used = time.perf_counter() - began, server.cpu_s()
             time.sleep(SETTLED_S)
-            return Footprint(started, server.rss_mib())
+            return Footprint(started, used, server.rss_mib())
 
 
 @contextmanager
@@ -63,8 +64,8 @@ def main() -> None:
 
     def add(name: str, source: str, *flags: str) -> None:
         taken = [measure(source, flags, folder) for _ in range(arguments.rounds)]
-        start, rss = median(each.start_s for each in taken), median(each.rss_mib for each in taken)
-        rows.append([name, f"{start:.2f} s", f"{rss:.1f} MiB"])
+        start, cpu = median(each.start_s for each in taken), median(each.cpu_s for each in taken)
+        rows.append([name, f"{start:.2f} s", f"{cpu:.2f} s", f"{median(each.rss_mib for each in taken):.1f} MiB"])
         print(" | ".join(rows[-1]), flush=True)
 
     with tempfile.TemporaryDirectory() as name:
@@ -85,7 +86,7 @@ def main() -> None:
         f"{SETTLED_S:g} s later."
     )
     command = "python -m bench.footprint" + " --nacos" * arguments.nacos
-    text = results.table(("source", "start to first answer", "resident, idle"), rows)
+    text = results.table(("source", "start to first answer", "its CPU time", "resident, idle"), rows)
     results.write(TITLE, command, f"{about}\n\n{text}")
 
 

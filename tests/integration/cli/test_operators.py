@@ -248,23 +248,3 @@ def test_several_sidecars_stand_side_by_side(tmp_path: Path, key: Path) -> None:
     assert lines[f"127.0.0.1:{nobody}"].split()[1:3] == ["no", "answer"]
     assert max(map(len, result.stdout.splitlines())) <= 80
     assert [entry["agrees"] for entry in told] == [True, True, False, False]
-
-
-def test_serve_imports_nothing_of_the_commands(tmp_path: Path, key: Path) -> None:
-    """What the command line needs does not weigh on the daemon."""
-    # It ends itself as soon as it listens.
-    program = (
-        "import os, pathlib, signal, sys, threading, time, sidecar.daemon\n"
-        "def end():\n"
-        f"    while not pathlib.Path('{tmp_path}/s').exists(): time.sleep(0.01)\n"
-        "    time.sleep(0.2)\n"
-        "    os.kill(os.getpid(), signal.SIGTERM)\n"
-        "threading.Thread(target=end, daemon=True).start()\n"
-        f"sidecar.daemon.main(['--source', 'file:{key}', '--listen', 'unix:{tmp_path}/s', '--grace', '0'])\n"
-        "heavy = {'click', 'rich', 'ruamel', 'sqlalchemy', 'sidecar.editing', 'sidecar.cli'}\n"
-        "print(sorted(heavy & {*sys.modules, *(name.partition('.')[0] for name in sys.modules)}))\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, env=environment(), timeout=60, check=False
-    )
-    assert done.stdout.splitlines()[-1:] == ["[]"], done.stderr

@@ -317,16 +317,6 @@ def test_serve_goes_round_click(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
     assert "--max-document-size SIZE" in capsys.readouterr().out
 
 
-def test_serve_imports_nothing_of_the_command_line() -> None:
-    """What only the command line needs is not in the daemon's memory."""
-    script = (
-        "import sys; sys.argv = ['dc-sidecar', 'serve', '--grace', 'x']; from sidecar.__main__ import main; main();"
-        "print([name for name in ('click', 'rich', 'sidecar.cli', 'sidecar.client') if name in sys.modules])"
-    )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout == "[]\n"
-
-
 def test_closed_pipe_is_quiet() -> None:
     """A reader that has enough ends the command without a complaint."""
     process = subprocess.Popen(
