@@ -87,7 +87,7 @@ lock: install ## Resolve the dependencies anew and write the lock files
 
 .PHONY: bench
 bench: install ## Measure speed, memory and start; write bench/RESULTS.md (needs Go, about 15 minutes)
-	@for script in run opa change; do $(BIN)/python -m bench.$$script; done
+	@for script in run opa change footprint; do $(BIN)/python -m bench.$$script; done
 
 .PHONY: dist
 dist: install ## Build wheel, sdist and bill of materials of the last commit into dist/, and check them
