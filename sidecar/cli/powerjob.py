@@ -19,7 +19,7 @@ from sidecar.cli.output import columns, output_option, print_json, say
 from sidecar.client import RoutingClient
 from sidecar.errors import ConfigError
 from sidecar.powerjob.application import Application
-from sidecar.powerjob.finding import Action, Finder, Step
+from sidecar.powerjob.finding import Finder, Step
 from sidecar.powerjob.http import PowerJobAway, Servers
 from sidecar.powerjob.model import Worker
 from sidecar.powerjob.moving import Outcome, carry_out, summary
@@ -96,7 +96,7 @@ def retry(
     application = Application(Servers(servers, timeout=5.0), app, _password(password_file))
     finder = Finder(application, lost=lost, choose=partial(_choose, client) if running else None)
     steps = [*finder.failed(since // 10**6), *(finder.running() if running else ())]
-    todo = [step for step in steps if step.action is not Action.LEAVE]
+    todo = [step for step in steps if step.action.moves]
     if output == "text":
         _show(steps)
     outcomes: list[Outcome] = []

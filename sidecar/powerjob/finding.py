@@ -24,6 +24,8 @@ Choose = Callable[[tuple[str, ...], str, str, Sequence[Worker]], Collection[str]
 """Returns the addresses to which a run would be handed now, by the names of its application, its job, its own id, and
 the workers there are."""
 
+_NOBODY = "nobody could run it now"
+
 
 class Action(Enum):
     """What is to be done about a run."""
@@ -32,7 +34,14 @@ class Action(Enum):
     RETRY_WORKFLOW = "retry its workflow"
     RESTART = "stop and retry"
     STOP = "stop"
+    # Nobody could run it now.
+    WAIT = "wait"
     LEAVE = "leave"
+
+    @property
+    def moves(self) -> bool:
+        """Whether something is to be done at all."""
+        return self not in {Action.WAIT, Action.LEAVE}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,8 +65,8 @@ class Step:
 class Finder:
     """Looks through one application once.
 
-    With `lost`, also for what was given up because its worker fell silent. With `choose`, only for what somebody could
-    run now; it has to be there for `running`.
+    With `lost`, also for what was given up because its worker fell silent. With `choose`, which `running` needs, what
+    nobody could run now is to wait.
     """
 
     def __init__(self, app: Application, *, lost: bool, choose: Choose | None = None) -> None:
@@ -83,8 +92,8 @@ class Finder:
                 yield self._step(Action.LEAVE, instance, "PowerJob starts a job of this kind again by itself")
             elif not job.enabled:
                 yield self._step(Action.LEAVE, instance, "its job is disabled")
-            elif self._choose is None or self._chosen(self._choose, instance, job):
-                yield self._step(Action.RETRY, instance, instance.result)
+            else:
+                yield self._when_possible(Action.RETRY, instance, job)
 
     def running(self) -> Iterator[Step]:
         """Yield what is with a worker to whom nobody would hand it now, and could be with another one."""
@@ -95,9 +104,11 @@ class Finder:
                 # What a lost worker had, PowerJob gives up by itself.
                 continue
             chosen = self._chosen(self._choose, instance, job)
-            if not chosen or instance.worker in chosen:
+            if instance.worker in chosen:
                 continue
-            if job.frequent:
+            if not chosen:
+                yield self._step(Action.WAIT, instance, _NOBODY)
+            elif job.frequent:
                 yield self._step(Action.STOP, instance, "PowerJob starts a job of this kind again by itself")
             else:
                 yield self._step(Action.RESTART, instance, "it runs where it would not run now")
@@ -111,6 +122,11 @@ class Finder:
         ]
         # The adapter in PowerJob's server asks by the number first.
         return choose((str(self._app.id), self._app.name), str(instance.job), str(instance.id), may)
+
+    @property
+    def knows_workers(self) -> bool:
+        """Whether PowerJob's servers told of any worker."""
+        return bool(self._alive())
 
     def _alive(self) -> list[Worker]:
         if self._workers is None:
@@ -126,12 +142,16 @@ class Finder:
             # It has gone on since; what failed there stays in PowerJob's list for ever.
             return
         job = self._job(instance.job)
-        if not self._failed_for_want_only(run):
-            self._workflows.add(workflow)
+        self._workflows.add(workflow)
+        if job is None or not self._failed_for_want_only(run):
             yield self._step(Action.LEAVE, instance, "another step of its workflow failed by itself or was stopped")
-        elif job is not None and (self._choose is None or self._chosen(self._choose, instance, job)):
-            self._workflows.add(workflow)
-            yield self._step(Action.RETRY_WORKFLOW, instance, instance.result)
+        else:
+            yield self._when_possible(Action.RETRY_WORKFLOW, instance, job)
+
+    def _when_possible(self, action: Action, instance: Instance, job: Job) -> Step:
+        if self._choose is None or self._chosen(self._choose, instance, job):
+            return self._step(action, instance, instance.result)
+        return self._step(Action.WAIT, instance, _NOBODY)
 
     def _failed_for_want_only(self, run: Workflow) -> bool:
         again = [

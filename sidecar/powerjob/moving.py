@@ -47,7 +47,7 @@ def carry_out(app: Application, step: Step) -> Outcome:
                     why_not = _go_on(app, step)
                 if why_not:
                     return Outcome(step, done=False, words=why_not)
-            case Action.LEAVE:
+            case Action.WAIT | Action.LEAVE:
                 return Outcome(step, done=False, words=step.why)
     except PowerJobRefused as error:
         return Outcome(step, done=False, words=str(error))

@@ -141,8 +141,12 @@ class Rescheduling:
             for step in progress.half_done(name):
                 go_on(app, step.instance, step.workflow)
                 progress.end(Outcome(step, done=True, words="stopped and retried"))
+            waiting = 0
             finder = Finder(app, lost=self._plan.lost, choose=self._choose)
             for step in (*finder.failed(since_ms), *(finder.running() if self._running else ())):
+                if step.action is Action.WAIT:
+                    waiting += 1
+                    continue
                 if progress.seen(step):
                     continue
                 self._stopping.wait(1 / self._plan.rate)
@@ -152,8 +156,12 @@ class Rescheduling:
                 if step.action is Action.RESTART:
                     progress.begin(step)
                 progress.end(carry_out(app, step))
+            if waiting and not finder.knows_workers:
+                return f"application {name}: {waiting} wait, and the servers named know no workers: are they all?"
         except (PowerJobAway, PowerJobRefused) as error:
             return str(error)
+        if waiting:
+            log.info("%s: %d runs wait: nobody could run them now", name, waiting)
         return ""
 
     def _keep_claim(self, record: Record) -> None:

@@ -79,7 +79,8 @@ def test_what_nobody_could_run_is_not_tried(fake: FakePowerJob) -> None:
     """Where the routes are known, a retry that can only fail again, and alarm its owner again, waits."""
     fake.worker(HERE, "dc1")
     fake.instance(1, Status.FAILED, NO_WORKER)
-    assert moved(fake, running=True) == []
+    assert told(moved(fake, running=True)) == [(1, False, "nobody could run it now")]
+    assert fake.named("retryInstance") == 0
     fake.worker(THERE, "dc2")
     assert told(moved(fake, running=True)) == [(1, True, "retried")]
 
@@ -102,7 +103,8 @@ def test_a_job_of_designated_workers_is_not_stopped_for_nobody(fake: FakePowerJo
     fake.worker(THERE, "dc2")
     fake.job(1, designatedWorkers=HERE)
     fake.instance(1, Status.RUNNING, taskTrackerAddress=HERE)
-    assert moved(fake, running=True) == []
+    assert told(moved(fake, running=True)) == [(1, False, "nobody could run it now")]
+    assert fake.named("stopInstance") == 0
 
 
 def test_a_frequent_job_is_only_stopped(fake: FakePowerJob) -> None:

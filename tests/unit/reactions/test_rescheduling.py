@@ -260,6 +260,17 @@ def test_a_powerjob_that_is_away_is_asked_again(tmp_path: Path) -> None:
         site.react()
 
 
+def test_servers_that_know_no_worker_are_told(fake: FakePowerJob) -> None:
+    """Of a cluster each server knows the workers that are connected to it: perhaps not all servers are named."""
+    fake.instance(1, Status.FAILED, NO_WORKER)
+    fake.workers.clear()
+    with pytest.raises(Failed, match="billing: 1 wait, and the servers named know no workers"):
+        Site(fake).react()
+    fake.worker(DC1, "dc1")
+    Site(fake).react()
+    assert fake.named("retryInstance") == 0
+
+
 def test_its_claim_is_kept_while_it_is_at_it(fake: FakePowerJob, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where another sidecar has taken over all the same, this one lets it."""
     monkeypatch.setattr("sidecar.reactions.rescheduling._RENEW_S", 0.0)
