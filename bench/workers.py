@@ -84,7 +84,7 @@ def call(server: Sidecar, requests: Path, seconds: float) -> Turn:
 
 def generator(server: Sidecar, requests: Path, seconds: float) -> list[str]:
     """Return the command of the load generator."""
-    flags = ("-requests", str(requests), "-seconds", str(seconds), "-concurrency", "32", "-connections", "32")
+    flags = ("-requests", str(requests), "-seconds", str(seconds), "-concurrency", "32", "-connections", "16")
     return ["taskset", "-c", BOTH, str(load_generator()), "-target", f"127.0.0.1:{server.port}", *flags]
 
 

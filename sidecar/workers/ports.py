@@ -49,6 +49,8 @@ class Ports:
     def _bind(self, family: int, address: tuple[Any, ...]) -> socket.socket:
         bound = socket.socket(family, socket.SOCK_STREAM)
         self._bound.append(bound)
+        # The first for what is left of connections of a process before this one, the second for the worker processes.
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6:
             bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
