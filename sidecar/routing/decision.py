@@ -29,13 +29,15 @@ class Reason(IntEnum):
 class Decision:
     """The candidates that may run the job, as positions in the request's order; `datacenter` is "" if none serves.
 
-    `seen` is what it showed to a route that fails over with patience, None for the other routes.
+    `seen` is what it showed to a route that fails over with patience, None for the other routes. `for_instance` tells
+    that another instance of the same job may be decided otherwise.
     """
 
     indices: Sequence[int]
     datacenter: str
     reason: Reason
     seen: Seen | None = None
+    for_instance: bool = False
 
 
 def decide(
@@ -64,6 +66,7 @@ def decide_among(
     if plan.route.selector is None:
         return Decision(range(len(where.datacenters)), "", Reason.UNROUTED)
     order = order_of(plan, app, job, instance)
+    alone = plan.order is None and instance != "" and (plan.route.sticky is Sticky.INSTANCE or not job)
     serving = serving_datacenter(plan, order, where)
     seen = None
     if plan.route.failover is not None:
@@ -75,7 +78,7 @@ def decide_among(
                 return Decision(left, "", Reason.ANY, seen)
         return Decision((), "", Reason.NO_WORKERS, seen)
     datacenter, reason = serving
-    return Decision(where.at(datacenter), datacenter, reason, seen)
+    return Decision(where.at(datacenter), datacenter, reason, seen, alone)
 
 
 def order_of(plan: Plan, app: str, job: str, instance: str) -> Sequence[str]:

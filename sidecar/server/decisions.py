@@ -31,7 +31,7 @@ class _Remembered:
     def __init__(self, state: State | None, *, entries: int, size: int) -> None:
         self.state = state
         self.responses: Memo[tuple[bytes, Tick]] = Memo(entries=entries, size=size // 2)
-        self.endings: dict[Reason, bytes] = {}
+        self.endings: dict[tuple[Reason, bool], bytes] = {}
         if state is not None:
             self.candidates = KnownCandidates(state.locator, entries=entries, size=size // 2)
 
@@ -94,20 +94,22 @@ class Decisions:
                 requests.check_name(field, name)
         decision = decide_among(state, app, job, instance, candidates.where, aliases)
         reason = decision.reason
-        ending = remembered.endings.get(reason)
+        kind = reason, decision.for_instance
+        ending = remembered.endings.get(kind)
         if ending is None:
-            ending = remembered.endings[reason] = _ending(state, reason)
+            ending = remembered.endings[kind] = _ending(state, *kind)
         app = state.application((app, *aliases))
         known = app if app in state.document.apps else OTHER
         tick = self._counted.tick(known, decision.datacenter, reason.name)
         return candidates.chosen(decision) + ending, tick, decision.seen
 
 
-def _ending(state: State, reason: Reason) -> bytes:
+def _ending(state: State, reason: Reason, for_instance: bool) -> bytes:  # noqa: FBT001 - as the response has it
     """Return what ends each response of one reason under a State: the fields after `datacenter`."""
     return pb.FilterWorkersResponse(
         reason=reason.value,  # type: ignore[arg-type]  # the stubs know enum members, the runtime numbers
         revision=state.document.revision,
         generation=state.generation,
         stale=state.stale,
+        for_instance=for_instance,
     ).SerializeToString()

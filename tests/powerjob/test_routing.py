@@ -74,6 +74,16 @@ def test_split(site: Site) -> None:
     assert 8 <= Counter(actual.values())["dc2"] <= 36
 
 
+def test_each_run_by_itself(site: Site) -> None:
+    """Under `sticky: instance` the runs of one job are shared out, without a setting of the adapter."""
+    site.route("default: {split: {dc1: 50, dc2: 50}, sticky: instance}\n")
+    job = site.scheduler.save_job(site.app)
+    instances = [site.scheduler.run(site.app, job) for _ in range(20)]
+    for instance in instances:
+        site.scheduler.wait_for(instance)
+    assert {workers[0].split("-")[0] for workers in site.ran(instances).values()} == {"dc1", "dc2"}
+
+
 def test_drill(site: Site) -> None:
     """A drill moves work away when it starts and back when it ends, without another edit of the document."""
     job = site.scheduler.save_job(site.app)

@@ -62,6 +62,24 @@ def test_the_other_id_stands_in_for_an_empty_one(sticky: str) -> None:
         assert one == _decide(text, "dc1 dc2", job="", instance=key)
 
 
+@pytest.mark.parametrize(
+    ("route", "job", "instance", "alone"),
+    [
+        ("split: {dc1: 1, dc2: 1}, sticky: instance", "1", "11", True),
+        ("split: {dc1: 1, dc2: 1}, sticky: instance", "1", "", False),
+        ("split: {dc1: 1, dc2: 0}, sticky: instance", "1", "11", False),
+        ("split: {dc1: 1, dc2: 1}", "1", "11", False),
+        ("split: {dc1: 1, dc2: 1}", "", "11", True),
+        ("active: dc1, sticky: instance", "1", "11", False),
+    ],
+)
+def test_whether_other_runs_may_share_the_answer(route: str, job: str, instance: str, alone: bool) -> None:
+    """Not where the run's own id chose between several datacenters."""
+    candidates = [routing_pb2.Worker(address=name, datacenter=name) for name in ("dc1", "dc2")]
+    state = State(parse_document(f"default: {{{route}}}".encode()), 1, 0)
+    assert decide(state, "a", job, instance, candidates).for_instance is alone
+
+
 def test_a_job_id_of_another_application_is_another_job() -> None:
     """Shares are drawn for each application by itself: not all take job 1 to the same place."""
     text = "default: {split: {dc1: 1, dc2: 1}}"

@@ -70,7 +70,7 @@ class FilterWorkersRequest(_message.Message):
     def __init__(self, app: _Optional[str] = ..., job: _Optional[str] = ..., instance: _Optional[str] = ..., candidates: _Optional[_Iterable[_Union[Worker, _Mapping]]] = ..., indices_only: bool = ..., app_aliases: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class FilterWorkersResponse(_message.Message):
-    __slots__ = ("addresses", "indices", "datacenter", "reason", "revision", "generation", "stale")
+    __slots__ = ("addresses", "indices", "datacenter", "reason", "revision", "generation", "stale", "for_instance")
     ADDRESSES_FIELD_NUMBER: _ClassVar[int]
     INDICES_FIELD_NUMBER: _ClassVar[int]
     DATACENTER_FIELD_NUMBER: _ClassVar[int]
@@ -78,6 +78,7 @@ class FilterWorkersResponse(_message.Message):
     REVISION_FIELD_NUMBER: _ClassVar[int]
     GENERATION_FIELD_NUMBER: _ClassVar[int]
     STALE_FIELD_NUMBER: _ClassVar[int]
+    FOR_INSTANCE_FIELD_NUMBER: _ClassVar[int]
     addresses: _containers.RepeatedScalarFieldContainer[str]
     indices: _containers.RepeatedScalarFieldContainer[int]
     datacenter: str
@@ -85,7 +86,8 @@ class FilterWorkersResponse(_message.Message):
     revision: str
     generation: int
     stale: bool
-    def __init__(self, addresses: _Optional[_Iterable[str]] = ..., indices: _Optional[_Iterable[int]] = ..., datacenter: _Optional[str] = ..., reason: _Optional[_Union[Reason, str]] = ..., revision: _Optional[str] = ..., generation: _Optional[int] = ..., stale: bool = ...) -> None: ...
+    for_instance: bool
+    def __init__(self, addresses: _Optional[_Iterable[str]] = ..., indices: _Optional[_Iterable[int]] = ..., datacenter: _Optional[str] = ..., reason: _Optional[_Union[Reason, str]] = ..., revision: _Optional[str] = ..., generation: _Optional[int] = ..., stale: bool = ..., for_instance: bool = ...) -> None: ...
 
 class GetRouteRequest(_message.Message):
     __slots__ = ("app", "job")

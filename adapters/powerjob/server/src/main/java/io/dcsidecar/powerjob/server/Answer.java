@@ -14,7 +14,7 @@ final class Answer {
     private final Candidates candidates;
     private final int[] selected;
     private final boolean unrouted;
-    /** The view in which it holds; null where the sidecar was not watched, or moved on meanwhile. */
+    /** The view in which it holds; null where the sidecar was not watched, moved on meanwhile, or meant one instance only. */
     private final View view;
     private final long givenAt = Clock.now();
 

@@ -49,24 +49,20 @@ final class Memory {
     static final class Key {
         private final Long app;
         private final Long job;
-        private final Long instance;
 
-        /** {@code instance} is null where every instance of the job gets the same answer. */
-        Key(Long app, Long job, Long instance) {
+        Key(Long app, Long job) {
             this.app = app;
             this.job = job;
-            this.instance = instance;
         }
 
         @Override
         public boolean equals(Object other) {
-            return other instanceof Key && Objects.equals(app, ((Key) other).app) && Objects.equals(job, ((Key) other).job)
-                    && Objects.equals(instance, ((Key) other).instance);
+            return other instanceof Key && Objects.equals(app, ((Key) other).app) && Objects.equals(job, ((Key) other).job);
         }
 
         @Override
         public int hashCode() {
-            return 31 * (31 * Objects.hashCode(app) + Objects.hashCode(job)) + Objects.hashCode(instance);
+            return 31 * Objects.hashCode(app) + Objects.hashCode(job);
         }
     }
 }

@@ -35,7 +35,7 @@ final class Router {
         if (workers.isEmpty()) {
             return workers;
         }
-        Memory.Key key = new Memory.Key(job.getAppId(), job.getId(), settings.perInstance ? instance : null);
+        Memory.Key key = new Memory.Key(job.getAppId(), job.getId());
         Answer last = memory.get(key);
         if (last != null && last.holds(sidecar.view(), workers)) {
             return decided(Origin.MEMORY, last.choose(workers));
@@ -63,13 +63,13 @@ final class Router {
         if (name != null) {
             question.addAppAliases(name);
         }
-        if (settings.perInstance && instance != null) {
+        if (instance != null) {
             question.setInstance(instance.toString());
         }
         candidates.addTo(question);
         View before = sidecar.view();
         FilterWorkersResponse response = sidecar.ask(question.build());
-        boolean lasting = before != null && before == sidecar.view() && before.generation == response.getGeneration();
+        boolean lasting = !response.getForInstance() && before != null && before == sidecar.view() && before.generation == response.getGeneration();
         return new Answer(candidates, response, lasting ? before : null);
     }
 

@@ -45,8 +45,6 @@ final class Settings {
     final OnNoWorker onNoWorker;
     /** How long after its trigger time an instance may be held. */
     final Duration holdFor;
-    /** Asks anew for each instance, which {@code sticky: instance} routes need; costs a call for each dispatch. */
-    final boolean perInstance;
     final Tls tls;
     /** What was found wrong, each a sentence; empty where nothing was. */
     final List<String> problems;
@@ -59,7 +57,6 @@ final class Settings {
         lastAnswerFor = read.duration("last-answer-for", Duration.ofMinutes(10));
         onNoWorker = read.choice("on-no-worker", OnNoWorker.class, OnNoWorker.FAIL);
         holdFor = read.duration("hold-for", Duration.ofHours(1));
-        perInstance = read.bool("per-instance", false);
         tls = new Tls(read.bool("tls.enabled", false), read.text("tls.ca", ""), read.text("tls.certificate", ""),
                 read.text("tls.key", ""), read.text("tls.server-name", ""));
         problems = Collections.unmodifiableList(read.problems);
@@ -69,8 +66,7 @@ final class Settings {
     public String toString() {
         return "target=" + target + (tls.wanted() ? " (TLS)" : "") + ", timeout=" + timeout.toMillis() + "ms, when-away="
                 + lower(whenAway) + ", last-answer-for=" + lastAnswerFor.getSeconds() + "s, on-no-worker=" + lower(onNoWorker)
-                + (onNoWorker == OnNoWorker.HOLD ? ", hold-for=" + holdFor.getSeconds() + "s" : "")
-                + (perInstance ? ", per-instance=true" : "");
+                + (onNoWorker == OnNoWorker.HOLD ? ", hold-for=" + holdFor.getSeconds() + "s" : "");
     }
 
     private static String lower(Enum<?> value) {

@@ -25,6 +25,7 @@ final class FakeSidecar extends RoutingServiceGrpc.RoutingServiceImplBase implem
     volatile Status refuseWith;
     volatile int chooseAlso = -1;
     volatile boolean deaf;
+    volatile boolean forInstance;
     private final List<StreamObserver<RouteUpdate>> watches = new CopyOnWriteArrayList<>();
     private volatile CountDownLatch hang = new CountDownLatch(0);
     private volatile String datacenter = "dc1";
@@ -92,7 +93,7 @@ final class FakeSidecar extends RoutingServiceGrpc.RoutingServiceImplBase implem
             return;
         }
         FilterWorkersResponse.Builder response = FilterWorkersResponse.newBuilder().setGeneration(generation)
-                .setDatacenter(datacenter).setReason(Reason.REASON_ACTIVE);
+                .setDatacenter(datacenter).setReason(Reason.REASON_ACTIVE).setForInstance(forInstance);
         for (int at = 0; at < request.getCandidatesCount(); at++) {
             if (request.getCandidates(at).getMetrics().contains(datacenter)) {
                 response.addIndices(at);

@@ -29,7 +29,7 @@ class RouterTest {
     }
 
     @Test
-    @DisplayName("The question carries the application by number and by name, the job, and each worker's address, tag and metrics")
+    @DisplayName("The question carries the application by number and by name, the job, the instance, and each worker's address, tag and metrics")
     void question() {
         Router router = router();
         List<WorkerInfo> workers = workers("dc1", "{\"datacenter\":\"dc2\",\"load\":1}", null);
@@ -39,7 +39,7 @@ class RouterTest {
         assertEquals("7", asked.getApp());
         assertEquals("billing", asked.getAppAliases(0));
         assertEquals("42", asked.getJob());
-        assertEquals("", asked.getInstance());
+        assertEquals("99", asked.getInstance());
         assertTrue(asked.getIndicesOnly());
         assertEquals("10.0.0.1:27777", asked.getCandidates(0).getAddress());
         assertEquals("dc1", asked.getCandidates(0).getMetrics());
@@ -78,13 +78,20 @@ class RouterTest {
     }
 
     @Test
-    @DisplayName("Each instance is a question of its own only where the operator says so")
-    void perInstance() {
-        Router router = router("per-instance", "true");
+    @DisplayName("All instances of a job share an answer, unless the sidecar says that it is for one only")
+    void forInstance() {
+        Router router = router();
         router.route(job(1), 11L, workers("dc1"));
         router.route(job(1), 12L, workers("dc1"));
-        assertEquals("11", fake.asked.get(0).getInstance());
-        assertEquals("12", fake.asked.get(1).getInstance());
+        assertEquals(1, fake.asked.size());
+        fake.forInstance = true;
+        router.route(job(2), 21L, workers("dc1"));
+        router.route(job(2), 22L, workers("dc1"));
+        assertEquals("21", fake.asked.get(1).getInstance());
+        assertEquals("22", fake.asked.get(2).getInstance());
+        kill();
+        assertEquals(addresses(1), addresses(router.route(job(2), 23L, workers("dc1", "dc2"))));
+        assertEquals(1, counters.decisions(Origin.LAST_ANSWER));
     }
 
     @Test

@@ -42,7 +42,7 @@ class SettingsTest {
     @Test
     @DisplayName("A value that does not fit is told with what is expected, and its default holds")
     void unfitValues() {
-        Settings settings = Given.settings("timeout", "soon", "on-no-worker", "wait", "per-instance", "maybe", "hold-for", "-1s");
+        Settings settings = Given.settings("timeout", "soon", "on-no-worker", "wait", "tls.enabled", "maybe", "hold-for", "-1s");
         assertEquals(Duration.ofMillis(200), settings.timeout);
         assertEquals(Settings.OnNoWorker.FAIL, settings.onNoWorker);
         assertEquals(4, settings.problems.size());
