@@ -99,6 +99,10 @@ class Shown(Protocol):
     def view(self) -> View:
         """What is in force now."""
 
+    @property
+    def told(self) -> View:
+        """What watchers may know: the view that is in force wherever calls are answered."""
+
     def subscribe(self, listener: Listener) -> None:
         """Have `listener` called with the view before and after each change."""
 
@@ -152,6 +156,11 @@ class RoutingTable:
         self._changed = threading.Condition()
         self._listeners: list[Listener] = []
         self._thread = threading.Thread(target=self._run, name="table", daemon=True)
+
+    @property
+    def told(self) -> View:
+        """The view: what is in force here is in force wherever calls are answered."""
+        return self.view
 
     def subscribe(self, listener: Listener) -> None:
         """Have `listener` called with the view before and after each change, on the table's thread."""

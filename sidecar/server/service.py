@@ -81,7 +81,7 @@ class RoutingService:
         apps = tuple(sorted(set(asked.apps)))
 
         def tell(told: object) -> tuple[object, Callable[[], bytes]] | None:
-            state: State | None = self._table.view.state
+            state: State | None = self._table.told.state
             if state is None or state is told:
                 return None
             return state, lambda: self._updates.encoded(state, apps)

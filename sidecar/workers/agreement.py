@@ -56,10 +56,12 @@ class Agreement:
         return coming or any(each.reads(revision) for each in members if each.member)
 
     def welcome(self, member: Member) -> None:
-        """Tell a new one what is in force."""
+        """Tell a new one what is in force, and, as far as it may, its watchers."""
         if self._given.state is not None:
             member.tell(Document(self._given.state.document.revision, self._given.text))
         member.tell(InForce.of(self._given), number=self._number)
+        if not self._telling:
+            member.tell(Told())
 
     def go_on(self, members: Sequence[Member]) -> None:
         """Take the next steps, as far as the answers that have come allow."""

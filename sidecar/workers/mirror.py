@@ -18,15 +18,15 @@ _MOST_SEEN = 4096
 
 
 class Mirror:
-    """Shows the view of the sidecar's table; one thread puts views in force, any thread reads `view`.
+    """Shows the view of the sidecar's table; one thread puts views in force, any thread reads `view` and `told`.
 
-    It holds the document in force and the one that came last. Listeners are called when the sidecar says that all
-    worker processes have the view in force: so nobody hears of a State while another process decides by an older one.
+    It holds the document in force and the one that came last. `told` follows `view`, and listeners are called, when the
+    sidecar says that all worker processes have it in force: nobody hears of a State while another decides by an older.
     """
 
     def __init__(self, parse: Callable[[bytes], RoutingDocument]) -> None:
         self.view = View(None, b"", SourceStatus())
-        self._told = self.view
+        self.told = self.view
         self._parse = parse
         self._newest: RoutingDocument | None = None
         self._listeners: list[Listener] = []
@@ -62,9 +62,9 @@ class Mirror:
 
     def tell(self) -> None:
         """Tell the listeners what is in force now."""
-        before, self._told = self._told, self.view
+        before, self.told = self.told, self.view
         for listener in self._listeners:
-            listener(before, self._told)
+            listener(before, self.told)
 
     def _state(self, now: InForce) -> State | None:
         decides, before = now.decides, self.view.state

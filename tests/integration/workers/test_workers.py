@@ -154,8 +154,11 @@ def test_one_that_is_killed_is_replaced(crew: Crew) -> None:
         now = crew.workers()
         assert survivor in now
         assert victim not in now
+        clients = crew.clients(stack)
+        for client in clients:
+            assert next(client.watch()).default_route.weights[0].datacenter == "dc1"
         crew.document.write_text("dc2")
-        for client in crew.clients(stack):
+        for client in clients:
             eventually(lambda client=client: client.filter().datacenter == "dc2", "the change")  # type: ignore[misc]
         assert "another one takes its place" in crew.sidecar.log_text()
 

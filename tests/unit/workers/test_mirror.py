@@ -33,8 +33,10 @@ def test_watchers_hear_when_all_have_it() -> None:
     first = given(mirror, ONE, 1)
     second = given(mirror, OTHER, 2)
     assert told == []
+    assert mirror.told.state is None
     mirror.tell()
     assert told == [(None, second)]
+    assert mirror.told.state is second
     assert first.generation == 1
 
 
