@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import re
 import signal
+import threading
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 from sidecar.powerjob.model import Status
 from tests.harness import SidecarProcess
@@ -19,10 +21,11 @@ ROUTES = "apps: {billing: dc1}"
 SWITCHED = "apps: {billing: dc2}"
 
 
-def configured(folder: Path, fake: FakePowerJob, *, rate: str, audit_db: str = "") -> tuple[str, ...]:
+def configured(folder: Path, fake: FakePowerJob, *, audit_db: str = "") -> tuple[str, ...]:
     """Return the flags of a sidecar with a `powerjob` reaction."""
     folder.mkdir()
-    reaction = {"name": "back", "powerjob": fake.url, "apps": ["billing"], "rate": rate, "watch-for": "0"}
+    reaction = {"name": "back", "powerjob": fake.url, "apps": ["billing"], "rate": "100", "watch-for": "0"}
+    reaction["timeout"] = "60s"
     settings = {"reactions": [reaction], "state-dir": str(folder / "state")}
     (folder / "sidecar.yaml").write_text(json.dumps(settings | ({"audit-db": audit_db} if audit_db else {})))
     return "--config", str(folder / "sidecar.yaml")
@@ -41,21 +44,33 @@ def moved(*states: Path) -> int:
     return sum(int(found[1]) for words in told if (found := re.fullmatch(r"billing: (\d+) retried", words)))
 
 
+class Stuck(FakePowerJob):
+    """Answers three retries, and keeps the next one waiting until it is `free`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.free = threading.Event()
+
+    def answer(self, call: str, given: dict[str, Any]) -> object:
+        if call == "retryInstance" and self.named(call) > 3:
+            self.free.wait(120)
+        return super().answer(call, given)
+
+
 def test_a_kill_in_the_middle(tmp_path: Path) -> None:
     """What was retried before it is not retried after it; each run is reported once."""
     document, own = tmp_path / "routing.yaml", tmp_path / "own"
     document.write_text(ROUTES)
-    with FakePowerJob() as fake:
+    with Stuck() as fake:
         failed(fake)
-        flags = configured(own, fake, rate="4")
+        flags = configured(own, fake)
         with SidecarProcess(f"file:{document}", *flags, folder=own) as sidecar:
             write(document, SWITCHED)
-            eventually(lambda: fake.named("retryInstance") >= 3, "the first retries", within=60)
+            eventually(lambda: fake.named("retryInstance") == 4, "the first retries", within=60)
             sidecar.end(signal.SIGKILL)
-            # What was on its way when the kill came may have been done, and not noted: PowerJob takes it once.
-            before = fake.named("retryInstance")
-            assert before < RUNS
+            fake.free.set()
             sidecar.start()
+            # What was on its way when the kill came may have been done, and not noted: PowerJob takes it once.
             eventually(lambda: moved(own / "state") >= RUNS - 1, "the report", within=60)
     assert all(entry["status"] == Status.WAITING_WORKER for entry in fake.instances.values())
     assert RUNS <= fake.named("retryInstance") <= RUNS + 1
@@ -69,7 +84,7 @@ def test_once_for_a_fleet(tmp_path: Path) -> None:
     with FakePowerJob() as fake, ExitStack() as stack:
         failed(fake)
         for folder in folders:
-            flags = configured(folder, fake, rate="100", audit_db=f"sqlite:///{tmp_path}/audit.db")
+            flags = configured(folder, fake, audit_db=f"sqlite:///{tmp_path}/audit.db")
             stack.enter_context(SidecarProcess(f"file:{document}", *flags, folder=folder))
         write(document, SWITCHED)
         states = [folder / "state" for folder in folders]
@@ -94,7 +109,7 @@ def test_a_document_that_moves_nothing(tmp_path: Path) -> None:
     document.write_text(ROUTES)
     with FakePowerJob() as fake:
         failed(fake)
-        with SidecarProcess(f"file:{document}", *configured(own, fake, rate="100"), folder=own) as sidecar:
+        with SidecarProcess(f"file:{document}", *configured(own, fake), folder=own) as sidecar:
             write(document, ROUTES + "\nmeta: {by: lin}")
             served(sidecar, ROUTES + "\nmeta: {by: lin}")
             eventually(lambda: len(records(own / "state")) == 2, "the record")
