@@ -174,7 +174,13 @@ def test_an_application_opens(page: Page) -> None:
     expect(plot.locator("canvas")).to_be_visible()
     expect(page.locator('.route[data-app="reports"] > button')).to_be_focused()
     page.locator('.route[data-app="billing"] > button').click()
-    expect(page.locator(".detail td").first).to_have_text("1001")
+    rows = page.locator(".detail tbody tr")
+    expect(rows.nth(0)).to_contain_text("weight 90")
+    expect(rows.nth(0)).to_contain_text("in service")
+    expect(rows.nth(1)).to_contain_text("drilled until")
+    expect(rows.nth(2)).to_contain_text("backup 1")
+    expect(rows.nth(2)).to_contain_text("marked out of service")
+    expect(page.locator(".detail td", has_text="1001")).to_be_visible()
 
 
 def test_decisions_are_plotted(site: Site, page: Page) -> None:

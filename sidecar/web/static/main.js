@@ -91,6 +91,7 @@ function drawStatus() {
   if (status) {
     // In the document's order, whichever part of the page is drawn first, so that each keeps its colour.
     drawDatacenters();
+    routes.know(status);
     panels.status(status);
   }
   drawBadge();
@@ -126,6 +127,7 @@ document.addEventListener("keydown", (event) => {
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
 addEventListener("resize", () => plots.redraw());
 setInterval(panels.tick, 1000);
+setInterval(routes.tick, 5000);
 speak(language);
 redraw();
 follow();

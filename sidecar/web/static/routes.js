@@ -12,6 +12,7 @@ export const load = new Map();
 // Those that nobody serves.
 export let stranded = [];
 let routes = null;
+let drills = [];
 let names = [];
 let lower = [];
 // The kinds that there are, each with the names of its applications.
@@ -44,6 +45,14 @@ export function show(told) {
 }
 
 const deserted = (route) => route.kind !== "none" && route.on_empty !== "any" && !Object.keys(route.shares).length;
+
+// What the status tells of drills, for the words on each datacenter of a route.
+export function know(status) {
+  drills = status.drills.filter((drill) => drill.active);
+}
+
+// The line of "now" moves on.
+export const tick = () => ramps.forEach((ramp) => ramp.redraw(false));
 
 // Where what the document asks for first is not what serves.
 function troubled(route) {
@@ -150,6 +159,29 @@ function notes(route) {
   return parts;
 }
 
+// Each datacenter of a route, in the order of preference: what it is for, what it gets now, and how it stands.
+function datacenters(app, route) {
+  const weights = Object.entries(route.weights).sort(([, a], [, b]) => b - a);
+  const backups = route.backups.filter((name) => !(route.weights[name] > 0));
+  const role = (weight) => (weights.length > 1 ? t("weighted", number(+weight.toPrecision(4))) : t("active"));
+  const row = (name, words) => [el("span", { class: "together" }, swatch(name), name), words, route.shares[name] ? percent(route.shares[name]) : "–", standing(app, route, name)];
+  return table([t("datacenter"), t("role"), t("share"), t("state")], [
+    ...weights.filter(([, weight]) => weight > 0).map(([name, weight]) => row(name, role(weight))),
+    ...backups.map((name, index) => row(name, t("backupNumber", index + 1))),
+  ]);
+}
+
+function standing(app, route, name) {
+  const why = route.unavailable[name] ?? "";
+  const until = drills.filter((drill) => drill.datacenter === name && (!drill.apps || drill.apps.includes(app))).map((drill) => drill.until).sort().at(-1);
+  const kind = !why ? (route.left[name] ? "warn" : "good") : why === "marked" || why.startsWith("probes: ") ? "bad" : "warn";
+  const words = !why ? (route.left[name] ? said(route.left[name]) : t("inService"))
+    : why === "marked" ? t("marked")
+    : why.startsWith("drill") ? until ? t("drilledUntil", moment(until)) + why.slice("drill".length) : said(why)
+    : t("down", said(why));
+  return el("span", { class: `standing ${kind}` }, words);
+}
+
 async function fill(app) {
   const place = document.querySelector(`.route[data-app="${CSS.escape(app)}"] .detail`);
   if (!place) return;
@@ -163,6 +195,7 @@ async function fill(app) {
     place.append(el("p", {}, title, el("span", { class: "quiet" }, ` (${moment(ramp.start)} – ${moment(ramp.end)})`)), plot);
     ramps.push(drawRamp(plot, ramp));
   }
+  if (route.kind !== "none") place.append(datacenters(app, route));
   if (app) place.append(el("button", { type: "button", onclick: () => ask(app) }, t("whatif")));
   if (app && route.jobs) {
     const answer = await fetch(`/v1/routes/${encodeURIComponent(app)}`);
