@@ -18,17 +18,22 @@ PLACEHOLDER = "#" * 16
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """`candidates` workers in each request; `cold`: no request comes twice; `apps` applications in the document."""
+    """`candidates` workers in each request; `cold`: no request comes twice; `apps` applications in the document.
+
+    `strange`: in a cold one it is not the job's run alone that is new, but what one of the workers reports too, so that
+    nothing is known of the candidates.
+    """
 
     candidates: int
     cold: bool
     apps: int = 1
     stream: bool = False
+    strange: bool = False
 
     @property
     def name(self) -> str:
         """What the case is called in the results."""
-        words = ["stream" if self.stream else "unary", "cold" if self.cold else "hot"]
+        words = ["stream" if self.stream else "unary", "strange" if self.strange else "cold" if self.cold else "hot"]
         return f"{' '.join(words)}, {self.candidates:,} candidates, {self.apps:,} application{'s' * (self.apps > 1)}"
 
     def document(self) -> str:
@@ -42,11 +47,13 @@ class Case:
             pb.Worker(address=f"10.{n % 3 + 1}.{n // 250 % 250}.{n % 250}:27777", datacenter=f"dc{n % 3 + 1}")
             for n in range(self.candidates)
         ]
+        if self.strange:
+            workers[-1].tag = PLACEHOLDER
         return [
             pb.FilterWorkersRequest(
                 app=f"app-{number * (self.apps // 16 or 1) % self.apps:05d}",
                 job=str(1000 + number),
-                instance=PLACEHOLDER if self.cold else str(number),
+                instance=PLACEHOLDER if self.cold and not self.strange else str(number),
                 candidates=workers,
             ).SerializeToString()
             for number in range(16)

@@ -21,9 +21,12 @@ from bench.servers import Server
 from bench.slices import Slice, call, middle
 
 TITLE = "Over a handler that does nothing"
+ABOUT = """Hot: 16 requests come over and over. Cold: each request is for a new run, about workers that were asked about
+before. Strange: what one of the workers reports is new each time. Ratios are medians over the turns."""
 
 CASES = [
     *(Case(candidates, cold) for candidates in (3, 100, 1_000, 10_000) for cold in (False, True)),
+    *(Case(candidates, cold=True, strange=True) for candidates in (3, 100, 1_000)),
     *(Case(candidates, cold, apps=10_000) for candidates in (3, 1_000) for cold in (False, True)),
     *(Case(candidates, cold, stream=True) for candidates in (3, 100, 1_000) for cold in (False, True)),
 ]
@@ -91,7 +94,7 @@ def main() -> None:
                 measured.append(measure(case, Path(folder), turns=arguments.turns, seconds=arguments.seconds))
                 print(" | ".join(row(measured[-1])), flush=True)
     if not arguments.only:
-        results.write(TITLE, "python -m bench.run", table(measured))
+        results.write(TITLE, "python -m bench.run", f"{ABOUT}\n\n{table(measured)}")
 
 
 if __name__ == "__main__":
