@@ -187,6 +187,7 @@ class Crew:
                     self._look_after()
                 except Exception:
                     log.exception("the worker processes could not be looked after; they go on as they are")
+                    time.sleep(_FIRST_PAUSE_S)
                 self._work.notify_all()
         with self._work:
             self._over = True
