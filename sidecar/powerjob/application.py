@@ -38,6 +38,10 @@ class Application:
             self._id = self._sign_in()
         return self._id
 
+    def sign_in(self) -> None:
+        """Sign in now, and not with the first call: what is refused later is not the password."""
+        self._id = self._sign_in()
+
     def instances(self, statuses: Sequence[int], *, since_ms: int | None = None) -> Iterator[Instance]:
         """Yield the runs with these statuses, the oldest first; those that changed since a time (Unix milliseconds)."""
         query: dict[str, Any] = {"appIdEq": self.id, "statusIn": [int(status) for status in statuses]}

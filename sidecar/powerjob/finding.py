@@ -98,9 +98,10 @@ class Finder:
     def running(self) -> Iterator[Step]:
         """Yield what is with a worker to whom nobody would hand it now, and could be with another one."""
         assert self._choose is not None, "who would run it now is not known"
+        alive = {worker.address for worker in self._alive()}
         for instance in self._app.instances(WITH_A_WORKER):
             job = self._job(instance.job)
-            if job is None or all(worker.address != instance.worker for worker in self._alive()):
+            if job is None or instance.worker not in alive:
                 # What a lost worker had, PowerJob gives up by itself.
                 continue
             chosen = self._chosen(self._choose, instance, job)

@@ -44,7 +44,7 @@ def carry_out(app: Application, step: Step) -> Outcome:
             case Action.RESTART | Action.STOP:
                 why_not = _stop(app, step)
                 if not why_not and step.action is Action.RESTART:
-                    why_not = _go_on(app, step)
+                    why_not = _begin_again(app, step)
                 if why_not:
                     return Outcome(step, done=False, words=why_not)
             case Action.WAIT | Action.LEAVE:
@@ -54,12 +54,35 @@ def carry_out(app: Application, step: Step) -> Outcome:
     return Outcome(step, done=True, words=_DONE[step.action])
 
 
-def go_on(app: Application, instance: int, workflow: int | None) -> None:
-    """Have a run that we stopped run again. Nothing happens where it does already. Raises as Application does."""
-    if workflow is not None:
-        if app.workflow(workflow).status == WorkflowStatus.STOPPED:
-            app.retry_workflow(workflow)
-        return
+def resume(app: Application, step: Step) -> Outcome | None:
+    """Have a run go on that was to be stopped and retried; None where it is not stopped. Raises PowerJobAway."""
+    try:
+        if step.workflow is None:
+            stopped = app.instance(step.instance).status == Status.STOPPED
+        else:
+            stopped = app.workflow(step.workflow).status == WorkflowStatus.STOPPED
+    except PowerJobRefused:
+        # PowerJob clears away what is old.
+        return None
+    if not stopped:
+        return None
+    why_not = _begin_again(app, step)
+    return Outcome(step, done=not why_not, words=why_not or _DONE[step.action])
+
+
+def _begin_again(app: Application, step: Step) -> str:
+    """Have a run that we stopped run again; return why that is not possible, nothing if it is."""
+    try:
+        if step.workflow is not None:
+            app.retry_workflow(step.workflow)
+        else:
+            _retry_stopped(app, step.instance)
+    except PowerJobRefused as error:
+        return f"stopped, but not retried: {error}"
+    return ""
+
+
+def _retry_stopped(app: Application, instance: int) -> None:
     for left in range(_ATTEMPTS - 1, -1, -1):
         try:
             app.retry(instance)
@@ -72,14 +95,6 @@ def go_on(app: Application, instance: int, workflow: int | None) -> None:
             if now.status not in UNDER_WAY and now.status != Status.SUCCEEDED:
                 raise
         return
-
-
-def _go_on(app: Application, step: Step) -> str:
-    try:
-        go_on(app, step.instance, step.workflow)
-    except PowerJobRefused as error:
-        return f"stopped, but not retried: {error}"
-    return ""
 
 
 def _retry(app: Application, step: Step) -> Outcome:

@@ -60,6 +60,10 @@ class Progress:
         """Note what came of a step."""
         self._note({"ended": _plain(outcome.step), "done": outcome.done, "words": outcome.words})
 
+    def drop(self, step: Step) -> None:
+        """Note that what was begun is not half done after all: it was never stopped, or goes on already."""
+        self._note({"dropped": step.instance})
+
     def told(self) -> None:
         """Note that all outcomes so far are reported."""
         self._note({"told": True})
@@ -89,6 +93,8 @@ class Progress:
             again = step.action in {Action.RETRY, Action.RETRY_WORKFLOW} and not outcome.done
             self._attempts[subject] += 1 if again else _ATTEMPTS
             self._untold[subject] = outcome
+        elif "dropped" in line:
+            self._half_done.pop(line["dropped"], None)
         elif "told" in line:
             self._untold = {}
 
@@ -114,6 +120,8 @@ def _left(lines: list[dict[str, Any]]) -> dict[int, Step]:
             left[step.instance] = step
         elif "ended" in line:
             left.pop(_step(line["ended"]).instance, None)
+        elif "dropped" in line:
+            left.pop(line["dropped"], None)
     return left
 
 

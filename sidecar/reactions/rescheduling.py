@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 
 from sidecar.audit.follower import Away, Failed, Later
 from sidecar.audit.record import Cause, Event, Record
+from sidecar.pacing import Pacer
 from sidecar.powerjob.application import Application
 from sidecar.powerjob.finding import Action, Finder
 from sidecar.powerjob.http import PowerJobAway, PowerJobRefused, Servers
 from sidecar.powerjob.model import Worker
-from sidecar.powerjob.moving import Outcome, carry_out, go_on, summary
+from sidecar.powerjob.moving import carry_out, resume, summary
 from sidecar.powerjob.progress import Progress
 from sidecar.reactions.entries import read_secret
 from sidecar.reactions.powerjob import PowerJob
@@ -68,7 +69,7 @@ class Rescheduling:
         self._lease = reaction.lease
         self._plan: PowerJob = reaction.powerjob
         self._servers = Servers(self._plan.servers, timeout=reaction.timeout)
-        self._choose = partial(_choose, state)
+        self._choose = partial(_choose, state, Pacer())
         self._state = state
         self._report = report
         self._path = state_dir / FOLDER / reaction.name if state_dir is not None else None
@@ -138,9 +139,7 @@ class Rescheduling:
         app = Application(self._servers, name, password)
         since_ms = record.at_ns // 10**6 - round(self._plan.since * 1000)
         try:
-            for step in progress.half_done(name):
-                go_on(app, step.instance, step.workflow)
-                progress.end(Outcome(step, done=True, words="stopped and retried"))
+            self._resume(app, progress)
             waiting = 0
             finder = Finder(app, lost=self._plan.lost, choose=self._choose)
             for step in (*finder.failed(since_ms), *(finder.running() if self._running else ())):
@@ -163,6 +162,16 @@ class Rescheduling:
         if waiting:
             log.info("%s: %d runs wait: nobody could run them now", name, waiting)
         return ""
+
+    def _resume(self, app: Application, progress: Progress) -> None:
+        """Finish what a kill, or a PowerJob that went away, left half done."""
+        app.sign_in()
+        for step in progress.half_done(app.name):
+            outcome = resume(app, step)
+            if outcome is None:
+                progress.drop(step)
+            else:
+                progress.end(outcome)
 
     def _keep_claim(self, record: Record) -> None:
         """Have no other sidecar take over while this one is at it."""
@@ -202,8 +211,15 @@ class Rescheduling:
 
 
 def _choose(
-    state: Callable[[], State | None], names: tuple[str, ...], job: str, instance: str, workers: Sequence[Worker]
+    state: Callable[[], State | None],
+    breathe: Pacer,
+    names: tuple[str, ...],
+    job: str,
+    instance: str,
+    workers: Sequence[Worker],
 ) -> Collection[str]:
+    # There may be thousands to decide about, and the calls of PowerJob's servers go first.
+    breathe()
     now = state()
     if now is None:
         return ()

@@ -20,7 +20,8 @@ SILENT = "worker report timeout, maybe TaskTracker down"
 class FakePowerJob:
     """One application, `billing`, number 7. `calls` has the names of all calls that were answered.
 
-    `password` is what the OpenAPI asks for, if anything; `retried` says what becomes of a run at each retry.
+    `password` is what the OpenAPI asks for, if anything; `retried` says what becomes of a run at each retry; `refused`
+    are calls with a run's number, such as "retryInstance 7".
     """
 
     def __init__(self, password: str = "") -> None:
@@ -32,6 +33,7 @@ class FakePowerJob:
         self.workflows: dict[int, dict[str, Any]] = {}
         self.workers: dict[str, dict[str, Any]] = {}
         self.retried: dict[int, list[tuple[Status, str]]] = {}
+        self.refused: set[str] = set()
         self.queries: list[dict[str, Any]] = []
         handler = type("Handler", (_Handler,), {"fake": self})
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
@@ -78,6 +80,8 @@ class FakePowerJob:
 
     def answer(self, call: str, given: dict[str, Any]) -> object:
         """Return what a call is answered with. Raises ValueError with PowerJob's words."""
+        if f"{call} {given.get('instanceId')}" in self.refused:
+            raise ValueError("can't find job info")
         match call:
             case "authApp":
                 if given["encryptedPassword"] != hashlib.md5(self.password.encode()).hexdigest():

@@ -58,6 +58,10 @@ def test_what_was_half_done_is_known_after_a_kill(tmp_path: Path) -> None:
     assert later.half_done("b") == []
     later.end(done(RESTART))
     assert Progress(tmp_path / "p", 2).half_done("a") == []
+    later.begin(RESTART)
+    later.drop(RESTART)
+    assert Progress(tmp_path / "p", 2).half_done("a") == []
+    assert Progress(tmp_path / "p", 3).half_done("a") == []
 
 
 def test_the_next_change_begins_anew(tmp_path: Path) -> None:

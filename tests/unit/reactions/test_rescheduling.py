@@ -14,7 +14,9 @@ import pytest
 
 from sidecar.audit.follower import Failed, Later
 from sidecar.audit.record import Cause, Event, Record
+from sidecar.powerjob.finding import Action, Step
 from sidecar.powerjob.model import Status
+from sidecar.powerjob.progress import Progress
 from sidecar.reactions.rescheduling import Rescheduling
 from sidecar.reactions.runner import Reactions
 from sidecar.reactions.settings import read_reactions
@@ -239,6 +241,37 @@ def test_what_was_stopped_is_retried_after_a_kill(
     site.react(record)
     assert fake.instances[1]["status"] == Status.WAITING_WORKER
     assert [report.events[0].words for report in site.reports] == ["billing: 1 stopped and retried"]
+
+
+@pytest.mark.parametrize("where", [DC1, DC2])
+def test_what_goes_on_already_is_not_stopped_once_more(fake: FakePowerJob, tmp_path: Path, where: str) -> None:
+    """A kill came before the stop, or after the retry: it is looked at anew, not taken for stopped."""
+    record = change()
+    fake.instance(1, Status.RUNNING, taskTrackerAddress=DC1)
+    step = Step(
+        action=Action.RESTART, app="billing", instance=1, job=1, job_name="", workflow=None, worker=DC1, why="elsewhere"
+    )
+    Progress(tmp_path / "powerjob" / "back", record.at_ns).begin(step)
+    fake.instances[1]["taskTrackerAddress"] = where
+    Site(fake, state_dir=tmp_path, running="true").react(record)
+    assert fake.named("stopInstance") == (where == DC1)
+
+
+def test_what_cannot_go_on_is_told_once(fake: FakePowerJob, tmp_path: Path) -> None:
+    """Its job is gone: that is in the report, and holds up nothing else, now and later."""
+    fake.instance(1, Status.STOPPED)
+    fake.instance(2, Status.FAILED, NO_WORKER)
+    step = Step(
+        action=Action.RESTART, app="billing", instance=1, job=1, job_name="", workflow=None, worker=DC1, why="elsewhere"
+    )
+    Progress(tmp_path / "powerjob" / "back", 1).begin(step)
+    fake.refused.add("retryInstance 1")
+    site = Site(fake, state_dir=tmp_path)
+    site.react()
+    (report,) = site.reports
+    assert "1 retried; 1 not: stopped, but not retried" in report.events[0].words
+    site.react()
+    assert len(site.reports) == 1
 
 
 def test_a_powerjob_that_is_away_is_asked_again(tmp_path: Path) -> None:
