@@ -35,10 +35,11 @@ def test_hadolint_has_nothing_to_say() -> None:
 
 
 def test_the_image_runs_the_sidecar_with_all_sources(image: Image, tmp_path: Path) -> None:
-    """Its command is the sidecar of the version that was asked for; each source's client is there."""
+    """Its command is the sidecar of the version that was asked for; each source's client and what traces need are there."""
     assert ended(image, [*image.entrypoint, "--version"], tmp_path) == (0, "dc-sidecar 9.8.7\n")
     python = "/opt/dc-sidecar/bin/python"
-    assert ended(image, [python, "-c", "import kazoo, v2.nacos"], tmp_path)[0] == 0
+    extras = "import kazoo, v2.nacos, opentelemetry.exporter.otlp.proto.http"
+    assert ended(image, [python, "-c", extras], tmp_path)[0] == 0
     assert (image.entrypoint, image.command) == (["dc-sidecar"], ["serve"])
 
 
