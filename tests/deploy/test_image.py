@@ -35,7 +35,7 @@ def test_hadolint_has_nothing_to_say() -> None:
 
 
 def test_the_image_runs_the_sidecar_with_all_sources(image: Image, tmp_path: Path) -> None:
-    """Its command is the sidecar of the version that was asked for; each source's client and what traces need are there."""
+    """Its command is the sidecar of the version that was asked for; what each source and traces need is there."""
     assert ended(image, [*image.entrypoint, "--version"], tmp_path) == (0, "dc-sidecar 9.8.7\n")
     python = "/opt/dc-sidecar/bin/python"
     extras = "import kazoo, v2.nacos, opentelemetry.exporter.otlp.proto.http"
