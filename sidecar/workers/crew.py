@@ -52,12 +52,22 @@ _LAST_WORDS_S = 1.0
 
 
 @dataclass(slots=True)
-class _Place:
+class Place:
     """One of the places for worker processes: who has it, or when the next one is due, after so many short lives."""
 
     link: Link | None = None
     due: float = 0.0
     short_lives: int = 0
+
+    def vacate(self, now: float, lived: float) -> None:
+        """Have the next one come at once after a life of so many seconds that is worth the name, else ever later."""
+        self.link = None
+        if lived > _LIVED_S:
+            self.due, self.short_lives = now, 0
+            return
+        pause = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2**self.short_lives)
+        self.due = now + pause * random.uniform(0.8, 1.2)  # noqa: S311 - no secret
+        self.short_lives += 1
 
 
 class Crew:
@@ -76,7 +86,7 @@ class Crew:
         self._source = source
         self._max_document_size = max_document_size
         self._log_format = log_format
-        self._places = [_Place() for _ in range(workers)]
+        self._places = [Place() for _ in range(workers)]
         self._table: RoutingTable | None = None
         self._ports: Ports | None = None
         self._selector = selectors.DefaultSelector()
@@ -206,7 +216,7 @@ class Crew:
         return max(0.0, min([_TICK_S, *dues]))
 
     def _hear(self, key: selectors.SelectorKey) -> None:
-        place: _Place | None = key.data
+        place: Place | None = key.data
         if place is None:
             with suppress(BlockingIOError):
                 while key.fileobj.recv(_RINGS):  # type: ignore[union-attr]  # it is a socket
@@ -228,9 +238,9 @@ class Crew:
                 for each in seen:
                     self._table.observe(each)
             case Refused(why):
-                self._failure = ConfigError(why)
-                if self._started:
-                    log.error("worker process %d cannot take calls: %s", link.process.pid, why)
+                if not self._started:
+                    self._failure = ConfigError(why)
+                self._tell_of(f"worker process {link.process.pid} cannot take calls: {why}")
             case Done() if link.applied >= 0 and not link.member:
                 link.member = True
                 link.tell(Listen())
@@ -260,39 +270,36 @@ class Crew:
             self._level = level
             self._tell_all(LogLevel(level))
 
-    def _begin(self, place: _Place) -> None:
+    def _begin(self, place: Place) -> None:
         assert self._agreement is not None
         try:
             link = place.link = Link()
         except OSError as error:
-            log.error("a worker process cannot be started: %s", error.strerror)  # noqa: TRY400 - the operator's, as memory
-            self._put_off(place)
+            place.vacate(time.monotonic(), 0.0)
+            self._tell_of(f"a worker process cannot be started: {error.strerror}")
             return
         self._selector.register(link.socket, selectors.EVENT_READ, place)
         link.tell(Begin(self._settings, self._source, self._max_document_size, self._log_format, _level()))
         self._agreement.welcome(link)
 
-    def _lost(self, place: _Place, why: str) -> None:
-        link, place.link = place.link, None
+    def _lost(self, place: Place, why: str) -> None:
+        link = place.link
         assert link is not None
+        now = time.monotonic()
+        place.vacate(now, now - link.began if link.serving else 0.0)
         self._selector.unregister(link.socket)
         how = link.end()
         if self._grace is not None:
             return
         self._replaced += 1
-        if link.serving and time.monotonic() - link.began > _LIVED_S:
-            place.due, place.short_lives = 0.0, 0
-        else:
-            self._put_off(place)
-        if self._started:
-            log.error("worker process %d: %s (%s); another one takes its place", link.process.pid, why, how)
-        else:
-            self._failure = self._failure or SidecarError(f"a worker process ended at its start ({how}): {why}")
+        self._tell_of(f"worker process {link.process.pid}: {why} ({how}); another one takes its place")
 
-    def _put_off(self, place: _Place) -> None:
-        pause = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2**place.short_lives)
-        place.due = time.monotonic() + pause * random.uniform(0.8, 1.2)  # noqa: S311 - no secret
-        place.short_lives += 1
+    def _tell_of(self, trouble: str) -> None:
+        """Log what happens to those that serve; at the start it ends that."""
+        if self._started:
+            log.error("%s", trouble)
+        else:
+            self._failure = self._failure or SidecarError(trouble)
 
 
 def _level() -> str:
