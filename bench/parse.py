@@ -1,7 +1,10 @@
 """Prints how fast routing documents are read, and for how long at a stretch the reader keeps the interpreter.
 
-Run `.venv/bin/python bench/parse.py`. The stretch is the longest time between two calls of `breathe`: for so long at
-most another thread waits for the interpreter while a big document is read.
+    python -m bench.parse
+
+The stretch is the longest time between two calls of `breathe`: for so long at
+most another thread waits for the interpreter while a big document is read. What calls of another process notice of it
+is measured by bench.change.
 """
 
 from __future__ import annotations
