@@ -92,7 +92,7 @@ class Demo:
         """Run jobs to their end."""
         instances = [self.scheduler.run(self.app, job) for job in jobs]
         for instance in instances:
-            self.scheduler.wait_for(instance, within=60)
+            self.scheduler.wait_for(instance)
         return instances
 
     def tell(self, what: str, instances: list[int], event: str = "begin") -> None:

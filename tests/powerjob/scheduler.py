@@ -126,8 +126,11 @@ class Scheduler:
         assert isinstance(found, dict)
         return found
 
-    def wait_for(self, instance: int, *wanted: Status, within: float = 30) -> dict[str, Any]:
-        """Wait until the instance has one of these statuses, or has finished where none is given."""
+    def wait_for(self, instance: int, *wanted: Status, within: float = 150) -> dict[str, Any]:
+        """Wait until the instance has one of these statuses, or has finished where none is given.
+
+        Long enough for PowerJob to send once more what it lost, which it notices after a minute.
+        """
         statuses = wanted or FINISHED
         eventually(
             lambda: self.status(instance) in statuses,

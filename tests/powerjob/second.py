@@ -13,7 +13,7 @@ import trustme
 from sidecar.audit.reading import FOLDER, newest_first
 from tests.powerjob.scheduler import Scheduler
 from tests.powerjob.site import Sidecar, Tls
-from tests.powerjob.worker import Worker
+from tests.powerjob.worker import Worker, places
 from tests.servers.process import LOOPBACK, free_port
 
 if TYPE_CHECKING:
@@ -104,9 +104,8 @@ class Second:
         self.sidecar.wait_until_followed(self.scheduler)
 
     def ran(self, *instances: int, event: str = "begin") -> list[list[str]]:
-        """Return which workers began, or ended, each instance, in that order, by their own records."""
-        runs = sorted((run for worker in self.workers.values() for run in worker.runs()), key=lambda run: run.at)
-        return [[run.worker for run in runs if (run.instance, run.event) == (one, event)] for one in instances]
+        """Return which workers began, or ended, each instance, in that order, by their own records; see `places`."""
+        return places((run for worker in self.workers.values() for run in worker.runs()), instances, event)
 
     def workflow(self, run: int) -> dict[str, Any]:
         """Return how a run of a workflow stands."""

@@ -13,7 +13,7 @@ import grpc
 
 from sidecar.pb.dcsidecar.v1 import routing_pb2
 from tests.powerjob.scheduler import Scheduler
-from tests.powerjob.worker import Run, Worker
+from tests.powerjob.worker import Run, Worker, places
 from tests.servers.process import ServerProcess
 from tests.waiting import eventually
 
@@ -169,13 +169,9 @@ class Site:
         self.sidecar.wait_until_followed(self.scheduler)
 
     def ran(self, instances: int | Iterable[int], event: str = "begin") -> dict[int, list[str]]:
-        """Return which workers began, or ended, each instance, in that order, by their own records."""
+        """Return which workers began, or ended, each instance, in that order, by their own records; see `places`."""
         wanted = [instances] if isinstance(instances, int) else list(instances)
-        found: dict[int, list[str]] = {instance: [] for instance in wanted}
-        for run in self.runs():
-            if run.instance in found and run.event == event:
-                found[run.instance].append(run.worker)
-        return found
+        return dict(zip(wanted, places(self.runs(), wanted, event), strict=True))
 
     def runs(self) -> list[Run]:
         """Return all that ran so far, oldest first."""

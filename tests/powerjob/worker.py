@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 from tests.servers.process import ServerProcess, free_port
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from tests.powerjob.build import Artifacts
@@ -29,6 +29,18 @@ class Run:
     task: str
     job: int
     instance: int
+
+
+def places(runs: Iterable[Run], instances: Sequence[int], event: str) -> list[list[str]]:
+    """Return for each instance which workers wrote an event of it, in that order, a worker once for each task.
+
+    PowerJob loses a report now and then on a busy machine, and sends the task again after a minute.
+    """
+    found: dict[int, dict[tuple[str, str], None]] = {instance: {} for instance in instances}
+    for run in sorted(runs, key=lambda run: run.at):
+        if run.instance in found and run.event == event:
+            found[run.instance][run.worker, run.task] = None
+    return [[worker for worker, _ in found[instance]] for instance in instances]
 
 
 class Worker:
