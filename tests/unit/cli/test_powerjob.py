@@ -10,6 +10,8 @@ import pytest
 
 from sidecar.cli.main import main
 from sidecar.powerjob.model import Status
+from tests.unit.client.conftest import Sidecar
+from tests.unit.client.conftest import sidecar as sidecar  # noqa: PLC0414 - a fixture of these tests too
 from tests.unit.powerjob.fake import NO_WORKER, FakePowerJob
 
 
@@ -81,3 +83,21 @@ def test_nobody_there_is_an_exit_code(monkeypatch: pytest.MonkeyPatch, capsys: p
     monkeypatch.setenv("DC_SIDECAR_POWERJOB_SERVER", "http://127.0.0.1:1")
     assert main([*RETRY, "--yes"]) == 6
     assert "http://127.0.0.1:1 does not answer" in capsys.readouterr().err
+
+
+def test_what_runs_goes_where_the_sidecar_says(
+    fake: FakePowerJob, sidecar: Sidecar, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A running sidecar is asked for each run; what is in the right place stays."""
+    sidecar.serve("default: dc2")
+    fake.worker("10.1.0.1:1", "dc1")
+    fake.worker("10.2.0.1:1", "dc2")
+    fake.instance(3, Status.RUNNING, taskTrackerAddress="10.1.0.1:1")
+    fake.instance(4, Status.RUNNING, taskTrackerAddress="10.2.0.1:1")
+    at = ("--sidecar", sidecar.address, "--timeout", "20s")
+    assert main([*RETRY, "--running", "--yes", *at]) == 0
+    out, _ = capsys.readouterr()
+    assert out.splitlines()[-1] == "1 retried, 1 stopped and retried"
+    assert (fake.named("stopInstance"), fake.instances[4]["status"]) == (1, Status.RUNNING)
+    sidecar.end()
+    assert main([*RETRY, "--running", "--yes", *at[:2], "--timeout", "1s"]) == 6
