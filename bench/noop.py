@@ -40,7 +40,7 @@ def main(port: str, responses: str) -> None:
         "FilterWorkers": grpc.unary_unary_rpc_method_handler(unary),
         "FilterWorkersStream": grpc.stream_stream_rpc_method_handler(stream),
     }
-    pool = ThreadPoolExecutor(max_workers=settings.threads)
+    pool = ThreadPoolExecutor(max_workers=4)
     server = grpc.server(pool, options=channel_options(settings))
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("dcsidecar.v1.RoutingService", handlers),))
     server.add_insecure_port(f"127.0.0.1:{port}")

@@ -62,6 +62,7 @@ class Server:
         deadline = time.monotonic() + 30
         while not self._answers():
             if time.monotonic() > deadline or self._process.poll() is not None:
+                self._process.kill()
                 raise RuntimeError(f"the server on port {self.port} did not come up")
             time.sleep(0.01)
         return self

@@ -144,12 +144,13 @@ class Settings:
     max_concurrent_calls: int = _option(
         COUNT, "Bounds", "Calls at work or waiting at once; one more is refused at once.", default="1000"
     )
-    max_streams: int = _option(COUNT, "Bounds", "Streams open at once.", default="1000")
-    threads: int = _option(COUNT, "Bounds", "Threads that answer calls.", default="4")
+    max_streams: int = _option(
+        COUNT, "Bounds", "Streams open at once, of those that ask, and of those that watch.", default="1000"
+    )
     workers: int = _option(
         COUNT,
         "Bounds",
-        "Processes that answer calls, each with these bounds and threads; they share the port, so clients need several "
+        "Processes that answer calls, each with these bounds; they share the port, so clients need several "
         "connections to use them.",
         default="1",
     )

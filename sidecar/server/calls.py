@@ -1,4 +1,4 @@
-"""How calls reach the code that answers them: bytes in, bytes out, errors as statuses, an excess refused at once."""
+"""How calls reach the code that answers them: by method, with errors as statuses, an excess refused at once."""
 
 from __future__ import annotations
 
@@ -22,6 +22,10 @@ _LOG_EVERY_S = 60.0
 
 Answer = Callable[[bytes], bytes]
 Send = Callable[[bytes | None], None]
+# Is told the name of the status that a call ended with.
+Ended = Callable[[str], None]
+# Is told that a call has begun.
+Begun = Callable[[grpc.ServicerContext], Ended]
 
 
 class Overloaded(SidecarError):
@@ -78,110 +82,6 @@ class Defects:
         return SidecarError("a defect of the sidecar; its log has more")
 
 
-def unary(answer: Answer, defects: Defects, tally: MethodTally) -> Callable[[bytes, grpc.ServicerContext], bytes]:
-    """Return the behaviour of a unary call that `answer` answers."""
-
-    def behaviour(request: bytes, context: grpc.ServicerContext) -> bytes:  # noqa: RET503 - abort does not return
-        began = time.perf_counter()
-        try:
-            response = answer(request)
-        except SidecarError as error:
-            refusal = error
-        except Exception:  # noqa: BLE001 - gRPC would tell the client its text
-            refusal = defects.error()
-        else:
-            tally.answered(began)
-            return response
-        tally.ended(refusal.grpc_status)
-        context.abort(grpc.StatusCode[refusal.grpc_status], str(refusal))
-
-    return behaviour
-
-
-class Conversations:
-    """Streams of requests that are answered one by one, in order, each on a thread of its own.
-
-    A bad request ends its stream with the error's status.
-    """
-
-    def __init__(self, pool: ThreadPoolExecutor, defects: Defects) -> None:
-        self._pool = pool
-        self._defects = defects
-        self._open: set[_Conversation] = set()
-        self._lock = threading.Lock()
-        self._ending = False
-
-    def behaviour(self, answer: Answer) -> Callable[..., None]:
-        """Return the behaviour of a method whose every request `answer` answers."""
-
-        def converse(requests: Iterator[bytes], context: grpc.ServicerContext, send: Send) -> None:
-            conversation = _Conversation(context, send)
-            with self._lock:
-                ending = self._ending
-                self._open.add(conversation)
-            if ending:
-                conversation.end()
-            try:
-                conversation.run(requests, answer)
-            except SidecarError as error:
-                refusal = error
-            except grpc.RpcError:
-                # The client is gone, which gRPC raises and wants to see again.
-                raise
-            except Exception:  # noqa: BLE001 - gRPC would tell the client its text
-                refusal = self._defects.error()
-            else:
-                return
-            finally:
-                with self._lock:
-                    self._open.discard(conversation)
-            finish(context, send, refusal)
-
-        return on_threads_of(self._pool, converse)
-
-    def end(self) -> None:
-        """End them all with UNAVAILABLE: those who wait for a request now, the others after the answer at hand."""
-        with self._lock:
-            self._ending = True
-            conversations = tuple(self._open)
-        for conversation in conversations:
-            conversation.end()
-
-
-class _Conversation:
-    """One stream, which its own thread serves and another one may end while it waits for a request."""
-
-    def __init__(self, context: grpc.ServicerContext, send: Send) -> None:
-        self._context = context
-        self._send = send
-        self._lock = threading.Lock()
-        self._waiting = True
-        self._ending = False
-
-    def run(self, requests: Iterator[bytes], answer: Answer) -> None:
-        for request in requests:
-            with self._lock:
-                if self._ending:
-                    return
-                self._waiting = False
-            self._send(answer(request))
-            with self._lock:
-                if self._ending:
-                    finish(self._context, self._send, GOING_DOWN)
-                    return
-                self._waiting = True
-        with self._lock:
-            if not self._ending:
-                finish(self._context, self._send)
-
-    def end(self) -> None:
-        with self._lock:
-            self._ending = True
-            if self._waiting:
-                # The status goes out, and the thread that waits for a request is told that there is none.
-                finish(self._context, self._send, GOING_DOWN)
-
-
 def on_threads_of(pool: ThreadPoolExecutor, behaviour: Callable[..., None]) -> Callable[..., None]:
     """Have gRPC run a streaming behaviour on threads of `pool` and give it a `send` as its last argument.
 
@@ -196,28 +96,41 @@ def on_threads_of(pool: ThreadPoolExecutor, behaviour: Callable[..., None]) -> C
     return marked
 
 
-def counted(behaviour: Callable[..., None], tally: MethodTally) -> Callable[..., None]:
-    """Return a streaming behaviour, as `on_threads_of` makes it, that counts how its calls end."""
+def timed(tally: MethodTally) -> Begun:
+    """Return what counts how calls end, and how long those took that ended well."""
 
-    def call(argument: object, context: Any, send: Send) -> None:  # noqa: ANN401 - its `code` is not in the stubs
-        ended = False
+    def begun(_context: grpc.ServicerContext) -> Ended:
+        began = time.perf_counter()
 
-        def sending(message: bytes | None) -> None:
-            nonlocal ended
-            if message is None and not ended:
-                ended = True
-                code = context.code()
-                tally.ended("CANCELLED" if not context.is_active() else code.name if code else "OK")
-            send(message)
+        def ended(code: str) -> None:
+            if code == "OK":
+                tally.answered(began)
+            else:
+                tally.ended(code)
 
-        try:
-            behaviour(argument, context, sending)
-        finally:
-            if not ended:
-                tally.ended("CANCELLED")
+        return ended
 
-    vars(call).update(vars(behaviour))
-    return call
+    return begun
+
+
+def counted(tally: MethodTally) -> Begun:
+    """Return what counts how calls end."""
+    return lambda _context: tally.ended
+
+
+def both(first: Begun, second: Begun) -> Begun:
+    """Return what tells both."""
+
+    def begun(context: grpc.ServicerContext) -> Ended:
+        one, other = first(context), second(context)
+
+        def ended(code: str) -> None:
+            one(code)
+            other(code)
+
+        return ended
+
+    return begun
 
 
 class _AtOnce(ThreadPoolExecutor):
@@ -228,6 +141,9 @@ class _AtOnce(ThreadPoolExecutor):
         done: Future[Any] = Future()
         done.set_result(None)
         return done
+
+
+AT_ONCE = _AtOnce(max_workers=1)
 
 
 class Refusal:
@@ -241,7 +157,7 @@ class Refusal:
         self._held: list[tuple[grpc.ServicerContext, Send]] | None = None
         self._lock = threading.Lock()
         # As a stream of requests, since of any other shape gRPC would wait for the request first.
-        behaviour = on_threads_of(_AtOnce(max_workers=1), self._refuse)
+        behaviour = on_threads_of(AT_ONCE, self._refuse)
         self.handler = grpc.stream_stream_rpc_method_handler(behaviour)
 
     def hold(self) -> None:

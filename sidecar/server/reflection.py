@@ -1,11 +1,16 @@
-"""Reflection, so that grpcurl and its like need no .proto file; loaded when somebody asks."""
+"""Reflection, so that grpcurl and its like need no .proto file; loaded when somebody asks, on a thread of theirs."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any
 
+import grpc
+
+from sidecar.errors import SidecarError
+from sidecar.server.calls import Begun, Send, finish, on_threads_of
 from sidecar.server.requests import encoded, read
 
 # The messages of both are the same bytes; newer tools ask for the first.
@@ -13,10 +18,31 @@ SERVICES = ("grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.Serv
 
 
 class Reflection:
-    """Answers for the services named."""
+    """Answers for the services named, on threads of `pool`."""
 
-    def __init__(self, services: Iterable[str]) -> None:
+    def __init__(self, services: Iterable[str], pool: ThreadPoolExecutor) -> None:
         self._services = (*services, SERVICES[1])
+        self._pool = pool
+
+    def handler(self, begun: Begun) -> grpc.RpcMethodHandler[Any, Any]:
+        """Return the handler of ServerReflectionInfo."""
+
+        def converse(requests: Iterator[bytes], context: grpc.ServicerContext, send: Send) -> None:
+            ended = begun(context)
+            refusal = None
+            try:
+                for request in requests:
+                    send(self.answer(request))
+            except SidecarError as error:
+                refusal = error
+            except grpc.RpcError:
+                ended("CANCELLED")
+                # The client is gone, which gRPC raises and wants to see again.
+                raise
+            ended(refusal.grpc_status if refusal else "OK")
+            finish(context, send, refusal)
+
+        return grpc.stream_stream_rpc_method_handler(on_threads_of(self._pool, converse))
 
     def answer(self, request: bytes) -> bytes:
         """Answer one request of a ServerReflectionInfo stream."""

@@ -11,11 +11,12 @@ import grpc
 
 from sidecar.errors import ConfigError
 from sidecar.server import tls
-from sidecar.server.calls import Answer, Conversations, Defects, Method, Router, counted, unary
+from sidecar.server.calls import AT_ONCE, Answer, Begun, Defects, Method, Router, both, counted, timed
+from sidecar.server.direct import DirectCalls
 from sidecar.server.health import SERVICE as HEALTH_SERVICE
 from sidecar.server.health import Health
 from sidecar.server.listeners import Address, TcpAddress, UnixAddress, parse_addresses
-from sidecar.server.pools import CountedPool, UnaryPool
+from sidecar.server.pools import CountedPool
 from sidecar.server.reflection import SERVICES as REFLECTION_SERVICES
 from sidecar.server.reflection import Reflection
 from sidecar.server.service import SERVICE, RoutingService
@@ -25,8 +26,9 @@ from sidecar.server.watches import Open, Watches
 from sidecar.table import Shown, View
 from sidecar.tally import Tally
 
-# Health checks have a thread of their own: a flood of calls must not make an orchestrator restart the sidecar.
-_CHECKS_WAITING = 100
+# Health checks have a bound of their own: a flood of calls must not make an orchestrator restart the sidecar.
+_CHECKS = 100
+_REFLECTIONS = 10
 # How long what was said to clients may take to reach them.
 _SETTLING_S = 0.05
 # How long gRPC may take to end calls that it cancels.
@@ -51,10 +53,11 @@ class Server:
         self._serving = False
         self._claimed: dict[UnixAddress, os.stat_result] = {}
         self._defects = Defects()
-        self._calls = UnaryPool(threads=settings.threads, limit=settings.max_concurrent_calls)
-        self._checks = CountedPool("check", threads=1, limit=_CHECKS_WAITING)
-        self._streams = CountedPool("stream", threads=settings.max_streams, limit=settings.max_streams)
-        self._conversations = Conversations(self._streams, self._defects)
+        self._calls = DirectCalls(settings.max_concurrent_calls, self._defects)
+        self._checks = DirectCalls(_CHECKS, self._defects)
+        self._conversations = DirectCalls(settings.max_streams, self._defects)
+        self._streams = CountedPool("stream", limit=settings.max_streams)
+        self._reflections = CountedPool("reflection", limit=_REFLECTIONS)
         self._watches = Watches(self._streams, self._defects)
         self._router = Router(self._methods(RoutingService(table, settings, source, self.tally.decisions)))
         self._server: grpc.Server | None = None
@@ -69,8 +72,7 @@ class Server:
         addresses = parse_addresses(self._settings.listen)
         certificates = tls.certificates(self._settings)
         credentials = certificates.credentials() if certificates else None
-        self._calls.start()
-        self._server = grpc.server(self._calls, handlers=(self._router,), options=channel_options(self._settings))  # type: ignore[arg-type]  # no executor, but all that gRPC asks of one
+        self._server = grpc.server(AT_ONCE, handlers=[self._router], options=channel_options(self._settings))
         try:
             bound = [self._listen(self._server, address, credentials) for address in addresses]
         except ConfigError:
@@ -91,13 +93,13 @@ class Server:
         self._router.go_down()
         self._conversations.end()
         self._watches.end()
-        pools = (self._calls, self._checks, self._streams)
+        # Nobody waits for who looks at the services.
+        pools = (self._calls, self._checks, self._conversations, self._streams)
         while not all(pool.empty for pool in pools) and time.monotonic() < deadline:
             time.sleep(_SETTLING_S / 10)
         if self._server is not None:
             self._say_farewell(self._server, deadline)
-        self._calls.shutdown()
-        for pool in (self._checks, self._streams):
+        for pool in (self._streams, self._reflections):
             pool.shutdown(wait=False)
         for address, claimed in self._claimed.items():
             address.release(claimed)
@@ -137,34 +139,32 @@ class Server:
 
     def _unary(self, path: str, answer: Answer) -> Method:
         tally = self.tally.method(path, "unary")
-        behaviour = unary(answer, self._defects, tally)
-        if self._traces is not None:
-            behaviour = self._traces.unary(path, behaviour)
-        return Method(grpc.unary_unary_rpc_method_handler(behaviour), self._calls, tally)
+        return Method(self._calls.unary(answer, self._begun(path, timed(tally))), self._calls, tally)
 
     def _check(self, path: str, answer: Answer) -> Method:
         tally = self.tally.method(path, "unary")
-        behaviour = unary(answer, self._defects, tally)
-        behaviour.experimental_thread_pool = self._checks  # type: ignore[attr-defined]
-        return Method(grpc.unary_unary_rpc_method_handler(behaviour), self._checks, tally, to_the_end=True)
+        return Method(self._checks.unary(answer, timed(tally)), self._checks, tally, to_the_end=True)
 
     def _watch(self, path: str, opened: Open) -> Method:
         tally = self.tally.method(path, "server_stream")
-        behaviour = self._traced(path, counted(self._watches.behaviour(opened), tally))
-        return Method(grpc.unary_stream_rpc_method_handler(behaviour), self._streams, tally)
+        return Method(self._watches.handler(opened, self._begun(path, counted(tally))), self._streams, tally)
 
     def _conversation(self, path: str, answer: Answer) -> Method:
         tally = self.tally.method(path, "bidi_stream")
-        behaviour = self._traced(path, counted(self._conversations.behaviour(answer), tally))
-        return Method(grpc.stream_stream_rpc_method_handler(behaviour), self._streams, tally)
+        handler = self._conversations.conversation(answer, self._begun(path, counted(tally)))
+        return Method(handler, self._conversations, tally)
 
-    def _traced(self, path: str, behaviour: Callable[..., None]) -> Callable[..., None]:
+    def _reflection(self, path: str, reflection: Reflection) -> Method:
+        tally = self.tally.method(path, "bidi_stream")
+        return Method(reflection.handler(counted(tally)), self._reflections, tally)
+
+    def _begun(self, path: str, counting: Begun) -> Begun:
         traces = self._traces if path.startswith(f"/{SERVICE}/") else None
-        return behaviour if traces is None else traces.streaming(path, behaviour)
+        return counting if traces is None else both(counting, traces.of(path))
 
     def _methods(self, service: RoutingService) -> Mapping[str, Method]:
         health = Health(lambda: self._serving and service.ready, frozenset({SERVICE}))
-        reflection = Reflection((SERVICE, HEALTH_SERVICE)).answer
+        reflection = Reflection((SERVICE, HEALTH_SERVICE), self._reflections)
         makers: dict[str, Callable[[str], Method]] = {
             f"/{SERVICE}/FilterWorkers": partial(self._unary, answer=service.filter_workers),
             f"/{SERVICE}/GetRoute": partial(self._unary, answer=service.get_route),
@@ -176,7 +176,7 @@ class Server:
             f"/{HEALTH_SERVICE}/Watch": partial(self._watch, opened=health.watch),
         }
         for name in REFLECTION_SERVICES:
-            makers[f"/{name}/ServerReflectionInfo"] = partial(self._conversation, answer=reflection)
+            makers[f"/{name}/ServerReflectionInfo"] = partial(self._reflection, reflection=reflection)
         return {path: make(path) for path, make in makers.items()}
 
     def _changed(self, before: View, after: View) -> None:

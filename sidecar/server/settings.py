@@ -18,9 +18,9 @@ class ServerSettings:
     tls_client_ca: PEM file; with it clients on TCP must show a certificate that one of these authorities signed.
     max_message_size: bytes of one request.
     max_candidates: candidates of one request.
-    max_concurrent_calls: unary calls under way or waiting for a thread.
-    max_streams: streams open at once: FilterWorkersStream, WatchRoutes, and those of health and reflection.
-    threads: threads that answer unary calls.
+    max_concurrent_calls: unary calls under way.
+    max_streams: streams open at once, of those that ask (FilterWorkersStream), and of those that watch (WatchRoutes,
+        and the health service's Watch).
     memo_entries, memo_bytes: how much of what was answered is remembered under one State; no entries, no memory.
     reuse_port: let several processes listen on the same port, each for a share of the connections.
     """
@@ -34,7 +34,6 @@ class ServerSettings:
     max_candidates: int = 100_000
     max_concurrent_calls: int = 1000
     max_streams: int = 1000
-    threads: int = 4
     memo_entries: int = 4096
     memo_bytes: int = 16 * MIB
     reuse_port: bool = False

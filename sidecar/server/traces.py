@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import grpc
 
 from sidecar import __version__
-from sidecar.server.calls import Send
+from sidecar.server.calls import Begun, Ended
 
 log = logging.getLogger(__name__)
-
-Unary = Callable[[bytes, grpc.ServicerContext], bytes]
-Streaming = Callable[..., None]
 
 _PROTOCOL = "http/protobuf"
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
@@ -41,61 +38,28 @@ class Traces:
         self._tracer = self._provider.get_tracer("dc-sidecar", __version__)
         self._extract, self._kind, self._error = extract, SpanKind.SERVER, StatusCode.ERROR
 
-    def unary(self, path: str, behaviour: Unary) -> Unary:
-        """Return a behaviour that does the same within a span; `path` as in `/package.Service/Method`."""
-        begin = self._beginning(path)
+    def of(self, path: str) -> Begun:
+        """Return what gives each call of a method a span; `path` as in `/package.Service/Method`.
 
-        def call(request: bytes, context: Any) -> bytes:  # noqa: ANN401 - its `code` is not in the stubs
-            span = begin(context)
-            try:
-                return behaviour(request, context)
-            finally:
-                self._end(span, context.code() or grpc.StatusCode.OK)
-
-        return call
-
-    def streaming(self, path: str, behaviour: Streaming) -> Streaming:
-        """Return a streaming behaviour that does the same within one span, from the call's start to its status.
-
-        No message is an event of it: a stream lives for days.
+        A stream is one span, and no message is an event of it: it lives for days.
         """
-        begin = self._beginning(path)
-
-        def call(argument: object, context: Any, send: Send) -> None:  # noqa: ANN401 - its `code` is not in the stubs
-            span = begin(context)
-
-            def sending(message: bytes | None) -> None:
-                # Once the status is sent the context is not active any more, so it is looked at before.
-                if message is None and span.is_recording():
-                    gone = not context.is_active()
-                    self._end(span, grpc.StatusCode.CANCELLED if gone else context.code() or grpc.StatusCode.OK)
-                send(message)
-
-            try:
-                behaviour(argument, context, sending)
-            finally:
-                if span.is_recording():
-                    self._end(span, grpc.StatusCode.CANCELLED)
-
-        vars(call).update(vars(behaviour))
-        return call
-
-    def _beginning(self, path: str) -> Callable[[Any], Any]:
         name = path.removeprefix("/")
         service, _, method = name.partition("/")
         attributes = {"rpc.system": "grpc", "rpc.service": service, "rpc.method": method}
 
-        def begin(context: Any) -> Any:  # noqa: ANN401 - opentelemetry may not be there
+        def begun(context: Any) -> Ended:  # noqa: ANN401 - the stubs give its metadata no pairs
             carrier = {key: value for key, value in context.invocation_metadata() if isinstance(value, str)}
-            return self._tracer.start_span(name, self._extract(carrier), self._kind, attributes)
+            span = self._tracer.start_span(name, self._extract(carrier), self._kind, attributes)
 
-        return begin
+            def ended(code: str) -> None:
+                span.set_attribute("rpc.grpc.status_code", grpc.StatusCode[code].value[0])
+                if code in _FAULTS:
+                    span.set_status(self._error, code)
+                span.end()
 
-    def _end(self, span: Any, code: grpc.StatusCode) -> None:  # noqa: ANN401 - opentelemetry may not be there
-        span.set_attribute("rpc.grpc.status_code", code.value[0])
-        if code.name in _FAULTS:
-            span.set_status(self._error, code.name)
-        span.end()
+            return ended
+
+        return begun
 
     def stop(self, timeout: float) -> None:
         """Send what is waiting, for `timeout` seconds at most, and end."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import grpc
 
 from sidecar.errors import SidecarError
-from sidecar.server.calls import GOING_DOWN, Defects, Send, finish, on_threads_of
+from sidecar.server.calls import GOING_DOWN, Begun, Defects, Send, finish, on_threads_of
 
 # What there is to tell now, given what was told last (None: nothing yet): a value to compare, and how to encode it.
 Tell = Callable[[object], tuple[object, Callable[[], bytes]] | None]
@@ -33,19 +34,21 @@ class Watches:
         self._turns = threading.BoundedSemaphore(_TURNS)
         self._ending = False
 
-    def behaviour(self, opened: Open) -> Callable[..., None]:
-        """Return the behaviour of a watching method."""
+    def handler(self, opened: Open, begun: Begun) -> grpc.RpcMethodHandler[Any, Any]:
+        """Return the handler of a watching method."""
 
         def watch(request: bytes, context: grpc.ServicerContext, send: Send) -> None:
+            ended = begun(context)
             try:
                 refusal: SidecarError = self._watch(opened(request), context, send)
             except SidecarError as error:
                 refusal = error
             except Exception:  # noqa: BLE001 - gRPC would tell the client its text
                 refusal = self._defects.error()
+            ended(refusal.grpc_status if context.is_active() else "CANCELLED")
             finish(context, send, refusal)
 
-        return on_threads_of(self._pool, watch)
+        return grpc.unary_stream_rpc_method_handler(on_threads_of(self._pool, watch))
 
     def wake(self) -> None:
         """Have every watcher look whether there is something new to tell."""

@@ -55,7 +55,7 @@ def test_100_000_candidates(serve: Serve) -> None:
 
 def test_silent_callers_do_not_starve_the_others(serve: Serve, silence: threading.Event) -> None:
     """Calls whose request never comes hold all threads, and others are still answered."""
-    served = serve(threads=2, max_concurrent_calls=100)
+    served = serve(max_concurrent_calls=100)
     with Client(served.address) as silent:
         silent_calls = [keep_silent(silent, silence) for _ in range(20)]
         served.client.within = 0.5
@@ -72,7 +72,7 @@ def test_silent_callers_do_not_starve_the_others(serve: Serve, silence: threadin
 
 def test_an_excess_of_calls_is_refused_at_once(serve: Serve, silence: threading.Event) -> None:
     """With as many calls under way as allowed, one more is RESOURCE_EXHAUSTED at once; health checks still answer."""
-    served = serve(threads=2, max_concurrent_calls=4)
+    served = serve(max_concurrent_calls=4)
     with ExitStack() as stack:
         silent = stack.enter_context(Client(served.address))
         silent_calls = [keep_silent(silent, silence) for _ in range(10)]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from typing import Any
 
 import grpc
 import pytest
@@ -159,3 +161,54 @@ def test_an_unknown_method(serve: Serve) -> None:
     with pytest.raises(grpc.RpcError) as refused:
         call(b"", timeout=5)
     assert code_of(refused.value) is grpc.StatusCode.UNIMPLEMENTED
+
+
+def test_a_call_without_a_request(serve: Serve) -> None:
+    """A client that ends its side before its request gets UNIMPLEMENTED, as gRPC has it; a stream just ends."""
+    client = serve().client
+    call = client.channel.stream_unary(SERVICE + "FilterWorkers", None, None)
+    with pytest.raises(grpc.RpcError, match="exactly one request") as refused:
+        call(iter(()), timeout=10)
+    assert code_of(refused.value) is grpc.StatusCode.UNIMPLEMENTED
+    assert client.stream([]) == []
+
+
+def test_clients_that_go_leave_nothing_behind(serve: Serve) -> None:
+    """Calls and streams that are given up at any moment are forgotten, and the others answered all along."""
+    served = serve()
+    hushed = threading.Event()
+    stream = served.client.channel.stream_stream(SERVICE + "FilterWorkersStream", None, None)
+    unary = served.client.channel.stream_unary(SERVICE + "FilterWorkers", None, None)
+    request = a_request().SerializeToString()
+
+    def asking(times: int) -> Iterator[bytes]:
+        yield from [request] * times
+        hushed.wait()
+
+    for times in range(60):
+        given_up: Any = stream(asking(times % 4))
+        silent: Any = unary.future(asking(0))
+        if times % 4 and times % 3:
+            next(given_up)
+        given_up.cancel()
+        silent.cancel()
+        assert served.client.filter().datacenter == "dc2"
+    server = served.server
+    eventually(lambda: server._calls.empty and server._conversations.empty, "calls that were given up forgotten")
+    assert len(served.client.stream([a_request()] * 100)) == 100
+    hushed.set()
+
+
+def test_a_failure_beside_the_answer_ends_one_call(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What fails on gRPC's own thread ends the call at hand and no other: the thread goes on."""
+    served = serve()
+
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as broken:
+        broken.setattr("sidecar.server.direct._send_last", fail)
+        with pytest.raises(grpc.RpcError):
+            served.client.filter()
+    assert served.client.filter().datacenter == "dc2"
+    assert served.server._calls.empty

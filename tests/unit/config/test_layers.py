@@ -29,16 +29,19 @@ def test_defaults_are_those_of_the_table() -> None:
 def test_flags_win_over_environment_over_file_over_defaults(tmp_path: Path) -> None:
     """The layers lie over each other, option by option, and each value knows where it is from."""
     file = tmp_path / "sidecar.yaml"
-    file.write_text("threads: 2\nmax-streams: 3\n\nmax-candidates: '4'\n")
-    flags = {"config": [str(file)], "threads": ["9"]}
-    values = {v.option.name: v for v in resolve(flags, {"DC_SIDECAR_THREADS": "7", "DC_SIDECAR_MAX_STREAMS": "8"})}
-    assert (values["threads"].texts, values["threads"].layer) == (("9",), Layer.FLAG)
+    file.write_text("max-concurrent-calls: 2\nmax-streams: 3\n\nmax-candidates: '4'\n")
+    flags = {"config": [str(file)], "max-concurrent-calls": ["9"]}
+    values = {
+        v.option.name: v
+        for v in resolve(flags, {"DC_SIDECAR_MAX_CONCURRENT_CALLS": "7", "DC_SIDECAR_MAX_STREAMS": "8"})
+    }
+    assert (values["max-concurrent-calls"].texts, values["max-concurrent-calls"].layer) == (("9",), Layer.FLAG)
     assert (values["max-streams"].texts, values["max-streams"].origin) == (("8",), "DC_SIDECAR_MAX_STREAMS")
     assert (values["max-candidates"].texts, values["max-candidates"].layer) == (("4",), Layer.FILE)
     assert values["max-candidates"].origin == f"{file}:4: max-candidates"
     assert values["grace"].layer is Layer.DEFAULT
     settings = settings_of(values.values())
-    assert (settings.threads, settings.max_streams, settings.max_candidates) == (9, 8, 4)
+    assert (settings.max_concurrent_calls, settings.max_streams, settings.max_candidates) == (9, 8, 4)
 
 
 def test_config_file_may_be_named_by_the_environment(tmp_path: Path) -> None:
@@ -68,12 +71,22 @@ def test_switches_can_be_turned_off_again() -> None:
     [
         (["--grace", "10"], {}, "--grace: found '10', expected a duration such as 500ms, 10s or 1m30s", 2),
         (["--sorce", "x"], {}, "--sorce: no such flag: did you mean --source?", 2),
-        (["--threads"], {}, "--threads: expected one argument", 2),
-        (["--threads", "1", "--threads", "2"], {}, "--threads: found 2 times, expected once", 2),
+        (["--max-concurrent-calls"], {}, "--max-concurrent-calls: expected one argument", 2),
+        (
+            ["--max-concurrent-calls", "1", "--max-concurrent-calls", "2"],
+            {},
+            "--max-concurrent-calls: found 2 times, expected once",
+            2,
+        ),
         (["--nacos-password", "x"], {}, "--nacos-password: no such flag: did you mean --nacos-password-file?", 2),
         (["routing.yaml"], {}, "found 'routing.yaml', expected flags only", 2),
         ([], {"DC_SIDECAR_GRACE": "-1s"}, "DC_SIDECAR_GRACE: found '-1s', expected a duration", 78),
-        ([], {"DC_SIDECAR_TREADS": "1"}, "DC_SIDECAR_TREADS: no such variable: did you mean DC_SIDECAR_THREADS?", 78),
+        (
+            [],
+            {"DC_SIDECAR_MAX_STREMS": "1"},
+            "DC_SIDECAR_MAX_STREMS: no such variable: did you mean DC_SIDECAR_MAX_STREAMS?",
+            78,
+        ),
         ([], {"DC_SIDECAR_MAX_DOCUMENT_SIZE": "3GiB"}, "expected a size from 1 byte to 2 GiB", 78),
         ([], {"DC_SIDECAR_LISTEN": "::1:50051"}, "expected host:port, [IPv6 address]:port or unix:/path", 78),
         ([], {"DC_SIDECAR_LOG_LEVEL": "loud"}, "expected debug or info or warning or error", 78),
@@ -116,7 +129,7 @@ def test_errors_in_the_file_name_its_line(tmp_path: Path, text: str, message: st
 
 def test_all_problems_are_told_at_once() -> None:
     """Two mistakes are two lines, and one of them outside the flags makes the exit code 78."""
-    error = _refusal(["--grace", "x"], {"DC_SIDECAR_THREADS": "0"})
+    error = _refusal(["--grace", "x"], {"DC_SIDECAR_MAX_STREAMS": "0"})
     assert len(str(error).splitlines()) == 2
     assert error.exit_code == 78
 
