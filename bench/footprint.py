@@ -2,7 +2,7 @@
 
     python -m bench.footprint [--rounds 5] [--nacos]
 
-With `--nacos` a real Nacos is started for it, as the tests do, and its memory is measured beside that of the others.
+With `--nacos` the source is a real Nacos, started as the tests do; without it a file.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from bench.servers import Server
 from tests.servers.nacos.server import NacosServer, source_url
 
 TITLE = "Memory and start"
+WITH_NACOS = "Memory and start, with Nacos"
 # After which nothing of the start is under way any more.
 SETTLED_S = 5.0
 
@@ -58,7 +59,7 @@ def main() -> None:
     """Measure and write the results."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--nacos", action="store_true", help="measure with a Nacos too (needs Java and Maven)")
+    parser.add_argument("--nacos", action="store_true", help="measure with a Nacos (needs Java and Maven)")
     arguments = parser.parse_args()
     rows: list[list[str]] = []
 
@@ -70,24 +71,25 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        small, big = folder / "small.yaml", folder / "big.yaml"
-        small.write_text("dc1")
-        big.write_text(Case(3, cold=False, apps=10_000).document())
         every = "--http", "127.0.0.1:0", "--state-dir", "{}"
-        add("file", f"file:{small}")
-        add("file, with page, metrics, snapshot and audit", f"file:{small}", *every)
-        add("file of 10,000 applications", f"file:{big}")
         if arguments.nacos:
             with nacos(folder) as source:
                 add("Nacos", source)
                 add("Nacos, with page, metrics, snapshot and audit", source, *every)
+        else:
+            small, big = folder / "small.yaml", folder / "big.yaml"
+            small.write_text("dc1")
+            big.write_text(Case(3, cold=False, apps=10_000).document())
+            add("file", f"file:{small}")
+            add("file, with page, metrics, snapshot and audit", f"file:{small}", *every)
+            add("file of 10,000 applications", f"file:{big}")
     about = (
         f"Medians of {arguments.rounds} starts: until the first decision was answered, and what is resident "
         f"{SETTLED_S:g} s later."
     )
     command = "python -m bench.footprint" + " --nacos" * arguments.nacos
     text = results.table(("source", "start to first answer", "its CPU time", "resident, idle"), rows)
-    results.write(TITLE, command, f"{about}\n\n{text}")
+    results.write(WITH_NACOS if arguments.nacos else TITLE, command, f"{about}\n\n{text}")
 
 
 if __name__ == "__main__":
