@@ -7,7 +7,8 @@ itself use to talk to each other; docs/decisions/0902-direct-calls.md tells what
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from functools import partial
+from typing import Any, ClassVar
 
 import grpc
 from grpc import _server as insides
@@ -20,6 +21,7 @@ from sidecar.server.calls import AT_ONCE, GOING_DOWN, Answer, Begun, Defects, En
 _NO_REQUEST = "exactly one request message is required"
 
 _NO_FLAGS = 0
+_CANCELLED = insides._CANCELLED  # noqa: SLF001
 _RECEIVING = insides._RECEIVE_MESSAGE_TOKEN  # noqa: SLF001
 _done = insides._possibly_finish_call  # noqa: SLF001
 _is_active = insides._is_rpc_state_active  # noqa: SLF001
@@ -32,7 +34,7 @@ _Done = tuple[object, object]
 class NoRequest(SidecarError):
     """A call ended before its request came."""
 
-    grpc_status = "UNIMPLEMENTED"
+    grpc_status: ClassVar[str] = "UNIMPLEMENTED"
 
 
 class DirectCalls:
@@ -45,6 +47,7 @@ class DirectCalls:
         self._limit = limit
         self._defects = defects
         self._open: set[_Call] = set()
+        self._ending = False
 
     @property
     def full(self) -> bool:
@@ -72,12 +75,15 @@ class DirectCalls:
             call = kind(self._open, self._defects, answer, requests, context, send, begun(context))
             self._open.add(call)
             call.begin()
+            if self._ending:
+                call.end()
 
         # As a stream of requests, since of any other shape gRPC would have a thread wait for the request.
         return grpc.stream_stream_rpc_method_handler(on_threads_of(AT_ONCE, begin))
 
     def end(self) -> None:
         """End those that are conversations, with UNAVAILABLE, after the answer at hand."""
+        self._ending = True
         for call in tuple(self._open):
             call.end()
 
@@ -118,8 +124,8 @@ class _Call:
         """Send the response; return whether there is to be another message."""
         raise NotImplementedError
 
-    def _no_more(self) -> None:
-        """End, as the client has nothing more to say."""
+    def _no_more(self) -> SidecarError | None:
+        """Return what is said to a client that has nothing more to say."""
         raise NotImplementedError
 
     def _received(self, event: Any) -> _Done:  # noqa: ANN401 - not in the stubs
@@ -144,7 +150,10 @@ class _Call:
                 self._ended("CANCELLED")
             return False
         if message is None:
-            self._no_more()
+            error = self._no_more()
+            # Whether the client has ended its side or has gone is known when the call is over.
+            self._context.add_callback(partial(self._over, error.grpc_status if error else "OK"))
+            finish(self._context, self._send, error)
             return False
         try:
             response = self._answer(message)
@@ -155,6 +164,9 @@ class _Call:
         else:
             return self._go_on(response)
         return False
+
+    def _over(self, code: str) -> None:
+        self._ended("CANCELLED" if self._state.client is _CANCELLED else code)
 
     def _refuse(self, error: SidecarError) -> None:
         self._ended(error.grpc_status)
@@ -167,12 +179,12 @@ class _Unary(_Call):
     __slots__ = ()
 
     def _go_on(self, response: bytes) -> bool:
-        self._ended("OK")
         _send_last(self._context._rpc_event, self._state, response)  # noqa: SLF001
+        self._ended("OK")
         return False
 
-    def _no_more(self) -> None:
-        self._refuse(NoRequest(_NO_REQUEST))
+    def _no_more(self) -> SidecarError:
+        return NoRequest(_NO_REQUEST)
 
 
 class _Conversation(_Call):
@@ -198,5 +210,4 @@ class _Conversation(_Call):
         return True
 
     def _no_more(self) -> None:
-        self._ended("OK")
-        finish(self._context, self._send)
+        return None

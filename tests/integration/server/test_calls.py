@@ -195,6 +195,8 @@ def test_clients_that_go_leave_nothing_behind(serve: Serve) -> None:
         assert served.client.filter().datacenter == "dc2"
     server = served.server
     eventually(lambda: server._calls.empty and server._conversations.empty, "calls that were given up forgotten")
+    ended = {method.method: method for method in server.tally.methods}["FilterWorkersStream"]
+    eventually(lambda: dict(ended.handled()).get("CANCELLED") == 60, "each counted as given up")
     assert len(served.client.stream([a_request()] * 100)) == 100
     hushed.set()
 
