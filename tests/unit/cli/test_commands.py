@@ -187,13 +187,13 @@ def test_schema_is_json(run: Run) -> None:
 def test_config_show_tells_values_and_where_from(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each option is a line with its value and its layer; a secret is only said to be set."""
     file = tmp_path / "sidecar.yaml"
-    file.write_text("threads: 2\n")
+    file.write_text("max-streams: 20\n")
     monkeypatch.setenv("DC_SIDECAR_GRACE", "3s")
     monkeypatch.setenv("DC_SIDECAR_NACOS_PASSWORD", "s3cret")
     code, out, _ = run("config", "show", "--config", str(file), "--listen", "a:1", "--listen", "b:2")
     assert code == 0
     rows = {line.split()[0]: line.split(maxsplit=1)[1] for line in out.splitlines()}
-    assert rows["threads"].split() == ["2", f"{file}:1"]
+    assert rows["max-streams"].split() == ["20", f"{file}:1"]
     assert rows["grace"].split() == ["3s", "DC_SIDECAR_GRACE"]
     assert rows["listen"].split("  ")[0] == "a:1, b:2"
     assert rows["nacos-password"].split() == ["(set)", "DC_SIDECAR_NACOS_PASSWORD"]
