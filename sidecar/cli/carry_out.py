@@ -47,6 +47,7 @@ def carry_out(orders: Orders, edit: Edit) -> int:
             full_document=orders.full_document,
             counts=orders.counts(opened.document) if opened.document else None,
             faults=_faults(orders, opened),
+            ask=orders.ask,
             max_bytes=orders.max_bytes,
         )
         report: dict[str, Any] = _report(orders, proposal)

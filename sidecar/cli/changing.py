@@ -14,13 +14,15 @@ from typing import Any
 import click
 
 from sidecar import config
-from sidecar.cli.connection import Connect, connecting
+from sidecar.cli.connection import DEFAULT_ADDRESS, Connect, connecting
 from sidecar.cli.flags import Flag, SectionedCommand, changing_flags, flags_of
 from sidecar.cli.inputs import TIMEOUT, Candidates, Value
+from sidecar.cli.sightings import PATIENCE, seen_by
 from sidecar.client import Worker
 from sidecar.config.kinds import Kind
 from sidecar.editing.guards import RULES, Rules
 from sidecar.editing.placement import Counts
+from sidecar.editing.sightings import Ask
 from sidecar.errors import ConfigError
 from sidecar.routing.location import Locator
 from sidecar.routing.model import RoutingDocument
@@ -31,7 +33,7 @@ from sidecar.sources.base import Source
 _PEM = click.Path(dir_okay=False, path_type=Path)
 _WORKERS_HELP = (
     "The live workers: counts (dc1=3,dc2=2), a JSON list of workers as `filter` takes it, or a file with one (- reads "
-    "standard input)."
+    "standard input).  [default: as the sidecars were told]"
 )
 # Seconds that a sidecar may take for its status, while it is waited for.
 _CALL = 2.0
@@ -49,7 +51,8 @@ _WAIT = Value(Kind("SECONDS", "seconds, or a duration such as 30s", _seconds))
 class Orders:
     """What the flags and the configuration of a changing command say.
 
-    `workers` are None where nobody tells them. `wait` are the seconds to wait for `sidecars`, None not to.
+    `workers` are None where nobody tells them: `ask` then asks sidecars. `wait` are the seconds to wait for `sidecars`,
+    None not to.
     """
 
     source: Source
@@ -61,6 +64,7 @@ class Orders:
     ticket: str
     full_document: bool
     workers: tuple[Worker, ...] | None
+    ask: Ask
     dry_run: bool
     yes: bool
     forced: frozenset[str]
@@ -201,6 +205,7 @@ def orders_of(ctx: click.Context) -> Orders:
     sidecars = opening.values["sidecar"].texts or tuple(os.environ.get("DC_SIDECAR_ADDRESS", "").split())
     if given["wait"] is not None and not sidecars:
         raise click.UsageError("--wait: for whom? Name them with --sidecar, or `sidecar` in the file of --config", ctx)
+    secure = {name: given[name] for name in ("tls", "ca", "cert", "key", "server_name")}
     return Orders(
         source=opening.source,
         rules=Rules(
@@ -215,6 +220,7 @@ def orders_of(ctx: click.Context) -> Orders:
         ticket=given["ticket"],
         full_document=given["meta"],
         workers=given["candidates"],
+        ask=partial(seen_by, sidecars or (DEFAULT_ADDRESS,), connecting(timeout=PATIENCE, **secure)),
         dry_run=given["dry_run"],
         yes=given["yes"],
         forced=frozenset(given["forced"]),
@@ -222,9 +228,7 @@ def orders_of(ctx: click.Context) -> Orders:
         output=given["output"],
         wait=given["wait"],
         sidecars=sidecars,
-        connect=connecting(
-            timeout=_CALL, **{name: given[name] for name in ("tls", "ca", "cert", "key", "server_name")}
-        ),
+        connect=connecting(timeout=_CALL, **secure),
     )
 
 

@@ -12,6 +12,8 @@ import click
 from sidecar.cli.inputs import TIMEOUT
 from sidecar.client import RoutingClient, Tls
 
+DEFAULT_ADDRESS = "127.0.0.1:50051"
+
 _PEM = click.Path(dir_okay=False, path_type=Path)
 
 _OPTIONS = (
@@ -69,7 +71,7 @@ def _address(command: Callable[..., Any], *, help: str, multiple: bool = False) 
         "target",
         metavar="ADDR",
         envvar="DC_SIDECAR_ADDRESS",
-        default=["127.0.0.1:50051"] if multiple else "127.0.0.1:50051",
+        default=[DEFAULT_ADDRESS] if multiple else DEFAULT_ADDRESS,
         show_default=True,
         show_envvar=True,
         multiple=multiple,

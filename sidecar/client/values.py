@@ -62,7 +62,11 @@ class Outage:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """The route of an application as it stands now; weights in the document's order. `app` is "" for the default."""
+    """The route of an application as it stands now; weights in the document's order. `app` is "" for the default.
+
+    `workers` are those of the newest request for the application that the sidecar answered, by datacenter, and
+    `workers_seen_at_ms` when it came (Unix milliseconds, 0 for never); an update tells neither.
+    """
 
     app: str
     weights: tuple[tuple[str, float], ...]
@@ -72,6 +76,8 @@ class Route:
     revision: str
     generation: int
     outages: tuple[Outage, ...] = ()
+    workers: tuple[tuple[str, int], ...] = ()
+    workers_seen_at_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +132,8 @@ def route(answer: pb.AppRoute) -> Route:
         revision=answer.revision,
         generation=answer.generation,
         outages=tuple(map(outage, answer.outages)),
+        workers=tuple((entry.datacenter, entry.count) for entry in answer.workers),
+        workers_seen_at_ms=answer.workers_seen_at_ms,
     )
 
 

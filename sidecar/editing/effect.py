@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from sidecar.editing.placement import ANYWHERE, NOBODY, Counts, Move, Placement, moves, placement, shares
+from sidecar.editing.sightings import Sighting
 from sidecar.routing.model import Ramp, RoutingDocument, Sticky
 from sidecar.routing.scalars import format_time
 from sidecar.routing.schedule import ramp_step
@@ -76,8 +77,8 @@ class Moment:
 class Comparison:
     """Two documents at a time, `before` being None where there was none, or none that could be read.
 
-    `counts` are the workers of each datacenter, None where they are not known; `faults` the datacenters that health
-    checks have judged down, and why.
+    `counts` are the workers of each datacenter, None where they are not known; `seen` those of single applications
+    then; `faults` the datacenters that health checks have judged down, and why.
     """
 
     def __init__(
@@ -87,12 +88,14 @@ class Comparison:
         now_ns: int,
         counts: Counts | None = None,
         faults: Mapping[str, str] | None = None,
+        seen: Mapping[str, Sighting] | None = None,
     ) -> None:
         self.before = before
         self.after = after
         self.now_ns = now_ns
         self.counts = counts
         self.faults = faults or {}
+        self.seen = seen or {}
 
     def old(self, at_ns: int) -> State | None:
         """Return what decides at a time without the change."""
@@ -117,11 +120,27 @@ class Comparison:
     @cached_property
     def blind(self) -> Comparison:
         """The same without a look at the workers: where the documents mean the jobs to go."""
-        return self if self.counts is None else Comparison(self.before, self.after, self.now_ns, faults=self.faults)
+        if self.counts is None and not self.seen:
+            return self
+        return Comparison(self.before, self.after, self.now_ns, faults=self.faults)
+
+    def seeing(self, seen: Mapping[str, Sighting]) -> Comparison:
+        """Return the same with what has been seen of the workers of applications."""
+        found = Comparison(self.before, self.after, self.now_ns, self.counts, self.faults, seen)
+        found.blind = self.blind
+        return found
+
+    def workers(self, app: str) -> Counts | None:
+        """Return how many workers each datacenter has for an application, None where nobody knows."""
+        if self.counts is None and app in self.seen:
+            return self.seen[app].counts
+        return self.counts
 
     @cached_property
     def changed(self) -> tuple[Subject, ...]:
         """The subjects that the change matters to, now or at a later moment, whatever workers there are."""
+        if self.blind is not self:
+            return self.blind.changed
         times = [at for at, _ in self._times]
         pairs = [(self.old(at), self.new(at)) for at in times]
         return tuple(
@@ -162,8 +181,9 @@ class Comparison:
     def _movements(self, old: State | None, new: State) -> tuple[Movement, ...]:
         alike: dict[tuple[bool, Placement | None, Placement], list[Subject]] = {}
         for subject in self.changed:
-            before = placement(old, *_key(subject), self.counts) if old else None
-            after = placement(new, *_key(subject), self.counts)
+            workers = self.workers(subject.app)
+            before = placement(old, *_key(subject), workers) if old else None
+            after = placement(new, *_key(subject), workers)
             if before != after:
                 alike.setdefault((bool(subject.job), before, after), []).append(subject)
         found = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from textwrap import fill
@@ -109,19 +109,36 @@ def _dead(state: State, subject: Subject) -> bool:
 
 
 def _workers(comparison: Comparison, rules: Rules) -> Iterator[Objection]:
-    for datacenter, needed in targets(comparison, rules.require_workers or 1).items():
-        if comparison.counts is None:
-            if rules.require_workers is not None:
-                yield Objection("workers", f"nobody knows how many workers {datacenter} has: give --candidates")
+    for datacenter, needs in targets(comparison, rules.require_workers or 1).items():
+        if comparison.counts is not None:
+            count, needed = comparison.counts.get(datacenter, 0), max(needs.values())
+            if count < needed:
+                yield Objection(
+                    "workers", f"{datacenter} has {_live(count)}, expected at least {needed}: start more there"
+                )
             continue
-        count = comparison.counts.get(datacenter, 0)
-        if count < needed:
-            yield Objection("workers", f"{datacenter} has {_live(count)}, expected at least {needed}: start more there")
+        if rules.require_workers is not None and any(app not in comparison.seen for app in needs):
+            yield Objection("workers", f"nobody knows how many workers {datacenter} has: give --candidates")
+        yield from _seen_too_few(comparison, datacenter, needs)
 
 
-def targets(comparison: Comparison, at_least: int = 1) -> dict[str, int]:
-    """Return the datacenters that are to get jobs, and how many workers the routes want each to have."""
-    found: dict[str, int] = {}
+def _seen_too_few(comparison: Comparison, datacenter: str, needs: Mapping[str, int]) -> Iterator[Objection]:
+    counts = {app: comparison.seen[app].counts.get(datacenter, 0) for app in needs if app in comparison.seen}
+    few = [app for app, count in counts.items() if count < needs[app]]
+    if few:
+        app = min(few, key=lambda app: counts[app] - needs[app])
+        more = f", and too few of {len(few) - 1:,} more" if len(few) > 1 else ""
+        age = comparison.seen[app].age(comparison.now_ns)
+        yield Objection(
+            "workers",
+            f"{datacenter} has {_live(counts[app])} of {app}, expected at least {needs[app]}{more}: so a sidecar was "
+            f"told {age} ago; start more there, or say with --candidates who is alive",
+        )
+
+
+def targets(comparison: Comparison, at_least: int = 1) -> dict[str, dict[str, int]]:
+    """Return the datacenters that are to get jobs, and how many workers the route of each application wants there."""
+    found: dict[str, dict[str, int]] = {}
     for moment in comparison.blind.moments:
         for movement in moment.movements:
             for subject in movement.subjects:
@@ -129,8 +146,9 @@ def targets(comparison: Comparison, at_least: int = 1) -> dict[str, int]:
                 for move in movement.moves:
                     # Where jobs return to when a drill ends is not what the operator sends them to.
                     if not moment.why.endswith("ends"):
-                        found[move.target] = max(needed, found.get(move.target, 0))
-    return {name: needed for name, needed in found.items() if name not in ("nobody", "anywhere")}
+                        needs = found.setdefault(move.target, {})
+                        needs[subject.app] = max(needed, needs.get(subject.app, 0))
+    return {name: needs for name, needs in found.items() if name not in ("nobody", "anywhere")}
 
 
 def _live(count: int) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches, unified_diff
@@ -12,6 +12,7 @@ from sidecar.editing.effect import Comparison, overlaps
 from sidecar.editing.guards import Objection, Rules, objections, targets
 from sidecar.editing.placement import Counts
 from sidecar.editing.rewrite import rewrite, tree_of
+from sidecar.editing.sightings import Ask
 from sidecar.editing.stamp import Stamp, stamped
 from sidecar.errors import DocumentRefused, Refused
 from sidecar.routing.document import MAX_BYTES, parse_document, revision_of
@@ -102,9 +103,13 @@ def propose(
     full_document: bool = False,
     counts: Counts | None = None,
     faults: Mapping[str, str] | None = None,
+    ask: Ask | None = None,
     max_bytes: int = MAX_BYTES,
 ) -> Proposal:
-    """Return what an edit makes of what is there. Raises Refused where it cannot be made, or makes no document."""
+    """Return what an edit makes of what is there. Raises Refused where it cannot be made, or makes no document.
+
+    Without `counts`, `ask` is asked who is alive of the applications that would get jobs elsewhere.
+    """
     made = edit.make(opened, stamp.at_ns)
     text = made if isinstance(made, bytes) else opened.text or b""
     try:
@@ -119,6 +124,9 @@ def propose(
     except DocumentRefused as refusal:
         raise Refused(f"refused, nothing is written, as the result would be no valid document: {refusal}") from refusal
     comparison = Comparison(opened.document, after, stamp.at_ns, counts, faults)
+    if counts is None and ask is not None:
+        apps = {app: None for needs in targets(comparison).values() for app in needs if app}
+        comparison = comparison.seeing(ask(apps)) if apps else comparison
     against = objections(comparison, rules, reason=stamp.reason, moves_work=edit.moves_work)
     notes = [*_notes(comparison, edit), *_oddities(opened, text, comparison)]
     return Proposal(opened, text, comparison, against, tuple(notes))
@@ -178,6 +186,27 @@ def _about_workers(comparison: Comparison) -> list[str]:
     wanted = targets(comparison)
     if not wanted:
         return []
-    if comparison.counts is None:
-        return [f"it is not known how many workers there are in {' and '.join(wanted)}; --candidates tells"]
-    return [f"live workers: {', '.join(f'{name} {comparison.counts.get(name, 0):,}' for name in wanted)}"]
+    counts = comparison.counts
+    if counts is not None:
+        return [f"live workers: {', '.join(f'{name} {counts.get(name, 0):,}' for name in wanted)}"]
+    seen = {
+        name: [comparison.seen[app].counts.get(name, 0) for app in needs if app in comparison.seen]
+        for name, needs in wanted.items()
+    }
+    told = []
+    if any(seen.values()):
+        used = (comparison.seen[app] for needs in wanted.values() for app in needs if app in comparison.seen)
+        age = min(used, key=lambda sighting: sighting.at_ns).age(comparison.now_ns)
+        amounts = ", ".join(f"{name} {_span(found)}" for name, found in seen.items() if found)
+        told.append(f"live workers: {amounts}, as a sidecar was told up to {age} ago")
+    unknown = [name for name, needs in wanted.items() if len(seen[name]) < len(needs)]
+    if unknown:
+        whose = " for all of them" if told else ""
+        told.append(f"it is not known{whose} how many workers there are in {' and '.join(unknown)}; --candidates tells")
+    return told
+
+
+def _span(counts: Collection[int]) -> str:
+    """Return from how many workers to how many applications have."""
+    least, most = min(counts), max(counts)
+    return f"{least:,}" if least == most else f"{least:,} to {most:,} (by application)"

@@ -7,6 +7,7 @@ from sidecar.routing.decision import Decision
 from sidecar.routing.location import Locator
 from sidecar.server import requests
 from sidecar.server.memo import Memo
+from sidecar.server.sightings import count
 
 # What is taken by candidates that are kept, beside the bytes they came as, and by each of them (measured).
 _ALL = 2000
@@ -18,12 +19,13 @@ _NAMES = b"\x0a\x12\x1a"
 class Candidates:
     """What a request has beside its names: the candidates under one document, and how their choice is told."""
 
-    __slots__ = ("_chosen", "_told", "aliases", "where")
+    __slots__ = ("_chosen", "_told", "aliases", "where", "workers")
 
     def __init__(self, asked: pb.FilterWorkersRequest, locator: Locator) -> None:
         # As a list: each access to the message's own sequence makes the candidate anew.
         workers = list(asked.candidates)
         self.where = locator.whereabouts(workers)
+        self.workers = count(self.where.datacenters)
         self.aliases = tuple(asked.app_aliases)
         self._told = () if asked.indices_only else workers
         self._chosen: dict[str, bytes] = {}

@@ -10,11 +10,16 @@ from sidecar.routing.state import State
 from sidecar.server import requests
 from sidecar.server.candidates import KnownCandidates
 from sidecar.server.memo import Memo
+from sidecar.server.sightings import Sightings, Workers
 from sidecar.table import Shown, View
 from sidecar.tally import Counters, Tick
 
 # What the decisions for applications are counted under that the document does not name: anybody can make up names.
 OTHER = "other"
+
+# What a response that is kept takes for the application's name and its workers, and for each of their datacenters.
+_SHOWN = 200
+_EACH = 80
 
 
 def no_document(view: View) -> NotServing:
@@ -30,7 +35,8 @@ class _Remembered:
 
     def __init__(self, state: State | None, *, entries: int, size: int) -> None:
         self.state = state
-        self.responses: Memo[tuple[bytes, Tick]] = Memo(entries=entries, size=size // 2)
+        # Each with what counts it, and with what it shows of an application's workers.
+        self.responses: Memo[tuple[bytes, Tick, str, Workers]] = Memo(entries=entries, size=size // 2)
         self.endings: dict[tuple[Reason, bool], bytes] = {}
         if state is not None:
             self.candidates = KnownCandidates(state.locator, entries=entries, size=size // 2)
@@ -40,7 +46,8 @@ class Decisions:
     """Answers FilterWorkers from the table's current State; what was answered under it is remembered.
 
     The addresses of the candidates are not checked to be unique: the indices of the answer tell twins apart. `counted`
-    counts by application (`other` where the document does not name it), datacenter and reason.
+    counts by application (`other` where the document does not name it), datacenter and reason. `sightings` has the
+    workers that were last asked about, whatever document decided.
     """
 
     def __init__(
@@ -52,6 +59,7 @@ class Decisions:
         memo_bytes: int,
         counted: Counters | None = None,
     ) -> None:
+        self.sightings = Sightings()
         self._table = table
         self._counted = counted or Counters()
         self._max_candidates = max_candidates
@@ -69,22 +77,28 @@ class Decisions:
         if remembered.state is not state:
             remembered = _Remembered(state, entries=self._memo_entries, size=self._memo_bytes)
             self._remembered = remembered
+            self.sightings.expect(len(state.document.apps))
         known = remembered.responses.find(request)
         if known is not None:
-            response, count = known
+            response, count, app, workers = known
             count()
+            self.sightings.note(app, workers)
             return response
-        response, count, seen = self._decide(state, remembered, request)
+        response, count, app, workers, seen = self._decide(state, remembered, request)
         count()
+        self.sightings.note(app, workers)
         if seen is None or state.expects(seen):
             if remembered.responses.comes_again(request):
-                remembered.responses.keep(request, (response, count), len(request) + len(response))
+                size = len(request) + len(response) + _SHOWN + _EACH * len(workers)
+                remembered.responses.keep(request, (response, count, app, workers), size)
         else:
             # Whoever asks the same again shows the same again: so it is known how long it lasts.
             self._table.observe(seen)
         return response
 
-    def _decide(self, state: State, remembered: _Remembered, request: bytes) -> tuple[bytes, Tick, Seen | None]:
+    def _decide(
+        self, state: State, remembered: _Remembered, request: bytes
+    ) -> tuple[bytes, Tick, str, Workers, Seen | None]:
         asked, candidates = remembered.candidates.read(request, self._max_candidates)
         app, job, instance, aliases = asked.app, asked.job, asked.instance, candidates.aliases
         if not app:
@@ -101,7 +115,7 @@ class Decisions:
         app = state.application((app, *aliases))
         known = app if app in state.document.apps else OTHER
         tick = self._counted.tick(known, decision.datacenter, reason.name)
-        return candidates.chosen(decision) + ending, tick, decision.seen
+        return candidates.chosen(decision) + ending, tick, app, candidates.workers, decision.seen
 
 
 def _ending(state: State, reason: Reason, for_instance: bool) -> bytes:  # noqa: FBT001 - as the response has it

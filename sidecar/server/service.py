@@ -31,13 +31,15 @@ class RoutingService:
         self._source = source
         self._updates = Updates()
         # Answers FilterWorkers, and each request of a FilterWorkersStream.
-        self.filter_workers = Decisions(
+        answers = Decisions(
             table,
             max_candidates=settings.max_candidates,
             memo_entries=settings.memo_entries,
             memo_bytes=settings.memo_bytes,
             counted=decisions,
-        ).answer
+        )
+        self.filter_workers = answers.answer
+        self._sightings = answers.sightings
 
     @property
     def ready(self) -> bool:
@@ -45,14 +47,18 @@ class RoutingService:
         return self._table.view.ready
 
     def get_route(self, request: bytes) -> bytes:
-        """Answer GetRoute. Raises NotServing while there is no document."""
+        """Answer GetRoute, with the workers seen of the application. Raises NotServing while there is no document."""
         view = self._table.view
         if view.state is None:
             raise no_document(view)
         asked = requests.read(pb.GetRouteRequest, request)
         requests.check_name("app", asked.app)
         requests.check_name("job", asked.job)
-        return requests.encoded(app_route(view.state, asked.app, asked.job))
+        route = app_route(view.state, asked.app, asked.job)
+        workers, seen_at_ns = self._sightings.last(asked.app)
+        route.workers.extend(pb.AppRoute.Workers(datacenter=name, count=count) for name, count in workers.items())
+        route.workers_seen_at_ms = seen_at_ns // _NS_PER_MS
+        return requests.encoded(route)
 
     def get_status(self, request: bytes) -> bytes:
         """Answer GetStatus, also while there is no document: then revision, generation and times are empty."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
 import pytest
@@ -13,6 +13,7 @@ from sidecar.client import RoutingClient
 from sidecar.editing import verbs
 from sidecar.editing.guards import Rules
 from sidecar.editing.proposal import Edit
+from sidecar.editing.sightings import Sighting
 from sidecar.errors import SourceError, WriteConflict
 from sidecar.sources.base import Content, Missing, Report
 
@@ -54,6 +55,10 @@ class _Center:
         return str(hash(text))
 
 
+def _nobody_seen(_: Collection[str]) -> Mapping[str, Sighting]:
+    return {}
+
+
 def _orders(center: _Center) -> Orders:
     def connect(address: str, host: str) -> RoutingClient:
         raise AssertionError((address, host))
@@ -68,6 +73,7 @@ def _orders(center: _Center) -> Orders:
         ticket="",
         full_document=False,
         workers=None,
+        ask=_nobody_seen,
         dry_run=False,
         yes=True,
         forced=frozenset(),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import pytest
 
 from sidecar.editing import verbs
 from sidecar.editing.guards import Rules, refuse
 from sidecar.editing.proposal import Edit, Opened, Proposal, difference, open_text, propose
+from sidecar.editing.sightings import Ask, Sighting
 from sidecar.editing.stamp import Stamp
 from sidecar.errors import Refused
 from sidecar.routing.document import parse_document
@@ -33,11 +34,14 @@ def _proposed(
     *,
     rules: Rules | None = None,
     counts: Mapping[str, int] | None = None,
+    ask: Ask | None = None,
     reason: str = "",
     full: bool = False,
 ) -> Proposal:
     stamp = Stamp(by="lin", at_ns=_NOW, reason=reason)
-    return propose(open_text(text), edit, stamp=stamp, rules=rules or Rules(), counts=counts, full_document=full)
+    return propose(
+        open_text(text), edit, stamp=stamp, rules=rules or Rules(), counts=counts, ask=ask, full_document=full
+    )
 
 
 def _switch(to: str, *apps: str, everything: bool = False) -> Edit:
@@ -110,6 +114,48 @@ def test_known_workers_are_told_and_weighed() -> None:
     unknown = _proposed(_switch("dc2", "billing"), rules=Rules(require_workers=2))
     assert _rules_broken(unknown) == ["workers"]
     assert _rules_broken(_proposed(_switch("dc2", "billing"))) == []
+
+
+def _seen(**workers: Mapping[str, int]) -> Ask:
+    """Return who has seen these workers of applications five seconds ago, and is asked about those that move only."""
+
+    def ask(apps: Collection[str]) -> Mapping[str, Sighting]:
+        assert apps
+        assert set(apps) <= {"billing", "alone"}
+        return {app: Sighting(workers[app], _NOW - 5 * SECOND_NS) for app in apps if app in workers}
+
+    return ask
+
+
+def test_seen_workers_are_told_and_weighed_by_application() -> None:
+    """What a sidecar was told of an application's workers counts for that one, and is told with its age."""
+    ask = _seen(billing={"dc1": 2, "dc2": 3}, alone={"dc1": 4})
+    well = _proposed(_switch("dc2", "billing"), ask=ask)
+    assert _rules_broken(well) == []
+    assert _lines(well) == ["now: billing: 90 % of jobs dc1 → dc2"]
+    assert "live workers: dc2 3, as a sidecar was told up to 5s ago" in well.notes
+    both = _proposed(_switch("dc2", "billing", "alone"), ask=ask)
+    (objection,) = both.objections
+    assert objection.message == (
+        "dc2 has no live worker of alone, expected at least 1: so a sidecar was told 5s ago; start more there, or say "
+        "with --candidates who is alive"
+    )
+    assert "live workers: dc2 0 to 3 (by application), as a sidecar was told up to 5s ago" in both.notes
+    short = _proposed(_switch("dc2", "billing"), ask=ask, rules=Rules(require_workers=4))
+    assert "dc2 has 3 live workers of billing, expected at least 4" in short.objections[0].message
+
+
+def test_what_is_said_goes_before_what_was_seen() -> None:
+    """With counts nobody is asked; for an application nobody has seen, and for those without a name, none are known."""
+    ask = _seen(billing={"dc1": 2})
+    assert _rules_broken(_proposed(_switch("dc2", "billing"), ask=ask, counts={"dc2": 1})) == []
+    unknown = _proposed(_switch("dc2", "alone"), ask=ask)
+    assert _rules_broken(unknown) == []
+    assert "it is not known how many workers there are in dc2; --candidates tells" in unknown.notes
+    demanded = _proposed(_switch("dc2", everything=True), ask=_seen(), rules=Rules(require_workers=1))
+    assert [o.message for o in demanded.objections] == ["nobody knows how many workers dc2 has: give --candidates"]
+    partly = _proposed(_switch("dc2", everything=True), ask=_seen(billing={"dc2": 1}))
+    assert any("it is not known for all of them how many workers" in note for note in partly.notes)
 
 
 def test_a_route_needs_as_many_workers_as_it_says() -> None:

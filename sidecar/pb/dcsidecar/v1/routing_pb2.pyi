@@ -106,7 +106,7 @@ class WeightedDatacenter(_message.Message):
     def __init__(self, datacenter: _Optional[str] = ..., weight: _Optional[float] = ...) -> None: ...
 
 class AppRoute(_message.Message):
-    __slots__ = ("app", "weights", "backups", "unavailable", "min_workers", "revision", "generation", "outages")
+    __slots__ = ("app", "weights", "backups", "unavailable", "min_workers", "revision", "generation", "outages", "workers", "workers_seen_at_ms")
     class Outage(_message.Message):
         __slots__ = ("datacenter", "app", "reason")
         DATACENTER_FIELD_NUMBER: _ClassVar[int]
@@ -116,6 +116,13 @@ class AppRoute(_message.Message):
         app: str
         reason: str
         def __init__(self, datacenter: _Optional[str] = ..., app: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+    class Workers(_message.Message):
+        __slots__ = ("datacenter", "count")
+        DATACENTER_FIELD_NUMBER: _ClassVar[int]
+        COUNT_FIELD_NUMBER: _ClassVar[int]
+        datacenter: str
+        count: int
+        def __init__(self, datacenter: _Optional[str] = ..., count: _Optional[int] = ...) -> None: ...
     APP_FIELD_NUMBER: _ClassVar[int]
     WEIGHTS_FIELD_NUMBER: _ClassVar[int]
     BACKUPS_FIELD_NUMBER: _ClassVar[int]
@@ -124,6 +131,8 @@ class AppRoute(_message.Message):
     REVISION_FIELD_NUMBER: _ClassVar[int]
     GENERATION_FIELD_NUMBER: _ClassVar[int]
     OUTAGES_FIELD_NUMBER: _ClassVar[int]
+    WORKERS_FIELD_NUMBER: _ClassVar[int]
+    WORKERS_SEEN_AT_MS_FIELD_NUMBER: _ClassVar[int]
     app: str
     weights: _containers.RepeatedCompositeFieldContainer[WeightedDatacenter]
     backups: _containers.RepeatedScalarFieldContainer[str]
@@ -132,7 +141,9 @@ class AppRoute(_message.Message):
     revision: str
     generation: int
     outages: _containers.RepeatedCompositeFieldContainer[AppRoute.Outage]
-    def __init__(self, app: _Optional[str] = ..., weights: _Optional[_Iterable[_Union[WeightedDatacenter, _Mapping]]] = ..., backups: _Optional[_Iterable[str]] = ..., unavailable: _Optional[_Iterable[str]] = ..., min_workers: _Optional[int] = ..., revision: _Optional[str] = ..., generation: _Optional[int] = ..., outages: _Optional[_Iterable[_Union[AppRoute.Outage, _Mapping]]] = ...) -> None: ...
+    workers: _containers.RepeatedCompositeFieldContainer[AppRoute.Workers]
+    workers_seen_at_ms: int
+    def __init__(self, app: _Optional[str] = ..., weights: _Optional[_Iterable[_Union[WeightedDatacenter, _Mapping]]] = ..., backups: _Optional[_Iterable[str]] = ..., unavailable: _Optional[_Iterable[str]] = ..., min_workers: _Optional[int] = ..., revision: _Optional[str] = ..., generation: _Optional[int] = ..., outages: _Optional[_Iterable[_Union[AppRoute.Outage, _Mapping]]] = ..., workers: _Optional[_Iterable[_Union[AppRoute.Workers, _Mapping]]] = ..., workers_seen_at_ms: _Optional[int] = ...) -> None: ...
 
 class WatchRoutesRequest(_message.Message):
     __slots__ = ("apps",)
