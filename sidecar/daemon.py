@@ -8,9 +8,9 @@ import os
 import shlex
 import shutil
 import signal
+import socket
 import sys
-from collections.abc import Callable, Sequence
-from queue import SimpleQueue
+from collections.abc import Sequence
 from types import FrameType
 
 from sidecar import __version__, config
@@ -44,7 +44,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _serve(settings: config.Settings) -> None:
-    wait_for_signal = _on_signals()
+    signals = _Signals()
     sidecar = Sidecar(settings)
     addresses = sidecar.start()
     try:
@@ -53,33 +53,34 @@ def _serve(settings: config.Settings) -> None:
         # What was made so far stays; looking through it again and again for garbage would only hold up calls.
         gc.collect()
         gc.freeze()
-        wait_for_signal()
+        signals.wait()
     finally:
         log.info("stopping: calls under way have %g s to finish", settings.grace)
         sidecar.stop(settings.grace)
         log.info("stopped")
 
 
-def _on_signals() -> Callable[[], None]:
-    """Return what waits for SIGTERM or SIGINT; a second signal ends the process at once."""
-    # Its `put` may interrupt its `get`; an Event would lock itself out if the signal came while it is about to wait.
-    signals: SimpleQueue[int] = SimpleQueue()
-    stopping = False
+class _Signals:
+    """Waits for SIGTERM or SIGINT; a second signal ends the process at once."""
 
-    def stop(number: int, _frame: FrameType | None) -> None:
-        nonlocal stopping
-        if stopping:
+    def __init__(self) -> None:
+        # What a signal writes stays until it is read; whoever is about to wait for a lock may not hear of one.
+        self._read, self._written = socket.socketpair()
+        self._written.setblocking(False)
+        signal.set_wakeup_fd(self._written.fileno(), warn_on_full_buffer=False)
+        self._stopping = False
+        signal.signal(signal.SIGTERM, self._stop)
+        signal.signal(signal.SIGINT, self._stop)
+
+    def wait(self) -> None:
+        """Return once there was one."""
+        while not self._stopping:
+            self._read.recv(1)
+
+    def _stop(self, number: int, _frame: FrameType | None) -> None:
+        if self._stopping:
             os._exit(128 + number)
-        stopping = True
-        signals.put(number)
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
-
-    def wait() -> None:
-        signals.get()
-
-    return wait
+        self._stopping = True
 
 
 def _greet(url: str, addresses: Sequence[str], settings: config.Settings) -> None:

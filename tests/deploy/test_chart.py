@@ -178,7 +178,7 @@ def test_values_that_cannot_work_are_refused(values: Mapping[str, Any], complain
 def test_values_reach_the_sidecar_as_they_are(tmp_path: Path) -> None:
     """No exponents in large numbers, commas in lists, brackets around IPv6, nothing for null, a document unchanged."""
     document = "# dc: \"x\"\n\n  default:  {active: 'dc1'}\t\r\n\u00e9{{ .Values }}\n"
-    options = {"max-candidates": 10000000, "probe-hosts": ["a.example", 8080], "nacos-tls": True, "threads": None}
+    options = {"max-candidates": 10000000, "probe-hosts": ["a.example", 8080], "nacos-tls": True, "max-streams": None}
     values = {"source": {"configMap": {"document": document}}, "options": options, "tcp": {"address": "::"}}
     objects = render(values, folder=tmp_path)
     assert one(objects, "ConfigMap")["data"] == {"routing.yaml": document}

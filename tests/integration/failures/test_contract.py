@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
 
 from sidecar.pb.dcsidecar.v1 import routing_pb2 as pb
-from tests.harness import Caller, SidecarProcess, code_of
+from tests.harness import SERVICE, Caller, SidecarProcess, code_of
 from tests.integration.failures.centers import Center
 from tests.integration.failures.conftest import SECOND, Call, Serve
 from tests.waiting import eventually
@@ -199,13 +202,21 @@ def test_sigterm_while_the_center_hangs(center: Center, serve: Serve, call: Call
 def test_a_flood_is_bounded(center: Center, serve: Serve) -> None:
     """What is more than --max-concurrent-calls is refused at once; all the others are answered rightly."""
     assert center.url
-    sidecar = serve("--max-concurrent-calls", "2", "--threads", "1")
-    callers = [Caller(sidecar.address, every=0) for _ in range(8)]
-    for caller in callers:
-        caller.__enter__()
-    eventually(lambda: any(caller.failures for caller in callers), "calls that are refused", within=20)
-    for caller in callers:
-        caller.stop()
-    failures = [failure for caller in callers for failure in caller.failures]
-    assert {failure.code for failure in failures} == {grpc.StatusCode.RESOURCE_EXHAUSTED}
+    sidecar = serve("--max-concurrent-calls", "2")
+    silence = threading.Event()
+    unary = sidecar.client.channel.stream_unary(SERVICE + "FilterWorkers", None, None)
+    with ExitStack() as stack:
+        callers = [stack.enter_context(Caller(sidecar.address, every=0.01)) for _ in range(4)]
+        for caller in callers:
+            caller.until(lambda answer: answer.datacenter == "dc1", "answers")
+        # Calls whose requests do not come are under way until they are given up.
+        silent: list[Any] = [unary.future(iter(lambda: silence.wait() and None, None)) for _ in range(2)]
+        for caller in callers:
+            caller.refused(within=30)
+        for call in silent:
+            call.cancel()
+        for caller in callers:
+            caller.until(lambda answer: answer.datacenter == "dc1", "answers again", within=30)
+        silence.set()
+    assert {failure.code for caller in callers for failure in caller.failures} == {grpc.StatusCode.RESOURCE_EXHAUSTED}
     assert {answer.datacenter for caller in callers for answer in caller.answers} == {"dc1"}

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from urllib.parse import urlencode
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Error, Page, expect
 
 Shot = Callable[[str], None]
 
@@ -55,8 +56,13 @@ class Console:
         for field, name in enumerate(("dataId", "group")):
             page.get_by_role("combobox").nth(field).fill(self._key[name])
             page.keyboard.press("Enter")
-        page.get_by_role("button", name="Search").click()
         rows = page.get_by_text("Roll Back", exact=True)
+        # The server writes its history a moment after it publishes, and the page does not look again by itself.
+        for _ in range(10):
+            page.get_by_role("button", name="Search").click()
+            with suppress(Error):
+                rows.nth(steps - 1).wait_for(timeout=3000)
+                break
         rows.nth(steps - 1).wait_for()
         self._shot("nacos-history")
         rows.nth(steps - 1).click()
