@@ -188,6 +188,7 @@ def test_what_runs_is_moved_on_request(second: Second) -> None:
 
 def test_by_hand(second: Second) -> None:
     """The command shows, then moves, then finds nothing; it signs in as PowerJob's own client does."""
+    second.route("dc3")
     job = second.first.save_job(second.app, designatedWorkers="127.0.0.9:1")
     instance = second.first.run(second.app, job)
     assert second.first.wait_for(instance)["result"] == "no worker available"
