@@ -6,6 +6,7 @@ itself use to talk to each other; docs/decisions/0902-direct-calls.md tells what
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from functools import partial
 from typing import Any, ClassVar
@@ -88,7 +89,7 @@ class DirectCalls:
             call.end()
 
 
-class _Call:
+class _Call(ABC):
     """One call, which is told of each message; whoever holds its state's `condition` alone says how it goes on."""
 
     __slots__ = ("_answer", "_call", "_context", "_defects", "_ended", "_open", "_send", "_state")
@@ -117,16 +118,17 @@ class _Call:
         self._state.due.add(_RECEIVING)
         self._call.start_server_batch((cygrpc.ReceiveMessageOperation(_NO_FLAGS),), self._received)
 
+    @abstractmethod
     def end(self) -> None:
         """End now, if the call is one that waits for more than one message."""
 
+    @abstractmethod
     def _go_on(self, response: bytes) -> bool:
         """Send the response; return whether there is to be another message."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _no_more(self) -> SidecarError | None:
         """Return what is said to a client that has nothing more to say."""
-        raise NotImplementedError
 
     def _received(self, event: Any) -> _Done:  # noqa: ANN401 - not in the stubs
         state = self._state
@@ -177,6 +179,9 @@ class _Unary(_Call):
     """A call of one request and one response."""
 
     __slots__ = ()
+
+    def end(self) -> None:
+        """Let it come to its answer."""
 
     def _go_on(self, response: bytes) -> bool:
         _send_last(self._context._rpc_event, self._state, response)  # noqa: SLF001
