@@ -14,6 +14,7 @@ from typing import Self
 
 import grpc
 
+import sidecar.server  # noqa: F401 - sets gRPC's engine for all servers that are started here
 from sidecar.pb.dcsidecar.v1 import routing_pb2 as pb
 
 ROOT = Path(__file__).parent.parent

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+import sidecar.server  # noqa: F401 - before anything imports gRPC, as in the process that is tested
+
 # How fast a machine is, or how busy, says nothing of what is tested.
 settings.register_profile("timeless", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("timeless")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import IPv6Address, ip_address
 from typing import Protocol
@@ -57,21 +58,23 @@ def host_of(address: str) -> str:
 
 
 class Whereabouts:
-    """In which datacenter each candidate of a request is, in the request's order; "" where nothing tells."""
+    """In which datacenter each candidate of a request is, in the request's order; "" where nothing tells.
 
-    __slots__ = ("_at", "datacenters")
+    `by_datacenter` has the positions of the candidates in each, counted from 0.
+    """
+
+    __slots__ = ("by_datacenter", "datacenters")
 
     def __init__(self, datacenters: Sequence[str]) -> None:
         self.datacenters = datacenters
-        self._at: dict[str, Sequence[int]] = {}
+        positions: defaultdict[str, list[int]] = defaultdict(list)
+        for position, name in enumerate(datacenters):
+            positions[name].append(position)
+        self.by_datacenter: Mapping[str, Sequence[int]] = dict(positions)
 
     def at(self, datacenter: str) -> Sequence[int]:
-        """Return the positions of the candidates in a datacenter, counted from 0; looked for once."""
-        found = self._at.get(datacenter)
-        if found is None:
-            found = tuple([index for index, name in enumerate(self.datacenters) if name == datacenter])
-            self._at[datacenter] = found
-        return found
+        """Return the positions of the candidates in a datacenter."""
+        return self.by_datacenter.get(datacenter, ())
 
 
 class Locator:

@@ -1,14 +1,11 @@
-"""How calls reach the code that answers them: by method, with errors as statuses, an excess refused at once."""
+"""What all calls have in common: errors become statuses, calls are counted when they end, some have threads."""
 
 from __future__ import annotations
 
 import logging
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 
@@ -24,35 +21,12 @@ Answer = Callable[[bytes], bytes]
 Send = Callable[[bytes | None], None]
 # Is told the name of the status that a call ended with.
 Ended = Callable[[str], None]
+# What a client said before its request: names and values, those whose name ends with -bin as bytes.
+Metadata = Sequence[tuple[str, str | bytes]]
 # Is told that a call has begun.
-Begun = Callable[[grpc.ServicerContext], Ended]
-
-
-class Overloaded(SidecarError):
-    """More calls come than the sidecar is set to take."""
-
-    grpc_status: ClassVar[str] = "RESOURCE_EXHAUSTED"
-
+Begun = Callable[[Metadata], Ended]
 
 GOING_DOWN = NotServing("the sidecar is going down")
-
-
-class Pool(Protocol):
-    """What calls run on."""
-
-    @property
-    def full(self) -> bool:
-        """True while it has as many calls as it may."""
-
-
-@dataclass(frozen=True, slots=True)
-class Method:
-    """How one method is called, its pool, its tally, and whether it is still answered while the server goes down."""
-
-    handler: grpc.RpcMethodHandler[Any, Any]
-    pool: Pool
-    tally: MethodTally
-    to_the_end: bool = False
 
 
 def finish(context: grpc.ServicerContext, send: Send, error: SidecarError | None = None) -> None:
@@ -99,7 +73,7 @@ def on_threads_of(pool: ThreadPoolExecutor, behaviour: Callable[..., None]) -> C
 def timed(tally: MethodTally) -> Begun:
     """Return what counts how calls end, and how long those took that ended well."""
 
-    def begun(_context: grpc.ServicerContext) -> Ended:
+    def begun(_metadata: Metadata) -> Ended:
         began = time.perf_counter()
 
         def ended(code: str) -> None:
@@ -115,14 +89,14 @@ def timed(tally: MethodTally) -> Begun:
 
 def counted(tally: MethodTally) -> Begun:
     """Return what counts how calls end."""
-    return lambda _context: tally.ended
+    return lambda _metadata: tally.ended
 
 
 def both(first: Begun, second: Begun) -> Begun:
     """Return what tells both."""
 
-    def begun(context: grpc.ServicerContext) -> Ended:
-        one, other = first(context), second(context)
+    def begun(metadata: Metadata) -> Ended:
+        one, other = first(metadata), second(metadata)
 
         def ended(code: str) -> None:
             one(code)
@@ -131,78 +105,3 @@ def both(first: Begun, second: Begun) -> Begun:
         return ended
 
     return begun
-
-
-class _AtOnce(ThreadPoolExecutor):
-    """Runs work where it is handed over: gRPC's own thread. Only for work that waits for nothing."""
-
-    def submit(self, work: Callable[..., Any], /, *arguments: Any, **keywords: Any) -> Future[Any]:  # noqa: ANN401 - whatever gRPC passes
-        work(*arguments, **keywords)
-        done: Future[Any] = Future()
-        done.set_result(None)
-        return done
-
-
-AT_ONCE = _AtOnce(max_workers=1)
-
-
-class Refusal:
-    """A handler that refuses calls of any shape with one error, without reading their requests, so without a thread.
-
-    Between `hold` and `release` it lets them wait for that.
-    """
-
-    def __init__(self, error: SidecarError) -> None:
-        self._error = error
-        self._held: list[tuple[grpc.ServicerContext, Send]] | None = None
-        self._lock = threading.Lock()
-        # As a stream of requests, since of any other shape gRPC would wait for the request first.
-        behaviour = on_threads_of(AT_ONCE, self._refuse)
-        self.handler = grpc.stream_stream_rpc_method_handler(behaviour)
-
-    def hold(self) -> None:
-        """Keep calls waiting from now on."""
-        with self._lock:
-            self._held = []
-
-    def release(self) -> None:
-        """Refuse those who wait, and from now on at once."""
-        with self._lock:
-            held, self._held = self._held or (), None
-        for context, send in held:
-            finish(context, send, self._error)
-
-    def _refuse(self, _requests: Iterator[bytes], context: grpc.ServicerContext, send: Send) -> None:
-        with self._lock:
-            if self._held is not None:
-                self._held.append((context, send))
-                return
-        finish(context, send, self._error)
-
-
-class Router(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in the stubs only
-    """Finds the handler of a call, or one that refuses it; runs on gRPC's own thread, so it must be quick."""
-
-    def __init__(self, methods: Mapping[str, Method]) -> None:
-        self._methods = methods
-        self._going_down = False
-        self._excess = Refusal(Overloaded("as many calls are under way as the sidecar allows: try again later"))
-        self.farewell = Refusal(GOING_DOWN)
-
-    def go_down(self) -> None:
-        """Give new calls to `farewell`, but for those of methods that are answered to the end."""
-        self._going_down = True
-
-    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any] | None:
-        """Return the handler of a call, None where there is no such method."""
-        method = self._methods.get(handler_call_details.method)
-        if method is None:
-            return None
-        method.tally.started.tick()
-        if self._going_down and not method.to_the_end:
-            method.tally.ended("UNAVAILABLE")
-            return self.farewell.handler
-        if method.pool.full:
-            method.tally.ended("RESOURCE_EXHAUSTED")
-            return self._excess.handler
-        return method.handler

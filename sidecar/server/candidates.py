@@ -25,7 +25,7 @@ class Candidates:
         # As a list: each access to the message's own sequence makes the candidate anew.
         workers = list(asked.candidates)
         self.where = locator.whereabouts(workers)
-        self.workers = count(self.where.datacenters)
+        self.workers = count(self.where.by_datacenter)
         self.aliases = tuple(asked.app_aliases)
         self._told = () if asked.indices_only else workers
         self._chosen: dict[str, bytes] = {}

@@ -1,13 +1,15 @@
 """Calls that are answered on gRPC's own thread as their messages come: waking another one costs more than an answer.
 
-grpcio has no public way to be told of a message but to have a thread wait for it. So this uses what the parts of grpcio
-itself use to talk to each other; docs/decisions/0902-direct-calls.md tells what that gives and what holds it.
+grpcio has no public way to be told of a call or of a message but to have a thread wait for it. So this uses what the
+parts of grpcio itself use to talk to each other; docs/decisions/0902-direct-calls.md tells what that gives and what
+holds it.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, ClassVar
 
@@ -16,7 +18,7 @@ from grpc import _server as insides
 from grpc._cython import cygrpc  # type: ignore[attr-defined]  # compiled, without stubs
 
 from sidecar.errors import SidecarError
-from sidecar.server.calls import AT_ONCE, GOING_DOWN, Answer, Begun, Defects, Ended, Send, finish, on_threads_of
+from sidecar.server.calls import GOING_DOWN, Answer, Begun, Defects, Ended
 
 # A call whose client sends nothing before it says that there is nothing more, as gRPC itself says it.
 _NO_REQUEST = "exactly one request message is required"
@@ -30,6 +32,45 @@ _send_last = insides._status  # noqa: SLF001
 
 # What a completed operation leaves behind: a call's state and who is to be told, once nothing of it is due any more.
 _Done = tuple[object, object]
+
+# A call as grpcio has it: the event that it began with, and its state. Neither is in the stubs.
+Event = Any
+State = Any
+Begin = Callable[[Event, State], None]
+
+
+def directly(begin: Begin, defects: Defects) -> grpc.RpcMethodHandler[Any, Any]:
+    """Return the handler of a method of any shape, of whose calls `begin` is told on gRPC's own thread."""
+
+    def answered_elsewhere(_request: bytes, _context: grpc.ServicerContext) -> bytes:
+        raise NotImplementedError
+
+    answered_elsewhere.experimental_thread_pool = _OnArrival(begin, defects)  # type: ignore[attr-defined]
+    return grpc.unary_unary_rpc_method_handler(answered_elsewhere)
+
+
+def refuse(event: Event, state: State, error: SidecarError) -> None:
+    """End a call with the status and the message of an error."""
+    with state.condition:
+        state.code = grpc.StatusCode[error.grpc_status]
+        state.details = str(error).encode()
+        _send_last(event, state, None)
+
+
+class _OnArrival(ThreadPoolExecutor):
+    """Tells of a call where gRPC would have a thread answer it."""
+
+    def __init__(self, begin: Begin, defects: Defects) -> None:
+        super().__init__(max_workers=1)
+        self._begin = begin
+        self._defects = defects
+
+    def submit(self, _run: object, _work: object, event: Event, state: State, *_how: object) -> None:  # type: ignore[override]  # only gRPC calls it, always so
+        try:
+            self._begin(event, state)
+        except Exception:  # noqa: BLE001 - it would end gRPC's thread, and so all calls
+            self._defects.error()
+            event.call.cancel()
 
 
 class NoRequest(SidecarError):
@@ -72,15 +113,14 @@ class DirectCalls:
         return self._handler(_Conversation, answer, begun)
 
     def _handler(self, kind: type[_Call], answer: Answer, begun: Begun) -> grpc.RpcMethodHandler[Any, Any]:
-        def begin(requests: Iterator[bytes], context: grpc.ServicerContext, send: Send) -> None:
-            call = kind(self._open, self._defects, answer, requests, context, send, begun(context))
-            self._open.add(call)
+        def begin(event: Event, state: State) -> None:
+            call = kind(self._open, self._defects, answer, event, state, begun(event.invocation_metadata))
             call.begin()
+            self._open.add(call)
             if self._ending:
                 call.end()
 
-        # As a stream of requests, since of any other shape gRPC would have a thread wait for the request.
-        return grpc.stream_stream_rpc_method_handler(on_threads_of(AT_ONCE, begin))
+        return directly(begin, self._defects)
 
     def end(self) -> None:
         """End those that are conversations, with UNAVAILABLE, after the answer at hand."""
@@ -92,31 +132,21 @@ class DirectCalls:
 class _Call(ABC):
     """One call, which is told of each message; whoever holds its state's `condition` alone says how it goes on."""
 
-    __slots__ = ("_answer", "_call", "_context", "_defects", "_ended", "_open", "_send", "_state")
+    __slots__ = ("_answer", "_defects", "_ended", "_event", "_open", "_state")
 
     def __init__(
-        self,
-        under_way: set[_Call],
-        defects: Defects,
-        answer: Answer,
-        requests: Any,  # noqa: ANN401 - gRPC's iterator, of which no more than the insides are used
-        context: grpc.ServicerContext,
-        send: Send,
-        ended: Ended,
+        self, under_way: set[_Call], defects: Defects, answer: Answer, event: Event, state: State, ended: Ended
     ) -> None:
         self._open = under_way
         self._defects = defects
         self._answer = answer
-        self._context: Any = context
-        self._send = send
+        self._event = event
+        self._state = state
         self._ended = ended
-        self._state = requests._state  # noqa: SLF001
-        self._call = requests._call  # noqa: SLF001
 
     def begin(self) -> None:
         """Ask for the first message."""
-        self._state.due.add(_RECEIVING)
-        self._call.start_server_batch((cygrpc.ReceiveMessageOperation(_NO_FLAGS),), self._received)
+        self._receive()
 
     @abstractmethod
     def end(self) -> None:
@@ -130,7 +160,13 @@ class _Call(ABC):
     def _no_more(self) -> SidecarError | None:
         """Return what is said to a client that has nothing more to say."""
 
-    def _received(self, event: Any) -> _Done:  # noqa: ANN401 - not in the stubs
+    def _receive(self, *before: object) -> None:
+        """Have the next message come, and other operations done before."""
+        operations = (*before, cygrpc.ReceiveMessageOperation(_NO_FLAGS))
+        self._event.call.start_server_batch(operations, self._received)
+        self._state.due.add(_RECEIVING)
+
+    def _received(self, event: Event) -> _Done:
         state = self._state
         try:
             with state.condition:
@@ -138,7 +174,7 @@ class _Call(ABC):
                     return None, ()
         except Exception:  # noqa: BLE001 - it would end gRPC's thread, and so all calls
             self._defects.error()
-            self._call.cancel()
+            self._event.call.cancel()
             self._ended("UNKNOWN")
         self._open.discard(self)
         with state.condition:
@@ -152,10 +188,7 @@ class _Call(ABC):
                 self._ended("CANCELLED")
             return False
         if message is None:
-            error = self._no_more()
-            # Whether the client has ended its side or has gone is known when the call is over.
-            self._context.add_callback(partial(self._over, error.grpc_status if error else "OK"))
-            finish(self._context, self._send, error)
+            self._finish(self._no_more())
             return False
         try:
             response = self._answer(message)
@@ -167,12 +200,20 @@ class _Call(ABC):
             return self._go_on(response)
         return False
 
+    def _finish(self, error: SidecarError | None) -> None:
+        # Whether the client has ended its side or has gone is known when the call is over.
+        self._state.callbacks.append(partial(self._over, error.grpc_status if error else "OK"))
+        if error is None:
+            _send_last(self._event, self._state, None)
+        else:
+            refuse(self._event, self._state, error)
+
     def _over(self, code: str) -> None:
         self._ended("CANCELLED" if self._state.client is _CANCELLED else code)
 
     def _refuse(self, error: SidecarError) -> None:
         self._ended(error.grpc_status)
-        finish(self._context, self._send, error)
+        refuse(self._event, self._state, error)
 
 
 class _Unary(_Call):
@@ -184,7 +225,7 @@ class _Unary(_Call):
         """Let it come to its answer."""
 
     def _go_on(self, response: bytes) -> bool:
-        _send_last(self._context._rpc_event, self._state, response)  # noqa: SLF001
+        _send_last(self._event, self._state, response)
         self._ended("OK")
         return False
 
@@ -199,8 +240,8 @@ class _Conversation(_Call):
 
     def begin(self) -> None:
         """Ask for the first message, and let the client know that it is heard."""
-        self._context.send_initial_metadata(())
-        super().begin()
+        self._state.initial_metadata_allowed = False
+        self._receive(cygrpc.SendInitialMetadataOperation(None, _NO_FLAGS))
 
     def end(self) -> None:
         """End with UNAVAILABLE."""
@@ -209,9 +250,8 @@ class _Conversation(_Call):
                 self._refuse(GOING_DOWN)
 
     def _go_on(self, response: bytes) -> bool:
-        sending = cygrpc.SendMessageOperation(response, _NO_FLAGS)
         # Both at once: one completion tells that the response is on its way and that the next request is there.
-        self._call.start_server_batch((sending, cygrpc.ReceiveMessageOperation(_NO_FLAGS)), self._received)
+        self._receive(cygrpc.SendMessageOperation(response, _NO_FLAGS))
         return True
 
     def _no_more(self) -> None:

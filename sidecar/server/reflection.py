@@ -28,7 +28,7 @@ class Reflection:
         """Return the handler of ServerReflectionInfo."""
 
         def converse(requests: Iterator[bytes], context: grpc.ServicerContext, send: Send) -> None:
-            ended = begun(context)
+            ended = begun(context.invocation_metadata())
             refusal = None
             try:
                 for request in requests:

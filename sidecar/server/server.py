@@ -11,7 +11,7 @@ import grpc
 
 from sidecar.errors import ConfigError
 from sidecar.server import tls
-from sidecar.server.calls import AT_ONCE, Answer, Begun, Defects, Method, Router, both, counted, timed
+from sidecar.server.calls import Answer, Begun, Defects, both, counted, timed
 from sidecar.server.direct import DirectCalls
 from sidecar.server.health import SERVICE as HEALTH_SERVICE
 from sidecar.server.health import Health
@@ -19,6 +19,7 @@ from sidecar.server.listeners import Address, TcpAddress, UnixAddress, parse_add
 from sidecar.server.pools import CountedPool
 from sidecar.server.reflection import SERVICES as REFLECTION_SERVICES
 from sidecar.server.reflection import Reflection
+from sidecar.server.router import Method, Router
 from sidecar.server.service import SERVICE, RoutingService
 from sidecar.server.settings import ServerSettings
 from sidecar.server.traces import Traces
@@ -59,7 +60,9 @@ class Server:
         self._streams = CountedPool("stream", limit=settings.max_streams)
         self._reflections = CountedPool("reflection", limit=_REFLECTIONS)
         self._watches = Watches(self._streams, self._defects)
-        self._router = Router(self._methods(RoutingService(table, settings, source, self.tally.decisions)))
+        self._router = Router(
+            self._methods(RoutingService(table, settings, source, self.tally.decisions)), self._defects
+        )
         self._server: grpc.Server | None = None
         table.subscribe(self._changed)
 
@@ -72,7 +75,7 @@ class Server:
         addresses = parse_addresses(self._settings.listen)
         certificates = tls.certificates(self._settings)
         credentials = certificates.credentials() if certificates else None
-        self._server = grpc.server(AT_ONCE, handlers=[self._router], options=channel_options(self._settings))
+        self._server = grpc.server(self._streams, handlers=[self._router], options=channel_options(self._settings))
         try:
             bound = [self._listen(self._server, address, credentials) for address in addresses]
         except ConfigError:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sized
+from heapq import nlargest
+from operator import itemgetter
 
 from sidecar.server.requests import MAX_NAME
 
@@ -16,10 +17,12 @@ _DATACENTERS = 64
 Workers = Mapping[str, int]
 
 
-def count(datacenters: Iterable[str]) -> Workers:
+def count(workers: Mapping[str, Sized]) -> Workers:
     """Return how many workers each datacenter has; of a great many datacenters those with the most workers."""
-    named = Counter(datacenters).most_common(_DATACENTERS)
-    return {name: number for name, number in named if len(name) <= MAX_NAME}
+    counted = {name: len(those) for name, those in workers.items() if len(name) <= MAX_NAME}
+    if len(counted) <= _DATACENTERS:
+        return counted
+    return dict(nlargest(_DATACENTERS, counted.items(), key=itemgetter(1)))
 
 
 class Sightings:

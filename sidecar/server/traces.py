@@ -5,12 +5,11 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Mapping
-from typing import Any
 
 import grpc
 
 from sidecar import __version__
-from sidecar.server.calls import Begun, Ended
+from sidecar.server.calls import Begun, Ended, Metadata
 
 log = logging.getLogger(__name__)
 
@@ -47,8 +46,8 @@ class Traces:
         service, _, method = name.partition("/")
         attributes = {"rpc.system": "grpc", "rpc.service": service, "rpc.method": method}
 
-        def begun(context: Any) -> Ended:  # noqa: ANN401 - the stubs give its metadata no pairs
-            carrier = {key: value for key, value in context.invocation_metadata() if isinstance(value, str)}
+        def begun(metadata: Metadata) -> Ended:
+            carrier = {key: value for key, value in metadata if isinstance(value, str)}
             span = self._tracer.start_span(name, self._extract(carrier), self._kind, attributes)
 
             def ended(code: str) -> None:

@@ -38,7 +38,7 @@ class Watches:
         """Return the handler of a watching method."""
 
         def watch(request: bytes, context: grpc.ServicerContext, send: Send) -> None:
-            ended = begun(context)
+            ended = begun(context.invocation_metadata())
             try:
                 refusal: SidecarError = self._watch(opened(request), context, send)
             except SidecarError as error:

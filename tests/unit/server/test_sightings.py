@@ -63,5 +63,5 @@ def test_made_up_names_take_bounded_room_and_push_out_the_oldest() -> None:
     known = [number for number in range(20_000) if sightings.last(str(number))[1]]
     assert set(range(20_000 - 4106, 20_000)) <= set(known)
     assert len(known) <= 2 * 4107
-    assert len(count(str(number) for number in range(1000))) == 64
-    assert count(["dc1", "x" * 300, "dc1"]) == {"dc1": 2}
+    assert len(count({str(number): (number,) for number in range(1000)})) == 64
+    assert count({"dc1": (0, 2), "x" * 300: (1,)}) == {"dc1": 2}
