@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from sidecar.lifecycle import SourceState
+from sidecar.pacing import Pacer
 from sidecar.routing.changes import changes
 from sidecar.routing.scalars import format_time
 from sidecar.table import View
@@ -54,7 +55,7 @@ def _tell_routes(before: View, after: View) -> None:
     state = after.state
     if state is None:
         return
-    found = changes(before.state, state)
+    found = changes(before.state, state, Pacer())
     new = before.state is None or before.state.document.revision != state.document.revision
     if not found and not new:
         return

@@ -155,7 +155,7 @@ def _decided(before: View, after: View, base: Record, breathe: Callable[[], None
         )
         for move in found
     ]
-    told = tuple(map(str, changes(was, now)[:_TOLD])) if new else ()
+    told = tuple(map(str, changes(was, now, breathe)[:_TOLD])) if new else ()
     if new:
         events.insert(0, Event(kind="applied", words="; ".join(told[:3]) or "same routes"))
     if not events:

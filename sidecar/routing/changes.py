@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from sidecar.routing.model import Active, Back, Failover, Ramp, Route
@@ -42,14 +43,16 @@ def serving_words(route: Route, now_ns: int) -> str:
     return ", ".join(f"{name} {100 * (weight / largest) / total:.3g} %" for name, weight in weights if weight > 0)
 
 
-def changes(before: State | None, after: State) -> list[Change]:
+def changes(before: State | None, after: State, breathe: Callable[[], None] = lambda: None) -> list[Change]:
     """Return what a new State changes: routes first, then datacenters; equal changes of many routes as one.
 
     Empty where nothing that decides has changed, as after an edit of a comment. Without a `before` all routes are new.
+    `breathe` is called often.
     """
     found: dict[tuple[str, str], list[str]] = {}
     if before is None or before.document is not after.document or before.now_ns != after.now_ns:
         for subject, old, new in _routes(before, after):
+            breathe()
             words = _difference(old, before.now_ns if before else 0, new, after.now_ns)
             if words is not None:
                 found.setdefault(words, []).append(subject)
@@ -70,16 +73,17 @@ def _failovers(before: State | None, after: State) -> list[Change]:
     return [Change(tuple(subjects), *words) for words, subjects in found.items()]
 
 
-def _routes(before: State | None, after: State) -> list[tuple[str, Route | None, Route]]:
+def _routes(before: State | None, after: State) -> Iterator[tuple[str, Route | None, Route]]:
+    """Yield every route by its subject, as it was and as it is."""
     new = after.document
     old = before.document if before else None
-    pairs: list[tuple[str, Route | None, Route]] = [("default", old.default if old else None, new.default)]
+    yield "default", old.default if old else None, new.default
     apps = dict.fromkeys((*new.apps, *(old.apps if old else ())))
     for app in apps:
-        pairs.append((app, old.route(app) if old else None, new.route(app)))
+        yield app, old.route(app) if old else None, new.route(app)
         jobs = dict.fromkeys((*_jobs(after, app), *(_jobs(before, app) if before else ())))
-        pairs.extend((f"{app}/{job}", old.route(app, job) if old else None, new.route(app, job)) for job in jobs)
-    return pairs
+        for job in jobs:
+            yield f"{app}/{job}", old.route(app, job) if old else None, new.route(app, job)
 
 
 def _jobs(state: State, app: str) -> tuple[str, ...]:

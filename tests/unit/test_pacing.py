@@ -20,7 +20,7 @@ def test_short_work_is_not_rested_from() -> None:
 
 
 def test_long_work_is_rested_from_again_and_again() -> None:
-    """Each stretch of work of more than half a millisecond ends with a rest."""
+    """Each stretch of work of more than a third of a millisecond ends with a rest."""
     naps: list[float] = []
     now = 0.0
 
@@ -33,6 +33,18 @@ def test_long_work_is_rested_from_again_and_again() -> None:
         pacer()
     assert len(naps) == 10
     assert all(nap > 0 for nap in naps)
+
+
+def test_rests_are_longer_the_more_others_work() -> None:
+    """Short where nobody else works, a multiple of what others worked where they do, and never very long."""
+    naps: list[float] = []
+    now = others = 0.0
+    pacer = Pacer(clock=lambda: now, rest=naps.append, others=lambda: others)
+    for worked in (0.0, 0.0001, 0.0002, 0.1, 0.0, -1.0):
+        now += 0.001
+        others += worked
+        pacer()
+    assert naps == pytest.approx([0.00005, 0.0004, 0.0008, 0.001, 0.00005, 0.00005])
 
 
 def test_other_threads_run_while_a_big_document_is_read() -> None:
