@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Generic, TypeVar
+
+from sidecar.background import Background
 
 log = logging.getLogger(__name__)
 
@@ -42,31 +43,19 @@ class Saved:
     failing: bool = False
 
 
-class Saver(Generic[T]):
+class Saver(Background, Generic[T]):
     """Saves the newest of what it is given, on a thread of its own: a slow or full disk holds up nothing else.
 
     What `save` cannot write (OSError) is a warning that says what is lost by it, `loss`; the next value is tried again.
+    What waits when it stops is saved.
     """
 
     def __init__(self, name: str, save: Callable[[T], None], *, loss: str) -> None:
+        super().__init__(name)
         self._save = save
         self._standing = Saved(name)
         self._loss = loss
         self._newest: T | None = None
-        self._stopping = False
-        self._work = threading.Condition()
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-
-    def start(self) -> None:
-        """Begin to save."""
-        self._thread.start()
-
-    def stop(self, timeout: float) -> None:
-        """Save what is waiting, within `timeout` seconds, and end."""
-        with self._work:
-            self._stopping = True
-            self._work.notify()
-        self._thread.join(timeout)
 
     def put(self, value: T) -> None:
         """Have a value saved, in place of one that is still waiting; returns at once."""
@@ -81,7 +70,7 @@ class Saver(Generic[T]):
     def _run(self) -> None:
         while True:
             with self._work:
-                self._work.wait_for(lambda: self._newest is not None or self._stopping)
+                self._work.wait_for(lambda: self._newest is not None or self._stopping.is_set())
                 value, self._newest = self._newest, None
             if value is None:
                 return

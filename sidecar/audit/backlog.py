@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 
 from sidecar.audit.journal import Journal
 from sidecar.audit.record import Cause, Event, Record
+from sidecar.background import Background
 from sidecar.tally import Standing
 
 log = logging.getLogger(__name__)
@@ -20,11 +20,11 @@ _MAX_CHARACTERS = 32 * 1024 * 1024
 _AGAIN_S = 2.0
 
 
-class JournalWriter:
+class JournalWriter(Background):
     """Appends what it takes to a journal, in order, again and again until it is done; bounded while it cannot.
 
     Beyond the bounds the oldest records go, and another one says so. `written` is called with what is on the disk.
-    `again` is how many seconds pass between attempts.
+    `again` is how many seconds pass between attempts. What waits when it stops is written.
     """
 
     def __init__(
@@ -36,6 +36,7 @@ class JournalWriter:
         max_characters: int = _MAX_CHARACTERS,
         again: float = _AGAIN_S,
     ) -> None:
+        super().__init__("audit-disk")
         self._journal = journal
         self._written = written
         self._max_records = max_records
@@ -47,20 +48,6 @@ class JournalWriter:
         # For those who look, over the whole life.
         self._done = self._dropped = 0
         self._error = ""
-        self._stopping = threading.Event()
-        self._work = threading.Condition()
-        self._thread = threading.Thread(target=self._run, name="audit-disk", daemon=True)
-
-    def start(self) -> None:
-        """Begin to write."""
-        self._thread.start()
-
-    def stop(self, timeout: float) -> None:
-        """Write what is waiting, within `timeout` seconds, and end."""
-        with self._work:
-            self._stopping.set()
-            self._work.notify()
-        self._thread.join(timeout)
 
     def take(self, record: Record) -> None:
         """Take a record; returns at once."""

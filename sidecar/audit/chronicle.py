@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from sidecar.audit.reading import newest_first
 from sidecar.audit.record import Record, records
+from sidecar.background import Background
 from sidecar.errors import DocumentRefused, SidecarError
 from sidecar.lifecycle import SourceState, SourceStatus
 from sidecar.pacing import Pacer
@@ -31,11 +31,12 @@ Take = Callable[[Record], None]
 Origin = Callable[[str], Mapping[str, str]]
 
 
-class Chronicle:
+class Chronicle(Background):
     """Tells `takers` each change of the view as a record, in order; they return at once.
 
     `journal` is the folder of earlier records: what changed while no sidecar ran is told as a change from there.
     `origin` asks the config center who wrote the text of a version; it may take its time.
+    What waits when it stops is told.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Chronicle:
         origin: Origin | None = None,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
+        super().__init__("audit")
         self._source = source
         self._takers = takers
         self._journal = journal
@@ -56,21 +58,7 @@ class Chronicle:
         # The refusal or absence that was told last, which a restart or a lost connection only finds again.
         self._trouble = ""
         self._told_ns = 0
-        self._stopping = False
-        self._work = threading.Condition()
         self._breathe = Pacer()
-        self._thread = threading.Thread(target=self._run, name="audit", daemon=True)
-
-    def start(self) -> None:
-        """Begin to tell."""
-        self._thread.start()
-
-    def stop(self, timeout: float) -> None:
-        """Tell what is waiting, within `timeout` seconds, and end."""
-        with self._work:
-            self._stopping = True
-            self._work.notify()
-        self._thread.join(timeout)
 
     def changed(self, before: View, after: View) -> None:
         """Take note of a change of view; to be subscribed to the table."""
@@ -99,7 +87,7 @@ class Chronicle:
             log.warning("the audit cannot tell what was in force before this start: %s", error)
         while True:
             with self._work:
-                self._work.wait_for(lambda: self._waiting or self._stopping)
+                self._work.wait_for(lambda: self._waiting or self._stopping.is_set())
                 if not self._waiting:
                     return
                 next_ = self._waiting.popleft()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import random
-import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from sidecar.audit.reading import newest_first
 from sidecar.audit.record import Record
+from sidecar.background import Background
 from sidecar.durable import replace_file
 from sidecar.tally import Standing
 
@@ -59,16 +59,18 @@ class Task:
     from_start: bool = False
 
 
-class Follower:
-    """Does its task for each record that it takes.
+class Follower(Background):
+    """Does its task for each record that it takes, what is left from an earlier life first.
 
     With a `state_dir` it goes on, after a restart, behind the last record that it was done with, by the `journal`
     there; and there it looks for those for which memory had no room. Without one the oldest of too many are dropped.
+    What waits when it stops goes on at the next start.
     """
 
     def __init__(
         self, task: Task, *, source: str, state_dir: Path | None, journal: Path | None, max_waiting: int = 1000
     ) -> None:
+        super().__init__(task.name)
         self._task = task
         self._source = source
         self._folder = state_dir / FOLDER if state_dir else None
@@ -80,20 +82,6 @@ class Follower:
         self._done_ns = 0
         self._done = self._failed = self._dropped = 0
         self._error = ""
-        self._stopping = threading.Event()
-        self._work = threading.Condition()
-        self._thread = threading.Thread(target=self._run, name=task.name, daemon=True)
-
-    def start(self) -> None:
-        """Begin; what is left from an earlier life comes first."""
-        self._thread.start()
-
-    def stop(self, timeout: float) -> None:
-        """End within `timeout` seconds; what is waiting goes on at the next start."""
-        with self._work:
-            self._stopping.set()
-            self._work.notify()
-        self._thread.join(timeout)
 
     def take(self, record: Record) -> None:
         """Take a record; returns at once."""

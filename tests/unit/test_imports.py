@@ -13,7 +13,10 @@ import pytest
 # Third parties by their first name, ours by two.
 ALWAYS = {
     *("google", "grpc", "grpc_health", "grpc_reflection", "typing_extensions", "watchdog", "yaml"),
-    *(f"sidecar.{name}" for name in ("assembly", "audit", "config", "daemon", "durable", "errors", "health")),
+    *(
+        f"sidecar.{name}"
+        for name in ("assembly", "audit", "background", "config", "daemon", "durable", "errors", "health")
+    ),
     *(f"sidecar.{name}" for name in ("lifecycle", "log", "narration", "pacing", "pb", "routing", "server")),
     *(f"sidecar.{name}" for name in ("snapshot", "sources", "table", "tally")),
 }
