@@ -28,7 +28,7 @@ CASES = [
     *(Case(candidates, cold) for candidates in (3, 100, 1_000, 10_000) for cold in (False, True)),
     *(Case(candidates, cold=True, strange=True) for candidates in (3, 100, 1_000)),
     *(Case(candidates, cold, apps=10_000) for candidates in (3, 1_000) for cold in (False, True)),
-    *(Case(candidates, cold, stream=True) for candidates in (3, 100, 1_000) for cold in (False, True)),
+    *(Case(candidates, cold, stream=True) for candidates in (3, 100, 1_000, 10_000) for cold in (False, True)),
 ]
 
 

@@ -22,25 +22,28 @@ _APPS = 200
 _SIDECARS = 16
 
 
-def seen_by(named: Iterable[str], connect: Connect, apps: Collection[str]) -> Mapping[str, Sighting]:
+def seen_by(named: Iterable[str], connect: Connect, apps: Collection[str], revision: str) -> Mapping[str, Sighting]:
     """Return the newest sighting of each application in the last ten minutes, by any of some sidecars.
 
-    Asks the first 16 of them about the first 200 applications. What does not answer in time has seen nothing. Raises
-    ConfigError for addresses that are none.
+    Asks the first 16 of them about the first 200 applications. What does not answer in time has seen nothing, and so
+    has what does not serve `revision`: it may be the sidecar of another key. Raises ConfigError for addresses that are
+    none.
     """
     addresses = addresses_of(named)[:_SIDECARS]
     asked = [*apps][:_APPS]
     deadline = time.monotonic() + _ENOUGH
     newest: dict[str, Sighting] = {}
     with ThreadPoolExecutor(_SIDECARS) as pool:
-        for found in pool.map(lambda address: _seen(address, connect, asked, deadline), addresses):
+        for found in pool.map(lambda address: _seen(address, connect, asked, revision, deadline), addresses):
             for app, sighting in found.items():
                 if app not in newest or sighting.at_ns > newest[app].at_ns:
                     newest[app] = sighting
     return newest
 
 
-def _seen(sidecar: tuple[str, str], connect: Connect, apps: Iterable[str], deadline: float) -> dict[str, Sighting]:
+def _seen(
+    sidecar: tuple[str, str], connect: Connect, apps: Iterable[str], revision: str, deadline: float
+) -> dict[str, Sighting]:
     found: dict[str, Sighting] = {}
     oldest = time.time_ns() - _LATELY
     with connect(*sidecar) as client:
@@ -50,6 +53,8 @@ def _seen(sidecar: tuple[str, str], connect: Connect, apps: Iterable[str], deadl
             try:
                 route = client.route(app)
             except SidecarError:
+                break
+            if route.revision != revision:
                 break
             at_ns = route.workers_seen_at_ms * _NS_PER_MS
             if at_ns > oldest:

@@ -126,7 +126,7 @@ def propose(
     comparison = Comparison(opened.document, after, stamp.at_ns, counts, faults)
     if counts is None and ask is not None:
         apps = {app: None for needs in targets(comparison).values() for app in needs if app}
-        comparison = comparison.seeing(ask(apps)) if apps else comparison
+        comparison = comparison.seeing(ask(apps, opened.revision)) if apps else comparison
     against = objections(comparison, rules, reason=stamp.reason, moves_work=edit.moves_work)
     notes = [*_notes(comparison, edit), *_oddities(opened, text, comparison)]
     return Proposal(opened, text, comparison, against, tuple(notes))

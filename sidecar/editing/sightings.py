@@ -21,5 +21,8 @@ class Sighting:
         return format_duration(max(1, (now_ns - self.at_ns) // SECOND_NS) * SECOND_NS)
 
 
-Ask = Callable[[Collection[str]], Mapping[str, Sighting]]
-"""Returns what has been seen lately of applications; those of which nothing has are left out."""
+Ask = Callable[[Collection[str], str], Mapping[str, Sighting]]
+"""Returns what has been seen lately of applications; those of which nothing has are left out.
+
+Given the applications, and the revision that whoever has seen them must serve: another may be of another key.
+"""

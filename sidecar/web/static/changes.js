@@ -58,6 +58,7 @@ function heading({ cause, events }) {
   if (cause === "document") return ["", t("kindDocument")];
   if (cause === "clock") return ["", t("kindClock")];
   if (cause === "health") return ["warn", t("kindHealth")];
+  if (cause === "reaction") return ["", t("kindReaction")];
   return ["", t("kindAudit")];
 }
 

@@ -81,3 +81,12 @@ def test_get_route_tells_the_workers_that_were_seen(sidecar: SidecarProcess) -> 
         route = sidecar.client.route(app)
         assert not route.workers
         assert route.workers_seen_at_ms == 0
+
+
+def test_the_sidecar_of_another_key_is_not_believed(key: Path, sidecar: SidecarProcess, tmp_path: Path) -> None:
+    """What a sidecar of another key was told does not vouch for the target: the number is not known."""
+    sidecar.filter(a_request("billing", candidates={"dc1": 2, "dc2": 3}))
+    assert "live workers: dc2 3" in " ".join(_told(key, sidecar.address, "--dry-run").stdout.split())
+    other = tmp_path / "other.yaml"
+    other.write_text("default: dc1\napps: {billing: dc1}\n")
+    assert _UNKNOWN in " ".join(_switch(other, sidecar.address, "--dry-run").stdout.split())

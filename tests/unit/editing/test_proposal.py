@@ -119,8 +119,9 @@ def test_known_workers_are_told_and_weighed() -> None:
 def _seen(**workers: Mapping[str, int]) -> Ask:
     """Return who has seen these workers of applications five seconds ago, and is asked about those that move only."""
 
-    def ask(apps: Collection[str]) -> Mapping[str, Sighting]:
+    def ask(apps: Collection[str], revision: str) -> Mapping[str, Sighting]:
         assert apps
+        assert revision
         assert set(apps) <= {"billing", "alone"}
         return {app: Sighting(workers[app], _NOW - 5 * SECOND_NS) for app in apps if app in workers}
 
