@@ -55,7 +55,7 @@ class _Center:
         return str(hash(text))
 
 
-def _nobody_seen(_: Collection[str]) -> Mapping[str, Sighting]:
+def _nobody_seen(_: Collection[str], _revision: str) -> Mapping[str, Sighting]:
     return {}
 
 
