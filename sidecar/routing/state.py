@@ -79,7 +79,11 @@ class State:
 
     def application(self, names: tuple[str, ...]) -> str:
         """Return the first of an application's names that the document's `apps` block has, else the first name."""
-        return next((name for name in names if name in self.document.apps), names[0])
+        apps = self.document.apps
+        for name in names:
+            if name in apps:
+                return name
+        return names[0]
 
     def plan(self, names: tuple[str, ...], app: str, job: str) -> Plan:
         """Return how to decide for a job of the application `app`, which goes by all of `names`."""
