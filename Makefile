@@ -86,8 +86,8 @@ lock: install ## Resolve the dependencies anew and write the lock files
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --all-extras --group dev pyproject.toml -o requirements/dev.lock
 
 .PHONY: bench
-bench: install ## Measure speed, memory and start; write bench/RESULTS.md (needs Go, about 15 minutes)
-	@for script in run opa change footprint; do $(BIN)/python -m bench.$$script; done
+bench: install ## Measure speed, memory and start; write bench/RESULTS.md (needs Go, about 20 minutes)
+	@for script in run apps opa change footprint; do $(BIN)/python -m bench.$$script; done
 
 .PHONY: dist
 dist: install ## Build wheel, sdist and bill of materials of the last commit into dist/, and check them

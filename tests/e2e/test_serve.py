@@ -11,6 +11,7 @@ from pathlib import Path
 import grpc
 import pytest
 
+from sidecar.pb.dcsidecar.v1 import routing_pb2 as pb
 from tests.harness import SERVICE, Caller, SidecarProcess, code_of
 from tests.waiting import eventually
 
@@ -41,6 +42,7 @@ def test_without_a_document_it_says_why(tmp_path: Path) -> None:
     """While there is no document, calls get UNAVAILABLE with the source's own words, and the first one ends that."""
     document = tmp_path / "routing.yaml"
     with SidecarProcess(f"file:{document}", folder=tmp_path, wait_for_document=False) as sidecar:
+        eventually(lambda: sidecar.status().source_state == pb.SOURCE_STATE_MISSING, "the source to have looked")
         with pytest.raises(grpc.RpcError, match=r"no routing document yet; the source is MISSING") as refused:
             sidecar.filter()
         assert code_of(refused.value) is grpc.StatusCode.UNAVAILABLE
