@@ -86,7 +86,7 @@ lock: install ## Resolve the dependencies anew and write the lock files
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --all-extras --group dev pyproject.toml -o requirements/dev.lock
 
 .PHONY: bench
-bench: install ## Measure speed, memory and start; write bench/RESULTS.md (needs Go, about 20 minutes)
+bench: install ## Measure speed, memory and start; write bench/RESULTS.md (needs Go, about 25 minutes)
 	@for script in run apps opa change footprint; do $(BIN)/python -m bench.$$script; done
 
 .PHONY: dist
