@@ -22,8 +22,8 @@ from bench.servers import Server
 from bench.slices import Slice, call, middle
 
 TITLE = "10,000 applications beside one"
-ABOUT = """Calls for 16 of 10,000 applications and for the only one, in turns, servers started anew for each of 7 rounds. The
-ratio is the median over the rounds; beside it, how far two servers of one application were apart in such rounds."""
+ABOUT = """Calls for 16 of 10,000 applications and for the only one, in turns, both servers started anew for each of 7
+rounds. The ratio is the median over the rounds; beside it, how far two servers of one application were apart."""
 TURNS = 5
 CASES = [(candidates, cold) for candidates in (3, 1_000) for cold in (False, True)]
 
