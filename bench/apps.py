@@ -2,9 +2,9 @@
 
     python -m bench.apps [--rounds 7]
 
-Both are served at the same time, on the same core, and called in turns. Two that are alike
-differ by several percent in one round or another, for reasons not known: so both are started anew for each round, and
-rounds of two that are alike are measured too.
+Both are served at the same time, on the same core, and called in turns. Two that are alike differ by several percent
+in one round or another, for reasons not known: so both are started anew for each round, and rounds of two that are
+alike are measured too.
 """
 
 from __future__ import annotations

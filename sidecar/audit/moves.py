@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sidecar.routing.model import OnEmpty, Ramp, Selector
+from sidecar.routing.reader import Breathe
 from sidecar.routing.state import Plan, State
 
 
@@ -32,7 +33,7 @@ class _Place:
     actual: str
 
 
-def moves(before: State, after: State, breathe: Callable[[], None] = lambda: None) -> list[Move]:
+def moves(before: State, after: State, breathe: Breathe = lambda: None) -> list[Move]:
     """Return what goes elsewhere with another State, equal moves of many routes as one. `breathe` is called often.
 
     Datacenters count by whether they are in service: how many workers each has is known to the calls alone.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +11,10 @@ from typing import Any
 from sidecar.audit.chain import START, Broken, Link, read_link
 from sidecar.audit.journal import head, segments
 from sidecar.audit.record import Record, record_of
+from sidecar.routing.reader import Breathe
 
 FOLDER = "audit"
 """Where the record is within a state directory."""
-
-Breathe = Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
 from typing import Any
@@ -13,6 +13,7 @@ from sidecar.lifecycle import SourceState
 from sidecar.routing.changes import changes
 from sidecar.routing.document import revision_of
 from sidecar.routing.model import Drill
+from sidecar.routing.reader import Breathe
 from sidecar.routing.scalars import format_time
 from sidecar.routing.state import State
 from sidecar.table import View
@@ -122,9 +123,7 @@ def record_of(plain: Mapping[str, Any]) -> Record:
     return Record(events=events, **known)
 
 
-def records(
-    before: View, after: View, at_ns: int, source: str, *, breathe: Callable[[], None] = lambda: None
-) -> Iterator[Record]:
+def records(before: View, after: View, at_ns: int, source: str, *, breathe: Breathe = lambda: None) -> Iterator[Record]:
     """Yield what another view is worth remembering: what the source brought, then what decides since."""
     old, new = before.status.refusal, after.status.refusal
     serving = after.state.document.revision if after.state else ""
@@ -139,7 +138,7 @@ def records(
         yield from _decided(before, after, base, breathe)
 
 
-def _decided(before: View, after: View, base: Record, breathe: Callable[[], None]) -> Iterator[Record]:
+def _decided(before: View, after: View, base: Record, breathe: Breathe) -> Iterator[Record]:
     was, now = before.state, after.state
     assert now is not None
     new = was is None or was.document.revision != now.document.revision

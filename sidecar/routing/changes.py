@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sidecar.routing.model import Active, Back, Failover, Ramp, Route
+from sidecar.routing.reader import Breathe
 from sidecar.routing.scalars import format_duration, format_time
 from sidecar.routing.schedule import weights_at
 from sidecar.routing.state import State
@@ -43,7 +44,7 @@ def serving_words(route: Route, now_ns: int) -> str:
     return ", ".join(f"{name} {100 * (weight / largest) / total:.3g} %" for name, weight in weights if weight > 0)
 
 
-def changes(before: State | None, after: State, breathe: Callable[[], None] = lambda: None) -> list[Change]:
+def changes(before: State | None, after: State, breathe: Breathe = lambda: None) -> list[Change]:
     """Return what a new State changes: routes first, then datacenters; equal changes of many routes as one.
 
     Empty where nothing that decides has changed, as after an edit of a comment. Without a `before` all routes are new.

@@ -42,11 +42,11 @@ Begin = Callable[[Event, State], None]
 def directly(begin: Begin, defects: Defects) -> grpc.RpcMethodHandler[Any, Any]:
     """Return the handler of a method of any shape, of whose calls `begin` is told on gRPC's own thread."""
 
-    def answered_elsewhere(_request: bytes, _context: grpc.ServicerContext) -> bytes:
-        raise NotImplementedError
+    def on_a_thread(_request: bytes, _context: grpc.ServicerContext) -> bytes:
+        raise AssertionError("gRPC gave a call to a thread, and not to the pool of its method")
 
-    answered_elsewhere.experimental_thread_pool = _OnArrival(begin, defects)  # type: ignore[attr-defined]
-    return grpc.unary_unary_rpc_method_handler(answered_elsewhere)
+    on_a_thread.experimental_thread_pool = _OnArrival(begin, defects)  # type: ignore[attr-defined]
+    return grpc.unary_unary_rpc_method_handler(on_a_thread)
 
 
 def refuse(event: Event, state: State, error: SidecarError) -> None:

@@ -11,7 +11,7 @@ import grpc
 
 from sidecar.errors import SidecarError
 from sidecar.server.calls import GOING_DOWN, Defects
-from sidecar.server.direct import directly, refuse
+from sidecar.server.direct import Event, State, directly, refuse
 from sidecar.tally import MethodTally
 
 
@@ -47,7 +47,7 @@ class Refusal:
 
     def __init__(self, error: SidecarError, defects: Defects) -> None:
         self._error = error
-        self._held: list[tuple[Any, Any]] | None = None
+        self._held: list[tuple[Event, State]] | None = None
         self._lock = threading.Lock()
         self.handler = directly(self._begin, defects)
 
@@ -63,7 +63,7 @@ class Refusal:
         for event, state in held:
             refuse(event, state, self._error)
 
-    def _begin(self, event: object, state: object) -> None:
+    def _begin(self, event: Event, state: State) -> None:
         with self._lock:
             if self._held is not None:
                 self._held.append((event, state))

@@ -203,7 +203,10 @@ def test_clients_that_go_leave_nothing_behind(serve: Serve) -> None:
     hushed.set()
 
 
-def test_a_failure_beside_the_answer_ends_one_call(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("broken_part", ["_send_last", "_Unary.begin"], ids=["when it is sent", "when a call begins"])
+def test_a_failure_beside_the_answer_ends_one_call(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, broken_part: str
+) -> None:
     """What fails on gRPC's own thread ends the call at hand and no other: the thread goes on."""
     served = serve()
 
@@ -211,7 +214,7 @@ def test_a_failure_beside_the_answer_ends_one_call(serve: Serve, monkeypatch: py
         raise ZeroDivisionError
 
     with monkeypatch.context() as broken:
-        broken.setattr("sidecar.server.direct._send_last", fail)
+        broken.setattr(f"sidecar.server.direct.{broken_part}", fail)
         with pytest.raises(grpc.RpcError):
             served.client.filter()
     assert served.client.filter().datacenter == "dc2"
