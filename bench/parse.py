@@ -2,7 +2,7 @@
 
     python -m bench.parse
 
-The stretch is the longest time between two calls of `breathe`: for so long at
+The stretch is the longest time between two calls of `checkpoint`: for so long at
 most another thread waits for the interpreter while a big document is read. What calls of another process notice of it
 is measured by bench.change.
 """
@@ -70,13 +70,13 @@ def elapsed(work: Callable[[], object]) -> float:
 def longest_stretch(text: bytes) -> float:
     longest, last = 0.0, time.perf_counter()
 
-    def breathe() -> None:
+    def checkpoint() -> None:
         nonlocal longest, last
         now = time.perf_counter()
         longest, last = max(longest, now - last), now
 
-    parse_document(text, breathe=breathe)
-    breathe()
+    parse_document(text, checkpoint=checkpoint)
+    checkpoint()
     return longest
 
 

@@ -9,7 +9,7 @@ from typing import cast
 
 _HELP = {"-h", "--help"}
 # Imported by name, so that none of them drags another in.
-_DIRECT = {"serve": "sidecar.daemon", "health": "sidecar.probe"}
+_DIRECT = {"serve": "sidecar.daemon", "health": "sidecar.healthcheck"}
 
 
 def main() -> int:

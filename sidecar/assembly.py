@@ -10,32 +10,32 @@ from dataclasses import dataclass, fields
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
-from sidecar.audit.keeping import Audit, open_shared
-from sidecar.audit.origin import Origins
-from sidecar.audit.reading import FOLDER, outlines
+from sidecar.audit.authorship import Authorship
+from sidecar.audit.journal_reader import FOLDER, summaries
+from sidecar.audit.service import AuditService, open_configured
+from sidecar.change_log import log_change
 from sidecar.config import Settings
-from sidecar.errors import DocumentRefused, SourceError
-from sidecar.health import memory
+from sidecar.errors import DocumentRejected, SourceError
+from sidecar.gil import Yielder, without_gc
+from sidecar.health import failover_store
 from sidecar.health.checks import HealthChecks
+from sidecar.health.failover_store import FailoverStore
 from sidecar.health.hosts import AllowedHosts
-from sidecar.health.memory import FailoverKeeper
-from sidecar.narration import narrate
-from sidecar.pacing import Pacer, uncollected
 from sidecar.routing.document import parse_document
 from sidecar.server.settings import ServerSettings
-from sidecar.snapshot import SnapshotKeeper, SnapshotUnusable, load
+from sidecar.snapshot import SnapshotStore, SnapshotUnusable, load
 from sidecar.sources import open_source
 from sidecar.sources.base import Report, Source, Unreachable
 from sidecar.table import RoutingTable
 
 if TYPE_CHECKING:
-    from sidecar.audit.shared import SharedAudit
+    from sidecar.audit.database import AuditDatabase
     from sidecar.reactions.runner import Reactions
     from sidecar.server.server import Server
-    from sidecar.server.traces import Traces
-    from sidecar.web.recent import RecentChanges
+    from sidecar.server.traces import Tracing
+    from sidecar.web.recent_changes import RecentChanges
     from sidecar.web.server import WebServer
-    from sidecar.workers.crew import Crew
+    from sidecar.workers.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ _LEAST_S = 0.05
 _OVERRIDE_READ_S = 2.0
 
 
-class Part(Protocol):
+class Component(Protocol):
     """What ends within so many seconds."""
 
     def stop(self, timeout: float, /) -> None:
@@ -54,7 +54,7 @@ class Part(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Watch:
+class WatchedSource:
     """A source, and who takes its reports."""
 
     source: Source
@@ -76,28 +76,28 @@ class Sidecar:
         self._settings = settings
         self._source = open_source(settings.source or "", settings.source_options)
         self.url = self._source.url
-        parse = uncollected(partial(parse_document, max_bytes=settings.max_document_size, breathe=Pacer()))
-        self._crew = self._with_crew()
-        parse = self._crew.together(parse) if self._crew else parse
+        parse = without_gc(partial(parse_document, max_bytes=settings.max_document_size, checkpoint=Yielder()))
+        self._supervisor = self._with_supervisor()
+        parse = self._supervisor.together(parse) if self._supervisor else parse
         self._table = RoutingTable(parse=parse, max_stale=settings.max_stale)
-        if self._crew is not None:
-            self._crew.follow(self._table)
-        self._table.subscribe(narrate)
+        if self._supervisor is not None:
+            self._supervisor.follow(self._table)
+        self._table.subscribe(log_change)
         self._health = HealthChecks(self._table, AllowedHosts(settings.probe_hosts))
         self._table.subscribe(self._health.changed)
-        shared = open_shared(settings) if settings.audit_db or settings.audit_db_file else None
+        shared = open_configured(settings) if settings.audit_db or settings.audit_db_file else None
         self._reactions = self._with_reactions(shared)
-        self._recent = self._with_recent()
+        self._recent = self._with_recent_changes()
         self._audit = self._with_audit(shared)
         self._snapshot = self._with_snapshot()
         self._failovers = self._with_failovers()
         self._override = self._with_override()
-        self._traces: Traces | None = None
-        self._server = self._crew or self._with_server()
+        self._traces: Tracing | None = None
+        self._server = self._supervisor or self._with_server()
         for part in (self._audit, self._reactions):
-            self._server.tally.tasks += part.tasks if part else ()
+            self._server.stats.tasks += part.tasks if part else ()
         self._web = self._with_web()
-        self._watch = Watch(self._source, self._table.deliver)
+        self._watch = WatchedSource(self._source, self._table.deliver)
 
     def start(self) -> list[str]:
         """Start all but the source; return the addresses that it serves on. Raises ConfigError.
@@ -126,20 +126,20 @@ class Sidecar:
         for part in self._beside_calls():
             _end(part, max(_LEAST_S, (deadline - time.monotonic()) / 2))
 
-    def _beside_calls(self) -> Iterator[Part]:
+    def _beside_calls(self) -> Iterator[Component]:
         """Yield all but the server, in the order in which they end."""
         news = (self._watch, self._health, self._override)
         told = (self._web, self._snapshot, self._audit, self._reactions, self._failovers, self._traces)
         yield from (part for part in (*news, self._table, *told) if part is not None)
 
-    def _with_crew(self) -> Crew | None:
+    def _with_supervisor(self) -> Supervisor | None:
         """Return the processes that answer calls, where there are to be several."""
         settings = self._settings
         if settings.workers == 1:
             return None
-        from sidecar.workers.crew import Crew  # noqa: PLC0415 - only where it is asked for
+        from sidecar.workers.supervisor import Supervisor  # noqa: PLC0415 - only where it is asked for
 
-        return Crew(
+        return Supervisor(
             _server_settings(settings),
             workers=settings.workers,
             source=self.url,
@@ -150,12 +150,12 @@ class Sidecar:
     def _with_server(self) -> Server:
         """Return what answers calls in this process."""
         from sidecar.server.server import Server  # noqa: PLC0415 - 20 MiB, not where worker processes have them
-        from sidecar.server.traces import traces  # noqa: PLC0415
+        from sidecar.server.traces import open_tracing  # noqa: PLC0415
 
-        self._traces = traces(os.environ)
+        self._traces = open_tracing(os.environ)
         return Server(self._table, settings=_server_settings(self._settings), source=self.url, traces=self._traces)
 
-    def _with_snapshot(self) -> SnapshotKeeper | None:
+    def _with_snapshot(self) -> SnapshotStore | None:
         """Put the snapshot of the source in force, if there is a good one, and keep it up to date from now on."""
         folder = self._settings.state_dir
         if folder is None:
@@ -165,23 +165,23 @@ class Sidecar:
             if kept is not None:
                 document = parse_document(kept.text, max_bytes=self._settings.max_document_size)
                 self._table.restore(kept.text, document, kept.applied_at_ns)
-        except (SnapshotUnusable, DocumentRefused) as error:
+        except (SnapshotUnusable, DocumentRejected) as error:
             log.warning("the snapshot is not used: %s", error)
-        keeper = SnapshotKeeper(folder, self.url)
+        keeper = SnapshotStore(folder, self.url)
         self._table.subscribe(keeper.changed)
         return keeper
 
-    def _with_failovers(self) -> FailoverKeeper | None:
+    def _with_failovers(self) -> FailoverStore | None:
         """Go on with the failovers that were on when the sidecar ended, and remember those to come."""
         folder = self._settings.state_dir
         if folder is None:
             return None
-        self._table.remember(memory.load(folder, self.url))
-        keeper = FailoverKeeper(folder, self.url)
+        self._table.remember(failover_store.load(folder, self.url))
+        keeper = FailoverStore(folder, self.url)
         self._table.subscribe(keeper.changed)
         return keeper
 
-    def _with_reactions(self, shared: SharedAudit | None) -> Reactions | None:
+    def _with_reactions(self, shared: AuditDatabase | None) -> Reactions | None:
         """Return what is to be done about changes, where that is configured."""
         if not self._settings.reactions:
             return None
@@ -196,37 +196,37 @@ class Sidecar:
             state=lambda: self._table.view.state,
         )
 
-    def _with_recent(self) -> RecentChanges | None:
+    def _with_recent_changes(self) -> RecentChanges | None:
         """Return what the page tells of changes, where there is a page."""
         if self._settings.http is None:
             return None
-        from sidecar.web.recent import RecentChanges  # noqa: PLC0415 - only where it is asked for
+        from sidecar.web.recent_changes import RecentChanges  # noqa: PLC0415 - only where it is asked for
 
         return RecentChanges(self._history())
 
     def _history(self) -> Callable[[str | None, int, Callable[[], None]], Iterator[dict[str, Any]]] | None:
         folder = self._settings.state_dir
-        return None if folder is None else partial(outlines, folder / FOLDER)
+        return None if folder is None else partial(summaries, folder / FOLDER)
 
-    def _with_audit(self, shared: SharedAudit | None) -> Audit | None:
+    def _with_audit(self, shared: AuditDatabase | None) -> AuditService | None:
         """Keep a record of changes from now on, and tell them to the reactions and the page."""
         takers = tuple(part.take for part in (self._reactions, self._recent) if part is not None)
         if self._settings.state_dir is None and not takers:
             return None
-        audit = Audit(
+        audit = AuditService(
             self.url,
             state_dir=self._settings.state_dir,
             max_bytes=self._settings.audit_size,
             takers=takers,
             shared=shared,
-            origin=Origins(self._source).of,
+            origin=Authorship(self._source).of,
         )
         if self._reactions is not None:
             self._reactions.report_to(audit.report)
         self._table.subscribe(audit.changed)
         return audit
 
-    def _with_override(self) -> Watch | None:
+    def _with_override(self) -> WatchedSource | None:
         """Let the document of `--override` go before the source's, from now on, whenever there is one."""
         if self._settings.override is None:
             return None
@@ -236,14 +236,14 @@ class Sidecar:
             take(override.read(_OVERRIDE_READ_S))
         except SourceError as error:
             take(Unreachable(str(error)))
-        return Watch(override, take)
+        return WatchedSource(override, take)
 
     def _with_web(self) -> WebServer | None:
         """Return what serves HTTP, where that is asked for."""
         settings = self._settings
         if settings.http is None or self._recent is None:
             return None
-        from sidecar.web.beside import Beside  # noqa: PLC0415 - only where it is asked for
+        from sidecar.web.page_data import PageData  # noqa: PLC0415 - only where it is asked for
         from sidecar.web.server import WebServer  # noqa: PLC0415
         from sidecar.web.settings import WebSettings  # noqa: PLC0415
 
@@ -255,8 +255,8 @@ class Sidecar:
             allow_plaintext=settings.allow_plaintext,
         )
         savers = [each.standing for each in (self._snapshot, self._failovers) if each is not None]
-        beside = Beside(probes=self._health.outcomes, savers=savers, history=self._history(), recent=self._recent)
-        return WebServer(self._table, self._server.tally, settings=web, source=self.url, beside=beside)
+        page_data = PageData(probes=self._health.outcomes, savers=savers, history=self._history(), recent=self._recent)
+        return WebServer(self._table, self._server.stats, settings=web, source=self.url, page_data=page_data)
 
 
 def _server_settings(settings: Settings) -> ServerSettings:
@@ -264,7 +264,7 @@ def _server_settings(settings: Settings) -> ServerSettings:
     return ServerSettings(**{name: getattr(settings, name) for name in shared})
 
 
-def _end(part: Part, timeout: float) -> None:
+def _end(part: Component, timeout: float) -> None:
     try:
         part.stop(timeout)
     except Exception:

@@ -6,7 +6,7 @@ import threading
 from abc import ABC, abstractmethod
 
 
-class Background(ABC):
+class BackgroundThread(ABC):
     """Runs `_run` on a thread of its own, named `name`, from `start` to `stop`.
 
     What is to be done is handed over, and waited for, under `_work`; `_stopping` tells that no more will come.

@@ -15,7 +15,7 @@ from types import FrameType
 
 from sidecar import __version__, config
 from sidecar.assembly import Sidecar
-from sidecar.config.log_level import LogLevel
+from sidecar.config.log_level import LogLevelReloader
 from sidecar.errors import SidecarError
 from sidecar.log import configure
 
@@ -30,7 +30,7 @@ def main(argv: Sequence[str]) -> int:
         sys.stderr.write(f"dc-sidecar serve: {error}\n")
         return error.exit_code
     configure(settings.log_format, settings.log_level)
-    level = LogLevel(argv, os.environ, settings.log_level)
+    level = LogLevelReloader(argv, os.environ, settings.log_level)
     signal.signal(signal.SIGHUP, level.take)
     level.start()
     for warning in settings.warnings:

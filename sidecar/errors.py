@@ -39,7 +39,7 @@ class Problem:
         return f"{place}: {self.message}"
 
 
-class DocumentRefused(SidecarError):
+class DocumentRejected(SidecarError):
     """A text is not a valid routing document; it is refused whole. `problems` has at least one, in the text's order."""
 
     exit_code = 1
@@ -63,7 +63,7 @@ class SourceError(SidecarError):
     grpc_status = "UNAVAILABLE"
 
 
-class Refused(SidecarError):
+class ChangeRefused(SidecarError):
     """A change is not made: a rule speaks against it, or the document leaves no room for it."""
 
     exit_code = 3

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, IntEnum
 
-from sidecar.errors import DocumentRefused
+from sidecar.errors import DocumentRejected
 
 
 class SourceState(IntEnum):
@@ -18,7 +18,7 @@ class SourceState(IntEnum):
     MISSING = 5
 
 
-class Event(Enum):
+class SourceEvent(Enum):
     """What can happen to a source."""
 
     ACCEPTED = "its text was read and is a valid document"
@@ -29,23 +29,23 @@ class Event(Enum):
 
 _S = SourceState
 # A source that was never read stays CONNECTING while it cannot be asked; every other state then is DISCONNECTED.
-_TRANSITIONS: dict[SourceState, dict[Event, SourceState]] = {
+_TRANSITIONS: dict[SourceState, dict[SourceEvent, SourceState]] = {
     state: {
-        Event.ACCEPTED: _S.SYNCED,
-        Event.REFUSED: _S.REJECTED,
-        Event.ABSENT: _S.MISSING,
-        Event.LOST: _S.CONNECTING if state is _S.CONNECTING else _S.DISCONNECTED,
+        SourceEvent.ACCEPTED: _S.SYNCED,
+        SourceEvent.REFUSED: _S.REJECTED,
+        SourceEvent.ABSENT: _S.MISSING,
+        SourceEvent.LOST: _S.CONNECTING if state is _S.CONNECTING else _S.DISCONNECTED,
     }
     for state in SourceState
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class RejectedDocument:
     """A text that was refused: its revision, why, when (Unix nanoseconds), and the text itself."""
 
     revision: str
-    error: DocumentRefused
+    error: DocumentRejected
     at_ns: int
     text: bytes
 
@@ -66,7 +66,7 @@ class SourceStatus:
     applied_at_ns: int = 0
     confirmed_at_ns: int = 0
     from_snapshot: bool = False
-    refusal: Refusal | None = None
+    refusal: RejectedDocument | None = None
 
     @property
     def stale(self) -> bool:
@@ -74,6 +74,6 @@ class SourceStatus:
         return self.state is SourceState.DISCONNECTED
 
 
-def next_state(state: SourceState, event: Event) -> SourceState:
+def next_state(state: SourceState, event: SourceEvent) -> SourceState:
     """Return the state that an event leads to; every event is legal in every state."""
     return _TRANSITIONS[state][event]

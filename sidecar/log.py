@@ -27,7 +27,7 @@ def configure(form: str, level: str) -> None:
         handler.setFormatter(_json_formatter())
     else:
         handler.setFormatter(ConsoleFormatter(colours=sys.stderr.isatty()))
-    handler.addFilter(Repeats())
+    handler.addFilter(RepeatFilter())
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     set_level(level)
 
@@ -42,7 +42,7 @@ def fields_of(record: logging.LogRecord) -> dict[str, Any]:
     return {name: value for name, value in vars(record).items() if name not in _OWN}
 
 
-class Repeats(logging.Filter):
+class RepeatFilter(logging.Filter):
     """Lets the same warning or error through five times in a minute, and then says how many were left out.
 
     The same is what was written at the same place in the code, whatever its values were; so a server that comes and

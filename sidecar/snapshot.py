@@ -8,7 +8,7 @@ from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
-from sidecar.durable import Saver, replace_file
+from sidecar.atomic_file import Saver, replace_file
 from sidecar.table import View
 
 _FORMAT = 1
@@ -61,7 +61,7 @@ def save(folder: Path, source: str, snapshot: Snapshot) -> None:
     replace_file(folder, _NAME, json.dumps(header).encode() + b"\n" + snapshot.text)
 
 
-class SnapshotKeeper(Saver[Snapshot]):
+class SnapshotStore(Saver[Snapshot]):
     """Saves each document that is taken over from the source."""
 
     def __init__(self, folder: Path, source: str) -> None:

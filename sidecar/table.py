@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from sidecar.errors import DocumentRefused
-from sidecar.lifecycle import Event, Refusal, SourceState, SourceStatus, next_state
+from sidecar.errors import DocumentRejected
+from sidecar.lifecycle import RejectedDocument, SourceEvent, SourceState, SourceStatus, next_state
 from sidecar.routing.document import parse_document, revision_of
-from sidecar.routing.failover import Phase, Seen, Standings, advance, apply
+from sidecar.routing.failover import FailoverStates, Observation, Phase, advance, apply
 from sidecar.routing.model import RoutingDocument
 from sidecar.routing.scalars import format_time
 from sidecar.routing.state import State
@@ -92,7 +92,7 @@ Listener = Callable[[View, View], None]
 Parse = Callable[[bytes], RoutingDocument]
 
 
-class Shown(Protocol):
+class ViewProvider(Protocol):
     """What is in force, for those who decide by it, wherever it is made."""
 
     @property
@@ -100,13 +100,13 @@ class Shown(Protocol):
         """What is in force now."""
 
     @property
-    def told(self) -> View:
+    def announced(self) -> View:
         """What watchers may know: the view that is in force wherever calls are answered."""
 
     def subscribe(self, listener: Listener) -> None:
         """Have `listener` called with the view before and after each change."""
 
-    def observe(self, seen: Seen) -> None:
+    def observe(self, seen: Observation) -> None:
         """Take what a decision showed."""
 
 
@@ -141,8 +141,8 @@ class RoutingTable:
         self._overriding: tuple[str, Report] | None = None
         self._unhealthy: Mapping[str, str] = {}
         self._health = ""
-        self._seen: deque[Seen] = deque(maxlen=_MOST_SEEN)
-        self._standings: Standings = {}
+        self._seen: deque[Observation] = deque(maxlen=_MOST_SEEN)
+        self._failover_states: FailoverStates = {}
         self._moving = False
         self._learns_at = elapsed()
         # The wall's time when `elapsed` was 0: what lasts is measured by a clock that does not jump, and can be told.
@@ -158,7 +158,7 @@ class RoutingTable:
         self._thread = threading.Thread(target=self._run, name="table", daemon=True)
 
     @property
-    def told(self) -> View:
+    def announced(self) -> View:
         """The view: what is in force here is in force wherever calls are answered."""
         return self.view
 
@@ -205,17 +205,17 @@ class RoutingTable:
             self._judged = True
             self._work.notify()
 
-    def observe(self, seen: Seen) -> None:
+    def observe(self, seen: Observation) -> None:
         """Take what a decision showed, from any thread, without a lock; it counts within a tenth of a second."""
         self._seen.append(seen)
 
-    def remember(self, standings: Standings) -> None:
+    def remember(self, failover_states: FailoverStates) -> None:
         """Take from which datacenters work had left when the sidecar ended, before `start`."""
-        self._standings = standings
+        self._failover_states = failover_states
         self._moving = True
 
     @property
-    def silent_s(self) -> float:
+    def heartbeat_age_s(self) -> float:
         """For how long its thread has shown no sign of life, in seconds: about one second at most while all is well."""
         return self._elapsed() - self._beat
 
@@ -274,10 +274,10 @@ class RoutingTable:
         state = self.view.state
         if state is None or not self._seen or self._elapsed() < self._learns_at:
             return
-        before = self._standings
+        before = self._failover_states
         while self._seen:
-            self._standings = apply(self._standings, self._seen.popleft(), state.document, self._steady())
-        if self._standings is not before:
+            self._failover_states = apply(self._failover_states, self._seen.popleft(), state.document, self._steady())
+        if self._failover_states is not before:
             self._moving = True
             self._learns_at = self._elapsed() + _SEEN_PAUSE_S
 
@@ -312,18 +312,20 @@ class RoutingTable:
         late = self._max_stale is not None and self._elapsed() - self._lost_at > self._max_stale
         state, now, unhealthy = view.state, self._clock(), self._unhealthy
         if self._moving or state is None or state.document is not document:
-            self._standings = advance(self._standings, document, self._steady())
-            self._moving = any(standing.phase is not Phase.FAILED for standing in self._standings.values())
+            self._failover_states = advance(self._failover_states, document, self._steady())
+            self._moving = any(standing.phase is not Phase.FAILED for standing in self._failover_states.values())
         if (
             state is None
             or state.document is not document
             or state.stale is not stale
             or state.unhealthy != unhealthy
-            or state.standings is not self._standings
+            or state.failover_states is not self._failover_states
             or not state.holds(now)
         ):
             generation = state.generation + 1 if state else 1
-            state = State(document, generation, now, stale=stale, unhealthy=unhealthy, standings=self._standings)
+            state = State(
+                document, generation, now, stale=stale, unhealthy=unhealthy, failover_states=self._failover_states
+            )
         return replace(view, state=state, text=text, overdue=stale and late, health=self._health)
 
     def _overridden(self, view: View, url: str, report: Report) -> View:
@@ -343,7 +345,7 @@ class RoutingTable:
             case Content(text, _):
                 try:
                     self._override_document = self._parse(text)
-                except DocumentRefused as error:
+                except DocumentRejected as error:
                     words = f"the override {url} is refused: {error.summary}"
                     return replace(view, override=replace(had, error=words))
                 return replace(view, override=Override(url, text, had.since_ns or self._clock()))
@@ -352,10 +354,10 @@ class RoutingTable:
         """Return the view that a report of the source leads to."""
         match report:
             case Unreachable(reason):
-                return self._known(view, Event.LOST, error=reason)
+                return self._known(view, SourceEvent.LOST, error=reason)
             case Missing(reason):
                 status = replace(view.status, refusal=None)
-                return self._known(replace(view, status=status), Event.ABSENT, error=reason)
+                return self._known(replace(view, status=status), SourceEvent.ABSENT, error=reason)
             case Content(text, version):
                 return self._read(replace(view, status=replace(view.status, version=version)), text)
 
@@ -363,20 +365,20 @@ class RoutingTable:
         now = self._clock()
         refusal = view.status.refusal
         if refusal is not None and refusal.text == text:
-            return self._known(view, Event.REFUSED, error=refusal.error.summary)
+            return self._known(view, SourceEvent.REFUSED, error=refusal.error.summary)
         status = replace(view.status, refusal=None, from_snapshot=False, confirmed_at_ns=now)
         if self._source_document is not None and view.source_text == text:
-            return self._known(replace(view, status=status), Event.ACCEPTED)
+            return self._known(replace(view, status=status), SourceEvent.ACCEPTED)
         try:
             self._source_document = self._parse(text)
-        except DocumentRefused as error:
-            refusal = Refusal(revision=revision_of(text), error=error, at_ns=now, text=text)
+        except DocumentRejected as error:
+            refusal = RejectedDocument(revision=revision_of(text), error=error, at_ns=now, text=text)
             status = replace(view.status, refusal=refusal)
-            return self._known(replace(view, status=status), Event.REFUSED, error=error.summary)
+            return self._known(replace(view, status=status), SourceEvent.REFUSED, error=error.summary)
         status = replace(status, applied_at_ns=now)
-        return self._known(replace(view, status=status, source_text=text), Event.ACCEPTED)
+        return self._known(replace(view, status=status, source_text=text), SourceEvent.ACCEPTED)
 
-    def _known(self, view: View, event: Event, *, error: str = "") -> View:
+    def _known(self, view: View, event: SourceEvent, *, error: str = "") -> View:
         """Return the view after an event of the source, with its next state."""
         state = next_state(view.status.state, event)
         since = view.status.since_ns if state is view.status.state else self._clock()

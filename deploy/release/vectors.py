@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 
 import sidecar
-from sidecar.errors import DocumentRefused
+from sidecar.errors import DocumentRejected
 from sidecar.pb.dcsidecar.v1 import routing_pb2 as pb
 from sidecar.routing.decision import decide
 from sidecar.routing.document import parse_document
@@ -35,7 +35,7 @@ def main(folder: Path, version: str) -> int:
         try:
             parse_document(case["document"].encode())
             wrong.append(f"{case['name']}: taken, expected a refusal of {case['path']}")
-        except DocumentRefused as error:
+        except DocumentRejected as error:
             if error.problems[0].path != case["path"]:
                 wrong.append(f"{case['name']}: refused {error.problems[0].path}, expected {case['path']}")
         refused += 1

@@ -11,8 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from sidecar.audit.chain import START, Broken, Link, forge, read_link
-from sidecar.audit.record import Cause, Event, Record
+from sidecar.audit.hash_chain import START, ChainBroken, ChainLink, append_link, read_link
+from sidecar.audit.record import AuditEvent, Record, RecordCause
 
 _HEAD = "head"
 _LOCK = "lock"
@@ -71,7 +71,7 @@ class Journal:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise JournalInUse(error.errno, f"another sidecar writes to {self._folder}") from error
-        with suppress(Broken):
+        with suppress(ChainBroken):
             self._number, self._digest = head(self._folder)
         paths = segments(self._folder)
         while paths:
@@ -116,7 +116,7 @@ class Journal:
         number, digest, lines = self._number, self._digest, []
         for body in bodies:
             number += 1
-            line, digest = forge(body, number, digest)
+            line, digest = append_link(body, number, digest)
             lines.append(line)
         rest = memoryview(b"".join(lines))
         length = len(rest)
@@ -151,10 +151,10 @@ def head(folder: Path) -> tuple[int, str]:
     except FileNotFoundError:
         return 0, START
     except (ValueError, KeyError, TypeError) as error:
-        raise Broken(f"{folder / _HEAD} is not as it was written") from error
+        raise ChainBroken(f"{folder / _HEAD} is not as it was written") from error
 
 
-def last_link(path: Path) -> tuple[Link | None, int]:
+def last_link(path: Path) -> tuple[ChainLink | None, int]:
     """Return the last good line of a segment, and its length without a line that was begun only."""
     text = path.read_bytes()
     length = end = text.rfind(b"\n") + 1
@@ -162,7 +162,7 @@ def last_link(path: Path) -> tuple[Link | None, int]:
         start = text.rfind(b"\n", 0, end - 1) + 1
         try:
             return read_link(text[start : end - 1]), length
-        except Broken:
+        except ChainBroken:
             # Somebody changed it; it stays, as `history verify` is to find it.
             end = start
     return None, length
@@ -177,9 +177,9 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _removal(last: Link) -> Record:
+def _removal(last: ChainLink) -> Record:
     """Return what tells of a segment that is removed: the number and the digest of its last line."""
-    removed = Event(
+    removed = AuditEvent(
         kind="removed", words=f"records up to number {last.number}", before=str(last.number), after=last.digest
     )
-    return Record(at_ns=time.time_ns(), source="", cause=Cause.AUDIT, events=(removed,))
+    return Record(at_ns=time.time_ns(), source="", cause=RecordCause.AUDIT, events=(removed,))

@@ -7,13 +7,13 @@ from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
 from typing import Any
 
-from sidecar.audit.difference import difference
-from sidecar.audit.moves import moves
+from sidecar.audit.diff import diff_lines
+from sidecar.audit.traffic_moves import moves
 from sidecar.lifecycle import SourceState
 from sidecar.routing.changes import changes
 from sidecar.routing.document import revision_of
 from sidecar.routing.model import Drill
-from sidecar.routing.reader import Breathe
+from sidecar.routing.reader import Checkpoint
 from sidecar.routing.scalars import format_time
 from sidecar.routing.state import State
 from sidecar.table import View
@@ -26,7 +26,7 @@ MOVES = frozenset({"switch", "failover", "return", "ramp-step"})
 """The kinds of events that send work elsewhere; their subjects are whose."""
 
 
-class Cause(Enum):
+class RecordCause(Enum):
     """What brought a change: it decides how the same change is known again on another sidecar."""
 
     DOCUMENT = "document"
@@ -40,7 +40,7 @@ class Cause(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
+class AuditEvent:
     """One thing that a change means. `subjects` are applications, `app/job`, "default", or datacenters of a drill.
 
     Kinds: applied, refused, missing, switch, failover, return, ramp-step, drill-started, drill-ended, override-started,
@@ -67,8 +67,8 @@ class Record:
 
     at_ns: int
     source: str
-    cause: Cause
-    events: tuple[Event, ...]
+    cause: RecordCause
+    events: tuple[AuditEvent, ...]
     revision: str = ""
     before: str = ""
     changed: str = ""
@@ -95,9 +95,9 @@ class Record:
     def key(self) -> str:
         """What is the same for the same change on every sidecar; several changes may share it, at other times."""
         match self.cause:
-            case Cause.DOCUMENT:
+            case RecordCause.DOCUMENT:
                 return f"document {self.events[0].kind} {self.changed}"
-            case Cause.CLOCK:
+            case RecordCause.CLOCK:
                 return f"clock {self.revision} {self.due_ns}"
             case _:
                 told = "; ".join(f"{event.kind} {event.words}" for event in self.events)
@@ -117,35 +117,39 @@ class Record:
 def record_of(plain: Mapping[str, Any]) -> Record:
     """Return the record that `plain` was made from. Raises KeyError, TypeError, ValueError for anything else."""
     known: dict[str, Any] = {name: value for name, value in plain.items() if name in Record.__dataclass_fields__}
-    events = tuple(Event(**dict(event, subjects=tuple(event.get("subjects", ())))) for event in known.pop("events"))
+    events = tuple(
+        AuditEvent(**dict(event, subjects=tuple(event.get("subjects", ())))) for event in known.pop("events")
+    )
     known |= {name: tuple(known.get(name, ())) for name in ("changes", "difference")}
-    known["cause"] = Cause(known["cause"])
+    known["cause"] = RecordCause(known["cause"])
     return Record(events=events, **known)
 
 
-def records(before: View, after: View, at_ns: int, source: str, *, breathe: Breathe = lambda: None) -> Iterator[Record]:
+def records(
+    before: View, after: View, at_ns: int, source: str, *, checkpoint: Checkpoint = lambda: None
+) -> Iterator[Record]:
     """Yield what another view is worth remembering: what the source brought, then what decides since."""
     old, new = before.status.refusal, after.status.refusal
     serving = after.state.document.revision if after.state else ""
-    base = Record(at_ns=at_ns, source=source, cause=Cause.DOCUMENT, events=(), revision=serving, before=serving)
+    base = Record(at_ns=at_ns, source=source, cause=RecordCause.DOCUMENT, events=(), revision=serving, before=serving)
     if new is not None and (old is None or old.text != new.text):
-        refused = Event(kind="refused", words=str(new.error))
+        refused = AuditEvent(kind="refused", words=str(new.error))
         text = new.text[:_REFUSED_BYTES].decode("utf-8", "replace")
         yield replace(base, events=(refused,), changed=new.revision, version=after.status.version, text=text)
     if after.status.state is SourceState.MISSING is not before.status.state:
-        yield replace(base, events=(Event(kind="missing", words=after.status.error),))
+        yield replace(base, events=(AuditEvent(kind="missing", words=after.status.error),))
     if after.state is not None and after.state is not before.state:
-        yield from _decided(before, after, base, breathe)
+        yield from _decided(before, after, base, checkpoint)
 
 
-def _decided(before: View, after: View, base: Record, breathe: Breathe) -> Iterator[Record]:
+def _decided(before: View, after: View, base: Record, checkpoint: Checkpoint) -> Iterator[Record]:
     was, now = before.state, after.state
     assert now is not None
     new = was is None or was.document.revision != now.document.revision
     events = [*_overrides(before, after), *_drills(was, now)]
-    found = moves(was, now, breathe) if was else []
+    found = moves(was, now, checkpoint) if was else []
     events += [
-        Event(
+        AuditEvent(
             kind=move.kind,
             words=f"{move.before} → {move.after}",
             subjects=move.subjects,
@@ -154,9 +158,9 @@ def _decided(before: View, after: View, base: Record, breathe: Breathe) -> Itera
         )
         for move in found
     ]
-    told = tuple(map(str, changes(was, now, breathe)[:_TOLD])) if new else ()
+    told = tuple(map(str, changes(was, now, checkpoint)[:_TOLD])) if new else ()
     if new:
-        events.insert(0, Event(kind="applied", words="; ".join(told[:3]) or "same routes"))
+        events.insert(0, AuditEvent(kind="applied", words="; ".join(told[:3]) or "same routes"))
     if not events:
         return
     text = after.text.decode("utf-8", "replace")
@@ -170,34 +174,34 @@ def _decided(before: View, after: View, base: Record, breathe: Breathe) -> Itera
         meta=now.document.meta if new else {},
         out=now.out,
         changes=told,
-        difference=tuple(difference(before.text.decode("utf-8", "replace"), text)) if new and was else (),
+        difference=tuple(diff_lines(before.text.decode("utf-8", "replace"), text)) if new and was else (),
         text=text if new else "",
         due_ns=now.since_ns,
     )
 
 
-def _cause(was: State | None, now: State, events: Sequence[Event]) -> Cause:
+def _cause(was: State | None, now: State, events: Sequence[AuditEvent]) -> RecordCause:
     if any(event.kind.startswith("override") for event in events):
-        return Cause.OVERRIDE
+        return RecordCause.OVERRIDE
     if was is None or was.document.revision != now.document.revision:
-        return Cause.DOCUMENT
-    return Cause.CLOCK if was.unhealthy == now.unhealthy and was.since_ns != now.since_ns else Cause.HEALTH
+        return RecordCause.DOCUMENT
+    return RecordCause.CLOCK if was.unhealthy == now.unhealthy and was.since_ns != now.since_ns else RecordCause.HEALTH
 
 
-def _overrides(before: View, after: View) -> Iterator[Event]:
+def _overrides(before: View, after: View) -> Iterator[AuditEvent]:
     for kind, there, not_there in (("override-started", after, before), ("override-ended", before, after)):
         if there.overridden and not not_there.overridden and there.override is not None:
-            yield Event(kind=kind, words=there.override.url)
+            yield AuditEvent(kind=kind, words=there.override.url)
 
 
-def _drills(was: State | None, now: State) -> Iterator[Event]:
+def _drills(was: State | None, now: State) -> Iterator[AuditEvent]:
     old, new = (_on(state) for state in (was, now))
     for key, drill in new.items():
         if key not in old:
-            yield Event(kind="drill-started", words=_drill_words(drill), subjects=(drill.datacenter,))
+            yield AuditEvent(kind="drill-started", words=_drill_words(drill), subjects=(drill.datacenter,))
     for key, drill in old.items():
         if key not in new:
-            yield Event(kind="drill-ended", words=_drill_words(drill), subjects=(drill.datacenter,))
+            yield AuditEvent(kind="drill-ended", words=_drill_words(drill), subjects=(drill.datacenter,))
 
 
 def _on(state: State | None) -> dict[tuple[str, frozenset[str] | None], Drill]:

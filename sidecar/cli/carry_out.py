@@ -15,10 +15,10 @@ from sidecar.cli.fleet import Confirmation, await_revision, statuses
 from sidecar.cli.output import print_json, say
 from sidecar.cli.showing import difference_lines, proposal_lines
 from sidecar.client import Status
-from sidecar.editing.guards import refuse
-from sidecar.editing.proposal import Edit, Opened, Proposal, difference, open_text, propose
-from sidecar.editing.stamp import Stamp
-from sidecar.errors import Refused, SourceError, WriteConflict
+from sidecar.editing.meta import ChangeMeta
+from sidecar.editing.proposal import CurrentDocument, Edit, Proposal, difference, propose, read_current
+from sidecar.editing.safety_rules import enforce
+from sidecar.errors import ChangeRefused, SourceError, WriteConflict
 from sidecar.routing.scalars import format_time
 from sidecar.routing.state import State
 from sidecar.sources.base import Content
@@ -41,7 +41,7 @@ def carry_out(orders: Orders, edit: Edit) -> int:
         proposal = propose(
             opened,
             edit,
-            stamp=Stamp(by=orders.by, at_ns=time.time_ns(), reason=orders.reason, ticket=orders.ticket),
+            stamp=ChangeMeta(by=orders.by, at_ns=time.time_ns(), reason=orders.reason, ticket=orders.ticket),
             # Whoever does it again has just been shown the change that would hold it off.
             rules=replace(orders.rules, hold_off=0.0) if redone else orders.rules,
             full_document=orders.full_document,
@@ -69,7 +69,7 @@ def carry_out(orders: Orders, edit: Edit) -> int:
         return _confirmed(orders, proposal, report)
 
 
-def _faults(orders: Orders, opened: Opened) -> Mapping[str, str]:
+def _faults(orders: Orders, opened: CurrentDocument) -> Mapping[str, str]:
     """Return the datacenters that the sidecars we wait for have found down; what one does not tell, another may."""
     if not orders.sidecars or opened.document is None:
         return {}
@@ -83,14 +83,14 @@ def _faults(orders: Orders, opened: Opened) -> Mapping[str, str]:
     }
 
 
-def _read(orders: Orders, *, other_than: str | None = None) -> tuple[Opened, str | None]:
+def _read(orders: Orders, *, other_than: str | None = None) -> tuple[CurrentDocument, str | None]:
     """Return what the key holds and its version; wait a little for another version where one must be there."""
     deadline = time.monotonic() + (_LAG if other_than is not None else 0.0)
     while True:
         content = orders.source.read(orders.timeout)
         found = (content.text, content.version) if isinstance(content, Content) else (None, None)
         if found[1] != other_than or time.monotonic() >= deadline:
-            return open_text(found[0], max_bytes=orders.max_bytes), found[1]
+            return read_current(found[0], max_bytes=orders.max_bytes), found[1]
         time.sleep(_LOOK)
 
 
@@ -99,8 +99,8 @@ def _agreed(orders: Orders, proposal: Proposal, report: dict[str, Any]) -> bool:
     for line in proposal_lines(proposal, orders.forced):
         click.echo(line, err=orders.output == "json")
     try:
-        refuse(proposal.objections, orders.forced)
-    except Refused:
+        enforce(proposal.violations, orders.forced)
+    except ChangeRefused:
         _print(orders, report)
         raise
     if proposal.text == proposal.opened.text:
@@ -140,7 +140,7 @@ def _write(orders: Orders, proposal: Proposal, version: str | None) -> None:
             raise
 
 
-def _tell_conflict(ours: Opened, theirs: Opened) -> None:
+def _tell_conflict(ours: CurrentDocument, theirs: CurrentDocument) -> None:
     say(f"{click.style('Somebody else wrote meanwhile', bold=True)}; nothing of yours is written.")
     if theirs.document is not None:
         meta = theirs.document.meta
@@ -151,7 +151,7 @@ def _tell_conflict(ours: Opened, theirs: Opened) -> None:
         say(line)
 
 
-def _their_difference(ours: Opened, theirs: Opened) -> list[str]:
+def _their_difference(ours: CurrentDocument, theirs: CurrentDocument) -> list[str]:
     return difference(ours.text, theirs.text or b"")
 
 
@@ -203,7 +203,7 @@ def _report(orders: Orders, proposal: Proposal) -> dict[str, Any]:
             for moment in proposal.comparison.moments
         ],
         "notes": list(proposal.notes),
-        "objections": [{**asdict(one), "forced": one.rule in orders.forced} for one in proposal.objections],
+        "objections": [{**asdict(one), "forced": one.rule in orders.forced} for one in proposal.violations],
     }
 
 

@@ -16,13 +16,13 @@ import click
 from sidecar import config
 from sidecar.cli.connection import DEFAULT_ADDRESS, Connect, connecting
 from sidecar.cli.flags import Flag, SectionedCommand, changing_flags, flags_of
-from sidecar.cli.inputs import TIMEOUT, Candidates, Value
+from sidecar.cli.inputs import TIMEOUT, CandidatesParam, KindParam
 from sidecar.cli.sightings import PATIENCE, seen_by
 from sidecar.client import Worker
 from sidecar.config.kinds import Kind
-from sidecar.editing.guards import RULES, Rules
+from sidecar.editing.live_workers import LiveWorkersLookup
 from sidecar.editing.placement import Counts
-from sidecar.editing.sightings import Ask
+from sidecar.editing.safety_rules import RULES, SafetyRules
 from sidecar.errors import ConfigError
 from sidecar.routing.location import Locator
 from sidecar.routing.model import RoutingDocument
@@ -44,7 +44,7 @@ def _seconds(text: str) -> float | None:
     return nanoseconds / SECOND_NS if nanoseconds else None
 
 
-_WAIT = Value(Kind("SECONDS", "seconds, or a duration such as 30s", _seconds))
+_WAIT = KindParam(Kind("SECONDS", "seconds, or a duration such as 30s", _seconds))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +56,7 @@ class Orders:
     """
 
     source: Source
-    rules: Rules
+    rules: SafetyRules
     max_bytes: int
     timeout: float
     by: str
@@ -64,7 +64,7 @@ class Orders:
     ticket: str
     full_document: bool
     workers: tuple[Worker, ...] | None
-    ask: Ask
+    ask: LiveWorkersLookup
     dry_run: bool
     yes: bool
     forced: frozenset[str]
@@ -78,8 +78,8 @@ class Orders:
         """Return how many workers each datacenter has, if anybody told."""
         if self.workers is None:
             return None
-        where = Locator(document.datacenters).where
-        return Counter(worker.datacenter or where(worker) for worker in self.workers)
+        locate = Locator(document.datacenters).locate
+        return Counter(worker.datacenter or locate(worker) for worker in self.workers)
 
 
 class SourceCommand(SectionedCommand):
@@ -134,7 +134,7 @@ class ChangingCommand(SourceCommand):
                 metavar="N",
                 default=0,
             ),
-            care(["--candidates"], help=_WORKERS_HELP, type=Candidates(), metavar="WORKERS"),
+            care(["--candidates"], help=_WORKERS_HELP, type=CandidatesParam(), metavar="WORKERS"),
             waiting(
                 ["--wait"],
                 help="Afterwards wait until each --sidecar serves the new document, for 30 seconds or as long as said.",
@@ -178,7 +178,7 @@ class Opening:
 
     source: Source
     max_bytes: int
-    values: Mapping[str, config.Value]
+    values: Mapping[str, config.OptionValue]
 
     def read(self, name: str) -> Any:  # noqa: ANN401 - what the option's kind reads
         """Return what an option says, None where it is not set."""
@@ -208,7 +208,7 @@ def orders_of(ctx: click.Context) -> Orders:
     secure = {name: given[name] for name in ("tls", "ca", "cert", "key", "server_name")}
     return Orders(
         source=opening.source,
-        rules=Rules(
+        rules=SafetyRules(
             hold_off=opening.read("hold-off"),
             require_workers=opening.read("require-workers"),
             require_reason=opening.read("require-reason"),

@@ -11,7 +11,7 @@ import click
 
 from sidecar.cli.inputs import LENGTH, TIME
 from sidecar.cli.output import output_option, print_json, say
-from sidecar.errors import DocumentRefused, Problem
+from sidecar.errors import DocumentRejected, Problem
 from sidecar.routing.document import parse_document, revision_of
 from sidecar.routing.lint import warnings
 from sidecar.routing.model import RoutingDocument
@@ -42,7 +42,7 @@ def command(file: BinaryIO, *, strict: bool, max_document_size: int, now: int | 
     try:
         document = parse_document(text, max_bytes=max_document_size)
         odd = warnings(text, document, time.time_ns() if now is None else now)
-    except DocumentRefused as error:
+    except DocumentRejected as error:
         problems = error.problems
     name = "-" if file.name == "<stdin>" else str(file.name)
     if output == "json":

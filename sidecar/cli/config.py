@@ -9,7 +9,7 @@ import click
 
 from sidecar.cli.flags import SectionedCommand, flags_of, serve_flags
 from sidecar.cli.output import columns, output_option, print_json, say
-from sidecar.config import Value, resolve, settings_of
+from sidecar.config import OptionValue, resolve, settings_of
 
 
 @click.group("config")
@@ -41,10 +41,10 @@ def show(output: str, **_: object) -> None:
         click.echo("\n".join(columns([("OPTION", "VALUE", "FROM"), *rows])))
 
 
-def _origin(value: Value) -> str:
+def _origin(value: OptionValue) -> str:
     return value.origin.removesuffix(f": {value.option.name}") if value.texts else ""
 
 
-def _entry(value: Value) -> dict[str, Any]:
+def _entry(value: OptionValue) -> dict[str, Any]:
     shown: Any = list(value.shown) if value.option.repeatable else next(iter(value.shown), None)
     return {"name": value.option.name, "value": shown, "layer": value.layer.value, "origin": _origin(value)}

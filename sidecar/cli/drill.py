@@ -12,8 +12,8 @@ from sidecar.cli.changing import ChangingCommand, SourceCommand, open_named, ord
 from sidecar.cli.moments import DURATION, START, Start, start_ns
 from sidecar.cli.output import columns, output_option, print_json, say
 from sidecar.editing import verbs
-from sidecar.editing.proposal import Edit, Opened, open_text
-from sidecar.errors import Refused
+from sidecar.editing.proposal import CurrentDocument, Edit, read_current
+from sidecar.errors import ChangeRefused
 from sidecar.routing.model import Drill
 from sidecar.routing.reader import Tree
 from sidecar.routing.scalars import format_time, parse_duration
@@ -53,7 +53,7 @@ def start_drill(
     """
     orders = orders_of(ctx)
 
-    def make(opened: Opened, now_ns: int) -> Tree:
+    def make(opened: CurrentDocument, now_ns: int) -> Tree:
         began = start_ns(start, now_ns)
         until = format_time(began + (parse_duration(length) or 0))
         tree = opened.valid()[0]
@@ -81,7 +81,7 @@ def stop_drill(ctx: click.Context, /, datacenter: str | None, *, everything: boo
     if sum([datacenter is not None, everything, ended]) > 1:
         raise click.UsageError("expected a datacenter, --all or --ended, one of them", ctx)
 
-    def make(opened: Opened, now_ns: int) -> Tree:
+    def make(opened: CurrentDocument, now_ns: int) -> Tree:
         tree, document = opened.valid()
         drills = document.drills
         live = verbs.running(drills, now_ns)
@@ -93,9 +93,11 @@ def stop_drill(ctx: click.Context, /, datacenter: str | None, *, everything: boo
             chosen = live
         else:
             names = ", ".join(dict.fromkeys(drills[index].datacenter for index in live))
-            raise Refused(f"there are {len(live)} drills ({names}): name a datacenter, or say --all" if live else _NONE)
+            raise ChangeRefused(
+                f"there are {len(live)} drills ({names}): name a datacenter, or say --all" if live else _NONE
+            )
         if not chosen:
-            raise Refused(_NONE)
+            raise ChangeRefused(_NONE)
         return verbs.stop_drills(tree, chosen)
 
     return carry_out(orders_of(ctx), Edit(make=make))
@@ -117,7 +119,7 @@ def list_drills(ctx: click.Context, /, output: str, timeout: float, **_: Any) ->
     opening = open_named(ctx)
     content = opening.source.read(timeout)
     text = content.text if isinstance(content, Content) else None
-    drills = open_text(text, max_bytes=opening.max_bytes).valid()[1].drills
+    drills = read_current(text, max_bytes=opening.max_bytes).valid()[1].drills
     now_ns = time.time_ns()
     if output == "json":
         print_json([_entry(drill, now_ns) for drill in drills])

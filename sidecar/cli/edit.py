@@ -15,8 +15,8 @@ import click
 from sidecar.cli.carry_out import carry_out
 from sidecar.cli.changing import ChangingCommand, orders_of
 from sidecar.cli.output import say
-from sidecar.editing.proposal import Edit, Opened, open_text
-from sidecar.errors import Refused
+from sidecar.editing.proposal import CurrentDocument, Edit, read_current
+from sidecar.errors import ChangeRefused
 
 _EPILOG = """\b
 Examples:
@@ -50,7 +50,7 @@ def command(ctx: click.Context, /, **_: Any) -> int:  # noqa: ANN401 - what all 
             say(f"Your text is kept: {', '.join(map(str, kept))}")
 
 
-def _edited(folder: Path, opened: Opened, max_bytes: int) -> bytes:
+def _edited(folder: Path, opened: CurrentDocument, max_bytes: int) -> bytes:
     text = opened.text or b""
     suffix = ".json" if text.lstrip()[:1] == b"{" else ".yaml"
     path = folder / f"routing-{len(list(folder.iterdir())) + 1}{suffix}"
@@ -58,12 +58,12 @@ def _edited(folder: Path, opened: Opened, max_bytes: int) -> bytes:
     while True:
         _run_editor(path)
         saved = path.read_bytes()
-        found = open_text(saved, max_bytes=max_bytes)
+        found = read_current(saved, max_bytes=max_bytes)
         if found.refusal is None:
             return saved
         say(f"This is no valid document:\n{found.refusal}")
         if not sys.stdin.isatty() or not click.confirm("Go on editing?", default=True, err=True):
-            raise Refused("nothing is written, as the text is no valid document")
+            raise ChangeRefused("nothing is written, as the text is no valid document")
 
 
 def _run_editor(path: Path) -> None:
@@ -71,6 +71,6 @@ def _run_editor(path: Path) -> None:
     try:
         done = subprocess.run([*shlex.split(editor), str(path)], check=False)
     except (OSError, ValueError) as error:
-        raise Refused(f"the editor {editor!r} cannot be started ({error}): set $EDITOR") from error
+        raise ChangeRefused(f"the editor {editor!r} cannot be started ({error}): set $EDITOR") from error
     if done.returncode:
-        raise Refused(f"the editor {editor!r} ended with {done.returncode}: nothing is written")
+        raise ChangeRefused(f"the editor {editor!r} ended with {done.returncode}: nothing is written")

@@ -10,11 +10,11 @@ from typing import BinaryIO
 
 import click
 
-from sidecar.cli.inputs import CANDIDATES_HELP, TIME, Candidates
+from sidecar.cli.inputs import CANDIDATES_HELP, TIME, CandidatesParam
 from sidecar.cli.output import columns, dim, output_option, print_json
 from sidecar.client import Worker
 from sidecar.routing.document import parse_document
-from sidecar.routing.explain import Choice, Explanation, explain
+from sidecar.routing.explain import Explanation, RankedDatacenter, explain
 from sidecar.routing.location import NAME
 from sidecar.routing.reader import read
 from sidecar.routing.scalars import format_time
@@ -35,7 +35,7 @@ Examples:
 @click.option("--job", default="", metavar="ID", help="The job's id.")
 @click.option("--instance", default="", metavar="ID", help="The id of this run of the job.")
 @click.option("--alias", "aliases", multiple=True, metavar="APP", help="Another name of the application; repeatable.")
-@click.option("--candidates", type=Candidates(), required=True, help=CANDIDATES_HELP)
+@click.option("--candidates", type=CandidatesParam(), required=True, help=CANDIDATES_HELP)
 @click.option("--now", type=TIME, help="Decide as of this time.  [default: the clock's]")
 @output_option
 def command(
@@ -104,7 +104,7 @@ def _lines(explanation: Explanation, candidates: Sequence[Worker]) -> Iterator[s
         yield f"     and {len(decision.indices) - _SHOWN} more"
 
 
-def _choice(number: int, choice: Choice, selector: str) -> tuple[str, ...]:
+def _choice(number: int, choice: RankedDatacenter, selector: str) -> tuple[str, ...]:
     if choice.weight is None:
         role = "backup"
     elif choice.score is None:

@@ -7,7 +7,7 @@ import click
 from sidecar.cli.carry_out import carry_out
 from sidecar.cli.changing import ChangingCommand, orders_of
 from sidecar.editing import verbs
-from sidecar.editing.proposal import Edit, Opened
+from sidecar.editing.proposal import CurrentDocument, Edit
 from sidecar.routing.reader import Tree
 
 _EPILOG = """\b
@@ -30,7 +30,7 @@ def command(ctx: click.Context, /, apps: tuple[str, ...], *, default: bool, **_:
     if not (apps or default):
         raise click.UsageError("which application? Name it, or say --default", ctx)
 
-    def make(opened: Opened, now_ns: int) -> Tree:
+    def make(opened: CurrentDocument, now_ns: int) -> Tree:
         tree, document = opened.valid()
         return verbs.fail_back(tree, document, [*apps, *([None] if default else [])], now_ns)
 

@@ -7,7 +7,7 @@ from dataclasses import asdict
 import click
 
 from sidecar.cli.connection import with_client
-from sidecar.cli.inputs import CANDIDATES_HELP, Candidates
+from sidecar.cli.inputs import CANDIDATES_HELP, CandidatesParam
 from sidecar.cli.output import dim, output_option, print_json, say
 from sidecar.client import RoutingClient, Worker
 
@@ -24,7 +24,7 @@ Examples:
 @click.option("--job", default="", metavar="ID", help="The job's id.")
 @click.option("--instance", default="", metavar="ID", help="The id of this run of the job.")
 @click.option("--alias", "aliases", multiple=True, metavar="APP", help="Another name of the application; repeatable.")
-@click.option("--candidates", type=Candidates(), required=True, help=CANDIDATES_HELP)
+@click.option("--candidates", type=CandidatesParam(), required=True, help=CANDIDATES_HELP)
 @output_option
 @with_client
 def command(

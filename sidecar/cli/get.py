@@ -9,8 +9,8 @@ import click
 
 from sidecar.cli.changing import SourceCommand, open_named
 from sidecar.cli.output import output_option, print_json
-from sidecar.editing.proposal import open_text
-from sidecar.errors import Refused
+from sidecar.editing.proposal import read_current
+from sidecar.errors import ChangeRefused
 from sidecar.sources.base import Missing
 
 _EPILOG = """\b
@@ -30,11 +30,11 @@ def command(ctx: click.Context, /, output: str, timeout: float, **_: Any) -> Non
     opening = open_named(ctx)
     content = opening.source.read(timeout)
     if isinstance(content, Missing):
-        raise Refused(f"there is no document: {content.reason}; `dc-sidecar init` writes a first one")
+        raise ChangeRefused(f"there is no document: {content.reason}; `dc-sidecar init` writes a first one")
     if output == "text":
         sys.stdout.buffer.write(content.text)
         return
-    opened = open_text(content.text, max_bytes=opening.max_bytes)
+    opened = read_current(content.text, max_bytes=opening.max_bytes)
     print_json(
         {
             "source": opening.source.url,

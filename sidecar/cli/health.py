@@ -1,4 +1,4 @@
-"""`dc-sidecar health`, for help and completion: what runs it is sidecar/probe.py, without click and gRPC."""
+"""`dc-sidecar health`, for help and completion: what runs it is sidecar/healthcheck.py, without click and gRPC."""
 
 from __future__ import annotations
 
@@ -41,4 +41,4 @@ def command(**_: object) -> None:
     beside the sidecar in its container.
     """
     ctx = click.get_current_context()
-    ctx.exit(import_module("sidecar.probe").main(ctx.obj[1:]))
+    ctx.exit(import_module("sidecar.healthcheck").main(ctx.obj[1:]))

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sidecar import config
-from sidecar.audit.difference import difference
-from sidecar.audit.follower import Failed
-from sidecar.audit.keeping import database_url, open_database
-from sidecar.audit.reading import FOLDER, matching, newest_first, verify
-from sidecar.audit.record import MOVES, Event, Record
+from sidecar.audit.consumer import TaskFailed
+from sidecar.audit.diff import diff_lines
+from sidecar.audit.journal_reader import FOLDER, matching, newest_first, verify
+from sidecar.audit.record import MOVES, AuditEvent, Record
+from sidecar.audit.service import database_url, open_database
 from sidecar.cli.moments import SINCE
 from sidecar.cli.output import print_json, say
 from sidecar.cli.showing import difference_lines
@@ -25,7 +25,7 @@ from sidecar.errors import ConfigError, SidecarError
 from sidecar.routing.scalars import SECOND_NS, format_time
 
 if TYPE_CHECKING:
-    from sidecar.audit.shared import SharedAudit
+    from sidecar.audit.database import AuditDatabase
 
 _WIDTH = 79
 _MARGIN = 22
@@ -135,7 +135,7 @@ def show(outer: dict[str, Any], /, revision: str, **where: Any) -> None:  # noqa
 def diff(outer: dict[str, Any], /, before: str, after: str, **where: Any) -> None:  # noqa: ANN401 - the flags of all
     """Show what differs between two documents."""
     one, other = _of(_records(where, outer), before), _of(_records(where, outer), after)
-    lines = difference(one.text, other.text)
+    lines = diff_lines(one.text, other.text)
     if _chosen(where, outer, "output") == "json":
         print_json({"before": one.changed, "after": other.changed, "difference": lines})
     else:
@@ -181,12 +181,12 @@ def _records(*given: dict[str, Any]) -> Iterator[Record]:
     return _of_fleet(open_database(url, sidecar=""))
 
 
-def _of_fleet(shared: SharedAudit) -> Iterator[Record]:
+def _of_fleet(shared: AuditDatabase) -> Iterator[Record]:
     with closing(shared):
         try:
             for record, _ in shared.newest_first(_MOST):
                 yield record
-        except Failed as error:
+        except TaskFailed as error:
             raise DatabaseAway(str(error)) from None
 
 
@@ -240,12 +240,12 @@ def _hanging(head: str, text: str) -> Iterator[str]:
         head, pad = "", margin
 
 
-def _event_words(event: Event) -> str:
+def _event_words(event: AuditEvent) -> str:
     named = ", ".join(event.subjects[:3])
     more = f" and {len(event.subjects) - 3:,} more" if len(event.subjects) > 3 else ""
     return f"{named}{more}: {event.words}" if event.kind in MOVES else event.words
 
 
-def _coloured(event: Event) -> str:
+def _coloured(event: AuditEvent) -> str:
     bad = event.kind in {"refused", "missing", "failover", "lost", "override-started"}
     return click.style(f"  {event.kind}", fg="yellow" if bad else "green")

@@ -6,8 +6,8 @@ import click
 
 from sidecar.cli.carry_out import carry_out
 from sidecar.cli.changing import ChangingCommand, orders_of
-from sidecar.editing.proposal import Edit, Opened
-from sidecar.errors import Refused
+from sidecar.editing.proposal import CurrentDocument, Edit
+from sidecar.errors import ChangeRefused
 
 _EPILOG = """\b
 Examples:
@@ -41,9 +41,9 @@ def command(ctx: click.Context, /, datacenters: tuple[str, ...], *, bare: bool, 
     if bare and backups:
         raise click.UsageError("--bare: a bare word names one datacenter", ctx)
 
-    def make(opened: Opened, _: int) -> bytes:
+    def make(opened: CurrentDocument, _: int) -> bytes:
         if opened.text is not None:
-            raise Refused("there is a document already: look at it with `dc-sidecar get`, replace it with `put`")
+            raise ChangeRefused("there is a document already: look at it with `dc-sidecar get`, replace it with `put`")
         if bare:
             return f"{active}\n".encode()
         text = _TEXT.format(

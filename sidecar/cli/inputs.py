@@ -29,7 +29,7 @@ CANDIDATES_HELP = (
 )
 
 
-class Value(click.ParamType[T], Generic[T]):
+class KindParam(click.ParamType[T], Generic[T]):
     """The value of a flag, read as the configuration reads its own."""
 
     def __init__(self, kind: Kind[T]) -> None:
@@ -42,12 +42,12 @@ class Value(click.ParamType[T], Generic[T]):
         return self.fail(f"found {value!r}, expected {self._kind.expected}", param, ctx) if found is None else found
 
 
-TIME = Value(Kind("TIME", "a time with an offset such as 2026-11-22T10:00:00Z", parse_time))
-TIMEOUT = Value(DURATION)
-LENGTH = Value(SIZE)
+TIME = KindParam(Kind("TIME", "a time with an offset such as 2026-11-22T10:00:00Z", parse_time))
+TIMEOUT = KindParam(DURATION)
+LENGTH = KindParam(SIZE)
 
 
-class Candidates(click.ParamType[tuple[Worker, ...]]):
+class CandidatesParam(click.ParamType[tuple[Worker, ...]]):
     """Workers, as counts of datacenters, as JSON, or in a file."""
 
     name = "WORKERS"

@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from sidecar.cli.inputs import Value
+from sidecar.cli.inputs import KindParam
 from sidecar.config.kinds import Kind
 from sidecar.routing.scalars import SECOND_NS, parse_duration, parse_time
 
 # The text itself is what the document will say.
-DURATION = Value(
+DURATION = KindParam(
     Kind("DURATION", "a duration over 0 such as 30m or 1h30m", lambda text: text if parse_duration(text) else None)
 )
 
@@ -31,7 +31,7 @@ def _start(text: str) -> Start | None:
     return Start(delay, relative=True) if delay else None
 
 
-START = Value(Kind("TIME", "a time with an offset such as 2026-11-22T10:00:00Z, or a duration from now", _start))
+START = KindParam(Kind("TIME", "a time with an offset such as 2026-11-22T10:00:00Z, or a duration from now", _start))
 
 
 def start_ns(start: Start | None, now_ns: int) -> int:
@@ -46,4 +46,4 @@ def _since(text: str) -> int | None:
     return time.time_ns() - duration if duration else parse_time(text)
 
 
-SINCE = Value(Kind("TIME", "a time such as 2026-11-22T10:00:00Z, or how long ago, such as 24h", _since))
+SINCE = KindParam(Kind("TIME", "a time such as 2026-11-22T10:00:00Z, or how long ago, such as 24h", _since))

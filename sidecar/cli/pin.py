@@ -7,7 +7,7 @@ import click
 from sidecar.cli.carry_out import carry_out
 from sidecar.cli.changing import ChangingCommand, orders_of
 from sidecar.editing import verbs
-from sidecar.editing.proposal import Edit, Opened
+from sidecar.editing.proposal import CurrentDocument, Edit
 from sidecar.routing.reader import Tree
 
 _EPILOG = """\b
@@ -27,7 +27,7 @@ def command(ctx: click.Context, /, app: str, job: str, to: str | None, *, remove
     if remove == (to is not None):
         raise click.UsageError("expected a datacenter, or --remove", ctx)
 
-    def make(opened: Opened, _: int) -> Tree:
+    def make(opened: CurrentDocument, _: int) -> Tree:
         tree = opened.valid()[0]
         return verbs.unpin(tree, app, job) if to is None else verbs.pin(tree, app, job, to)
 

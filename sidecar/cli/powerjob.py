@@ -18,11 +18,11 @@ from sidecar.cli.moments import SINCE
 from sidecar.cli.output import columns, output_option, print_json, say
 from sidecar.client import RoutingClient
 from sidecar.errors import ConfigError
-from sidecar.powerjob.application import Application
-from sidecar.powerjob.finding import Finder, Step
-from sidecar.powerjob.http import PowerJobAway, Servers
-from sidecar.powerjob.model import Worker
-from sidecar.powerjob.moving import Outcome, carry_out, summary
+from sidecar.powerjob.application import PowerJobApp
+from sidecar.powerjob.finder import RescheduleStep, WorkFinder
+from sidecar.powerjob.http import PowerJobServers, PowerJobUnavailable
+from sidecar.powerjob.model import PowerJobWorker
+from sidecar.powerjob.mover import RescheduleOutcome, carry_out, summary
 
 _PASSWORD = "DC_SIDECAR_POWERJOB_PASSWORD"  # noqa: S105 - the variable's name
 _SHOWN = 20
@@ -93,13 +93,13 @@ def retry(
     What is stopped may have done its work already, or go on for a while where
     its worker does not hear of it: use it for jobs that may run twice.
     """
-    application = Application(Servers(servers, timeout=5.0), app, _password(password_file))
-    finder = Finder(application, lost=lost, choose=partial(_choose, client) if running else None)
+    application = PowerJobApp(PowerJobServers(servers, timeout=5.0), app, _password(password_file))
+    finder = WorkFinder(application, lost=lost, choose=partial(_choose, client) if running else None)
     steps = [*finder.failed(since // 10**6), *(finder.running() if running else ())]
     todo = [step for step in steps if step.action.moves]
     if output == "text":
         _show(steps)
-    outcomes: list[Outcome] = []
+    outcomes: list[RescheduleOutcome] = []
     if todo and not dry_run and _agreed(len(todo), yes=yes, quiet=output == "json"):
         outcomes = _move(application, todo, rate)
     if output == "json":
@@ -126,12 +126,12 @@ def _password(file: Path | None) -> str:
 
 
 def _choose(
-    client: RoutingClient, names: tuple[str, ...], job: str, instance: str, workers: Sequence[Worker]
+    client: RoutingClient, names: tuple[str, ...], job: str, instance: str, workers: Sequence[PowerJobWorker]
 ) -> Collection[str]:
     return client.filter(names[0], job=job, instance=instance, candidates=workers, aliases=names[1:]).addresses
 
 
-def _show(steps: Sequence[Step]) -> None:
+def _show(steps: Sequence[RescheduleStep]) -> None:
     if not steps:
         return
     rows = [("RUN", "JOB", "LAST ON", "TO DO", "WHY")]
@@ -162,14 +162,14 @@ def _agreed(count: int, *, yes: bool, quiet: bool) -> bool:
     return False
 
 
-def _move(app: Application, steps: Sequence[Step], rate: float) -> list[Outcome]:
-    outcomes: list[Outcome] = []
+def _move(app: PowerJobApp, steps: Sequence[RescheduleStep], rate: float) -> list[RescheduleOutcome]:
+    outcomes: list[RescheduleOutcome] = []
     for step in steps:
         if outcomes:
             time.sleep(1 / rate)
         try:
             outcomes.append(carry_out(app, step))
-        except PowerJobAway:
+        except PowerJobUnavailable:
             say(f"PowerJob went away at {step}; before that: {summary(outcomes)}. Say the same again to go on.")
             raise
         if not outcomes[-1].done:
@@ -177,9 +177,9 @@ def _move(app: Application, steps: Sequence[Step], rate: float) -> list[Outcome]
     return outcomes
 
 
-def _plain(step: Step) -> dict[str, Any]:
+def _plain(step: RescheduleStep) -> dict[str, Any]:
     return {**asdict(step), "action": step.action.value}
 
 
-def _told(outcome: Outcome) -> dict[str, Any]:
+def _told(outcome: RescheduleOutcome) -> dict[str, Any]:
     return {"instance": outcome.step.instance, "done": outcome.done, "words": outcome.words}

@@ -8,7 +8,7 @@ import click
 
 from sidecar.cli.carry_out import carry_out
 from sidecar.cli.changing import ChangingCommand, orders_of
-from sidecar.editing.proposal import Edit, Opened
+from sidecar.editing.proposal import CurrentDocument, Edit
 from sidecar.errors import WriteConflict
 
 _EPILOG = """\b
@@ -32,7 +32,7 @@ def command(ctx: click.Context, /, file: BinaryIO, expect: str | None, **_: obje
     given = ctx.params
     told = any(given[name] for name in ("by", "reason", "ticket", "meta"))
 
-    def make(opened: Opened, _: int) -> bytes:
+    def make(opened: CurrentDocument, _: int) -> bytes:
         if expect is not None and opened.revision != expect:
             found = opened.revision or "nothing"
             raise WriteConflict(f"the document is at {found}, expected {expect}: look at what changed, then put again")

@@ -11,8 +11,8 @@ from sidecar.cli.changing import ChangingCommand, orders_of
 from sidecar.cli.moments import DURATION, START, start_ns
 from sidecar.cli.subject import DEFAULT, subject_of
 from sidecar.editing import verbs
-from sidecar.editing.proposal import Edit, Opened
-from sidecar.errors import Refused
+from sidecar.editing.proposal import CurrentDocument, Edit
+from sidecar.errors import ChangeRefused
 from sidecar.routing.model import Active
 from sidecar.routing.reader import Tree
 from sidecar.routing.scalars import format_time
@@ -59,7 +59,7 @@ def command(ctx: click.Context, /, words: tuple[str, ...], *, default: bool, **g
     if starts and not (given["to"] and given["over"]):
         raise click.UsageError("a new ramp needs --to DC and --over DURATION", ctx)
 
-    def make(opened: Opened, now_ns: int) -> Tree:
+    def make(opened: CurrentDocument, now_ns: int) -> Tree:
         tree, document = opened.valid()
         match ends:
             case ["pause"]:
@@ -71,11 +71,13 @@ def command(ctx: click.Context, /, words: tuple[str, ...], *, default: bool, **g
         selector = verbs.route_of(document, app).selector
         source = given["source"] or (selector.datacenter if isinstance(selector, Active) else None)
         if source is None:
-            raise Refused(
+            raise ChangeRefused(
                 f"the jobs of {verbs.named(app)} are not all in one datacenter: say where to start with --from"
             )
         if source == given["to"]:
-            raise Refused(f"same: all jobs of {verbs.named(app)} are in {source} already: name another datacenter")
+            raise ChangeRefused(
+                f"same: all jobs of {verbs.named(app)} are in {source} already: name another datacenter"
+            )
         return verbs.start_ramp(
             tree,
             app,

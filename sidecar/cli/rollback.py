@@ -11,13 +11,13 @@ from typing import Any, Protocol, runtime_checkable
 
 import click
 
-from sidecar.audit.reading import FOLDER, documents
+from sidecar.audit.journal_reader import FOLDER, documents
 from sidecar.cli.carry_out import carry_out
 from sidecar.cli.changing import ChangingCommand, Orders, open_named, orders_of
 from sidecar.cli.output import columns, print_json, say
-from sidecar.editing.past import Former, Past, chosen
-from sidecar.editing.proposal import Edit, Opened, open_text
-from sidecar.errors import Refused, SourceError
+from sidecar.editing.proposal import CurrentDocument, Edit, read_current
+from sidecar.editing.versions import Version, VersionHistory, chosen
+from sidecar.errors import ChangeRefused, SourceError
 from sidecar.routing.scalars import SECOND_NS, format_time
 from sidecar.sources.base import Content, Source
 
@@ -50,23 +50,23 @@ def command(ctx: click.Context, /, revision: str | None, *, listing: bool, **_: 
         return 0
     formers = past.formers(_REMEMBERED, orders.timeout)
 
-    def make(opened: Opened, _: int) -> bytes:
+    def make(opened: CurrentDocument, _: int) -> bytes:
         return chosen(formers, opened.revision, revision).text
 
     content = orders.source.read(orders.timeout)
-    former = chosen(formers, open_text(content.text).revision if isinstance(content, Content) else "", revision)
+    former = chosen(formers, read_current(content.text).revision if isinstance(content, Content) else "", revision)
     # Where a reason is demanded, it is the operator's to give.
     reason = orders.reason or ("" if orders.rules.require_reason else f"rollback to {former.revision}")
     return carry_out(replace(orders, reason=reason), Edit(make=make))
 
 
-def past_of(source: Source, state_dir: Path | None) -> Past:
+def past_of(source: Source, state_dir: Path | None) -> VersionHistory:
     """Return who remembers the documents of a source. Raises Refused where nobody does."""
     if isinstance(source, _Remembering):
         return _Own(source)
     if state_dir is not None:
         return _Recorded(state_dir / FOLDER, source.url)
-    raise Refused(
+    raise ChangeRefused(
         f"{source.url} keeps no history: name the state directory of a sidecar that follows it, with --state-dir, or "
         "put a text of your own in place, with `dc-sidecar put FILE`"
     )
@@ -96,10 +96,10 @@ class _Own:
 
     source: _Remembering
 
-    def formers(self, limit: int, timeout: float) -> Sequence[Former]:
+    def formers(self, limit: int, timeout: float) -> Sequence[Version]:
         changes = self.source.history(limit, timeout)
         return [
-            Former(change.text, int(change.at.timestamp()) * SECOND_NS, change.operator)
+            Version(change.text, int(change.at.timestamp()) * SECOND_NS, change.operator)
             for change in changes
             if change.text is not None
         ]
@@ -112,17 +112,17 @@ class _Recorded:
     folder: Path
     source: str
 
-    def formers(self, limit: int, timeout: float) -> Sequence[Former]:  # noqa: ARG002 - a file does not keep one waiting
+    def formers(self, limit: int, timeout: float) -> Sequence[Version]:  # noqa: ARG002 - a file does not keep one waiting
         try:
             found = [*islice(documents(self.folder, self.source), limit)]
         except OSError as error:
             raise SourceError(f"the record in {self.folder} cannot be read: {error.strerror}") from error
-        return [Former(one.text.encode(), one.at_ns, _text(one.meta, "by")) for one in found]
+        return [Version(one.text.encode(), one.at_ns, _text(one.meta, "by")) for one in found]
 
 
-def _list(orders: Orders, past: Past) -> None:
+def _list(orders: Orders, past: VersionHistory) -> None:
     formers = past.formers(_REMEMBERED, orders.timeout)
-    entries = [(former, open_text(former.text, max_bytes=orders.max_bytes)) for former in formers]
+    entries = [(former, read_current(former.text, max_bytes=orders.max_bytes)) for former in formers]
     if orders.output == "json":
         print_json(
             [

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Sequence
 import click
 
 from sidecar.cli.output import dim
-from sidecar.editing.effect import Moment
+from sidecar.editing.impact import ImpactStep
 from sidecar.editing.proposal import Proposal
 from sidecar.routing.changes import changes
 from sidecar.routing.scalars import SECOND_NS, format_time
@@ -25,7 +25,7 @@ def proposal_lines(proposal: Proposal, forced: Collection[str]) -> Iterator[str]
         yield from _moment(moment, proposal)
     for note in proposal.notes:
         yield from _wrapped(f"Note: {note}.", "      ")
-    for objection in proposal.objections:
+    for objection in proposal.violations:
         if objection.rule in forced:
             yield from _wrapped(f"Forced against {objection.rule}: {objection.message}.", "      ")
 
@@ -41,7 +41,7 @@ def difference_lines(lines: Sequence[str]) -> Iterator[str]:
             yield click.style(line, fg="red") if line.startswith("-") else line
 
 
-def _moment(moment: Moment, proposal: Proposal) -> Iterator[str]:
+def _moment(moment: ImpactStep, proposal: Proposal) -> Iterator[str]:
     seconds = format_time(moment.at_ns // SECOND_NS * SECOND_NS)
     head = f"At {seconds}, when {moment.why}:" if moment.why else "Now:"
     told = list(map(str, moment.movements)) or ([] if moment.why else _quiet(proposal))

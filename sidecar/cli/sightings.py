@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from sidecar.cli.connection import Connect
 from sidecar.cli.fleet import addresses_of
-from sidecar.editing.sightings import Sighting
+from sidecar.editing.live_workers import LiveWorkers
 from sidecar.errors import SidecarError
 
 # Seconds that an answer may take, and after which no more is asked.
@@ -22,7 +22,7 @@ _APPS = 200
 _SIDECARS = 16
 
 
-def seen_by(named: Iterable[str], connect: Connect, apps: Collection[str], revision: str) -> Mapping[str, Sighting]:
+def seen_by(named: Iterable[str], connect: Connect, apps: Collection[str], revision: str) -> Mapping[str, LiveWorkers]:
     """Return the newest sighting of each application in the last ten minutes, by any of some sidecars.
 
     Asks the first 16 of them about the first 200 applications. What does not answer in time has seen nothing, and so
@@ -32,7 +32,7 @@ def seen_by(named: Iterable[str], connect: Connect, apps: Collection[str], revis
     addresses = addresses_of(named)[:_SIDECARS]
     asked = [*apps][:_APPS]
     deadline = time.monotonic() + _ENOUGH
-    newest: dict[str, Sighting] = {}
+    newest: dict[str, LiveWorkers] = {}
     with ThreadPoolExecutor(_SIDECARS) as pool:
         for found in pool.map(lambda address: _seen(address, connect, asked, revision, deadline), addresses):
             for app, sighting in found.items():
@@ -43,8 +43,8 @@ def seen_by(named: Iterable[str], connect: Connect, apps: Collection[str], revis
 
 def _seen(
     sidecar: tuple[str, str], connect: Connect, apps: Iterable[str], revision: str, deadline: float
-) -> dict[str, Sighting]:
-    found: dict[str, Sighting] = {}
+) -> dict[str, LiveWorkers]:
+    found: dict[str, LiveWorkers] = {}
     oldest = time.time_ns() - _LATELY
     with connect(*sidecar) as client:
         for app in apps:
@@ -58,5 +58,5 @@ def _seen(
                 break
             at_ns = route.workers_seen_at_ms * _NS_PER_MS
             if at_ns > oldest:
-                found[app] = Sighting(dict(route.workers), at_ns)
+                found[app] = LiveWorkers(dict(route.workers), at_ns)
     return found

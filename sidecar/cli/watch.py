@@ -11,7 +11,7 @@ import click
 
 from sidecar.cli.connection import with_client
 from sidecar.cli.output import dim, output_option, say
-from sidecar.client import Route, RouteUpdate, RoutingClient
+from sidecar.client import AppRoute, RouteUpdate, RoutingClient
 from sidecar.errors import NotServing
 
 _RETRY_S = 1.0
@@ -83,7 +83,7 @@ def _changes(before: RouteUpdate | None, now: RouteUpdate) -> list[str]:
     return lines or ["nothing went elsewhere"]
 
 
-def _routes(update: RouteUpdate) -> dict[str, Route]:
+def _routes(update: RouteUpdate) -> dict[str, AppRoute]:
     return {"default": update.default, **{route.app: route for route in update.routes}}
 
 
@@ -92,7 +92,7 @@ def _named(names: Sequence[str]) -> str:
     return ", ".join(names[:_SHOWN]) + (f" and {more:,} more" if more > 0 else "")
 
 
-def _words(route: Route) -> tuple[str, str, str]:
+def _words(route: AppRoute) -> tuple[str, str, str]:
     """Return where a route goes, where it goes next, and which of its datacenters are out of service."""
     weighty = {name: weight for name, weight in route.weights if weight > 0}
     total = sum(weighty.values())

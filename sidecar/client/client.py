@@ -11,11 +11,11 @@ import grpc
 from sidecar.client import values
 from sidecar.client.cache import AnswerCache
 from sidecar.client.channel import open_channel
-from sidecar.client.failures import failure
-from sidecar.client.follower import Follower
-from sidecar.client.values import FilterResult, Route, RouteUpdate, Status, Tls
+from sidecar.client.errors import failure
+from sidecar.client.route_watcher import RouteWatcher
+from sidecar.client.values import AppRoute, FilterResult, RouteUpdate, Status, Tls
 from sidecar.pb.dcsidecar.v1 import routing_pb2 as pb
-from sidecar.routing.location import Worker
+from sidecar.routing.location import Candidate
 
 A = TypeVar("A")
 
@@ -57,7 +57,7 @@ class RoutingClient:
             ),
         )
         self._cache: AnswerCache[FilterResult] = AnswerCache(cache_size)
-        self._follower = Follower(self._watch, self._cache) if cache_size > 0 else None
+        self._follower = RouteWatcher(self._watch, self._cache) if cache_size > 0 else None
         if self._follower is not None:
             self._follower.start()
 
@@ -80,7 +80,7 @@ class RoutingClient:
         *,
         job: str = "",
         instance: str = "",
-        candidates: Sequence[Worker] = (),
+        candidates: Sequence[Candidate] = (),
         aliases: Sequence[str] = (),
     ) -> FilterResult:
         """Return which of the candidates may run a job of an application now; `aliases` are its other names."""
@@ -103,7 +103,7 @@ class RoutingClient:
         self._cache.put(request, result, generation=result.generation, epoch=epoch)
         return result
 
-    def route(self, app: str, *, job: str = "") -> Route:
+    def route(self, app: str, *, job: str = "") -> AppRoute:
         """Return the route of an application, or of one of its jobs, as it stands now."""
         return values.route(self._call(self._route, pb.GetRouteRequest(app=app, job=job).SerializeToString()))
 

@@ -61,7 +61,7 @@ class Outage:
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
+class AppRoute:
     """The route of an application as it stands now; weights in the document's order. `app` is "" for the default.
 
     `workers` are those of the newest request for the application that the sidecar answered, by datacenter, and
@@ -87,8 +87,8 @@ class RouteUpdate:
     revision: str
     generation: int
     stale: bool
-    default: Route
-    routes: tuple[Route, ...]
+    default: AppRoute
+    routes: tuple[AppRoute, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +121,9 @@ def filter_result(answer: pb.FilterWorkersResponse, candidates: list[str]) -> Fi
     )
 
 
-def route(answer: pb.AppRoute) -> Route:
+def route(answer: pb.AppRoute) -> AppRoute:
     """Return a route as a value."""
-    return Route(
+    return AppRoute(
         app=answer.app,
         weights=tuple((entry.datacenter, entry.weight) for entry in answer.weights),
         backups=tuple(answer.backups),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from sidecar.config.arguments import parse_flags
-from sidecar.config.layers import FlagError, Layer, Value, resolve, settings_of
+from sidecar.config.layers import FlagError, Layer, OptionValue, resolve, settings_of
 from sidecar.config.options import OPTIONS, SOURCE_OPTIONS, Option, Settings
 from sidecar.errors import ConfigError
 
@@ -15,8 +15,8 @@ __all__ = [
     "FlagError",
     "Layer",
     "Option",
+    "OptionValue",
     "Settings",
-    "Value",
     "load",
     "resolve",
     "settings_of",

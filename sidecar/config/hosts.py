@@ -12,7 +12,7 @@ _NAME = re.compile(r"(?:\*\.)?[A-Za-z0-9_][A-Za-z0-9_.-]*|\*")
 
 
 @dataclass(frozen=True, slots=True)
-class Pattern:
+class HostPattern:
     """One host, all below a domain (`*.dc1.example`) or a network, on one port or (None) on any."""
 
     name: str
@@ -20,13 +20,13 @@ class Pattern:
     port: int | None
 
 
-def read_pattern(text: str) -> Pattern | None:
+def read_pattern(text: str) -> HostPattern | None:
     """Return the pattern that a text such as `*.dc1.example:443` or `10.0.0.0/8` is, None for one that is none."""
     match = _PATTERN.fullmatch(text)
     if match is None:
         return None
     host, port = (match[1] or match[3]).strip("[]"), int(match[2]) if match[2] else None
     try:
-        return Pattern("", ip_network(host), port)
+        return HostPattern("", ip_network(host), port)
     except ValueError:
-        return Pattern(host.lower(), None, port) if _NAME.fullmatch(host) else None
+        return HostPattern(host.lower(), None, port) if _NAME.fullmatch(host) else None

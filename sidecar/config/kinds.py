@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from sidecar.config.hosts import Pattern, read_pattern
+from sidecar.config.hosts import HostPattern, read_pattern
 from sidecar.routing.scalars import SECOND_NS, parse_duration
 
 T_co = TypeVar("T_co", covariant=True)
@@ -74,7 +74,7 @@ SIZE: Kind[int] = Kind("SIZE", "a size from 1 byte to 2 GiB such as 512KiB, 1MiB
 COUNT: Kind[int] = Kind("N", "a whole number, 1 or more", _count)
 DURATION: Kind[float] = Kind("DURATION", "a duration such as 500ms, 10s or 1m30s", _duration)
 ADDRESS: Kind[str] = Kind("ADDR", "host:port, [IPv6 address]:port or unix:/path", _address)
-HOSTS: Kind[Pattern] = Kind("HOST", "a name, *.domain or a network, :port behind it or not", read_pattern)
+HOSTS: Kind[HostPattern] = Kind("HOST", "a name, *.domain or a network, :port behind it or not", read_pattern)
 LIST: Kind[list[Any]] = Kind("JSON", "a list", _list)
 SWITCH: Kind[bool] = Kind("", "true or false", lambda text: _SWITCH.get(text.lower()))
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from sidecar.config.kinds import LIST, SWITCH
 from sidecar.config.options import CONFIG, OPTIONS, PREFIX, SOURCE_OPTIONS, Option, Settings
-from sidecar.errors import ConfigError, DocumentRefused
+from sidecar.errors import ConfigError, DocumentRejected
 from sidecar.routing.reader import places, read
 
 # Variables that begin as ours and are not for `serve`: the first are of the client commands; the pattern is what
@@ -45,7 +45,7 @@ class Layer(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Value:
+class OptionValue:
     """What an option is, as texts (none: not set), and where that is from, as in `--grace` or `DC_SIDECAR_GRACE`."""
 
     option: Option
@@ -62,17 +62,19 @@ class Value:
 _BY_NAME = {option.name: option for option in OPTIONS}
 
 
-def resolve(flags: Flags, environ: Mapping[str, str]) -> tuple[Value, ...]:
+def resolve(flags: Flags, environ: Mapping[str, str]) -> tuple[OptionValue, ...]:
     """Return the value of each option, in the options' order; `flags` has those given, by option name.
 
     Raises ConfigError with all that is wrong, a line each; FlagError if only flags are to blame.
     """
     problems: list[tuple[Layer, str]] = []
-    said = {name: Value(_BY_NAME[name], tuple(texts), Layer.FLAG, f"--{name}") for name, texts in flags.items()}
+    said = {name: OptionValue(_BY_NAME[name], tuple(texts), Layer.FLAG, f"--{name}") for name, texts in flags.items()}
     said = _environment(environ, problems) | said
     if CONFIG.name in said:
         said = _file(said[CONFIG.name].texts[0], problems) | said
-    values = [said.get(option.name) or Value(option, option.default, Layer.DEFAULT, "default") for option in OPTIONS]
+    values = [
+        said.get(option.name) or OptionValue(option, option.default, Layer.DEFAULT, "default") for option in OPTIONS
+    ]
     for value in values:
         kind = value.option.kind
         for text in value.texts:
@@ -84,7 +86,7 @@ def resolve(flags: Flags, environ: Mapping[str, str]) -> tuple[Value, ...]:
     return tuple(values)
 
 
-def settings_of(values: Iterable[Value]) -> Settings:
+def settings_of(values: Iterable[OptionValue]) -> Settings:
     """Return what resolved values mean. Raises ConfigError where a file with a secret cannot be read."""
     by_name = {value.option.name: value for value in values}
     read_values: dict[str, Any] = {}
@@ -111,7 +113,7 @@ def nearest(word: str, known: Iterable[str]) -> str:
     return f": did you mean {close[0]}?" if close else ""
 
 
-def _environment(environ: Mapping[str, str], problems: list[tuple[Layer, str]]) -> dict[str, Value]:
+def _environment(environ: Mapping[str, str], problems: list[tuple[Layer, str]]) -> dict[str, OptionValue]:
     known = {option.variable: option for option in OPTIONS}
     said = {}
     for name, text in environ.items():
@@ -122,11 +124,11 @@ def _environment(environ: Mapping[str, str], problems: list[tuple[Layer, str]]) 
             problems.append((Layer.ENVIRONMENT, f"{name}: no such variable{nearest(name, known)}"))
         elif text:
             texts = tuple(part.strip() for part in text.split(",")) if option.repeatable else (text,)
-            said[option.name] = Value(option, texts, Layer.ENVIRONMENT, name)
+            said[option.name] = OptionValue(option, texts, Layer.ENVIRONMENT, name)
     return said
 
 
-def _file(path: str, problems: list[tuple[Layer, str]]) -> dict[str, Value]:
+def _file(path: str, problems: list[tuple[Layer, str]]) -> dict[str, OptionValue]:
     known = {option.name: option for option in OPTIONS if not option.secret and option is not CONFIG}
     try:
         text = Path(path).read_bytes().decode().removeprefix("\ufeff")
@@ -135,7 +137,7 @@ def _file(path: str, problems: list[tuple[Layer, str]]) -> dict[str, Value]:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: byte {error.start} is no UTF-8: save the file as UTF-8") from error
-    except DocumentRefused as error:
+    except DocumentRejected as error:
         raise ConfigError("\n".join(f"{path}:{p.line}:{p.column}: {p.message}" for p in error.problems)) from error
     if tree == "":
         return {}
@@ -158,11 +160,11 @@ def _file(path: str, problems: list[tuple[Layer, str]]) -> dict[str, Value]:
         if len(texts) < len(items) or not texts:
             problems.append((Layer.FILE, f"{origin}: {name}: expected {option.kind.expected}"))
         else:
-            said[name] = Value(option, texts, Layer.FILE, f"{origin}: {name}")
+            said[name] = OptionValue(option, texts, Layer.FILE, f"{origin}: {name}")
     return said
 
 
-def _contradictions(values: Mapping[str, Value]) -> Iterable[tuple[Layer, str]]:
+def _contradictions(values: Mapping[str, OptionValue]) -> Iterable[tuple[Layer, str]]:
     for one, other in (("tls-cert", "tls-key"), ("tls-key", "tls-cert"), ("tls-client-ca", "tls-cert")):
         if values[one].texts and not values[other].texts:
             yield values[one].layer, f"{values[one].origin}: expected {other} beside it, which is not set"
@@ -182,7 +184,7 @@ def _canonical(option: Option, text: str) -> str:
     return str(SWITCH.read(text)).lower() if option.kind is SWITCH else text
 
 
-def _secret(value: Value, warnings: list[str]) -> str:
+def _secret(value: OptionValue, warnings: list[str]) -> str:
     path = Path(value.texts[0])
     try:
         secret = path.read_text(encoding="utf-8").rstrip("\r\n")

@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 _EVERY_S = 2.0
 
 
-class LogLevel:
+class LogLevelReloader:
     """Follows the level that flags, environment and file say together; nothing else of the file is taken up.
 
     The file is read every `every` seconds, and only what it holds counts: no notification that could be lost, no time

@@ -8,7 +8,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar, overload
 
-from sidecar.config.hosts import Pattern
+from sidecar.config.hosts import HostPattern
 from sidecar.config.kinds import ADDRESS, COUNT, DURATION, HOSTS, LIST, PATH, SIZE, SWITCH, TEXT, URL, Kind, choice
 
 T = TypeVar("T")
@@ -119,7 +119,7 @@ class Settings:
         "Serving",
         "A local document that decides instead of the source's for as long as this file exists: for emergencies.",
     )
-    probe_hosts: tuple[Pattern, ...] = _repeated(
+    probe_hosts: tuple[HostPattern, ...] = _repeated(
         HOSTS,
         "Serving",
         "Whom the probes of the document's health checks may reach: gw.dc1, *.dc1.example, 10.1.0.0/16, any of them "

@@ -34,7 +34,7 @@ class Placement:
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
+class JobMove:
     """A share (over 0, up to 1) of the jobs of a route that goes from one datacenter to another."""
 
     source: str
@@ -47,25 +47,27 @@ def placement(state: State, app: str, job: str = "", counts: Counts | None = Non
 
     Where the workers are not known, each datacenter that is in service is taken to have enough.
     """
-    plan = state.plan((app,), app, job)
-    route = plan.route
+    resolved = state.resolve((app,), app, job)
+    route = resolved.route
     if route.selector is None:
         return Placement((), ANYWHERE, route.sticky)
     for needed in (route.min_workers, 1):
-        ready = {name for name in (*dict(plan.weights), *route.backups) if name not in plan.out}
+        ready = {name for name in (*dict(resolved.weights), *route.backups) if name not in resolved.out}
         if counts is not None:
             ready = {name for name in ready if counts.get(name, 0) >= needed}
-        weighted = tuple((name, weight) for name, weight in plan.weights if weight > 0 and name in ready)
+        weighted = tuple((name, weight) for name, weight in resolved.weights if weight > 0 and name in ready)
         if weighted:
             return Placement(weighted, "", route.sticky)
         backup = next((name for name in route.backups if name in ready), None)
         if backup is not None:
             return Placement(((backup, 1.0),), "", route.sticky)
-    anywhere = route.on_empty is OnEmpty.ANY and (counts is None or any(counts[n] for n in counts if n not in plan.out))
+    anywhere = route.on_empty is OnEmpty.ANY and (
+        counts is None or any(counts[n] for n in counts if n not in resolved.out)
+    )
     return Placement((), ANYWHERE if anywhere else NOBODY, route.sticky)
 
 
-def moves(before: Placement, after: Placement) -> tuple[Move, ...]:
+def moves(before: Placement, after: Placement) -> tuple[JobMove, ...]:
     """Return what a change of placement moves, the largest share first; shares under one in a million are left out."""
     found = []
     for source, share in shares(before):
@@ -79,7 +81,7 @@ def moves(before: Placement, after: Placement) -> tuple[Move, ...]:
             else:
                 moved = _moved(dict(before.weights), dict(after.weights), source, target)
             if moved > 1e-6:
-                found.append(Move(source, target, moved))
+                found.append(JobMove(source, target, moved))
     return tuple(sorted(found, key=lambda move: -move.share))
 
 

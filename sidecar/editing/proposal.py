@@ -8,13 +8,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches, unified_diff
 
-from sidecar.editing.effect import Comparison, overlaps
-from sidecar.editing.guards import Objection, Rules, objections, targets
+from sidecar.editing.impact import Impact, overlaps
+from sidecar.editing.live_workers import LiveWorkersLookup
+from sidecar.editing.meta import ChangeMeta, with_meta
 from sidecar.editing.placement import Counts
 from sidecar.editing.rewrite import rewrite, tree_of
-from sidecar.editing.sightings import Ask
-from sidecar.editing.stamp import Stamp, stamped
-from sidecar.errors import DocumentRefused, Refused
+from sidecar.editing.safety_rules import SafetyRules, Violation, targets, violations
+from sidecar.errors import ChangeRefused, DocumentRejected
 from sidecar.routing.document import MAX_BYTES, parse_document, revision_of
 from sidecar.routing.lint import warnings
 from sidecar.routing.model import RoutingDocument
@@ -24,12 +24,12 @@ _NAMED = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class CurrentDocument:
     """What the key holds: None where there is nothing; `document` is None where the text is no valid document."""
 
     text: bytes | None
     document: RoutingDocument | None = None
-    refusal: DocumentRefused | None = None
+    refusal: DocumentRejected | None = None
 
     @property
     def revision(self) -> str:
@@ -39,24 +39,24 @@ class Opened:
     def valid(self) -> tuple[Tree, RoutingDocument]:
         """Return the tree and the document. Raises Refused where there is none that a verb could change."""
         if self.text is None:
-            raise Refused("there is no routing document yet: write a first one with `dc-sidecar init`")
+            raise ChangeRefused("there is no routing document yet: write a first one with `dc-sidecar init`")
         if self.document is None:
             assert self.refusal is not None
-            raise Refused(
+            raise ChangeRefused(
                 f"the document is not valid, so there is no telling what a change of it does; mend it first, with "
                 f"`dc-sidecar edit` or `dc-sidecar put`: {self.refusal.summary}"
             )
         return tree_of(self.text), self.document
 
 
-def open_text(text: bytes | None, *, max_bytes: int = MAX_BYTES) -> Opened:
+def read_current(text: bytes | None, *, max_bytes: int = MAX_BYTES) -> CurrentDocument:
     """Return what a text is, valid or not."""
     if text is None:
-        return Opened(None)
+        return CurrentDocument(None)
     try:
-        return Opened(text, parse_document(text, max_bytes=max_bytes))
-    except DocumentRefused as refusal:
-        return Opened(text, refusal=refusal)
+        return CurrentDocument(text, parse_document(text, max_bytes=max_bytes))
+    except DocumentRejected as refusal:
+        return CurrentDocument(text, refusal=refusal)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +67,7 @@ class Edit:
     `stamp` tells whether who, when and why are written to `meta`; None: if the edit itself left that alone.
     """
 
-    make: Callable[[Opened, int], Tree | bytes]
+    make: Callable[[CurrentDocument, int], Tree | bytes]
     moves_work: bool = False
     stamp: bool | None = True
     apps: tuple[str, ...] = ()
@@ -77,10 +77,10 @@ class Edit:
 class Proposal:
     """A change that could be made: from `opened` to `text`; `notes` are for the operator to weigh."""
 
-    opened: Opened
+    opened: CurrentDocument
     text: bytes
-    comparison: Comparison
-    objections: tuple[Objection, ...]
+    comparison: Impact
+    violations: tuple[Violation, ...]
     notes: tuple[str, ...]
 
     @property
@@ -95,15 +95,15 @@ class Proposal:
 
 
 def propose(
-    opened: Opened,
+    opened: CurrentDocument,
     edit: Edit,
     *,
-    stamp: Stamp,
-    rules: Rules,
+    stamp: ChangeMeta,
+    rules: SafetyRules,
     full_document: bool = False,
     counts: Counts | None = None,
     faults: Mapping[str, str] | None = None,
-    ask: Ask | None = None,
+    ask: LiveWorkersLookup | None = None,
     max_bytes: int = MAX_BYTES,
 ) -> Proposal:
     """Return what an edit makes of what is there. Raises Refused where it cannot be made, or makes no document.
@@ -118,16 +118,18 @@ def propose(
             made = tree_of(text)
         meta = made.get("meta") if isinstance(made, dict) else None
         if edit.stamp or (edit.stamp is None and opened.document and meta == (opened.document.meta or None)):
-            made = stamped(made, stamp, full_document=full_document)
+            made = with_meta(made, stamp, full_document=full_document)
         text = rewrite(text, made)
         after = parse_document(text, max_bytes=max_bytes)
-    except DocumentRefused as refusal:
-        raise Refused(f"refused, nothing is written, as the result would be no valid document: {refusal}") from refusal
-    comparison = Comparison(opened.document, after, stamp.at_ns, counts, faults)
+    except DocumentRejected as refusal:
+        raise ChangeRefused(
+            f"refused, nothing is written, as the result would be no valid document: {refusal}"
+        ) from refusal
+    comparison = Impact(opened.document, after, stamp.at_ns, counts, faults)
     if counts is None and ask is not None:
         apps = {app: None for needs in targets(comparison).values() for app in needs if app}
         comparison = comparison.seeing(ask(apps, opened.revision)) if apps else comparison
-    against = objections(comparison, rules, reason=stamp.reason, moves_work=edit.moves_work)
+    against = violations(comparison, rules, reason=stamp.reason, moves_work=edit.moves_work)
     notes = [*_notes(comparison, edit), *_oddities(opened, text, comparison)]
     return Proposal(opened, text, comparison, against, tuple(notes))
 
@@ -149,16 +151,16 @@ def _lines(text: bytes | None) -> list[str]:
     return decoded.splitlines()
 
 
-def _notes(comparison: Comparison, edit: Edit) -> list[str]:
+def _notes(comparison: Impact, edit: Edit) -> list[str]:
     notes = [f"health checks found {name} down ({why})" for name, why in comparison.faults.items()]
     notes += overlaps(comparison)
     state = comparison.new(comparison.now_ns)
     for subject in comparison.changed:
-        plan = state.plan((subject.app,), subject.app, subject.job)
+        resolved = state.resolve((subject.app,), subject.app, subject.job)
         before = comparison.before.route(subject.app, subject.job) if comparison.before else None
-        if before is not None and before.selector == plan.route.selector:
+        if before is not None and before.selector == resolved.route.selector:
             continue
-        out = [(name, plan.out[name]) for name, weight in plan.weights if weight > 0 and name in plan.out]
+        out = [(name, resolved.out[name]) for name, weight in resolved.weights if weight > 0 and name in resolved.out]
         notes += [f"{name} is out of service for {subject} ({why})" for name, why in out]
     known = comparison.before.apps if comparison.before else {}
     for app in edit.apps:
@@ -173,7 +175,7 @@ def _notes(comparison: Comparison, edit: Edit) -> list[str]:
     return notes if len(notes) <= 2 * _NAMED else [*notes[: 2 * _NAMED], f"and {len(notes) - 2 * _NAMED:,} more notes"]
 
 
-def _oddities(opened: Opened, text: bytes, comparison: Comparison) -> list[str]:
+def _oddities(opened: CurrentDocument, text: bytes, comparison: Impact) -> list[str]:
     """Say what is legal but odd about the new text and was not about the old one."""
     was = set()
     if opened.text is not None and comparison.before is not None:
@@ -182,7 +184,7 @@ def _oddities(opened: Opened, text: bytes, comparison: Comparison) -> list[str]:
     return [f"{one.path}: {one.message}" for one in found if (one.path, one.message) not in was][:_NAMED]
 
 
-def _about_workers(comparison: Comparison) -> list[str]:
+def _about_workers(comparison: Impact) -> list[str]:
     wanted = targets(comparison)
     if not wanted:
         return []

@@ -9,9 +9,17 @@ from difflib import SequenceMatcher
 
 import yaml
 
-from sidecar.editing.syntax import Collection, List, Mapping, Node, Scalar, syntax_of
-from sidecar.editing.writing import Manner, manner_of, write_block, write_flow, write_key, write_scalar, write_value
-from sidecar.errors import DocumentRefused, Refused
+from sidecar.editing.yaml_nodes import CollectionNode, ListNode, MappingNode, Node, ScalarNode, syntax_of
+from sidecar.editing.yaml_writer import (
+    YamlStyle,
+    manner_of,
+    write_block,
+    write_flow,
+    write_key,
+    write_scalar,
+    write_value,
+)
+from sidecar.errors import ChangeRefused, DocumentRejected
 from sidecar.routing.location import NAME
 from sidecar.routing.reader import Tree, read
 
@@ -40,11 +48,11 @@ def rewrite(text: bytes, tree: Tree) -> bytes:
     try:
         result = (bom + _Rewriting(decoded.removeprefix(_BOM)).result(tree)).encode()
         faithful = json.dumps(tree_of(result)) == json.dumps(tree)
-    except (DocumentRefused, yaml.YAMLError):
+    except (DocumentRejected, yaml.YAMLError):
         faithful = False
         result = b""
     if not faithful:
-        raise Refused(
+        raise ChangeRefused(
             "the document is written in a way that cannot be changed here without rewriting the rest of it: "
             "change it by hand, with `dc-sidecar edit`"
         )
@@ -56,17 +64,17 @@ class _Rewriting:
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._manner: Manner = manner_of(text)
+        self._manner: YamlStyle = manner_of(text)
         self._edits: list[tuple[int, int, str]] = []
 
     def result(self, tree: Tree) -> str:
         word = self._text.strip(_BLANKS)
         if NAME.fullmatch(word):
             start = self._text.index(word)
-            top: Node = Scalar(start, start + len(word), word, "")
+            top: Node = ScalarNode(start, start + len(word), word, "")
         else:
             top = syntax_of(self._text)
-        if isinstance(tree, dict) and not isinstance(top, Mapping):
+        if isinstance(tree, dict) and not isinstance(top, MappingNode):
             self._edits.append((top.start, top.end, write_block(tree, self._column(top.start), self._manner)))
         elif not self._change(top, tree):
             self._edits.append((top.start, self._end(top), write_flow(tree, self._manner)))
@@ -80,27 +88,27 @@ class _Rewriting:
     def _change(self, node: Node, tree: Tree) -> bool:
         """Make a node say `tree`; False where that takes another kind of node."""
         match node, tree:
-            case Scalar(), str():
+            case ScalarNode(), str():
                 if node.value != tree:
                     self._edits.append((node.start, node.end, self._scalar(node, tree)))
-            case (Mapping(values=[]), dict()) | (List(values=[]), list()) if not tree:
+            case (MappingNode(values=[]), dict()) | (ListNode(values=[]), list()) if not tree:
                 pass
-            case Mapping(values=[_, *_]), dict() if tree:
+            case MappingNode(values=[_, *_]), dict() if tree:
                 self._change_mapping(node, tree)
-            case List(values=[_, *_]), list() if tree:
+            case ListNode(values=[_, *_]), list() if tree:
                 self._change_list(node, tree)
             case _:
                 return False
         return True
 
-    def _scalar(self, node: Scalar, text: str) -> str:
+    def _scalar(self, node: ScalarNode, text: str) -> str:
         # A block's text (| or >) gives way to quotes; what has no text at all stands right behind its colon.
         style = node.style if node.style in {"'", '"'} else ""
         blank = " " if node.start == node.end else ""
         tail = self._manner.newline if self._text[node.start : node.end].endswith("\n") else ""
         return blank + write_scalar(text, self._manner, style) + tail
 
-    def _change_mapping(self, node: Mapping, tree: dict[str, Tree]) -> None:
+    def _change_mapping(self, node: MappingNode, tree: dict[str, Tree]) -> None:
         names = list(tree)
         column = self._column(node.starts[0])
 
@@ -125,14 +133,14 @@ class _Rewriting:
                     text = ":" + write_value(name, tree[name], column, self._manner)
                     self._edits.append((node.keys[index].end, self._end(value), text))
 
-    def _change_list(self, node: List, tree: list[Tree]) -> None:
+    def _change_list(self, node: ListNode, tree: list[Tree]) -> None:
         column = self._column(node.starts[0])
 
         def write(first: int, last: int) -> list[str]:
             inner = column + 2
             texts = []
             for item in tree[first:last]:
-                blocks = not node.flow and isinstance(node.values[-1], Mapping) and not node.values[-1].flow
+                blocks = not node.flow and isinstance(node.values[-1], MappingNode) and not node.values[-1].flow
                 if blocks and isinstance(item, dict) and item:
                     texts.append(write_block(item, inner, self._manner))
                 else:
@@ -144,7 +152,7 @@ class _Rewriting:
             if kind != "equal":
                 self._exchange(node, first, last, write(to, until))
 
-    def _exchange(self, node: Collection, first: int, last: int, new: Sequence[str]) -> None:
+    def _exchange(self, node: CollectionNode, first: int, last: int, new: Sequence[str]) -> None:
         """Put new entries in the place of [first, last) of a collection that has entries; either may be none."""
         if first == last:
             (self._insert_flow if node.flow else self._insert_block)(node, first, new)
@@ -154,7 +162,7 @@ class _Rewriting:
         else:
             self._remove(node, first, last)
 
-    def _between(self, node: Collection) -> str:
+    def _between(self, node: CollectionNode) -> str:
         """Return what stands between two entries of a collection."""
         if not node.flow:
             return self._manner.newline + " " * self._column(node.starts[0])
@@ -162,7 +170,7 @@ class _Rewriting:
             return "," + self._manner.newline + " " * self._column(node.starts[0])
         return ", "
 
-    def _insert_block(self, node: Collection, index: int, new: Sequence[str]) -> None:
+    def _insert_block(self, node: CollectionNode, index: int, new: Sequence[str]) -> None:
         between = self._between(node)
         if index == 0:
             self._edits.append((node.starts[0],) * 2 + ("".join(text + between for text in new),))
@@ -170,7 +178,7 @@ class _Rewriting:
         end = self._line_end(self._end(node.values[index - 1]))
         self._edits.append((end, end, "".join(between + text for text in new)))
 
-    def _insert_flow(self, node: Collection, index: int, new: Sequence[str]) -> None:
+    def _insert_flow(self, node: CollectionNode, index: int, new: Sequence[str]) -> None:
         between = self._between(node)
         if index == 0:
             self._edits.append((node.starts[0],) * 2 + ("".join(text + between for text in new),))
@@ -185,7 +193,7 @@ class _Rewriting:
             self._edits.append((end, end, ","))
             self._edits.append((rest.end(), rest.end(), between[1:] + between.join(new)))
 
-    def _remove(self, node: Collection, first: int, last: int) -> None:
+    def _remove(self, node: CollectionNode, first: int, last: int) -> None:
         """Take out some, not all, entries: their whole lines where they have them to themselves."""
         start, end = node.starts[first], self._end(node.values[last - 1])
         line = self._text.rfind("\n", 0, start) + 1
@@ -220,11 +228,11 @@ class _Rewriting:
 
 def _plain(node: Node) -> Tree:
     match node:
-        case Scalar():
+        case ScalarNode():
             return node.value
-        case Mapping():
+        case MappingNode():
             return {key.value: _plain(value) for key, value in zip(node.keys, node.values, strict=True)}
-        case List():
+        case ListNode():
             return [_plain(value) for value in node.values]
 
 

@@ -6,10 +6,10 @@ from collections.abc import Collection, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
-from sidecar.editing.paused import forget, note, noted
-from sidecar.editing.trees import Top, full, insert, mapping_in, prune
-from sidecar.editing.writing import Bare
-from sidecar.errors import Refused
+from sidecar.editing.paused_ramps import forget, note, noted
+from sidecar.editing.tree import Top, full, insert, mapping_in, prune
+from sidecar.editing.yaml_writer import BareKey
+from sidecar.errors import ChangeRefused
 from sidecar.routing.model import Drill, Ramp, Route, RoutingDocument, Split
 from sidecar.routing.reader import Tree
 from sidecar.routing.scalars import format_duration, format_time
@@ -41,7 +41,7 @@ def shift(tree: Tree, app: str | None, weights: Mapping[str, str]) -> Tree:
     top = full(tree)
     old = _own(top, app, "split")
     order = dict.fromkeys((*(old if isinstance(old, dict) else ()), *weights))
-    _select(top, app, "split", {name: Bare(weights[name]) for name in order if name in weights})
+    _select(top, app, "split", {name: BareKey(weights[name]) for name in order if name in weights})
     return top
 
 
@@ -49,7 +49,7 @@ def start_ramp(tree: Tree, app: str | None, *, source: str, target: str, start: 
     """Let the clock move an application (None: the default route) from one datacenter to another."""
     top = full(tree)
     entry: dict[str, Tree] = {"from": source, "to": target, "start": start, "duration": duration}
-    _select(top, app, "ramp", {**entry, "steps": Bare(steps)})
+    _select(top, app, "ramp", {**entry, "steps": BareKey(steps)})
     return top
 
 
@@ -57,17 +57,19 @@ def pause_ramp(tree: Tree, document: RoutingDocument, app: str | None, now_ns: i
     """Stop a ramp where it is: a split of the same weights, and a note in `meta` of how it was to go on."""
     ramp = ramp_of(document, app)
     if ramp is None:
-        raise Refused(f"{named(app)} has no ramp: nothing to pause")
+        raise ChangeRefused(f"{named(app)} has no ramp: nothing to pause")
     taken = ramp_step(ramp, now_ns)
     if taken == ramp.steps:
-        raise Refused(f"the ramp of {named(app)} has ended: nothing to pause; --finish writes {ramp.target} for it")
+        raise ChangeRefused(
+            f"the ramp of {named(app)} has ended: nothing to pause; --finish writes {ramp.target} for it"
+        )
     top = full(tree)
     entry = _own(top, app, "ramp") or _own(top, None, "ramp")
     assert isinstance(entry, dict)
-    weights: dict[str, Tree] = {ramp.source: Bare(ramp.steps - taken), ramp.target: Bare(taken)}
+    weights: dict[str, Tree] = {ramp.source: BareKey(ramp.steps - taken), ramp.target: BareKey(taken)}
     _select(top, app, "split", weights)
     duration = entry["duration"]
-    note(top, app, {"from": ramp.source, "to": ramp.target, "duration": duration, "steps": Bare(ramp.steps)})
+    note(top, app, {"from": ramp.source, "to": ramp.target, "duration": duration, "steps": BareKey(ramp.steps)})
     return top
 
 
@@ -76,12 +78,16 @@ def resume_ramp(tree: Tree, document: RoutingDocument, app: str | None, now_ns: 
     top = full(tree)
     paused = noted(top, app)
     if paused is None:
-        raise Refused(f"{named(app)} has no paused ramp (there is no note of one in `meta`): start a new one with --to")
+        raise ChangeRefused(
+            f"{named(app)} has no paused ramp (there is no note of one in `meta`): start a new one with --to"
+        )
     selector = route_of(document, app).selector
     weights = dict(selector.weights) if isinstance(selector, Split) else {}
     taken = weights.get(paused.target)
     if taken is None or weights != {paused.source: float(paused.steps - taken), paused.target: taken} or taken % 1:
-        raise Refused(f"the split of {named(app)} was changed since its ramp was paused: start a new one with --to")
+        raise ChangeRefused(
+            f"the split of {named(app)} was changed since its ramp was paused: start a new one with --to"
+        )
     # Rounded up to the millisecond, which is what a document's times can say: never a step too few.
     elapsed_ms = -(-paused.duration_ns * int(taken) // (paused.steps * 1_000_000))
     start = format_time(now_ns // 1_000_000 * 1_000_000 - elapsed_ms * 1_000_000)
@@ -105,7 +111,7 @@ def end_ramp(tree: Tree, document: RoutingDocument, app: str | None, *, finish: 
     elif paused is not None:
         to = paused.target if finish else paused.source
     else:
-        raise Refused(f"{named(app)} has no ramp, running or paused: to move its jobs use `switch`")
+        raise ChangeRefused(f"{named(app)} has no ramp, running or paused: to move its jobs use `switch`")
     top = full(tree)
     _select(top, app, "active", to)
     return top
@@ -128,7 +134,7 @@ def unpin(tree: Tree, app: str, job: str) -> Tree:
     entry = apps.get(app)
     jobs = mapping_in(entry, "jobs") if isinstance(entry, dict) else {}
     if job not in jobs:
-        raise Refused(f"job {job} of {app} has no route of its own: nothing to remove")
+        raise ChangeRefused(f"job {job} of {app} has no route of its own: nothing to remove")
     del jobs[job]
     prune(top, "apps", app, "jobs")
     return top
@@ -170,7 +176,7 @@ def mark(tree: Tree, document: RoutingDocument, datacenter: str, *, available: b
     block = top.get("datacenters")
     names = names_in(document)
     if datacenter not in names:
-        raise Refused(f"the document does not know {datacenter}: known are {', '.join(names) or 'none'}")
+        raise ChangeRefused(f"the document does not know {datacenter}: known are {', '.join(names) or 'none'}")
     if not isinstance(block, dict):
         block = {name: {} for name in names}
         insert(top, "datacenters", block)
@@ -179,7 +185,7 @@ def mark(tree: Tree, document: RoutingDocument, datacenter: str, *, available: b
     if available:
         entry.pop("available", None)
     else:
-        entry["available"] = Bare("false")
+        entry["available"] = BareKey("false")
     return top
 
 
@@ -192,7 +198,7 @@ def fail_back(tree: Tree, document: RoutingDocument, apps: Sequence[str | None],
     for app in apps:
         rule = route_of(document, app).failover
         if rule is None:
-            raise Refused(f"{named(app)} has no `failover` key: its work returns by itself as soon as it can")
+            raise ChangeRefused(f"{named(app)} has no `failover` key: its work returns by itself as soon as it can")
         own = _own(top, app, "failover")
         entry: dict[str, Tree] = dict(own) if isinstance(own, dict) else {}
         if not isinstance(own, dict):

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from sidecar.health.hosts import AllowedHosts, NotAllowed
 from sidecar.health.probes import ProbeFailed, attempt
-from sidecar.health.verdicts import Standing, verdicts
+from sidecar.health.verdicts import ProbeState, verdicts
 from sidecar.routing.model import Checks, Probe, RoutingDocument
 from sidecar.table import RoutingTable, View
 
@@ -54,7 +54,7 @@ class HealthChecks:
         self._clock = clock
         self._lock = threading.Lock()
         self._document: RoutingDocument | None = None
-        self._standings: dict[_Key, Standing] = {}
+        self._probe_states: dict[_Key, ProbeState] = {}
         self._runs: dict[_Key, tuple[Checks, threading.Event]] = {}
         self._refused = ""
         self._told: tuple[Mapping[str, str], str] = {}, ""
@@ -74,7 +74,9 @@ class HealthChecks:
     def outcomes(self) -> list[tuple[str, str, bool]]:
         """Return each probe that is made: its datacenter, what it tries, and whether it is up."""
         with self._lock:
-            return [(name, str(probe), self._standings.get((name, probe), Standing()).up) for name, probe in self._runs]
+            return [
+                (name, str(probe), self._probe_states.get((name, probe), ProbeState()).up) for name, probe in self._runs
+            ]
 
     def stop(self, _timeout: float = 0.0) -> None:
         """Begin no more probes; returns at once, those under way end by themselves, and tell nothing."""
@@ -101,7 +103,7 @@ class HealthChecks:
             if wanted.get(key) != checks:
                 ended.set()
                 del self._runs[key]
-        self._standings = {key: standing for key, standing in self._standings.items() if key in wanted}
+        self._probe_states = {key: standing for key, standing in self._probe_states.items() if key in wanted}
         for key, checks in wanted.items() if not self._stopped else ():
             if key in self._runs:
                 continue
@@ -141,8 +143,8 @@ class HealthChecks:
             with self._lock:
                 if ended.is_set():
                     return
-                before = self._standings.get(key, Standing())
-                after = self._standings[key] = before.after(failure, checks, self._clock())
+                before = self._probe_states.get(key, ProbeState())
+                after = self._probe_states[key] = before.after(failure, checks, self._clock())
                 if after.up is not before.up:
                     self._judge(self._table.view)
 
@@ -164,7 +166,7 @@ class HealthChecks:
     def _judge(self, view: View) -> None:
         if view.state is None:
             return
-        judged, notice = verdicts(view.state, self._standings)
+        judged, notice = verdicts(view.state, self._probe_states)
         told = judged, "; ".join(part for part in (notice, self._refused) if part)
         if told != self._told:
             self._told = told

@@ -6,7 +6,7 @@ import socket
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
-from sidecar.config.hosts import Pattern
+from sidecar.config.hosts import HostPattern
 from sidecar.routing.model import Probe
 
 
@@ -17,7 +17,7 @@ class NotAllowed(Exception):
 class AllowedHosts:
     """What `--probe-hosts` says. Without patterns nobody may be probed."""
 
-    def __init__(self, patterns: Iterable[Pattern]) -> None:
+    def __init__(self, patterns: Iterable[HostPattern]) -> None:
         self._patterns = tuple(patterns)
 
     def might(self, probe: Probe) -> bool:
@@ -45,7 +45,7 @@ class AllowedHosts:
         return list(dict.fromkeys(found))
 
 
-def _names(pattern: Pattern, probe: Probe) -> bool:
+def _names(pattern: HostPattern, probe: Probe) -> bool:
     host = probe.host.lower()
     if pattern.name.startswith("*"):
         return host.endswith(pattern.name[1:])

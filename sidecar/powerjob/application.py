@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
-from sidecar.powerjob.http import Answer, PowerJobAway, PowerJobRefused, Servers
-from sidecar.powerjob.model import Instance, Job, Worker, Workflow, instance_of, job_of, worker_of, workflow_of
+from sidecar.powerjob.http import ApiResponse, PowerJobRefused, PowerJobServers, PowerJobUnavailable
+from sidecar.powerjob.model import Instance, Job, PowerJobWorker, Workflow, instance_of, job_of, worker_of, workflow_of
 
 T = TypeVar("T")
 
@@ -17,14 +17,14 @@ _PAGE = 100
 _LOST_MS = 60_000
 
 
-class Application:
+class PowerJobApp:
     """An application, by its name, and by its password where PowerJob's OpenAPI asks for one.
 
     Where it asks for none, the name may also be PowerJob's number of it. Every call raises PowerJobAway where no server
     answers, and PowerJobRefused where PowerJob says no; a wrong password is such a no.
     """
 
-    def __init__(self, servers: Servers, name: str, password: str = "") -> None:
+    def __init__(self, servers: PowerJobServers, name: str, password: str = "") -> None:
         self.name = name
         self._servers = servers
         self._password = password
@@ -80,7 +80,7 @@ class Application:
         """Have a workflow that failed or was stopped go on: the steps that did not succeed run again."""
         self._ask("retryWfInstance", _nothing, wfInstanceId=workflow)
 
-    def workers(self) -> list[Worker]:
+    def workers(self) -> list[PowerJobWorker]:
         """Return the workers that PowerJob takes for alive."""
         found = {}
         # Each server knows the workers that are connected to it.
@@ -111,7 +111,7 @@ class Application:
             answer = self._servers.post(path, form=fields, body=body, headers=self._headers)
         return self._read(answer, read)
 
-    def _read(self, answer: Answer, read: Callable[[Any], T]) -> T:
+    def _read(self, answer: ApiResponse, read: Callable[[Any], T]) -> T:
         if not answer.success:
             if not answer.signed_in and not self._password:
                 raise PowerJobRefused(f"application {self.name}: PowerJob asks for its password: name its file")
@@ -119,7 +119,9 @@ class Application:
         try:
             return read(answer.data)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise PowerJobAway("PowerJob's server answers otherwise than PowerJob 5.1 does: is it older?") from error
+            raise PowerJobUnavailable(
+                "PowerJob's server answers otherwise than PowerJob 5.1 does: is it older?"
+            ) from error
 
 
 def _page(data: Any) -> list[Instance]:  # noqa: ANN401 - as it is told
@@ -134,7 +136,7 @@ def _nothing(_: object) -> None:
     return None
 
 
-def _alive(app: str, data: Any) -> list[Worker]:  # noqa: ANN401 - as it is told
+def _alive(app: str, data: Any) -> list[PowerJobWorker]:  # noqa: ANN401 - as it is told
     """Return the workers of an application that were heard of within a minute."""
     workers = (data["appId2ClusterInfo"].get(app) or {}).get("allWorkers") or {}
     now_ms = data.get("serverTimeTs")

@@ -18,7 +18,7 @@ _SHOWN = 200
 _AUTH_PASSED = "X-POWERJOB-AUTH-PASSED"
 
 
-class PowerJobAway(SidecarError):
+class PowerJobUnavailable(SidecarError):
     """No server of PowerJob can be asked now."""
 
     exit_code = 6
@@ -31,7 +31,7 @@ class PowerJobRefused(SidecarError):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ApiResponse:
     """What PowerJob says: the data of a success, else why not; without `signed_in` it does not know the caller."""
 
     success: bool
@@ -40,7 +40,7 @@ class Answer:
     signed_in: bool
 
 
-class Servers:
+class PowerJobServers:
     """The servers of one PowerJob cluster by their URLs, http or https; any of them can answer for all.
 
     `timeout` is in seconds, for one call of one server. Raises ConfigError for what is no such URL.
@@ -57,57 +57,61 @@ class Servers:
         form: Mapping[str, object] | None = None,
         body: object = None,
         headers: Mapping[str, str] | None = None,
-    ) -> Answer:
+    ) -> ApiResponse:
         """Post a form, or `body` as JSON, to the first server that answers. Raises PowerJobAway."""
         data = json.dumps(body) if form is None else urlencode(form)
         kind = "application/json" if form is None else "application/x-www-form-urlencoded"
         return self._first(path, data.encode(), {**(headers or {}), "Content-Type": kind})
 
-    def get(self, path: str, **query: str) -> Answer:
+    def get(self, path: str, **query: str) -> ApiResponse:
         """Ask the first server that answers. Raises PowerJobAway."""
         return self._first(f"{path}?{urlencode(query)}", None, {})
 
-    def get_of_each(self, path: str, **query: str) -> list[Answer]:
+    def get_of_each(self, path: str, **query: str) -> list[ApiResponse]:
         """Ask every server; return what those say that answer. Raises PowerJobAway where none does."""
         answers, silent = [], []
         for url in self._urls:
             try:
                 answers.append(self._ask(url, f"{path}?{urlencode(query)}", None, {}))
-            except PowerJobAway as error:
+            except PowerJobUnavailable as error:
                 silent.append(str(error))
         if not answers:
-            raise PowerJobAway("; ".join(silent))
+            raise PowerJobUnavailable("; ".join(silent))
         return answers
 
-    def _first(self, path: str, data: bytes | None, headers: Mapping[str, str]) -> Answer:
+    def _first(self, path: str, data: bytes | None, headers: Mapping[str, str]) -> ApiResponse:
         silent = []
         for url in tuple(self._urls):
             try:
                 answer = self._ask(url, path, data, headers)
-            except PowerJobAway as error:
+            except PowerJobUnavailable as error:
                 silent.append(str(error))
                 # The next call begins with another one.
                 self._urls.append(self._urls.pop(self._urls.index(url)))
                 continue
             return answer
-        raise PowerJobAway("; ".join(silent))
+        raise PowerJobUnavailable("; ".join(silent))
 
-    def _ask(self, url: str, path: str, data: bytes | None, headers: Mapping[str, str]) -> Answer:
+    def _ask(self, url: str, path: str, data: bytes | None, headers: Mapping[str, str]) -> ApiResponse:
         try:
             with _OPENER.open(Request(f"{url}/{path}", data, dict(headers)), timeout=self._timeout) as reply:  # noqa: S310 - http and https only
                 passed = reply.headers.get(_AUTH_PASSED, "true")
                 said = json.loads(reply.read(_ANSWER_BYTES))
             message = str(said.get("message") or said.get("code") or "").strip()
-            return Answer(said["success"] is True, said.get("data"), _short(message), passed.lower() != "false")
+            return ApiResponse(said["success"] is True, said.get("data"), _short(message), passed.lower() != "false")
         except HTTPError as error:
             with error:
-                raise PowerJobAway(f"{url} answers with status {error.code}: is this PowerJob's server?") from None
+                raise PowerJobUnavailable(
+                    f"{url} answers with status {error.code}: is this PowerJob's server?"
+                ) from None
         except (OSError, HTTPException) as error:
             reason = getattr(error, "reason", error)
             why = getattr(reason, "strerror", None) or str(reason) or type(error).__name__
-            raise PowerJobAway(f"{url} does not answer: {_short(str(why))}") from None
+            raise PowerJobUnavailable(f"{url} does not answer: {_short(str(why))}") from None
         except (ValueError, KeyError, AttributeError):
-            raise PowerJobAway(f"{url} answers, but not as PowerJob does: expected the address of its server") from None
+            raise PowerJobUnavailable(
+                f"{url} answers, but not as PowerJob does: expected the address of its server"
+            ) from None
 
 
 class _NoRedirects(HTTPRedirectHandler):

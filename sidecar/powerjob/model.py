@@ -13,7 +13,7 @@ _NO_WORKER = "no worker available"
 _SILENT_WORKER = "worker report timeout"
 
 
-class Status(IntEnum):
+class InstanceStatus(IntEnum):
     """Of an instance or of a node of a workflow."""
 
     WAITING_DISPATCH = 1
@@ -35,10 +35,10 @@ class WorkflowStatus(IntEnum):
     STOPPED = 10
 
 
-WITH_A_WORKER = (Status.WAITING_WORKER, Status.RUNNING)
+WITH_A_WORKER = (InstanceStatus.WAITING_WORKER, InstanceStatus.RUNNING)
 """Handed to a worker, which may have begun."""
 
-UNDER_WAY = (Status.WAITING_DISPATCH, *WITH_A_WORKER)
+UNDER_WAY = (InstanceStatus.WAITING_DISPATCH, *WITH_A_WORKER)
 """Not at its end."""
 
 _NOBODY = "N/A"
@@ -99,7 +99,7 @@ class Workflow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Worker:
+class PowerJobWorker:
     """A worker as the adapter in the server would show it to the sidecar; what is not known is empty."""
 
     address: str
@@ -138,7 +138,7 @@ def node_of(data: Mapping[str, Any]) -> Node:
     instance = data.get("instanceId")
     return Node(
         instance=None if instance is None else int(instance),
-        status=int(data.get("status") or Status.WAITING_DISPATCH),
+        status=int(data.get("status") or InstanceStatus.WAITING_DISPATCH),
         result=data.get("result") or "",
         may_fail=data.get("skipWhenFailed") is True,
     )
@@ -150,7 +150,7 @@ def workflow_of(data: Mapping[str, Any]) -> Workflow:
     return Workflow(id=int(data["wfInstanceId"]), status=int(data["status"]), nodes=tuple(map(node_of, nodes)))
 
 
-def worker_of(data: Mapping[str, Any]) -> Worker:
+def worker_of(data: Mapping[str, Any]) -> PowerJobWorker:
     """Return what a WorkerInfo says."""
     metrics = data.get("systemMetrics") or {}
-    return Worker(address=data["address"], metrics=metrics.get("extra") or "", tag=data.get("tag") or "")
+    return PowerJobWorker(address=data["address"], metrics=metrics.get("extra") or "", tag=data.get("tag") or "")

@@ -11,15 +11,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from sidecar.powerjob.finding import Action, Step
-from sidecar.powerjob.moving import Outcome
+from sidecar.powerjob.finder import RescheduleAction, RescheduleStep
+from sidecar.powerjob.mover import RescheduleOutcome
 
 log = logging.getLogger(__name__)
 
 _ATTEMPTS = 3
 
 
-class Progress:
+class RescheduleProgress:
     """What was done about the change of a time (Unix nanoseconds), in a file, or in memory only where there is none.
 
     What an earlier change left half done is taken over.
@@ -28,9 +28,9 @@ class Progress:
     def __init__(self, path: Path | None, change_ns: int) -> None:
         self.change_ns = change_ns
         self._path = path
-        self._untold: dict[int, Outcome] = {}
+        self._untold: dict[int, RescheduleOutcome] = {}
         self._attempts: Counter[int] = Counter()
-        self._half_done: dict[int, Step] = {}
+        self._half_done: dict[int, RescheduleStep] = {}
         lines = list(_lines(path)) if path is not None else []
         if not lines or lines[0].get("change") != change_ns:
             self._half_done = _left(lines)
@@ -40,27 +40,27 @@ class Progress:
             self._take(line)
 
     @property
-    def untold(self) -> list[Outcome]:
+    def untold(self) -> list[RescheduleOutcome]:
         """What came of each step since the last report."""
         return list(self._untold.values())
 
-    def seen(self, step: Step) -> bool:
+    def seen(self, step: RescheduleStep) -> bool:
         """Tell whether enough was done about this: it worked, or was tried often enough."""
         return self._attempts[_subject(step)] >= _ATTEMPTS
 
-    def half_done(self, app: str) -> list[Step]:
+    def half_done(self, app: str) -> list[RescheduleStep]:
         """Return what was to be stopped and retried, and was perhaps not retried."""
         return [step for step in self._half_done.values() if step.app == app]
 
-    def begin(self, step: Step) -> None:
+    def begin(self, step: RescheduleStep) -> None:
         """Note, before it is done, what must not stay half done."""
         self._note({"begun": _plain(step)})
 
-    def end(self, outcome: Outcome) -> None:
+    def end(self, outcome: RescheduleOutcome) -> None:
         """Note what came of a step."""
         self._note({"ended": _plain(outcome.step), "done": outcome.done, "words": outcome.words})
 
-    def drop(self, step: Step) -> None:
+    def drop(self, step: RescheduleStep) -> None:
         """Note that what was begun is not half done after all: it was never stopped, or goes on already."""
         self._note({"dropped": step.instance})
 
@@ -87,10 +87,10 @@ class Progress:
         elif "ended" in line:
             step = _step(line["ended"])
             self._half_done.pop(step.instance, None)
-            outcome = Outcome(step, done=line["done"], words=line["words"])
+            outcome = RescheduleOutcome(step, done=line["done"], words=line["words"])
             subject = _subject(step)
             # A retry that found no worker may have come before PowerJob's server heard of the change.
-            again = step.action in {Action.RETRY, Action.RETRY_WORKFLOW} and not outcome.done
+            again = step.action in {RescheduleAction.RETRY, RescheduleAction.RETRY_WORKFLOW} and not outcome.done
             self._attempts[subject] += 1 if again else _ATTEMPTS
             self._untold[subject] = outcome
         elif "dropped" in line:
@@ -111,7 +111,7 @@ class Progress:
             log.warning("what is done for PowerJob is not kept over a restart: %s", error.strerror or error)
 
 
-def _left(lines: list[dict[str, Any]]) -> dict[int, Step]:
+def _left(lines: list[dict[str, Any]]) -> dict[int, RescheduleStep]:
     """Return what lines of an earlier change left half done."""
     left = {}
     for line in lines:
@@ -136,14 +136,16 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
         log.warning("%s: the rest cannot be read: %s", path, error)
 
 
-def _subject(step: Step) -> int:
+def _subject(step: RescheduleStep) -> int:
     # PowerJob gives out the numbers of runs and of workflows' runs by one generator. A retried workflow has new runs.
-    return step.workflow if step.action is Action.RETRY_WORKFLOW and step.workflow is not None else step.instance
+    return (
+        step.workflow if step.action is RescheduleAction.RETRY_WORKFLOW and step.workflow is not None else step.instance
+    )
 
 
-def _plain(step: Step) -> dict[str, Any]:
+def _plain(step: RescheduleStep) -> dict[str, Any]:
     return {**asdict(step), "action": step.action.value}
 
 
-def _step(plain: dict[str, Any]) -> Step:
-    return Step(**{**plain, "action": Action(plain["action"])})
+def _step(plain: dict[str, Any]) -> RescheduleStep:
+    return RescheduleStep(**{**plain, "action": RescheduleAction(plain["action"])})

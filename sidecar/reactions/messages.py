@@ -12,7 +12,7 @@ from hashlib import sha256
 from typing import Any
 from urllib.parse import quote
 
-from sidecar.audit.record import MOVES, Event, Record
+from sidecar.audit.record import MOVES, AuditEvent, Record
 from sidecar.routing.scalars import SECOND_NS, format_time
 
 # Chat services take no longer texts (WeCom: 4096 bytes); a message that nobody reads to its end is no loss.
@@ -21,7 +21,7 @@ _NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Post:
+class WebhookRequest:
     """An HTTP request to make."""
 
     url: str
@@ -29,7 +29,7 @@ class Post:
     headers: dict[str, str]
 
 
-def payload(record: Record, events: Sequence[Event], reaction: str) -> dict[str, Any]:
+def payload(record: Record, events: Sequence[AuditEvent], reaction: str) -> dict[str, Any]:
     """Return a change as data: what `dc-sidecar history -o json` shows, with the events that are wanted only.
 
     `delivery` is the same however often it is sent; the document's text is not in it.
@@ -44,7 +44,7 @@ def payload(record: Record, events: Sequence[Event], reaction: str) -> dict[str,
     }
 
 
-def words(record: Record, events: Sequence[Event]) -> str:
+def message_text(record: Record, events: Sequence[AuditEvent]) -> str:
     """Return a change in words: a line each for the events, then who and why."""
     lines = []
     for event in events:
@@ -64,7 +64,7 @@ def words(record: Record, events: Sequence[Event]) -> str:
     return text if cut == text else f"{cut} …"
 
 
-def post(form: str, url: str, secret: str, data: dict[str, Any], text: str, now_ns: int) -> Post:
+def webhook_request(form: str, url: str, secret: str, data: dict[str, Any], text: str, now_ns: int) -> WebhookRequest:
     """Return the request that tells a change to a service, signed where there is a secret.
 
     `json` is signed as `X-DC-Sidecar-Signature: sha256=` and the HMAC-SHA256, in hex, of `X-DC-Sidecar-Timestamp` (Unix
@@ -98,7 +98,7 @@ def post(form: str, url: str, secret: str, data: dict[str, Any], text: str, now_
         if secret:
             digest = hmac.new(secret.encode(), seconds.encode() + b"." + encoded, sha256).hexdigest()
             headers |= {"X-DC-Sidecar-Timestamp": seconds, "X-DC-Sidecar-Signature": f"sha256={digest}"}
-    return Post(url, encoded, headers)
+    return WebhookRequest(url, encoded, headers)
 
 
 def _base64(key: bytes, message: bytes) -> str:

@@ -10,23 +10,23 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sidecar.audit.follower import Away, Failed, Later
-from sidecar.audit.record import Cause, Event, Record
-from sidecar.pacing import Pacer
-from sidecar.powerjob.application import Application
-from sidecar.powerjob.finding import Action, Finder
-from sidecar.powerjob.http import PowerJobAway, PowerJobRefused, Servers
-from sidecar.powerjob.model import Worker
-from sidecar.powerjob.moving import carry_out, resume, summary
-from sidecar.powerjob.progress import Progress
-from sidecar.reactions.entries import read_secret
-from sidecar.reactions.powerjob import PowerJob
+from sidecar.audit.consumer import DependencyUnavailable, TaskDeferred, TaskFailed
+from sidecar.audit.record import AuditEvent, Record, RecordCause
+from sidecar.gil import Yielder
+from sidecar.powerjob.application import PowerJobApp
+from sidecar.powerjob.finder import RescheduleAction, WorkFinder
+from sidecar.powerjob.http import PowerJobRefused, PowerJobServers, PowerJobUnavailable
+from sidecar.powerjob.model import PowerJobWorker
+from sidecar.powerjob.mover import carry_out, resume, summary
+from sidecar.powerjob.progress import RescheduleProgress
+from sidecar.reactions.fields import read_secret
+from sidecar.reactions.powerjob_settings import PowerJobSettings
 from sidecar.reactions.settings import Reaction
 from sidecar.routing.decision import decide
 from sidecar.routing.state import State
 
 if TYPE_CHECKING:
-    from sidecar.audit.shared import SharedAudit
+    from sidecar.audit.database import AuditDatabase
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ class Rescheduling:
         state: Callable[[], State | None],
         report: Report,
         state_dir: Path | None,
-        claims: SharedAudit | None,
+        claims: AuditDatabase | None,
         settled: float = _SETTLED_S,
         again: float = _AGAIN_S,
     ) -> None:
@@ -67,16 +67,16 @@ class Rescheduling:
         self._name = reaction.name
         self._wanted = reaction.wanted
         self._lease = reaction.lease
-        self._plan: PowerJob = reaction.powerjob
-        self._servers = Servers(self._plan.servers, timeout=reaction.timeout)
-        self._choose = partial(_choose, state, Pacer())
+        self._plan: PowerJobSettings = reaction.powerjob
+        self._servers = PowerJobServers(self._plan.servers, timeout=reaction.timeout)
+        self._choose = partial(_choose, state, Yielder())
         self._state = state
         self._report = report
         self._path = state_dir / FOLDER / reaction.name if state_dir is not None else None
         self._claims = claims
         self._settled = settled
         self._again = again
-        self._progress: Progress | None = None
+        self._progress: RescheduleProgress | None = None
         self._newest_ns = 0
         # Owed since a change that left a datacenter, until that, or a newer one in its stead, is done with.
         self._running = False
@@ -96,10 +96,10 @@ class Rescheduling:
         self._stopping.set()
         self._hurry.set()
 
-    def __call__(self, record: Record, events: Sequence[Event]) -> None:
+    def __call__(self, record: Record, events: Sequence[AuditEvent]) -> None:
         """Bring back what the change left behind. Raises Failed, Later."""
         if self._progress is None or self._progress.change_ns != record.at_ns:
-            self._progress = Progress(self._path, record.at_ns)
+            self._progress = RescheduleProgress(self._path, record.at_ns)
         self._running |= self._plan.running and any(event.kind in _LEAVING for event in events)
         self._renewed = time.monotonic()
         try:
@@ -107,14 +107,14 @@ class Rescheduling:
         finally:
             self._tell(self._progress, record)
 
-    def _bring_back(self, progress: Progress, record: Record) -> None:
+    def _bring_back(self, progress: RescheduleProgress, record: Record) -> None:
         until = record.at_ns / 1e9 + self._plan.watch_for
         self._stopping.wait(max(0.0, record.at_ns / 1e9 + self._settled - time.time()))
         while not self._outdated(record):
             self._hurry.clear()
             failures = [failure for app in self._plan.apps if (failure := self._sweep(app, progress, record))]
             if failures:
-                raise Failed("; ".join(failures))
+                raise TaskFailed("; ".join(failures))
             if self._outdated(record):
                 return
             if time.time() >= until:
@@ -126,24 +126,24 @@ class Rescheduling:
     def _outdated(self, record: Record) -> bool:
         """Tell whether a newer change is to come: it looks for the same, by the routes of then. Raises Later."""
         if self._stopping.is_set():
-            raise Later("the sidecar ends")
+            raise TaskDeferred("the sidecar ends")
         return self._newest_ns > record.at_ns
 
-    def _sweep(self, name: str, progress: Progress, record: Record) -> str:
+    def _sweep(self, name: str, progress: RescheduleProgress, record: Record) -> str:
         """Look once through an application, and move what is found; return why that was not possible, else nothing."""
         password = ""
         if self._plan.password_file is not None:
             password = read_secret(self._plan.password_file)
             if not password:
                 return f"{self._plan.password_file} cannot be read, or is empty"
-        app = Application(self._servers, name, password)
+        app = PowerJobApp(self._servers, name, password)
         since_ms = record.at_ns // 10**6 - round(self._plan.since * 1000)
         try:
             self._resume(app, progress)
             waiting = 0
-            finder = Finder(app, lost=self._plan.lost, choose=self._choose)
+            finder = WorkFinder(app, lost=self._plan.lost, choose=self._choose)
             for step in (*finder.failed(since_ms), *(finder.running() if self._running else ())):
-                if step.action is Action.WAIT:
+                if step.action is RescheduleAction.WAIT:
                     waiting += 1
                     continue
                 if progress.seen(step):
@@ -152,18 +152,18 @@ class Rescheduling:
                 if self._outdated(record):
                     break
                 self._keep_claim(record)
-                if step.action is Action.RESTART:
+                if step.action is RescheduleAction.RESTART:
                     progress.begin(step)
                 progress.end(carry_out(app, step))
             if waiting and not finder.knows_workers:
                 return f"application {name}: {waiting} wait, and the servers named know no workers: are they all?"
-        except (PowerJobAway, PowerJobRefused) as error:
+        except (PowerJobUnavailable, PowerJobRefused) as error:
             return str(error)
         if waiting:
             log.info("%s: %d runs wait: nobody could run them now", name, waiting)
         return ""
 
-    def _resume(self, app: Application, progress: Progress) -> None:
+    def _resume(self, app: PowerJobApp, progress: RescheduleProgress) -> None:
         """Finish what a kill, or a PowerJob that went away, left half done."""
         app.sign_in()
         for step in progress.half_done(app.name):
@@ -179,14 +179,14 @@ class Rescheduling:
             return
         try:
             mine = self._claims.claim(record, self._name, self._lease)
-        except Away:
+        except DependencyUnavailable:
             # Then nobody else can claim it either.
             mine = True
         if not mine:
-            raise Later("another sidecar has taken over")
+            raise TaskDeferred("another sidecar has taken over")
         self._renewed = time.monotonic()
 
-    def _tell(self, progress: Progress, record: Record) -> None:
+    def _tell(self, progress: RescheduleProgress, record: Record) -> None:
         """Report what was done since the last report."""
         outcomes = progress.untold
         if not outcomes:
@@ -195,13 +195,13 @@ class Rescheduling:
         events = []
         for app in dict.fromkeys(outcome.step.app for outcome in outcomes):
             words = f"{app}: {summary(outcome for outcome in outcomes if outcome.step.app == app)}"
-            events.append(Event(kind="rescheduled", words=words, subjects=(app,)))
+            events.append(AuditEvent(kind="rescheduled", words=words, subjects=(app,)))
             log.info("rescheduled: %s", words)
         self._report(
             Record(
                 at_ns=time.time_ns(),
                 source=record.source,
-                cause=Cause.REACTION,
+                cause=RecordCause.REACTION,
                 events=tuple(events),
                 revision=state.document.revision if state else "",
                 changes=tuple(map(str, outcomes[:_LISTED])),
@@ -212,14 +212,14 @@ class Rescheduling:
 
 def _choose(
     state: Callable[[], State | None],
-    breathe: Pacer,
+    checkpoint: Yielder,
     names: tuple[str, ...],
     job: str,
     instance: str,
-    workers: Sequence[Worker],
+    workers: Sequence[PowerJobWorker],
 ) -> Collection[str]:
     # There may be thousands to decide about, and the calls of PowerJob's servers go first.
-    breathe()
+    checkpoint()
     now = state()
     if now is None:
         return ()

@@ -8,22 +8,22 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sidecar.audit.follower import Away, Failed, Follower, Task
-from sidecar.audit.reading import FOLDER as AUDIT_FOLDER
-from sidecar.audit.record import Event, Record
-from sidecar.reactions.acting import act
+from sidecar.audit.consumer import ConsumerTask, DependencyUnavailable, RecordConsumer, TaskFailed
+from sidecar.audit.journal_reader import FOLDER as AUDIT_FOLDER
+from sidecar.audit.record import AuditEvent, Record
+from sidecar.counters import TaskStatus
+from sidecar.reactions.actions import perform
 from sidecar.reactions.settings import Reaction, read_reactions
 from sidecar.routing.state import State
-from sidecar.tally import Standing
 
 if TYPE_CHECKING:
-    from sidecar.audit.shared import SharedAudit
+    from sidecar.audit.database import AuditDatabase
     from sidecar.reactions.rescheduling import Rescheduling
 
 # How long a change waits for the shared database before a webhook is told of it without.
 _PATIENCE_S = 60.0
 
-Act = Callable[[Reaction, Record, tuple[Event, ...]], None]
+Perform = Callable[[Reaction, Record, tuple[AuditEvent, ...]], None]
 
 
 class Reactions:
@@ -38,8 +38,8 @@ class Reactions:
         *,
         source: str,
         state_dir: Path | None,
-        claims: SharedAudit | None = None,
-        act: Act = act,
+        claims: AuditDatabase | None = None,
+        perform: Perform = perform,
         state: Callable[[], State | None] = lambda: None,
     ) -> None:
         journal = state_dir / AUDIT_FOLDER if state_dir is not None else None
@@ -49,7 +49,7 @@ class Reactions:
         self._report: Callable[[Record], None] = lambda _: None
         self._rescheduling: list[Rescheduling] = []
         self._followers = tuple(
-            Follower(self._task(reaction, act), source=source, state_dir=state_dir, journal=journal)
+            RecordConsumer(self._task(reaction, perform), source=source, state_dir=state_dir, journal=journal)
             for reaction in read_reactions(tree)
         )
 
@@ -78,26 +78,26 @@ class Reactions:
             follower.take(record)
 
     @property
-    def tasks(self) -> tuple[Callable[[], Standing], ...]:
+    def tasks(self) -> tuple[Callable[[], TaskStatus], ...]:
         """What tells how each of them stands."""
         return tuple(follower.standing for follower in self._followers)
 
     def _tell(self, record: Record) -> None:
         self._report(record)
 
-    def _task(self, reaction: Reaction, act: Act) -> Task:
+    def _task(self, reaction: Reaction, perform: Perform) -> ConsumerTask:
         if reaction.powerjob is not None:
-            act = self._reschedule(reaction)
+            perform = self._reschedule(reaction)
         claims = self._claims
-        do = partial(_alone, reaction, act) if claims is None else partial(_for_all, reaction, act, claims)
-        return Task(
+        do = partial(_alone, reaction, perform) if claims is None else partial(_for_all, reaction, perform, claims)
+        return ConsumerTask(
             name=f"reaction {reaction.name}",
             act=do,
             wanted=lambda record: bool(reaction.wanted(record)),
             retry_for=reaction.retry_for,
         )
 
-    def _reschedule(self, reaction: Reaction) -> Act:
+    def _reschedule(self, reaction: Reaction) -> Perform:
         from sidecar.reactions.rescheduling import Rescheduling  # noqa: PLC0415 - only where it is asked for
 
         rescheduling = Rescheduling(
@@ -111,23 +111,23 @@ class Reactions:
         return lambda _, record, events: rescheduling(record, events)
 
 
-def _alone(reaction: Reaction, act: Act, record: Record) -> None:
-    act(reaction, record, reaction.wanted(record))
+def _alone(reaction: Reaction, perform: Perform, record: Record) -> None:
+    perform(reaction, record, reaction.wanted(record))
 
 
-def _for_all(reaction: Reaction, act: Act, claims: SharedAudit, record: Record) -> None:
+def _for_all(reaction: Reaction, perform: Perform, claims: AuditDatabase, record: Record) -> None:
     """Act for the fleet, if no other sidecar does or did. While the database is away an alarm goes before silence."""
     try:
         mine = claims.claim(record, reaction.name, reaction.lease)
-    except Away:
+    except DependencyUnavailable:
         if reaction.command or time.time_ns() - record.at_ns < _PATIENCE_S * 1e9:
             raise
-        _alone(reaction, act, record)
+        _alone(reaction, perform, record)
         return
     if mine:
         try:
-            _alone(reaction, act, record)
-        except Failed as error:
+            _alone(reaction, perform, record)
+        except TaskFailed as error:
             # Where this one fails another may do better, as long as there is time.
             last = error.final or (time.time_ns() - record.at_ns) / 1e9 > reaction.retry_for
             claims.end(record, reaction.name, done=last)

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from sidecar.audit.record import MOVES, Event, Record
+from sidecar.audit.record import MOVES, AuditEvent, Record
 from sidecar.config.layers import nearest
 from sidecar.errors import ConfigError
-from sidecar.reactions.entries import check_keys, seconds, secret_file, text, words
+from sidecar.reactions.fields import check_keys, seconds, secret_file, text, words
 
 if TYPE_CHECKING:
-    from sidecar.reactions.powerjob import PowerJob
+    from sidecar.reactions.powerjob_settings import PowerJobSettings
 
 # What may stand behind `on`, and the events that it means.
 KINDS: Mapping[str, tuple[str, ...]] = {
@@ -59,7 +59,7 @@ class Reaction:
     format: str = "json"
     secret_file: Path | None = None
     command: tuple[str, ...] = ()
-    powerjob: PowerJob | None = None
+    powerjob: PowerJobSettings | None = None
     timeout: float
     retry_for: float
 
@@ -68,11 +68,11 @@ class Reaction:
         """After how many seconds another sidecar may take over a change from one that is not heard of any more."""
         return 2 * self.timeout + 30
 
-    def wanted(self, record: Record) -> tuple[Event, ...]:
+    def wanted(self, record: Record) -> tuple[AuditEvent, ...]:
         """Return the events of a record that it is for."""
         return tuple(event for event in record.events if event.kind in self.kinds and self._mine(event))
 
-    def _mine(self, event: Event) -> bool:
+    def _mine(self, event: AuditEvent) -> bool:
         if self.apps is None or event.kind not in MOVES:
             return True
         return any(subject.partition("/")[0] in self.apps for subject in event.subjects)
@@ -127,7 +127,7 @@ def _reaction(entry: Any, place: str) -> Reaction:  # noqa: ANN401 - it is check
 
 def _rescheduling(entry: Mapping[str, Any], place: str) -> Reaction:
     # Only where it is asked for: nothing else of PowerJob is in the sidecar's memory.
-    from sidecar.reactions.powerjob import KEYS, read_powerjob  # noqa: PLC0415
+    from sidecar.reactions.powerjob_settings import KEYS, read_powerjob  # noqa: PLC0415
 
     check_keys(entry, place, (*_COMMON, *KEYS))
     name, place = _name(entry, place)

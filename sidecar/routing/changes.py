@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sidecar.routing.model import Active, Back, Failover, Ramp, Route
-from sidecar.routing.reader import Breathe
+from sidecar.routing.model import Active, FailBack, Failover, Ramp, Route
+from sidecar.routing.reader import Checkpoint
 from sidecar.routing.scalars import format_duration, format_time
 from sidecar.routing.schedule import weights_at
 from sidecar.routing.state import State
@@ -15,7 +15,7 @@ _NAMED = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class RouteChange:
     """One change of one or more routes: `subjects` are applications, `app/job`, or "default"; the rest is words.
 
     `before` is empty where there was no document.
@@ -44,34 +44,34 @@ def serving_words(route: Route, now_ns: int) -> str:
     return ", ".join(f"{name} {100 * (weight / largest) / total:.3g} %" for name, weight in weights if weight > 0)
 
 
-def changes(before: State | None, after: State, breathe: Breathe = lambda: None) -> list[Change]:
+def changes(before: State | None, after: State, checkpoint: Checkpoint = lambda: None) -> list[RouteChange]:
     """Return what a new State changes: routes first, then datacenters; equal changes of many routes as one.
 
     Empty where nothing that decides has changed, as after an edit of a comment. Without a `before` all routes are new.
-    `breathe` is called often.
+    `checkpoint` is called often.
     """
     found: dict[tuple[str, str], list[str]] = {}
     if before is None or before.document is not after.document or before.now_ns != after.now_ns:
         for subject, old, new in _routes(before, after):
-            breathe()
+            checkpoint()
             words = _difference(old, before.now_ns if before else 0, new, after.now_ns)
             if words is not None:
                 found.setdefault(words, []).append(subject)
-    result = [Change(tuple(subjects), *words) for words, subjects in found.items()]
+    result = [RouteChange(tuple(subjects), *words) for words, subjects in found.items()]
     return result + _services(before, after) + _failovers(before, after)
 
 
-def _failovers(before: State | None, after: State) -> list[Change]:
-    was = before.left if before else {}
+def _failovers(before: State | None, after: State) -> list[RouteChange]:
+    was = before.failed_over if before else {}
     found: dict[tuple[str, str], list[str]] = {}
-    for scope in dict.fromkeys((*was, *after.left)):
+    for scope in dict.fromkeys((*was, *after.failed_over)):
         subject = "/".join(filter(None, scope))
-        for name in dict.fromkeys((*was.get(scope, ()), *after.left.get(scope, ()))):
-            old, new = (side.get(scope, {}).get(name, "") for side in (was, after.left))
+        for name in dict.fromkeys((*was.get(scope, ()), *after.failed_over.get(scope, ()))):
+            old, new = (side.get(scope, {}).get(name, "") for side in (was, after.failed_over))
             if old != new:
                 words = f"{name} preferred again" if not new else f"{name} {new}"
                 found.setdefault((f"{name} {old}" if old else f"{name} preferred", words), []).append(subject)
-    return [Change(tuple(subjects), *words) for words, subjects in found.items()]
+    return [RouteChange(tuple(subjects), *words) for words, subjects in found.items()]
 
 
 def _routes(before: State | None, after: State) -> Iterator[tuple[str, Route | None, Route]]:
@@ -133,17 +133,17 @@ def failover_words(failover: Failover | None) -> str:
         return "failover at once"
     leaves = f"after {format_duration(failover.after_ns)}" if failover.after_ns else "at once"
     returns = f"after {format_duration(failover.back_after_ns)}" if failover.back_after_ns else "at once"
-    if failover.back is Back.MANUAL:
+    if failover.back is FailBack.MANUAL:
         returns = "by hand"
     sent = f", sent back at {format_time(failover.failed_back_ns)}" if failover.failed_back_ns is not None else ""
     return f"failover {leaves}, back {returns}{sent}"
 
 
-def _services(before: State | None, after: State) -> list[Change]:
+def _services(before: State | None, after: State) -> list[RouteChange]:
     was = _outages(before) if before else {}
     now = _outages(after)
     return [
-        Change((name,), was.get(name, "in service"), now.get(name, "in service"))
+        RouteChange((name,), was.get(name, "in service"), now.get(name, "in service"))
         for name in dict.fromkeys((*was, *now))
         if was.get(name) != now.get(name)
     ]

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
-from sidecar.routing.failover import Scope, Seen
-from sidecar.routing.location import Whereabouts, Worker
+from sidecar.routing.failover import Observation, Scope
+from sidecar.routing.location import Candidate, CandidateLocations
 from sidecar.routing.model import Active, OnEmpty, Sticky
-from sidecar.routing.split import preference
-from sidecar.routing.state import Plan, State
+from sidecar.routing.rendezvous import preference
+from sidecar.routing.state import ResolvedRoute, State
 
 
 class Reason(IntEnum):
@@ -36,7 +36,7 @@ class Decision:
     indices: Sequence[int]
     datacenter: str
     reason: Reason
-    seen: Seen | None = None
+    seen: Observation | None = None
     for_instance: bool = False
 
 
@@ -45,7 +45,7 @@ def decide(
     app: str,
     job: str,
     instance: str,
-    candidates: Sequence[Worker],
+    candidates: Sequence[Candidate],
     aliases: tuple[str, ...] = (),
 ) -> Decision:
     """Decide which candidates may run a job of an application under a State. Waits for nothing and changes nothing.
@@ -53,27 +53,27 @@ def decide(
     `app` and `aliases` are the names the application goes by. Any text is a valid name here; any number of candidates,
     also none, is answered.
     """
-    return decide_among(state, app, job, instance, state.locator.whereabouts(candidates), aliases)
+    return decide_among(state, app, job, instance, state.locator.locate_all(candidates), aliases)
 
 
 def decide_among(
-    state: State, app: str, job: str, instance: str, where: Whereabouts, aliases: tuple[str, ...] = ()
+    state: State, app: str, job: str, instance: str, where: CandidateLocations, aliases: tuple[str, ...] = ()
 ) -> Decision:
     """Decide as `decide` does, for candidates that are located already, under the same document."""
     names = (app, *aliases)
     app = state.application(names)
-    plan = state.plan(names, app, job)
-    if plan.route.selector is None:
+    resolved = state.resolve(names, app, job)
+    if resolved.route.selector is None:
         return Decision(range(len(where.datacenters)), "", Reason.UNROUTED)
-    order = order_of(plan, app, job, instance)
-    alone = plan.order is None and instance != "" and (plan.route.sticky is Sticky.INSTANCE or not job)
-    serving = serving_datacenter(plan, order, where)
+    order = order_of(resolved, app, job, instance)
+    alone = resolved.order is None and instance != "" and (resolved.route.sticky is Sticky.INSTANCE or not job)
+    serving = serving_datacenter(resolved, order, where)
     seen = None
-    if plan.route.failover is not None:
-        seen = _seen(state, plan, state.scope(app, job), order, where, serving[0] if serving else "")
+    if resolved.route.failover is not None:
+        seen = _seen(state, resolved, state.scope(app, job), order, where, serving[0] if serving else "")
     if serving is None:
-        if plan.route.on_empty is OnEmpty.ANY:
-            left = [index for index, datacenter in enumerate(where.datacenters) if datacenter not in plan.out]
+        if resolved.route.on_empty is OnEmpty.ANY:
+            left = [index for index, datacenter in enumerate(where.datacenters) if datacenter not in resolved.out]
             if left:
                 return Decision(left, "", Reason.ANY, seen)
         return Decision((), "", Reason.NO_WORKERS, seen)
@@ -81,43 +81,47 @@ def decide_among(
     return Decision(where.at(datacenter), datacenter, reason, seen, alone)
 
 
-def order_of(plan: Plan, app: str, job: str, instance: str) -> Sequence[str]:
+def order_of(resolved: ResolvedRoute, app: str, job: str, instance: str) -> Sequence[str]:
     """Return a route's datacenters for one job or instance, the most preferred first, each once."""
-    if plan.order is not None:
-        return plan.order
-    key = split_key(plan, job, instance)
-    return tuple(dict.fromkeys((*preference(app, key, plan.weights), *plan.route.backups)))
+    if resolved.order is not None:
+        return resolved.order
+    key = split_key(resolved, job, instance)
+    return tuple(dict.fromkeys((*preference(app, key, resolved.weights), *resolved.route.backups)))
 
 
-def split_key(plan: Plan, job: str, instance: str) -> str:
+def split_key(resolved: ResolvedRoute, job: str, instance: str) -> str:
     """Return what a split keeps together: the job's id or, under `sticky: instance`, the run's; if empty, the other."""
-    return (instance or job) if plan.route.sticky is Sticky.INSTANCE else (job or instance)
+    return (instance or job) if resolved.route.sticky is Sticky.INSTANCE else (job or instance)
 
 
-def serving_datacenter(plan: Plan, order: Sequence[str], where: Whereabouts) -> tuple[str, Reason] | None:
+def serving_datacenter(
+    resolved: ResolvedRoute, order: Sequence[str], where: CandidateLocations
+) -> tuple[str, Reason] | None:
     """Return the datacenter of the order that serves, and why, or None."""
     some = None
-    patience = plan.route.failover
+    patience = resolved.route.failover
     patient = patience is not None and patience.after_ns > 0
     preferred = order
-    if plan.left and patience is not None and patience.keeps_away:
-        preferred = sorted(order, key=plan.left.__contains__)
+    if resolved.failed_over and patience is not None and patience.keeps_away:
+        preferred = sorted(order, key=resolved.failed_over.__contains__)
     for datacenter in preferred:
-        if datacenter in plan.out:
+        if datacenter in resolved.out:
             continue
         count = len(where.at(datacenter))
-        if count and patient and count < plan.route.min_workers and datacenter not in plan.left:
+        if count and patient and count < resolved.route.min_workers and datacenter not in resolved.failed_over:
             return datacenter, Reason.DEGRADED
-        if count >= plan.route.min_workers:
+        if count >= resolved.route.min_workers:
             if datacenter != order[0]:
                 return datacenter, Reason.FAILOVER
-            return datacenter, Reason.ACTIVE if isinstance(plan.route.selector, Active) else Reason.SPLIT
+            return datacenter, Reason.ACTIVE if isinstance(resolved.route.selector, Active) else Reason.SPLIT
         if count and some is None:
             some = datacenter
     return None if some is None else (some, Reason.DEGRADED)
 
 
-def _seen(state: State, plan: Plan, scope: Scope, order: Sequence[str], where: Whereabouts, serving: str) -> Seen:
+def _seen(
+    state: State, resolved: ResolvedRoute, scope: Scope, order: Sequence[str], where: CandidateLocations, serving: str
+) -> Observation:
     """Return what a decision showed of the datacenters that it came past, and of those that work has left.
 
     What a mark or a drill has taken out is neither well nor at fault.
@@ -126,23 +130,25 @@ def _seen(state: State, plan: Plan, scope: Scope, order: Sequence[str], where: W
     well = []
     passed = False
     for name in order:
-        if (not passed or name in plan.left) and (why := _order_or_fault(state, plan, name, where)) is not None:
+        if (not passed or name in resolved.failed_over) and (
+            why := _order_or_fault(state, resolved, name, where)
+        ) is not None:
             if why:
                 faults[name] = why
             else:
                 well.append(name)
         passed = passed or name == serving
-    return Seen(scope, faults, tuple(well))
+    return Observation(scope, faults, tuple(well))
 
 
-def _order_or_fault(state: State, plan: Plan, name: str, where: Whereabouts) -> str | None:
+def _order_or_fault(state: State, resolved: ResolvedRoute, name: str, where: CandidateLocations) -> str | None:
     """Return why a datacenter could not serve, "" if it could, None if an order keeps it from serving."""
     probes = state.unhealthy.get(name)
-    if name in plan.out and plan.out[name] != probes:
+    if name in resolved.out and resolved.out[name] != probes:
         return None
     if probes:
         return probes
     count = len(where.at(name))
-    if count >= plan.route.min_workers:
+    if count >= resolved.route.min_workers:
         return ""
-    return f"{count} of {plan.route.min_workers} workers" if count else "no workers"
+    return f"{count} of {resolved.route.min_workers} workers" if count else "no workers"

@@ -10,16 +10,16 @@ from hashlib import sha256
 from ipaddress import IPv6Network, ip_address, ip_network
 from typing import Any, TypeVar
 
-from sidecar.errors import DocumentRefused, Problem
-from sidecar.routing.checks import CHECK_KEYS, read_checks
-from sidecar.routing.fields import Fields, shown
+from sidecar.errors import DocumentRejected, Problem
+from sidecar.routing.fields import FieldReader, shown
+from sidecar.routing.health_checks import CHECK_KEYS, read_checks
 from sidecar.routing.location import NAME
 from sidecar.routing.model import (
     Active,
     Application,
-    Back,
     Datacenter,
     Drill,
+    FailBack,
     Failover,
     Network,
     OnEmpty,
@@ -30,7 +30,7 @@ from sidecar.routing.model import (
     Split,
     Sticky,
 )
-from sidecar.routing.reader import MAX_DEPTH, Breathe, Path, Tree, read
+from sidecar.routing.reader import MAX_DEPTH, Checkpoint, Path, Tree, read
 from sidecar.routing.scalars import format_time, parse_number
 
 MAX_BYTES = 1024 * 1024
@@ -53,10 +53,12 @@ def revision_of(text: bytes) -> str:
     return sha256(text).hexdigest()[:12]
 
 
-def parse_document(text: bytes, *, max_bytes: int = MAX_BYTES, breathe: Breathe = lambda: None) -> RoutingDocument:
+def parse_document(
+    text: bytes, *, max_bytes: int = MAX_BYTES, checkpoint: Checkpoint = lambda: None
+) -> RoutingDocument:
     """Return the routing document that a text is, its inheritance applied.
 
-    `breathe` is called every fraction of a millisecond or so of work: where it gives the processor away, other threads
+    `checkpoint` is called every fraction of a millisecond or so of work: where it yields the processor, other threads
     go on while a big text is read. Raises DocumentRefused, and nothing else, for any text that is no valid document.
     """
     if len(text) > max_bytes:
@@ -76,19 +78,19 @@ def parse_document(text: bytes, *, max_bytes: int = MAX_BYTES, breathe: Breathe 
     if NAME.fullmatch(decoded):
         return RoutingDocument(revision_of(text), default=Route(selector=Active(decoded)))
     # The places of errors are those of the text as it stands, so only what comes before it on its lines may go.
-    tree = read(text.decode().removeprefix("\ufeff"), breathe)
-    return _Reader(text, breathe).document(tree)
+    tree = read(text.decode().removeprefix("\ufeff"), checkpoint)
+    return _Reader(text, checkpoint).document(tree)
 
 
-def _refused(message: str, line: int = 1, column: int = 1) -> DocumentRefused:
-    return DocumentRefused((Problem("", message, line, column),))
+def _refused(message: str, line: int = 1, column: int = 1) -> DocumentRejected:
+    return DocumentRejected((Problem("", message, line, column),))
 
 
-class _Reader(Fields):
+class _Reader(FieldReader):
     """Turns the tree of a text into a document, inheritance applied."""
 
-    def __init__(self, text: bytes, breathe: Breathe) -> None:
-        super().__init__(text, breathe)
+    def __init__(self, text: bytes, checkpoint: Checkpoint) -> None:
+        super().__init__(text, checkpoint)
         # Many routes are one bare name: they share one value.
         self._bare: dict[tuple[int, str], Route] = {}
 
@@ -129,7 +131,7 @@ class _Reader(Fields):
         networks = []
         for index, item in enumerate(self.items(tree, path, "a list of networks such as [10.1.0.0/16]")):
             here = (*path, index)
-            self.breathe()
+            self.checkpoint()
             network = _network(item) if isinstance(item, str) else None
             if network is None:
                 self.wrong(here, f"found {shown(item)}, expected a network such as 10.1.0.0/16 or fd00:1::/32")
@@ -196,8 +198,8 @@ class _Reader(Fields):
 
     def _failover(self, tree: Tree, path: Path) -> Failover | None:
         keys = self.mapping(tree, path, _FAILOVER_KEYS, "a mapping such as {after: 10s, back_after: 5m, back: auto}")
-        back = self.choice(keys, path, "back", _values(Back), default=Back.AUTO)
-        if back is Back.MANUAL and "back_after" in keys:
+        back = self.choice(keys, path, "back", _values(FailBack), default=FailBack.AUTO)
+        if back is FailBack.MANUAL and "back_after" in keys:
             self.wrong((*path, "back_after"), "found back_after with back: manual, expected one of them")
         failover = Failover(
             self.duration(keys.get("after"), (*path, "after")) or 0,
@@ -291,7 +293,7 @@ class _Reader(Fields):
 
     def _free(self, tree: Tree, path: Path) -> None:
         """Check what is free in its shape: only its depth, and that it can be written as UTF-8."""
-        self.breathe()
+        self.checkpoint()
         if isinstance(tree, str):
             if any("\ud800" <= char <= "\udfff" for char in tree):
                 self.wrong(path, "found half of a character (an escape from \\ud800 to \\udfff), expected whole ones")

@@ -1,7 +1,7 @@
 """Which datacenters work has left, and when it returns: a pure state machine, so that what flaps makes nothing hop.
 
 Only routes with a `failover` key have one, and only for faults: marks and drills are orders, which act at once. What
-it is told are the decisions made (`Seen`), in their order, and the time.
+it is told are the decisions made (`Observation`), in their order, and the time.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from sidecar.routing.model import Back, Failover, RoutingDocument
+from sidecar.routing.model import FailBack, Failover, RoutingDocument
 
 Scope = tuple[str, str]
 """Whose failover it is: an application, and a job where the document has a route for it, else "". """
 
-MOST = 20_000
+MAX_STATES = 20_000
 """Datacenters of scopes that are remembered; names of applications come from requests, and must not fill the memory."""
 
 
@@ -28,7 +28,7 @@ class Phase(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class FailoverState:
     """How a datacenter stands for a scope: its phase since `since_ns`; work left it at `failed_ns` for `why`."""
 
     phase: Phase
@@ -38,7 +38,7 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class Observation:
     """What one decision showed: datacenters that could not serve, with the reasons, and those that could."""
 
     scope: Scope
@@ -46,22 +46,22 @@ class Seen:
     well: tuple[str, ...]
 
 
-Standings = Mapping[tuple[Scope, str], Standing]
+FailoverStates = Mapping[tuple[Scope, str], FailoverState]
 
-NONE: Standings = {}
+NONE: FailoverStates = {}
 
 
-def apply(standings: Standings, seen: Seen, document: RoutingDocument, now_ns: int) -> Standings:
+def apply(failover_states: FailoverStates, seen: Observation, document: RoutingDocument, now_ns: int) -> FailoverStates:
     """Return the standings after a decision; the same object where nothing has changed."""
     failover = document.route(*seen.scope).failover
     if failover is None:
-        return standings
-    after = dict(standings)
+        return failover_states
+    after = dict(failover_states)
     for name, why in seen.faults.items():
         known = after.get((seen.scope, name))
-        if known is None and len(after) < MOST:
+        if known is None and len(after) < MAX_STATES:
             phase = Phase.FAILING if failover.after_ns else Phase.FAILED
-            after[seen.scope, name] = Standing(phase, now_ns, now_ns, why)
+            after[seen.scope, name] = FailoverState(phase, now_ns, now_ns, why)
         elif known is not None and known.phase is Phase.RETURNING:
             after[seen.scope, name] = replace(known, phase=Phase.FAILED, since_ns=now_ns)
     for name in seen.well:
@@ -70,25 +70,27 @@ def apply(standings: Standings, seen: Seen, document: RoutingDocument, now_ns: i
             continue
         if known.phase is Phase.FAILING:
             del after[seen.scope, name]
-        elif known.phase is Phase.FAILED and failover.back is Back.AUTO:
+        elif known.phase is Phase.FAILED and failover.back is FailBack.AUTO:
             if failover.back_after_ns:
                 after[seen.scope, name] = replace(known, phase=Phase.RETURNING, since_ns=now_ns)
             else:
                 del after[seen.scope, name]
-    return standings if after == standings else after
+    return failover_states if after == failover_states else after
 
 
-def advance(standings: Standings, document: RoutingDocument, now_ns: int) -> Standings:
+def advance(failover_states: FailoverStates, document: RoutingDocument, now_ns: int) -> FailoverStates:
     """Return the standings as the time and the document have them now; the same object where nothing has changed."""
     after = {}
-    for key, standing in standings.items():
+    for key, standing in failover_states.items():
         moved = _advanced(key, standing, document, now_ns)
         if moved is not None:
             after[key] = moved
-    return standings if after == standings else after
+    return failover_states if after == failover_states else after
 
 
-def _advanced(key: tuple[Scope, str], standing: Standing, document: RoutingDocument, now_ns: int) -> Standing | None:
+def _advanced(
+    key: tuple[Scope, str], standing: FailoverState, document: RoutingDocument, now_ns: int
+) -> FailoverState | None:
     scope, name = key
     route = document.route(*scope)
     rule = route.failover
@@ -101,30 +103,30 @@ def _advanced(key: tuple[Scope, str], standing: Standing, document: RoutingDocum
             return replace(standing, phase=Phase.FAILED, since_ns=now_ns, failed_ns=now_ns)
         case Phase.FAILED | Phase.RETURNING if _sent_back(rule, standing):
             return None
-        case Phase.RETURNING if rule.back is Back.MANUAL:
+        case Phase.RETURNING if rule.back is FailBack.MANUAL:
             return replace(standing, phase=Phase.FAILED, since_ns=now_ns)
         case Phase.RETURNING if lasted >= rule.back_after_ns:
             return None
     return standing
 
 
-def _sent_back(rule: Failover, standing: Standing) -> bool:
+def _sent_back(rule: Failover, standing: FailoverState) -> bool:
     return rule.failed_back_ns is not None and rule.failed_back_ns >= standing.failed_ns
 
 
-def remembered(standings: Standings) -> Standings:
+def remembered(failover_states: FailoverStates) -> FailoverStates:
     """Return what outlives a restart: whatever work has left; it must be seen well anew for all of `back_after`."""
     return {
         key: replace(standing, phase=Phase.FAILED, since_ns=standing.failed_ns)
-        for key, standing in standings.items()
+        for key, standing in failover_states.items()
         if standing.phase is not Phase.FAILING
     }
 
 
-def left(standings: Standings, told: Callable[[int], str]) -> Mapping[Scope, Mapping[str, str]]:
+def failed_over(failover_states: FailoverStates, told: Callable[[int], str]) -> Mapping[Scope, Mapping[str, str]]:
     """Return the datacenters that work has left, for each scope, and since when and why in words."""
     found: dict[Scope, dict[str, str]] = {}
-    for (scope, name), standing in standings.items():
+    for (scope, name), standing in failover_states.items():
         if standing.phase is not Phase.FAILING:
             found.setdefault(scope, {})[name] = f"failed over: {standing.why}, since {told(standing.failed_ns)}"
     return found

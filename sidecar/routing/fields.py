@@ -8,10 +8,10 @@ from difflib import get_close_matches
 from itertools import islice
 from typing import TypeVar
 
-from sidecar.errors import DocumentRefused, Problem
+from sidecar.errors import DocumentRejected, Problem
 from sidecar.routing.location import NAME
 from sidecar.routing.model import Datacenter
-from sidecar.routing.reader import MAX_PROBLEMS, Breathe, Path, Tree, places, show
+from sidecar.routing.reader import MAX_PROBLEMS, Checkpoint, Path, Tree, places, show
 from sidecar.routing.scalars import parse_duration, parse_integer, parse_time
 
 _MAX_NAME = 256
@@ -27,15 +27,15 @@ _KNOWN = 100
 C = TypeVar("C")
 
 
-class Fields:
+class FieldReader:
     """What is common to all parts of a document: each method returns a value to go on with, also where it was wrong.
 
     A tree of None is a key that is missing, and reported already; `name`, `time` and `duration` pass it over.
     """
 
-    def __init__(self, text: bytes, breathe: Breathe) -> None:
+    def __init__(self, text: bytes, checkpoint: Checkpoint) -> None:
         self.text = text
-        self.breathe = breathe
+        self.checkpoint = checkpoint
         self._hints = _HINTS
         # Path, message, and whether the key is to blame rather than its value.
         self._wrong: list[tuple[Path, str, bool]] = []
@@ -79,7 +79,7 @@ class Fields:
 
     def name(self, tree: Tree, path: Path, *, used: bool = True, key: bool = False) -> str:
         """Return a datacenter's name; unless it is not `used`, the `datacenters` block must have it."""
-        self.breathe()
+        self.checkpoint()
         if tree is None:
             return ""
         if not isinstance(tree, str) or not NAME.fullmatch(tree):
@@ -93,7 +93,7 @@ class Fields:
 
     def free_name(self, tree: Tree, path: Path, what: str, *, key: bool = False) -> str:
         """Return the name of an application or a job."""
-        self.breathe()
+        self.checkpoint()
         if not isinstance(tree, str) or not TEXT.fullmatch(tree):
             expected = f"1 to {_MAX_NAME} characters, no control characters"
             self.wrong(path, f"found {shown(tree)} as the name of {what}, expected {expected}", key=key)
@@ -153,7 +153,7 @@ class Fields:
 
     def wrong(self, path: Path, message: str, *, key: bool = False) -> None:
         """Collect a problem; its place is the value's, or the `key`'s. Raises DocumentRefused if it is one too many."""
-        self.breathe()
+        self.checkpoint()
         self._wrong.append((path, message, key))
         if len(self._wrong) >= MAX_PROBLEMS:
             self.refuse_if_wrong()
@@ -163,7 +163,7 @@ class Fields:
         if not self._wrong:
             return
         wanted = {path[:length] for path, _, _ in self._wrong for length in range(len(path) + 1)}
-        where = places(self.text.decode().removeprefix("\ufeff"), wanted=wanted, breathe=self.breathe)
+        where = places(self.text.decode().removeprefix("\ufeff"), wanted=wanted, checkpoint=self.checkpoint)
         problems = []
         for path, message, key in self._wrong:
             known = path
@@ -173,7 +173,7 @@ class Fields:
             line, column = (1, 1) if place is None else place.key if key or known != path else place.value
             problems.append(Problem(show(path), message, line, column))
         problems.sort(key=lambda problem: (problem.line or 0, problem.column or 0))
-        raise DocumentRefused(tuple(problems))
+        raise DocumentRejected(tuple(problems))
 
 
 def shown(tree: Tree) -> str:

@@ -18,8 +18,8 @@ _REMEMBERED = 20_000
 _LENGTH = 256
 
 
-class Worker(Protocol):
-    """A candidate, as the API's `Worker` has it; what is not known is empty."""
+class Candidate(Protocol):
+    """A candidate, as the API's `Candidate` has it; what is not known is empty."""
 
     @property
     def address(self) -> str:
@@ -57,7 +57,7 @@ def host_of(address: str) -> str:
     return address.partition(":")[0] if address.count(":") == 1 else address
 
 
-class Whereabouts:
+class CandidateLocations:
     """In which datacenter each candidate of a request is, in the request's order; "" where nothing tells.
 
     `by_datacenter` has the positions of the candidates in each, counted from 0.
@@ -90,12 +90,12 @@ class Locator:
         ]
         self._known: dict[tuple[str, str, str], str] = {}
 
-    def whereabouts(self, workers: Iterable[Worker]) -> Whereabouts:
+    def locate_all(self, workers: Iterable[Candidate]) -> CandidateLocations:
         """Return where each worker is."""
-        where = self.where
-        return Whereabouts([worker.datacenter or where(worker) for worker in workers])
+        locate = self.locate
+        return CandidateLocations([worker.datacenter or locate(worker) for worker in workers])
 
-    def where(self, worker: Worker) -> str:
+    def locate(self, worker: Candidate) -> str:
         """Return the datacenter, where the request does not tell, by metrics, else tags, else address; else ""."""
         key = (worker.metrics, worker.tag, worker.address)
         found = self._known.get(key)
@@ -107,7 +107,7 @@ class Locator:
                 self._known[key] = found
         return found
 
-    def source(self, worker: Worker) -> str:
+    def source(self, worker: Candidate) -> str:
         """Return in words what told the worker's datacenter, for explanations."""
         if worker.datacenter:
             return "the request"

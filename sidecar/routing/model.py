@@ -101,7 +101,7 @@ class Ramp:
 Selector = Active | Split | Ramp
 
 
-class Back(Enum):
+class FailBack(Enum):
     """How work returns to a datacenter that it has left: by itself, or when an operator says so."""
 
     AUTO = "auto"
@@ -117,13 +117,13 @@ class Failover:
 
     after_ns: int = 0
     back_after_ns: int = 0
-    back: Back = Back.AUTO
+    back: FailBack = FailBack.AUTO
     failed_back_ns: int | None = None
 
     @property
     def keeps_away(self) -> bool:
         """Whether work stays away from a datacenter that is well again."""
-        return self.back_after_ns > 0 or self.back is Back.MANUAL
+        return self.back_after_ns > 0 or self.back is FailBack.MANUAL
 
 
 @dataclass(frozen=True, slots=True)

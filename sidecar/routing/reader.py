@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from sidecar.errors import DocumentRefused, Problem
+from sidecar.errors import DocumentRejected, Problem
 
 MAX_DEPTH = 16
 # A text with more problems than this is refused with the first of them: nobody reads on, and memory is finite.
@@ -21,7 +21,7 @@ MAX_PROBLEMS = 1000
 # A mapping, a list, a scalar's text, or None where something was found that is reported already.
 Tree = dict[str, "Tree"] | list["Tree"] | str | None
 Path = tuple[str | int, ...]
-Breathe = Callable[[], None]
+Checkpoint = Callable[[], None]
 # What comes from libyaml and from json has no types.
 _Foreign = Any
 
@@ -34,7 +34,7 @@ _TAG_DIRECTIVE = re.compile(r"(?:\A|[\n\r\x85\u2028\u2029])%TAG")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Position:
     """Where an entry stands in the text, (line, column) from 1: its key (in a list, the entry itself) and its value."""
 
     key: tuple[int, int]
@@ -54,49 +54,51 @@ def show(path: Path) -> str:
     return text
 
 
-def read(text: str, breathe: Breathe) -> Tree:
-    """Return what the text holds. `breathe` is called often, so that other threads get their turn.
+def read(text: str, checkpoint: Checkpoint) -> Tree:
+    """Return what the text holds. `checkpoint` is called often, so that other threads get their turn.
 
     Raises DocumentRefused, with the place, for what is no YAML, and for duplicate keys, aliases, merge keys, tags, keys
     that are no scalars, several documents, and nesting deeper than MAX_DEPTH.
     """
     if text.lstrip()[:1] in ("{", "["):
         try:
-            return _read_json(text, breathe)
+            return _read_json(text, checkpoint)
         except (ValueError, RecursionError):
             pass  # It may still be YAML in flow style; if not, YAML's reader says where it breaks.
-    reader = _YamlReader(text, breathe)
+    reader = _YamlReader(text, checkpoint)
     tree = reader.read()
     if reader.problems:
-        raise DocumentRefused(tuple(reader.problems))
+        raise DocumentRejected(tuple(reader.problems))
     return tree
 
 
-def places(text: str, *, wanted: Collection[Path] | None = None, breathe: Breathe = lambda: None) -> dict[Path, Place]:
+def places(
+    text: str, *, wanted: Collection[Path] | None = None, checkpoint: Checkpoint = lambda: None
+) -> dict[Path, Position]:
     """Return where each entry of a text stands, or each `wanted` one; of a text that breaks off, up to there."""
-    reader = _YamlReader(text, breathe)
+    reader = _YamlReader(text, checkpoint)
     reader.places = {}
     reader.wanted = wanted
-    with suppress(DocumentRefused):
+    with suppress(DocumentRejected):
         reader.read()
     return reader.places
 
 
-def _read_json(text: str, breathe: Breathe) -> Tree:
+def _read_json(text: str, checkpoint: Checkpoint) -> Tree:
     def pairs(items: list[tuple[str, Any]]) -> dict[str, Tree]:
-        mapping = {key: _plain(value, breathe) for key, value in items}
+        mapping = {key: _plain(value, checkpoint) for key, value in items}
         if len(mapping) != len(items):
             raise ValueError("a duplicate key")
         return mapping
 
     tree = json.loads(text, object_pairs_hook=pairs, parse_int=str, parse_float=str, parse_constant=_no_constant)
-    return _plain(tree, breathe)
+    return _plain(tree, checkpoint)
 
 
-def _plain(value: _Foreign, breathe: Breathe) -> Tree:
-    breathe()
+def _plain(value: _Foreign, checkpoint: Checkpoint) -> Tree:
+    checkpoint()
     if isinstance(value, list):
-        return [_plain(item, breathe) for item in value]
+        return [_plain(item, checkpoint) for item in value]
     return value if isinstance(value, str | dict) else _JSON_WORDS[value]
 
 
@@ -111,11 +113,11 @@ class _EnoughError(Exception):
 class _YamlReader:
     """Walks the parser's events once; collects what is not allowed, and places where `places` is a dictionary."""
 
-    def __init__(self, text: str, breathe: Breathe) -> None:
+    def __init__(self, text: str, checkpoint: Checkpoint) -> None:
         self._text = text
-        self._breathe = breathe
+        self._checkpoint = checkpoint
         self.problems: list[Problem] = []
-        self.places: dict[Path, Place] | None = None
+        self.places: dict[Path, Position] | None = None
         self.wanted: Collection[Path] | None = None
 
     def read(self) -> Tree:
@@ -123,21 +125,21 @@ class _YamlReader:
         directive = _TAG_DIRECTIVE.search(self._text) if "%TAG" in self._text else None
         if directive is not None:
             line = len(self._text[: directive.end()].splitlines())
-            raise DocumentRefused((Problem("", "found a %TAG directive: remove it, tags are not allowed", line, 1),))
+            raise DocumentRejected((Problem("", "found a %TAG directive: remove it, tags are not allowed", line, 1),))
         loader = _Loader(self._text)
         try:
             return self._document(self._events(loader))
         except yaml.YAMLError as error:
-            raise DocumentRefused((*self.problems, _syntax_problem(error, self._text))) from error
+            raise DocumentRejected((*self.problems, _syntax_problem(error, self._text))) from error
         except _EnoughError:
-            raise DocumentRefused(tuple(self.problems)) from None
+            raise DocumentRejected(tuple(self.problems)) from None
         finally:
             loader.dispose()
 
     def _events(self, loader: _Foreign) -> Iterator[_Foreign]:
         while loader.check_event():
             yield from islice(iter(loader.get_event, None), _BATCH)
-            self._breathe()
+            self._checkpoint()
 
     def _document(self, events: Iterator[_Foreign]) -> Tree:
         tree: Tree = ""
@@ -210,7 +212,7 @@ class _YamlReader:
 
     def _place(self, path: Path, key: _Foreign, value: _Foreign) -> None:
         if self.places is not None and (self.wanted is None or path in self.wanted):
-            self.places.setdefault(path, Place(_at(key.start_mark), _at(value.start_mark)))
+            self.places.setdefault(path, Position(_at(key.start_mark), _at(value.start_mark)))
 
     def _report_tag(self, path: Path, event: _Foreign) -> None:
         self._report(path, f"found the tag {show((event.tag,))}: remove it, tags are not allowed", event.start_mark)

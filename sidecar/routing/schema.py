@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sidecar.routing.checks import MAX_PROBES
+from sidecar.routing.health_checks import MAX_PROBES
 from sidecar.routing.location import NAME
 
 Schema = dict[str, Any]

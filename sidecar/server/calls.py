@@ -9,27 +9,27 @@ from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 
+from sidecar.counters import MethodStats
 from sidecar.errors import NotServing, SidecarError
-from sidecar.tally import MethodTally
 
 log = logging.getLogger(__name__)
 
 # A defect that each call runs into is logged with its traceback no more often than this.
 _LOG_EVERY_S = 60.0
 
-Answer = Callable[[bytes], bytes]
+UnaryHandler = Callable[[bytes], bytes]
 Send = Callable[[bytes | None], None]
 # Is told the name of the status that a call ended with.
-Ended = Callable[[str], None]
+OnEnd = Callable[[str], None]
 # What a client said before its request: names and values, those whose name ends with -bin as bytes.
 Metadata = Sequence[tuple[str, str | bytes]]
 # Is told that a call has begun.
-Begun = Callable[[Metadata], Ended]
+OnBegin = Callable[[Metadata], OnEnd]
 
 GOING_DOWN = NotServing("the sidecar is going down")
 
 
-def finish(context: grpc.ServicerContext, send: Send, error: SidecarError | None = None) -> None:
+def end_call(context: grpc.ServicerContext, send: Send, error: SidecarError | None = None) -> None:
     """End a streaming call: well, or with the status and the message of an error."""
     if error is not None:
         context.set_code(grpc.StatusCode[error.grpc_status])
@@ -37,7 +37,7 @@ def finish(context: grpc.ServicerContext, send: Send, error: SidecarError | None
     send(None)
 
 
-class Defects:
+class InternalErrors:
     """Turns what nobody foresaw into INTERNAL, and logs it now and then: neither the client nor the log is flooded."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -56,7 +56,7 @@ class Defects:
         return SidecarError("a defect of the sidecar; its log has more")
 
 
-def on_threads_of(pool: ThreadPoolExecutor, behaviour: Callable[..., None]) -> Callable[..., None]:
+def run_on(pool: ThreadPoolExecutor, behaviour: Callable[..., None]) -> Callable[..., None]:
     """Have gRPC run a streaming behaviour on threads of `pool` and give it a `send` as its last argument.
 
     `send(message)` returns when the message is on its way, `send(None)` ends the call.
@@ -70,32 +70,32 @@ def on_threads_of(pool: ThreadPoolExecutor, behaviour: Callable[..., None]) -> C
     return marked
 
 
-def timed(tally: MethodTally) -> Begun:
+def timed(stats: MethodStats) -> OnBegin:
     """Return what counts how calls end, and how long those took that ended well."""
 
-    def begun(_metadata: Metadata) -> Ended:
+    def begun(_metadata: Metadata) -> OnEnd:
         began = time.perf_counter()
 
         def ended(code: str) -> None:
             if code == "OK":
-                tally.answered(began)
+                stats.answered(began)
             else:
-                tally.ended(code)
+                stats.ended(code)
 
         return ended
 
     return begun
 
 
-def counted(tally: MethodTally) -> Begun:
+def counted(stats: MethodStats) -> OnBegin:
     """Return what counts how calls end."""
-    return lambda _metadata: tally.ended
+    return lambda _metadata: stats.ended
 
 
-def both(first: Begun, second: Begun) -> Begun:
+def combine(first: OnBegin, second: OnBegin) -> OnBegin:
     """Return what tells both."""
 
-    def begun(metadata: Metadata) -> Ended:
+    def begun(metadata: Metadata) -> OnEnd:
         one, other = first(metadata), second(metadata)
 
         def ended(code: str) -> None:

@@ -6,8 +6,8 @@ from sidecar.pb.dcsidecar.v1 import routing_pb2 as pb
 from sidecar.routing.decision import Decision
 from sidecar.routing.location import Locator
 from sidecar.server import requests
+from sidecar.server.live_workers import count_workers
 from sidecar.server.memo import Memo
-from sidecar.server.sightings import count
 
 # What is taken by candidates that are kept, beside the bytes they came as, and by each of them (measured).
 _ALL = 2000
@@ -16,7 +16,7 @@ _EACH = 320
 _NAMES = b"\x0a\x12\x1a"
 
 
-class Candidates:
+class RequestCandidates:
     """What a request has beside its names: the candidates under one document, and how their choice is told."""
 
     __slots__ = ("_chosen", "_told", "aliases", "where", "workers")
@@ -24,8 +24,8 @@ class Candidates:
     def __init__(self, asked: pb.FilterWorkersRequest, locator: Locator) -> None:
         # As a list: each access to the message's own sequence makes the candidate anew.
         workers = list(asked.candidates)
-        self.where = locator.whereabouts(workers)
-        self.workers = count(self.where.by_datacenter)
+        self.where = locator.locate_all(workers)
+        self.workers = count_workers(self.where.by_datacenter)
         self.aliases = tuple(asked.app_aliases)
         self._told = () if asked.indices_only else workers
         self._chosen: dict[str, bytes] = {}
@@ -48,14 +48,14 @@ class Candidates:
         ).SerializeToString()
 
 
-class KnownCandidates:
+class CandidateCache:
     """The candidates of requests under one document, by the bytes that hold them; bounded as a memo is."""
 
     def __init__(self, locator: Locator, *, entries: int, size: int) -> None:
         self._locator = locator
-        self._memo: Memo[Candidates] = Memo(entries=entries, size=size)
+        self._memo: Memo[RequestCandidates] = Memo(entries=entries, size=size)
 
-    def read(self, request: bytes, most: int) -> tuple[pb.FilterWorkersRequest, Candidates]:
+    def read(self, request: bytes, most: int) -> tuple[pb.FilterWorkersRequest, RequestCandidates]:
         """Return a decoded request, which may lack all but its names, and its candidates.
 
         Raises BadRequest for bytes that are no request, for more candidates than `most`, and for aliases that break
@@ -72,7 +72,7 @@ class KnownCandidates:
             raise requests.too_many_candidates(most)
         if asked.app_aliases:
             requests.check_names("app_aliases", asked.app_aliases, requests.MAX_ALIASES)
-        candidates = Candidates(asked, self._locator)
+        candidates = RequestCandidates(asked, self._locator)
         if self._memo.comes_again(rest) and _apart(asked, request, names_end):
             self._memo.keep(rest, candidates, len(rest) + _ALL + _EACH * len(asked.candidates))
         return asked, candidates

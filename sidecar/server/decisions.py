@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from sidecar.counters import Increment, LabeledCounters
 from sidecar.errors import BadRequest, NotServing
 from sidecar.pb.dcsidecar.v1 import routing_pb2 as pb
 from sidecar.routing.decision import Reason, decide_among
-from sidecar.routing.failover import Seen
+from sidecar.routing.failover import Observation
 from sidecar.routing.state import State
 from sidecar.server import requests
-from sidecar.server.candidates import KnownCandidates
+from sidecar.server.candidates import CandidateCache
+from sidecar.server.live_workers import LiveWorkerTracker, WorkerCounts
 from sidecar.server.memo import Memo
-from sidecar.server.sightings import Sightings, Workers
-from sidecar.table import Shown, View
-from sidecar.tally import Counters, Tick
+from sidecar.table import View, ViewProvider
 
 # What the decisions for applications are counted under that the document does not name: anybody can make up names.
 OTHER = "other"
@@ -22,13 +22,13 @@ _SHOWN = 200
 _EACH = 80
 
 
-def no_document(view: View) -> NotServing:
+def not_serving(view: View) -> NotServing:
     """Return the error of a call that needs a routing document while there is none: it tells how the source stands."""
     status = view.status
     return NotServing(f"no routing document yet; the source is {status.state.name}: {status.error}")
 
 
-class _Remembered:
+class _StateCache:
     """What was made under one State: responses, candidates made ready, and the ends of responses by their reason."""
 
     __slots__ = ("candidates", "endings", "responses", "state")
@@ -36,13 +36,13 @@ class _Remembered:
     def __init__(self, state: State | None, *, entries: int, size: int) -> None:
         self.state = state
         # Each with what counts it, and with what it shows of an application's workers.
-        self.responses: Memo[tuple[bytes, Tick, str, Workers]] = Memo(entries=entries, size=size // 2)
+        self.responses: Memo[tuple[bytes, Increment, str, WorkerCounts]] = Memo(entries=entries, size=size // 2)
         self.endings: dict[tuple[Reason, bool], bytes] = {}
         if state is not None:
-            self.candidates = KnownCandidates(state.locator, entries=entries, size=size // 2)
+            self.candidates = CandidateCache(state.locator, entries=entries, size=size // 2)
 
 
-class Decisions:
+class DecisionHandler:
     """Answers FilterWorkers from the table's current State; what was answered under it is remembered.
 
     The addresses of the candidates are not checked to be unique: the indices of the answer tell twins apart. `counted`
@@ -52,30 +52,30 @@ class Decisions:
 
     def __init__(
         self,
-        table: Shown,
+        table: ViewProvider,
         *,
         max_candidates: int,
         memo_entries: int,
         memo_bytes: int,
-        counted: Counters | None = None,
+        counted: LabeledCounters | None = None,
     ) -> None:
-        self.sightings = Sightings()
+        self.sightings = LiveWorkerTracker()
         self._table = table
-        self._counted = counted or Counters()
+        self._counted = counted or LabeledCounters()
         self._max_candidates = max_candidates
         self._memo_entries = memo_entries
         self._memo_bytes = memo_bytes
-        self._remembered = _Remembered(None, entries=0, size=0)
+        self._remembered = _StateCache(None, entries=0, size=0)
 
     def answer(self, request: bytes) -> bytes:
         """Return the response to a request, both as bytes. Raises BadRequest and NotServing."""
         view = self._table.view
         state = view.state
         if state is None:
-            raise no_document(view)
+            raise not_serving(view)
         remembered = self._remembered
         if remembered.state is not state:
-            remembered = _Remembered(state, entries=self._memo_entries, size=self._memo_bytes)
+            remembered = _StateCache(state, entries=self._memo_entries, size=self._memo_bytes)
             self._remembered = remembered
             self.sightings.expect(len(state.document.apps))
         known = remembered.responses.find(request)
@@ -97,8 +97,8 @@ class Decisions:
         return response
 
     def _decide(
-        self, state: State, remembered: _Remembered, request: bytes
-    ) -> tuple[bytes, Tick, str, Workers, Seen | None]:
+        self, state: State, remembered: _StateCache, request: bytes
+    ) -> tuple[bytes, Increment, str, WorkerCounts, Observation | None]:
         asked, candidates = remembered.candidates.read(request, self._max_candidates)
         app, job, instance, aliases = asked.app, asked.job, asked.instance, candidates.aliases
         if not app:
@@ -114,8 +114,8 @@ class Decisions:
             ending = remembered.endings[kind] = _ending(state, *kind)
         app = state.application((app, *aliases))
         known = app if app in state.document.apps else OTHER
-        tick = self._counted.tick(known, decision.datacenter, reason.name)
-        return candidates.chosen(decision) + ending, tick, app, candidates.workers, decision.seen
+        increment = self._counted.increment(known, decision.datacenter, reason.name)
+        return candidates.chosen(decision) + ending, increment, app, candidates.workers, decision.seen
 
 
 def _ending(state: State, reason: Reason, for_instance: bool) -> bytes:  # noqa: FBT001 - as the response has it

@@ -18,7 +18,7 @@ from grpc import _server as insides
 from grpc._cython import cygrpc  # type: ignore[attr-defined]  # compiled, without stubs
 
 from sidecar.errors import SidecarError
-from sidecar.server.calls import GOING_DOWN, Answer, Begun, Defects, Ended
+from sidecar.server.calls import GOING_DOWN, InternalErrors, OnBegin, OnEnd, UnaryHandler
 
 # A call whose client sends nothing before it says that there is nothing more, as gRPC itself says it.
 _NO_REQUEST = "exactly one request message is required"
@@ -34,22 +34,22 @@ _send_last = insides._status  # noqa: SLF001
 _Done = tuple[object, object]
 
 # A call as grpcio has it: the event that it began with, and its state. Neither is in the stubs.
-Event = Any
-State = Any
-Begin = Callable[[Event, State], None]
+RpcEvent = Any
+RpcState = Any
+Begin = Callable[[RpcEvent, RpcState], None]
 
 
-def directly(begin: Begin, defects: Defects) -> grpc.RpcMethodHandler[Any, Any]:
+def directly(begin: Begin, defects: InternalErrors) -> grpc.RpcMethodHandler[Any, Any]:
     """Return the handler of a method of any shape, of whose calls `begin` is told on gRPC's own thread."""
 
     def on_a_thread(_request: bytes, _context: grpc.ServicerContext) -> bytes:
         raise AssertionError("gRPC gave a call to a thread, and not to the pool of its method")
 
-    on_a_thread.experimental_thread_pool = _OnArrival(begin, defects)  # type: ignore[attr-defined]
+    on_a_thread.experimental_thread_pool = _ArrivalPool(begin, defects)  # type: ignore[attr-defined]
     return grpc.unary_unary_rpc_method_handler(on_a_thread)
 
 
-def refuse(event: Event, state: State, error: SidecarError) -> None:
+def refuse(event: RpcEvent, state: RpcState, error: SidecarError) -> None:
     """End a call with the status and the message of an error."""
     with state.condition:
         state.code = grpc.StatusCode[error.grpc_status]
@@ -57,15 +57,15 @@ def refuse(event: Event, state: State, error: SidecarError) -> None:
         _send_last(event, state, None)
 
 
-class _OnArrival(ThreadPoolExecutor):
+class _ArrivalPool(ThreadPoolExecutor):
     """Tells of a call where gRPC would have a thread answer it."""
 
-    def __init__(self, begin: Begin, defects: Defects) -> None:
+    def __init__(self, begin: Begin, defects: InternalErrors) -> None:
         super().__init__(max_workers=1)
         self._begin = begin
         self._defects = defects
 
-    def submit(self, _run: object, _work: object, event: Event, state: State, *_how: object) -> None:  # type: ignore[override]  # only gRPC calls it, always so
+    def submit(self, _run: object, _work: object, event: RpcEvent, state: RpcState, *_how: object) -> None:  # type: ignore[override]  # only gRPC calls it, always so
         try:
             self._begin(event, state)
         except Exception:  # noqa: BLE001 - it would end gRPC's thread, and so all calls
@@ -85,7 +85,7 @@ class DirectCalls:
     Calls begin, go on and are counted on one thread, gRPC's; only `end` and the properties are for others.
     """
 
-    def __init__(self, limit: int, defects: Defects) -> None:
+    def __init__(self, limit: int, defects: InternalErrors) -> None:
         self._limit = limit
         self._defects = defects
         self._open: set[_Call] = set()
@@ -101,19 +101,19 @@ class DirectCalls:
         """True while there are none."""
         return not self._open
 
-    def unary(self, answer: Answer, begun: Begun) -> grpc.RpcMethodHandler[Any, Any]:
+    def unary(self, answer: UnaryHandler, begun: OnBegin) -> grpc.RpcMethodHandler[Any, Any]:
         """Return the handler of a method that answers its request by `answer`."""
-        return self._handler(_Unary, answer, begun)
+        return self._handler(_UnaryCall, answer, begun)
 
-    def conversation(self, answer: Answer, begun: Begun) -> grpc.RpcMethodHandler[Any, Any]:
+    def conversation(self, answer: UnaryHandler, begun: OnBegin) -> grpc.RpcMethodHandler[Any, Any]:
         """Return the handler of a method that answers each of its requests by `answer`, in order.
 
         A bad request ends its stream with the error's status.
         """
-        return self._handler(_Conversation, answer, begun)
+        return self._handler(_BidiCall, answer, begun)
 
-    def _handler(self, kind: type[_Call], answer: Answer, begun: Begun) -> grpc.RpcMethodHandler[Any, Any]:
-        def begin(event: Event, state: State) -> None:
+    def _handler(self, kind: type[_Call], answer: UnaryHandler, begun: OnBegin) -> grpc.RpcMethodHandler[Any, Any]:
+        def begin(event: RpcEvent, state: RpcState) -> None:
             call = kind(self._open, self._defects, answer, event, state, begun(event.invocation_metadata))
             call.begin()
             self._open.add(call)
@@ -135,7 +135,13 @@ class _Call(ABC):
     __slots__ = ("_answer", "_defects", "_ended", "_event", "_open", "_state")
 
     def __init__(
-        self, under_way: set[_Call], defects: Defects, answer: Answer, event: Event, state: State, ended: Ended
+        self,
+        under_way: set[_Call],
+        defects: InternalErrors,
+        answer: UnaryHandler,
+        event: RpcEvent,
+        state: RpcState,
+        ended: OnEnd,
     ) -> None:
         self._open = under_way
         self._defects = defects
@@ -166,7 +172,7 @@ class _Call(ABC):
         self._event.call.start_server_batch(operations, self._received)
         self._state.due.add(_RECEIVING)
 
-    def _received(self, event: Event) -> _Done:
+    def _received(self, event: RpcEvent) -> _Done:
         state = self._state
         try:
             with state.condition:
@@ -216,7 +222,7 @@ class _Call(ABC):
         refuse(self._event, self._state, error)
 
 
-class _Unary(_Call):
+class _UnaryCall(_Call):
     """A call of one request and one response."""
 
     __slots__ = ()
@@ -233,7 +239,7 @@ class _Unary(_Call):
         return NoRequest(_NO_REQUEST)
 
 
-class _Conversation(_Call):
+class _BidiCall(_Call):
     """A call of many requests, each with its response."""
 
     __slots__ = ()

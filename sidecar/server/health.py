@@ -9,7 +9,7 @@ from grpc_health.v1 import health_pb2 as pb
 
 from sidecar.errors import SidecarError
 from sidecar.server.requests import encoded, read
-from sidecar.server.watches import Tell
+from sidecar.server.watch_streams import NextUpdate
 
 SERVICE = "grpc.health.v1.Health"
 LIVE = "live"
@@ -21,7 +21,7 @@ class UnknownService(SidecarError):
     grpc_status: ClassVar[str] = "NOT_FOUND"
 
 
-class Health:
+class HealthService:
     """Tells SERVING for "" and for each of `services` while `serving()` is true, NOT_SERVING otherwise.
 
     The service `live` is SERVING whenever it answers: what is not ready, since the config center is away, is not mended
@@ -46,7 +46,7 @@ class Health:
         statuses = {service: pb.HealthCheckResponse(status=self._status(service)) for service in self._services}
         return encoded(pb.HealthListResponse(statuses=statuses))
 
-    def watch(self, request: bytes) -> Tell:
+    def watch(self, request: bytes) -> NextUpdate:
         """Begin a Watch; services that are not served here are told to be unknown, as the protocol wants it."""
         service = read(pb.HealthCheckRequest, request).service
 

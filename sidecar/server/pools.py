@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 
-class CountedPool(ThreadPoolExecutor):
+class BoundedThreadPool(ThreadPoolExecutor):
     """An executor that knows how many calls it has: `full` tells that it has `limit`. Threads are made when needed."""
 
     def __init__(self, name: str, *, limit: int) -> None:

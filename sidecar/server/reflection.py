@@ -10,21 +10,21 @@ from typing import Any
 import grpc
 
 from sidecar.errors import SidecarError
-from sidecar.server.calls import Begun, Send, finish, on_threads_of
+from sidecar.server.calls import OnBegin, Send, end_call, run_on
 from sidecar.server.requests import encoded, read
 
 # The messages of both are the same bytes; newer tools ask for the first.
 SERVICES = ("grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection")
 
 
-class Reflection:
+class ReflectionService:
     """Answers for the services named, on threads of `pool`."""
 
     def __init__(self, services: Iterable[str], pool: ThreadPoolExecutor) -> None:
         self._services = (*services, SERVICES[1])
         self._pool = pool
 
-    def handler(self, begun: Begun) -> grpc.RpcMethodHandler[Any, Any]:
+    def handler(self, begun: OnBegin) -> grpc.RpcMethodHandler[Any, Any]:
         """Return the handler of ServerReflectionInfo."""
 
         def converse(requests: Iterator[bytes], context: grpc.ServicerContext, send: Send) -> None:
@@ -40,9 +40,9 @@ class Reflection:
                 # The client is gone, which gRPC raises and wants to see again.
                 raise
             ended(refusal.grpc_status if refusal else "OK")
-            finish(context, send, refusal)
+            end_call(context, send, refusal)
 
-        return grpc.stream_stream_rpc_method_handler(on_threads_of(self._pool, converse))
+        return grpc.stream_stream_rpc_method_handler(run_on(self._pool, converse))
 
     def answer(self, request: bytes) -> bytes:
         """Answer one request of a ServerReflectionInfo stream."""

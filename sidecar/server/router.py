@@ -9,13 +9,13 @@ from typing import Any, ClassVar, Protocol
 
 import grpc
 
+from sidecar.counters import MethodStats
 from sidecar.errors import SidecarError
-from sidecar.server.calls import GOING_DOWN, Defects
-from sidecar.server.direct import Event, State, directly, refuse
-from sidecar.tally import MethodTally
+from sidecar.server.calls import GOING_DOWN, InternalErrors
+from sidecar.server.direct import RpcEvent, RpcState, directly, refuse
 
 
-class Overloaded(SidecarError):
+class TooManyCalls(SidecarError):
     """More calls come than the sidecar is set to take."""
 
     grpc_status: ClassVar[str] = "RESOURCE_EXHAUSTED"
@@ -35,19 +35,19 @@ class Method:
 
     handler: grpc.RpcMethodHandler[Any, Any]
     pool: Pool
-    tally: MethodTally
+    stats: MethodStats
     to_the_end: bool = False
 
 
-class Refusal:
+class RejectHandler:
     """A handler that refuses calls of any shape with one error, without reading their requests.
 
     Between `hold` and `release` it lets them wait for that.
     """
 
-    def __init__(self, error: SidecarError, defects: Defects) -> None:
+    def __init__(self, error: SidecarError, defects: InternalErrors) -> None:
         self._error = error
-        self._held: list[tuple[Event, State]] | None = None
+        self._held: list[tuple[RpcEvent, RpcState]] | None = None
         self._lock = threading.Lock()
         self.handler = directly(self._begin, defects)
 
@@ -63,7 +63,7 @@ class Refusal:
         for event, state in held:
             refuse(event, state, self._error)
 
-    def _begin(self, event: Event, state: State) -> None:
+    def _begin(self, event: RpcEvent, state: RpcState) -> None:
         with self._lock:
             if self._held is not None:
                 self._held.append((event, state))
@@ -74,13 +74,13 @@ class Refusal:
 class Router(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in the stubs only
     """Finds the handler of a call, or one that refuses it; runs on gRPC's own thread, so it must be quick."""
 
-    def __init__(self, methods: Mapping[str, Method], defects: Defects) -> None:
+    def __init__(self, methods: Mapping[str, Method], defects: InternalErrors) -> None:
         self._methods = methods
         self._going_down = False
-        self._excess = Refusal(
-            Overloaded("as many calls are under way as the sidecar allows: try again later"), defects
+        self._excess = RejectHandler(
+            TooManyCalls("as many calls are under way as the sidecar allows: try again later"), defects
         )
-        self.farewell = Refusal(GOING_DOWN, defects)
+        self.farewell = RejectHandler(GOING_DOWN, defects)
 
     def go_down(self) -> None:
         """Give new calls to `farewell`, but for those of methods that are answered to the end."""
@@ -91,11 +91,11 @@ class Router(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in th
         method = self._methods.get(handler_call_details.method)
         if method is None:
             return None
-        method.tally.started.tick()
+        method.stats.started.increment()
         if self._going_down and not method.to_the_end:
-            method.tally.ended("UNAVAILABLE")
+            method.stats.ended("UNAVAILABLE")
             return self.farewell.handler
         if method.pool.full:
-            method.tally.ended("RESOURCE_EXHAUSTED")
+            method.stats.ended("RESOURCE_EXHAUSTED")
             return self._excess.handler
         return method.handler

@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable
 
-from sidecar.pacing import Pacer
+from sidecar.gil import Yielder
 from sidecar.pb.dcsidecar.v1 import routing_pb2 as pb
-from sidecar.routing.state import Plan, State
+from sidecar.routing.state import ResolvedRoute, State
 
 # Updates for different applications that are kept under one State.
 _MAX_REMEMBERED = 16
@@ -21,20 +21,22 @@ def app_route(state: State, app: str = "", job: str = "") -> pb.AppRoute:
     `app` of the result is empty where it is the default route. A drill that names the application counts even then.
     """
     named = app in state.document.apps
-    return _message(state, state.plan((app,), app, job), app if named else "")
+    return _message(state, state.resolve((app,), app, job), app if named else "")
 
 
-def _message(state: State, plan: Plan, app: str) -> pb.AppRoute:
-    served = dict.fromkeys((*(name for name, _ in plan.weights), *plan.route.backups))
+def _message(state: State, resolved: ResolvedRoute, app: str) -> pb.AppRoute:
+    served = dict.fromkeys((*(name for name, _ in resolved.weights), *resolved.route.backups))
     unavailable = {
-        name: plan.out.get(name) or plan.left[name] for name in served if name in plan.out or name in plan.left
+        name: resolved.out.get(name) or resolved.failed_over[name]
+        for name in served
+        if name in resolved.out or name in resolved.failed_over
     }
     return pb.AppRoute(
         app=app,
-        weights=[pb.WeightedDatacenter(datacenter=name, weight=weight) for name, weight in plan.weights],
-        backups=plan.route.backups,
+        weights=[pb.WeightedDatacenter(datacenter=name, weight=weight) for name, weight in resolved.weights],
+        backups=resolved.route.backups,
         unavailable=unavailable,
-        min_workers=plan.route.min_workers,
+        min_workers=resolved.route.min_workers,
         revision=state.document.revision,
         generation=state.generation,
         outages=[pb.AppRoute.Outage(datacenter=name, reason=why) for name, why in unavailable.items()],
@@ -49,7 +51,7 @@ def outages(state: State) -> list[pb.AppRoute.Outage]:
         found += [
             pb.AppRoute.Outage(datacenter=drill.datacenter, app=app, reason=reason) for app in sorted(drill.apps or ())
         ]
-    for scope, left in state.left.items():
+    for scope, left in state.failed_over.items():
         app = "/".join(filter(None, scope))
         found += [pb.AppRoute.Outage(datacenter=name, app=app, reason=why) for name, why in left.items()]
     return found[:_MAX_OUTAGES]
@@ -71,15 +73,15 @@ def route_update(state: State, apps: Iterable[str]) -> bytes:
     ]
     named = state.document.apps
     shared: dict[int, bytes] = {}
-    breathe = Pacer()
+    checkpoint = Yielder()
     for app in apps or named:
         if app not in named:
             continue
-        breathe()
-        plan = state.plan((app,), app, "")
-        rest = shared.get(id(plan))
+        checkpoint()
+        resolved = state.resolve((app,), app, "")
+        rest = shared.get(id(resolved))
         if rest is None:
-            rest = shared[id(plan)] = _message(state, plan, "").SerializeToString()
+            rest = shared[id(resolved)] = _message(state, resolved, "").SerializeToString()
         route = pb.AppRoute(app=app).SerializeToString() + rest
         parts.append(b"\x2a" + _varint(len(route)) + route)
     return b"".join(parts)
@@ -94,7 +96,7 @@ def _varint(number: int) -> bytes:
     return bytes(encoded)
 
 
-class Updates:
+class RouteUpdateCache:
     """Encodes each update once for all who watch the same applications under the same State."""
 
     def __init__(self) -> None:

@@ -9,23 +9,23 @@ from functools import partial
 
 import grpc
 
+from sidecar.counters import CallStats
 from sidecar.errors import ConfigError
 from sidecar.server import tls
-from sidecar.server.calls import Answer, Begun, Defects, both, counted, timed
+from sidecar.server.calls import InternalErrors, OnBegin, UnaryHandler, combine, counted, timed
 from sidecar.server.direct import DirectCalls
 from sidecar.server.health import SERVICE as HEALTH_SERVICE
-from sidecar.server.health import Health
+from sidecar.server.health import HealthService
 from sidecar.server.listeners import Address, TcpAddress, UnixAddress, parse_addresses
-from sidecar.server.pools import CountedPool
+from sidecar.server.pools import BoundedThreadPool
 from sidecar.server.reflection import SERVICES as REFLECTION_SERVICES
-from sidecar.server.reflection import Reflection
+from sidecar.server.reflection import ReflectionService
 from sidecar.server.router import Method, Router
 from sidecar.server.service import SERVICE, RoutingService
 from sidecar.server.settings import ServerSettings
-from sidecar.server.traces import Traces
-from sidecar.server.watches import Open, Watches
-from sidecar.table import Shown, View
-from sidecar.tally import Tally
+from sidecar.server.traces import Tracing
+from sidecar.server.watch_streams import OpenWatch, WatchStreams
+from sidecar.table import View, ViewProvider
 
 # Health checks have a bound of their own: a flood of calls must not make an orchestrator restart the sidecar.
 _CHECKS = 100
@@ -41,27 +41,27 @@ class Server:
 
     `source` is the URL that GetStatus tells, without credentials. WatchRoutes waits while there is no routing document,
     and sends the first update as soon as there is one: a client that watches wants the routes, not to ask again and
-    again. Calls that need an answer now get UNAVAILABLE instead. GetStatus always answers. `tally` counts calls and
+    again. Calls that need an answer now get UNAVAILABLE instead. GetStatus always answers. `stats` counts calls and
     decisions; `traces` gives calls of RoutingService spans.
     """
 
     def __init__(
-        self, table: Shown, *, settings: ServerSettings, source: str = "", traces: Traces | None = None
+        self, table: ViewProvider, *, settings: ServerSettings, source: str = "", traces: Tracing | None = None
     ) -> None:
-        self.tally = Tally()
+        self.stats = CallStats()
         self._traces = traces
         self._settings = settings
         self._serving = False
         self._claimed: dict[UnixAddress, os.stat_result] = {}
-        self._defects = Defects()
+        self._defects = InternalErrors()
         self._calls = DirectCalls(settings.max_concurrent_calls, self._defects)
         self._checks = DirectCalls(_CHECKS, self._defects)
         self._conversations = DirectCalls(settings.max_streams, self._defects)
-        self._streams = CountedPool("stream", limit=settings.max_streams)
-        self._reflections = CountedPool("reflection", limit=_REFLECTIONS)
-        self._watches = Watches(self._streams, self._defects)
+        self._streams = BoundedThreadPool("stream", limit=settings.max_streams)
+        self._reflections = BoundedThreadPool("reflection", limit=_REFLECTIONS)
+        self._watches = WatchStreams(self._streams, self._defects)
         self._router = Router(
-            self._methods(RoutingService(table, settings, source, self.tally.decisions)), self._defects
+            self._methods(RoutingService(table, settings, source, self.stats.decisions)), self._defects
         )
         self._server: grpc.Server | None = None
         table.subscribe(self._changed)
@@ -140,34 +140,34 @@ class Server:
             return str(address)
         return str(TcpAddress(address.host, port))
 
-    def _unary(self, path: str, answer: Answer) -> Method:
-        tally = self.tally.method(path, "unary")
-        return Method(self._calls.unary(answer, self._begun(path, timed(tally))), self._calls, tally)
+    def _unary(self, path: str, answer: UnaryHandler) -> Method:
+        stats = self.stats.method(path, "unary")
+        return Method(self._calls.unary(answer, self._begun(path, timed(stats))), self._calls, stats)
 
-    def _check(self, path: str, answer: Answer) -> Method:
-        tally = self.tally.method(path, "unary")
-        return Method(self._checks.unary(answer, timed(tally)), self._checks, tally, to_the_end=True)
+    def _check(self, path: str, answer: UnaryHandler) -> Method:
+        stats = self.stats.method(path, "unary")
+        return Method(self._checks.unary(answer, timed(stats)), self._checks, stats, to_the_end=True)
 
-    def _watch(self, path: str, opened: Open) -> Method:
-        tally = self.tally.method(path, "server_stream")
-        return Method(self._watches.handler(opened, self._begun(path, counted(tally))), self._streams, tally)
+    def _watch(self, path: str, opened: OpenWatch) -> Method:
+        stats = self.stats.method(path, "server_stream")
+        return Method(self._watches.handler(opened, self._begun(path, counted(stats))), self._streams, stats)
 
-    def _conversation(self, path: str, answer: Answer) -> Method:
-        tally = self.tally.method(path, "bidi_stream")
-        handler = self._conversations.conversation(answer, self._begun(path, counted(tally)))
-        return Method(handler, self._conversations, tally)
+    def _conversation(self, path: str, answer: UnaryHandler) -> Method:
+        stats = self.stats.method(path, "bidi_stream")
+        handler = self._conversations.conversation(answer, self._begun(path, counted(stats)))
+        return Method(handler, self._conversations, stats)
 
-    def _reflection(self, path: str, reflection: Reflection) -> Method:
-        tally = self.tally.method(path, "bidi_stream")
-        return Method(reflection.handler(counted(tally)), self._reflections, tally)
+    def _reflection(self, path: str, reflection: ReflectionService) -> Method:
+        stats = self.stats.method(path, "bidi_stream")
+        return Method(reflection.handler(counted(stats)), self._reflections, stats)
 
-    def _begun(self, path: str, counting: Begun) -> Begun:
+    def _begun(self, path: str, counting: OnBegin) -> OnBegin:
         traces = self._traces if path.startswith(f"/{SERVICE}/") else None
-        return counting if traces is None else both(counting, traces.of(path))
+        return counting if traces is None else combine(counting, traces.of(path))
 
     def _methods(self, service: RoutingService) -> Mapping[str, Method]:
-        health = Health(lambda: self._serving and service.ready, frozenset({SERVICE}))
-        reflection = Reflection((SERVICE, HEALTH_SERVICE), self._reflections)
+        health = HealthService(lambda: self._serving and service.ready, frozenset({SERVICE}))
+        reflection = ReflectionService((SERVICE, HEALTH_SERVICE), self._reflections)
         makers: dict[str, Callable[[str], Method]] = {
             f"/{SERVICE}/FilterWorkers": partial(self._unary, answer=service.filter_workers),
             f"/{SERVICE}/GetRoute": partial(self._unary, answer=service.get_route),

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from sidecar import __version__
+from sidecar.counters import LabeledCounters
 from sidecar.pb.dcsidecar.v1 import routing_pb2 as pb
 from sidecar.routing.state import State
 from sidecar.server import requests
-from sidecar.server.decisions import Decisions, no_document
-from sidecar.server.routes import Updates, app_route, outages
+from sidecar.server.decisions import DecisionHandler, not_serving
+from sidecar.server.routes import RouteUpdateCache, app_route, outages
 from sidecar.server.settings import ServerSettings
-from sidecar.server.watches import Tell
-from sidecar.table import Shown
-from sidecar.tally import Counters
+from sidecar.server.watch_streams import NextUpdate
+from sidecar.table import ViewProvider
 
 SERVICE = pb.DESCRIPTOR.services_by_name["RoutingService"].full_name
 
@@ -26,12 +26,12 @@ class RoutingService:
     Every method raises BadRequest for a request that breaks a bound, and says which field.
     """
 
-    def __init__(self, table: Shown, settings: ServerSettings, source: str, decisions: Counters) -> None:
+    def __init__(self, table: ViewProvider, settings: ServerSettings, source: str, decisions: LabeledCounters) -> None:
         self._table = table
         self._source = source
-        self._updates = Updates()
+        self._updates = RouteUpdateCache()
         # Answers FilterWorkers, and each request of a FilterWorkersStream.
-        answers = Decisions(
+        answers = DecisionHandler(
             table,
             max_candidates=settings.max_candidates,
             memo_entries=settings.memo_entries,
@@ -50,7 +50,7 @@ class RoutingService:
         """Answer GetRoute, with the workers seen of the application. Raises NotServing while there is no document."""
         view = self._table.view
         if view.state is None:
-            raise no_document(view)
+            raise not_serving(view)
         asked = requests.read(pb.GetRouteRequest, request)
         requests.check_name("app", asked.app)
         requests.check_name("job", asked.job)
@@ -80,14 +80,14 @@ class RoutingService:
             )
         )
 
-    def watch_routes(self, request: bytes) -> Tell:
+    def watch_routes(self, request: bytes) -> NextUpdate:
         """Begin a WatchRoutes: tells each State once, from the first one that there is."""
         asked = requests.read(pb.WatchRoutesRequest, request)
         requests.check_names("apps", asked.apps, requests.MAX_WATCHED)
         apps = tuple(sorted(set(asked.apps)))
 
         def tell(told: object) -> tuple[object, Callable[[], bytes]] | None:
-            state: State | None = self._table.told.state
+            state: State | None = self._table.announced.state
             if state is None or state is told:
                 return None
             return state, lambda: self._updates.encoded(state, apps)

@@ -22,7 +22,7 @@ _Contents = tuple[bytes, ...]
 _Signature = tuple[tuple[int, int, int] | None, ...]
 
 
-class Certificates:
+class CertificateReloader:
     """The certificate chain, its key, and the authorities of clients (None: any client), as they are in their files.
 
     Raises ConfigError when they cannot be used at the start. Later, broken files are refused with one line in the log,
@@ -95,7 +95,7 @@ class Certificates:
                 raise ConfigError(f"{file} holds no certificates of authorities, PEM: {_reason(error)}") from None
 
 
-def certificates(settings: ServerSettings) -> Certificates | None:
+def certificates(settings: ServerSettings) -> CertificateReloader | None:
     """Return what the settings name, None for no TLS. Raises ConfigError for half of a pair and for unusable files."""
     cert, key, client_ca = settings.tls_cert, settings.tls_key, settings.tls_client_ca
     if cert is None and key is None and client_ca is None:
@@ -103,7 +103,7 @@ def certificates(settings: ServerSettings) -> Certificates | None:
     if cert is None or key is None:
         missing = "--tls-cert" if cert is None else "--tls-key"
         raise ConfigError(f"TLS needs a certificate and its key, but {missing} is not set")
-    return Certificates(cert, key, client_ca)
+    return CertificateReloader(cert, key, client_ca)
 
 
 def _read(file: Path) -> bytes:

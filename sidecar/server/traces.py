@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import grpc
 
 from sidecar import __version__
-from sidecar.server.calls import Begun, Ended, Metadata
+from sidecar.server.calls import Metadata, OnBegin, OnEnd
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +20,7 @@ _PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL
 _FAULTS = frozenset({"UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"})
 
 
-class Traces:
+class Tracing:
     """Gives each call a span, the child of the caller's, and sends them to a collector in the background."""
 
     def __init__(self) -> None:
@@ -37,7 +37,7 @@ class Traces:
         self._tracer = self._provider.get_tracer("dc-sidecar", __version__)
         self._extract, self._kind, self._error = extract, SpanKind.SERVER, StatusCode.ERROR
 
-    def of(self, path: str) -> Begun:
+    def of(self, path: str) -> OnBegin:
         """Return what gives each call of a method a span; `path` as in `/package.Service/Method`.
 
         A stream is one span, and no message is an event of it: it lives for days.
@@ -46,7 +46,7 @@ class Traces:
         service, _, method = name.partition("/")
         attributes = {"rpc.system": "grpc", "rpc.service": service, "rpc.method": method}
 
-        def begun(metadata: Metadata) -> Ended:
+        def begun(metadata: Metadata) -> OnEnd:
             carrier = {key: value for key, value in metadata if isinstance(value, str)}
             span = self._tracer.start_span(name, self._extract(carrier), self._kind, attributes)
 
@@ -68,7 +68,7 @@ class Traces:
         ending.join(timeout)
 
 
-def traces(env: Mapping[str, str]) -> Traces | None:
+def open_tracing(env: Mapping[str, str]) -> Tracing | None:
     """Return what traces calls, None where no collector is named; what is lacking for it is a warning."""
     exporter = env.get("OTEL_TRACES_EXPORTER", "")
     wanted = exporter == "otlp" or (not exporter and any(env.get(name) for name in _ENDPOINTS))
@@ -79,7 +79,7 @@ def traces(env: Mapping[str, str]) -> Traces | None:
         log.warning("no traces: found the OTLP protocol %s in the environment, expected %s", protocol, _PROTOCOL)
         return None
     try:
-        return Traces()
+        return Tracing()
     except ModuleNotFoundError as error:
         log.warning("no traces: they need the package %r: pip install 'dc-sidecar[otel]'", error.name)
         return None

@@ -18,7 +18,7 @@ from typing import TypeVar
 
 from sidecar.errors import ConfigError, SourceError, WriteConflict
 from sidecar.sources.base import Content, Missing, Report, Unreachable
-from sidecar.sources.file_watch import Hints, way_of
+from sidecar.sources.file_watch import ChangeHints, resolve_path
 
 T = TypeVar("T")
 
@@ -126,7 +126,7 @@ class FileSource:
         return _in_time(lambda: _replace(self._path, text, expected_version, deadline), timeout + 0.5, unknown)
 
     def _watch(self) -> None:
-        hints = Hints(self._path, self._wake)
+        hints = ChangeHints(self._path, self._wake)
         pause = 0.0
         while not self._ended.is_set():
             hinted = self._wake.wait(pause)
@@ -177,7 +177,7 @@ def _look(path: Path) -> Report:
         with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
             text = file.read(READ_LIMIT + 1)
     except (FileNotFoundError, NotADirectoryError):
-        first = way_of(path).entries[-1]
+        first = resolve_path(path).entries[-1]
         return Missing(f"{path} does not exist" + (f": there is no {first}" if first != path else ""))
     except PermissionError as error:
         who = f"user {os.geteuid()}, group {os.getegid()}"
@@ -194,7 +194,7 @@ def _kind(mode: int) -> str:
 
 
 def _replace(path: Path, text: bytes, expected: str | None, deadline: float) -> str:
-    if any(entry.name == "..data" for entry in way_of(path).entries):
+    if any(entry.name == "..data" for entry in resolve_path(path).entries):
         raise SourceError(
             f"{path} belongs to a Kubernetes volume: change its ConfigMap instead (kubectl edit configmap …)"
         )

@@ -58,14 +58,14 @@ _IGNORED = frozenset({"opened", "closed_no_write"})
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class ResolvedPath:
     """How a path is resolved: the entries it goes through, in order, and the directories that can lead it elsewhere."""
 
     entries: tuple[Path, ...]
     directories: frozenset[Path]
 
 
-def way_of(path: Path) -> Way:
+def resolve_path(path: Path) -> ResolvedPath:
     """Walk the absolute `path` as the kernel does, link by link, to its file or to the first entry that is not there.
 
     The directories are those that hold a symbolic link on the way, the one where the way ends, and the one above that,
@@ -98,10 +98,10 @@ def way_of(path: Path) -> Way:
             here = entry
         else:
             break
-    return Way(tuple(entries), frozenset(directories | {here, here.parent}))
+    return ResolvedPath(tuple(entries), frozenset(directories | {here, here.parent}))
 
 
-class Hints(FileSystemEventHandler):
+class ChangeHints(FileSystemEventHandler):
     """Sets `wake` when something happened on the way to `path`; to be used by one thread.
 
     Events may be lost, late, or for nothing. Where the system refuses to watch (inotify's limits), there are none.
@@ -130,7 +130,7 @@ class Hints(FileSystemEventHandler):
         """Watch the directories that matter now, no others; True if one is new: nothing was heard of it until here."""
         if self._refused_until is not None and time.monotonic() < self._refused_until:
             return False
-        way = way_of(self._path)
+        way = resolve_path(self._path)
         self._entries = frozenset(map(str, way.entries))
         wanted = {str(path): identity for path in way.directories if (identity := _identity(path)) is not None}
         # A directory that came or went took its watch with it, also where its inode number is in use again.

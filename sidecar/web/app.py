@@ -19,15 +19,15 @@ from starlette.responses import FileResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from sidecar.counters import ProcessCounts
 from sidecar.errors import SidecarError
 from sidecar.routing.state import State
 from sidecar.table import RoutingTable, View
-from sidecar.tally import Processes
-from sidecar.web.bell import Bell
-from sidecar.web.history import Tell, asked, history_json
+from sidecar.web.history import HistoryReader, asked, history_json
 from sidecar.web.metrics import Metrics
-from sidecar.web.rates import EVERY_S, Rates
-from sidecar.web.recent import RecentChanges
+from sidecar.web.notifier import ChangeNotifier
+from sidecar.web.rates import EVERY_S, DecisionRates
+from sidecar.web.recent_changes import RecentChanges
 from sidecar.web.routes import EncodedRoutes, app_json
 from sidecar.web.status import failing, status_json
 from sidecar.web.whatif import candidates, what_if
@@ -47,7 +47,7 @@ _WAIT = re.compile(r"([0-9]{1,3}(?:\.[0-9]+)?)s?")
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-class Face:
+class HttpApi:
     """Answers HTTP from the table. Its methods run in the loop; what takes long they leave to threads.
 
     `source` is the source's URL without credentials; `history` tells the audit, None where none is kept.
@@ -59,10 +59,10 @@ class Face:
         *,
         source: str,
         metrics: Metrics,
-        processes: Callable[[], Processes],
-        rates: Rates,
+        processes: Callable[[], ProcessCounts],
+        rates: DecisionRates,
         recent: RecentChanges,
-        history: Tell | None,
+        history: HistoryReader | None,
     ) -> None:
         self._table = table
         self._source = source
@@ -78,7 +78,7 @@ class Face:
         self._waiting = 0
         # Generations begin anew with each process, so an ETag must say of which it is.
         self._process = secrets.token_hex(4)
-        self.bell = Bell()
+        self.notifier = ChangeNotifier()
         self.stopping = False
 
     def app(self) -> Starlette:
@@ -105,7 +105,7 @@ class Face:
         )
 
     async def _healthz(self, _: Request) -> Response:
-        silent = self._table.silent_s
+        silent = self._table.heartbeat_age_s
         alive = self.stopping or silent < _BEAT_S
         failing_ = {} if alive else {"table": f"its thread has not beaten for {silent:.0f} s"}
         return _json({"alive": alive, "failing": failing_}, status=200 if alive else 503)
@@ -187,7 +187,7 @@ class Face:
                 if newest is not None and newest != sampled:
                     sampled = newest
                     yield _event("rates", newest)
-                await self.bell.wait(2 * EVERY_S)
+                await self.notifier.wait(2 * EVERY_S)
                 await asyncio.sleep(_GATHER_S)
 
     async def _state_for(self, request: Request) -> tuple[State | None, str]:
@@ -208,7 +208,7 @@ class Face:
                 left = deadline - loop.time()
                 if left <= 0 or self.stopping:
                     break
-                await self.bell.wait(left)
+                await self.notifier.wait(left)
         if view.state is None:
             raise _no_document(view)
         return None, etag

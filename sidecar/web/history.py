@@ -11,10 +11,10 @@ from typing import Any
 import msgspec
 from starlette.exceptions import HTTPException
 
-from sidecar.pacing import Pacer
+from sidecar.gil import Yielder
 from sidecar.routing.scalars import parse_duration, parse_time
 
-Tell = Callable[[str | None, int, Callable[[], None]], Iterable[dict[str, Any]]]
+HistoryReader = Callable[[str | None, int, Callable[[], None]], Iterable[dict[str, Any]]]
 """Returns the changes that moved an application, or all, since a time (Unix nanoseconds), the newest first.
 
 It calls its last argument between them, and may raise OSError."""
@@ -26,7 +26,7 @@ _BYTES = 8 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class HistoryQuery:
     """What of the record is asked for."""
 
     app: str | None
@@ -34,7 +34,7 @@ class Asked:
     limit: int
 
 
-def asked(query: Mapping[str, str]) -> Asked:
+def asked(query: Mapping[str, str]) -> HistoryQuery:
     """Return what a query asks for. Raises HTTPException for what cannot be asked."""
     since = query.get("since")
     since_ns: int | None = 0
@@ -49,15 +49,15 @@ def asked(query: Mapping[str, str]) -> Asked:
     limit = query.get("limit", str(_LIMIT))
     if not re.fullmatch("[1-9][0-9]{0,3}", limit) or int(limit) > _MOST:
         raise HTTPException(400, f"limit: found {limit!r:.60}, expected a whole number from 1 to {_MOST}")
-    return Asked(query.get("app"), since_ns, int(limit))
+    return HistoryQuery(query.get("app"), since_ns, int(limit))
 
 
-def history_json(tell: Tell, what: Asked) -> bytes:
+def history_json(tell: HistoryReader, what: HistoryQuery) -> bytes:
     """Return the changes, encoded; `more` says that there are older ones that fit. Not for the loop. Raises OSError."""
     changes: list[msgspec.Raw] = []
     size = 0
     more = False
-    for change in tell(what.app, what.since_ns, Pacer()):
+    for change in tell(what.app, what.since_ns, Yielder()):
         if len(changes) == what.limit or size >= _BYTES:
             more = True
             break

@@ -19,14 +19,14 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.samples import Sample
 
 from sidecar import __version__
+from sidecar.counters import BOUNDS, CallStats
+from sidecar.gil import Yielder
 from sidecar.lifecycle import SourceState
-from sidecar.pacing import Pacer
 from sidecar.routing.model import Ramp
 from sidecar.routing.schedule import ramp_step
 from sidecar.routing.state import State
 from sidecar.table import RoutingTable, View
-from sidecar.tally import BOUNDS, Tally
-from sidecar.web.beside import Beside
+from sidecar.web.page_data import PageData
 from sidecar.web.routes import routes_of
 from sidecar.web.status import cause_of
 
@@ -34,7 +34,7 @@ _SECOND = 1e9
 _METHOD = ("grpc_type", "grpc_service", "grpc_method")
 
 
-class Documents:
+class DocumentMetrics:
     """Counts the documents that were taken over and those that were refused; to be subscribed to the table."""
 
     def __init__(self) -> None:
@@ -51,11 +51,11 @@ class Documents:
 class Metrics:
     """Renders the metrics of a table, a tally and what is beside them, in the format that a scraper asks for."""
 
-    def __init__(self, table: RoutingTable, tally: Tally, documents: Documents, beside: Beside) -> None:
+    def __init__(self, table: RoutingTable, stats: CallStats, documents: DocumentMetrics, page_data: PageData) -> None:
         self._table = table
-        self._tally = tally
+        self._tally = stats
         self._documents = documents
-        self._beside = beside
+        self._page_data = page_data
         self._registry = CollectorRegistry()
         self._registry.register(self)
         ProcessCollector(registry=self._registry)
@@ -83,8 +83,8 @@ class Metrics:
         )
         yield from _tasks(self._tally)
         yield from _processes(self._tally)
-        yield from _saved(self._beside)
-        yield _probes(self._beside)
+        yield from _saved(self._page_data)
+        yield _probes(self._page_data)
         if view.state is not None:
             yield from _state(view.state)
         yield InfoMetricFamily(
@@ -99,11 +99,11 @@ class Metrics:
             "Decisions by application (other: not in the document), datacenter that serves and reason.",
             labels=("app", "datacenter", "reason"),
         )
-        breathe = Pacer()
+        checkpoint = Yielder()
         for labels, number in self._tally.decisions.totals():
-            breathe()
+            checkpoint()
             family.add_metric(labels, number)
-        family.samples = _Paced(family.samples)
+        family.samples = _YieldingRegistry(family.samples)
         return family
 
     def _calls(self) -> Iterator[Metric]:
@@ -125,13 +125,13 @@ class Metrics:
         yield from (started, handled, seconds)
 
 
-class _Paced(list[Sample]):
+class _YieldingRegistry(list[Sample]):
     """Samples that let decisions through while an encoder goes through them."""
 
     def __iter__(self) -> Iterator[Sample]:
-        breathe = Pacer()
+        checkpoint = Yielder()
         for sample in super().__iter__():
-            breathe()
+            checkpoint()
             yield sample
 
 
@@ -139,9 +139,9 @@ def _gauge(name: str, words: str, value: float) -> Metric:
     return GaugeMetricFamily(f"dc_sidecar_{name}", words, value=value)
 
 
-def _tasks(tally: Tally) -> Iterator[Metric]:
+def _tasks(stats: CallStats) -> Iterator[Metric]:
     """Yield how the audit and each reaction stand."""
-    standings = [task() for task in tally.tasks]
+    standings = [task() for task in stats.tasks]
     label = ("task",)
     waiting = GaugeMetricFamily(
         "dc_sidecar_task_waiting", "Changes that wait for a reaction or the audit.", labels=label
@@ -160,20 +160,20 @@ def _tasks(tally: Tally) -> Iterator[Metric]:
     yield from (waiting, failing, *counted.values())
 
 
-def _processes(tally: Tally) -> Iterator[Metric]:
+def _processes(stats: CallStats) -> Iterator[Metric]:
     """Yield how the processes stand that answer calls."""
-    processes = tally.processes()
+    processes = stats.processes()
     yield _gauge("workers", "Processes that are to answer calls.", processes.wanted)
     yield _gauge("workers_serving", "Processes that answer calls now.", processes.serving)
     yield CounterMetricFamily("dc_sidecar_workers_lost", "Processes that were replaced.", value=processes.lost)
 
 
-def _saved(beside: Beside) -> Iterator[Metric]:
+def _saved(page_data: PageData) -> Iterator[Metric]:
     """Yield how the files of the state directory stand: the snapshot, and the failovers to be remembered."""
     saved = GaugeMetricFamily("dc_sidecar_saved_timestamp_seconds", "When it was last saved.", labels=("file",))
     failing = GaugeMetricFamily("dc_sidecar_save_failing", "1 while the last attempt was a failure.", labels=("file",))
     failures = CounterMetricFamily("dc_sidecar_save_failures", "How often it could not be saved.", labels=("file",))
-    for standing in [saver() for saver in beside.savers]:
+    for standing in [saver() for saver in page_data.savers]:
         if standing.saved_ns:
             saved.add_metric((standing.name,), standing.saved_ns / _SECOND)
         failing.add_metric((standing.name,), int(standing.failing))
@@ -181,13 +181,13 @@ def _saved(beside: Beside) -> Iterator[Metric]:
     yield from (saved, failing, failures)
 
 
-def _probes(beside: Beside) -> Metric:
+def _probes(page_data: PageData) -> Metric:
     up = GaugeMetricFamily(
         "dc_sidecar_probe_up",
         "1 while a health check is up, as `rise` and `fall` have it.",
         labels=("datacenter", "probe"),
     )
-    for datacenter, probe, well in beside.probes():
+    for datacenter, probe, well in page_data.probes():
         up.add_metric((datacenter, probe), int(well))
     return up
 
@@ -254,7 +254,7 @@ def _state(state: State) -> Iterator[Metric]:
     left = GaugeMetricFamily(
         "dc_sidecar_routes_failed_over", "Routes that work has left this datacenter by.", labels=("datacenter",)
     )
-    for name, number in Counter(name for names in state.left.values() for name in names).items():
+    for name, number in Counter(name for names in state.failed_over.values() for name in names).items():
         left.add_metric((name,), number)
     yield left
     ramps = GaugeMetricFamily(

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections import Counter, deque
 from typing import Any
 
-from sidecar.tally import Counters
+from sidecar.counters import LabeledCounters
 
 EVERY_S = 5.0
 _SAMPLES = int(15 * 60 / EVERY_S)
 
 
-class Rates:
+class DecisionRates:
     """What was decided, second by second as far as samples tell; nobody's datacenter goes by the name ""."""
 
-    def __init__(self, decisions: Counters) -> None:
+    def __init__(self, decisions: LabeledCounters) -> None:
         self._decisions = decisions
         self._last: Counter[str] = Counter()
         self._at: float | None = None

@@ -8,45 +8,45 @@ from typing import Any
 
 import msgspec
 
-from sidecar.pacing import Pacer
+from sidecar.gil import Yielder
 from sidecar.routing.model import Active, Ramp, Route, Split
 from sidecar.routing.scalars import SECOND_NS, format_time
 from sidecar.routing.schedule import ramp_step
-from sidecar.routing.state import Plan, State
+from sidecar.routing.state import ResolvedRoute, State
 
 Json = dict[str, Any]
 
 _KINDS: dict[type, str] = {Active: "active", Split: "split", Ramp: "ramp"}
 
 
-def shares(plan: Plan) -> dict[str, float]:
+def shares(resolved: ResolvedRoute) -> dict[str, float]:
     """Return which part of the jobs each datacenter gets now, if all of them have workers; empty where nobody serves.
 
     The jobs of a datacenter that is out of service spread over the rest of the split by weight; where none is left of
     it, the first backup that is in service takes them all. What work has left after faults comes last.
     """
-    weights = {name: weight for name, weight in plan.weights if weight > 0 and name not in plan.out}
-    staying = {name: weight for name, weight in weights.items() if name not in plan.left}
+    weights = {name: weight for name, weight in resolved.weights if weight > 0 and name not in resolved.out}
+    staying = {name: weight for name, weight in weights.items() if name not in resolved.failed_over}
     if staying:
         largest = max(staying.values())
         total = sum(weight / largest for weight in staying.values())
         return {name: round(weight / largest / total, 6) for name, weight in staying.items()}
-    backups = [name for name in plan.route.backups if name not in plan.out]
-    order = sorted((*weights, *backups), key=plan.left.__contains__)
+    backups = [name for name in resolved.route.backups if name not in resolved.out]
+    order = sorted((*weights, *backups), key=resolved.failed_over.__contains__)
     return {order[0]: 1.0} if order else {}
 
 
-def route_json(state: State, plan: Plan) -> Json:
+def route_json(state: State, resolved: ResolvedRoute) -> Json:
     """Return a route as it stands under a State."""
-    route = plan.route
-    served = dict.fromkeys((*(name for name, _ in plan.weights), *route.backups))
+    route = resolved.route
+    served = dict.fromkeys((*(name for name, _ in resolved.weights), *route.backups))
     told: Json = {
         "kind": _KINDS.get(type(route.selector), "none"),
-        "weights": dict(plan.weights),
+        "weights": dict(resolved.weights),
         "backups": route.backups,
-        "shares": shares(plan),
-        "unavailable": {name: plan.out[name] for name in served if name in plan.out},
-        "left": dict(plan.left),
+        "shares": shares(resolved),
+        "unavailable": {name: resolved.out[name] for name in served if name in resolved.out},
+        "left": dict(resolved.failed_over),
         "min_workers": route.min_workers,
         "on_empty": route.on_empty.value,
         "sticky": route.sticky.value,
@@ -75,8 +75,8 @@ def app_json(state: State, app: str) -> Json:
     return {
         "app": app,
         "named": application is not None,
-        **route_json(state, state.plan((app,), app, "")),
-        "jobs": {job: route_json(state, state.plan((app,), app, job)) for job in jobs},
+        **route_json(state, state.resolve((app,), app, "")),
+        "jobs": {job: route_json(state, state.resolve((app,), app, job)) for job in jobs},
         "revision": state.document.revision,
         "generation": state.generation,
         "stale": state.stale,
@@ -85,16 +85,16 @@ def app_json(state: State, app: str) -> Json:
 
 def all_json(state: State) -> bytes:
     """Return the encoded routes of all applications; those that share a route share its encoding."""
-    breathe = Pacer()
+    checkpoint = Yielder()
     shared: dict[tuple[int, int], msgspec.Raw] = {}
     apps: dict[str, msgspec.Raw] = {}
     for app, application in state.document.apps.items():
-        breathe()
-        plan = state.plan((app,), app, "")
-        key = id(plan), len(application.jobs)
+        checkpoint()
+        resolved = state.resolve((app,), app, "")
+        key = id(resolved), len(application.jobs)
         encoded = shared.get(key)
         if encoded is None:
-            told = {**route_json(state, plan), "jobs": len(application.jobs)}
+            told = {**route_json(state, resolved), "jobs": len(application.jobs)}
             encoded = shared[key] = msgspec.Raw(msgspec.json.encode(told))
         apps[app] = encoded
     return msgspec.json.encode(
@@ -102,7 +102,7 @@ def all_json(state: State) -> bytes:
             "revision": state.document.revision,
             "generation": state.generation,
             "stale": state.stale,
-            "default": route_json(state, state.plan(("",), "", "")),
+            "default": route_json(state, state.resolve(("",), "", "")),
             "apps": apps,
         }
     )

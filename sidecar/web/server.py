@@ -12,14 +12,14 @@ from contextlib import suppress
 
 import uvicorn
 
+from sidecar.counters import CallStats
 from sidecar.errors import ConfigError
 from sidecar.table import RoutingTable, View
-from sidecar.tally import Tally
-from sidecar.web.app import Face
-from sidecar.web.beside import Beside
-from sidecar.web.guard import Guard, read_token
-from sidecar.web.metrics import Documents, Metrics
-from sidecar.web.rates import EVERY_S, Rates
+from sidecar.web.app import HttpApi
+from sidecar.web.auth import AuthMiddleware, read_token
+from sidecar.web.metrics import DocumentMetrics, Metrics
+from sidecar.web.page_data import PageData
+from sidecar.web.rates import EVERY_S, DecisionRates
 from sidecar.web.settings import WebSettings
 
 log = logging.getLogger(__name__)
@@ -32,22 +32,22 @@ class WebServer:
     """Serves metrics, health, the API and the page. To be made before the table starts, so that it misses no change."""
 
     def __init__(
-        self, table: RoutingTable, tally: Tally, *, settings: WebSettings, source: str, beside: Beside
+        self, table: RoutingTable, stats: CallStats, *, settings: WebSettings, source: str, page_data: PageData
     ) -> None:
         self._settings = settings
         self._loop: asyncio.AbstractEventLoop | None = None
-        beside.recent.changed = self._changed
-        self._rates = Rates(tally.decisions)
-        documents = Documents()
-        metrics = Metrics(table, tally, documents, beside)
-        self._face = Face(
+        page_data.recent.changed = self._changed
+        self._rates = DecisionRates(stats.decisions)
+        documents = DocumentMetrics()
+        metrics = Metrics(table, stats, documents, page_data)
+        self._api = HttpApi(
             table,
             source=source,
             metrics=metrics,
-            processes=tally.processes,
+            processes=stats.processes,
             rates=self._rates,
-            recent=beside.recent,
-            history=beside.history,
+            recent=page_data.recent,
+            history=page_data.history,
         )
         self._server: uvicorn.Server | None = None
         self._thread = threading.Thread(target=self._run, name="http", daemon=True)
@@ -61,7 +61,7 @@ class WebServer:
         if settings.http_token_file is not None:
             read_token(settings.http_token_file)
         config = uvicorn.Config(
-            Guard(self._face.app(), token_file=settings.http_token_file, loopback=settings.loopback),
+            AuthMiddleware(self._api.app(), token_file=settings.http_token_file, loopback=settings.loopback),
             log_config=None,
             access_log=False,
             lifespan="off",
@@ -87,7 +87,7 @@ class WebServer:
 
     def go_down(self) -> None:
         """Say from now on that the sidecar is not ready, and end what waits for changes."""
-        self._face.stopping = True
+        self._api.stopping = True
         self._changed()
 
     def stop(self, timeout: float) -> None:
@@ -114,7 +114,7 @@ class WebServer:
         if loop is not None:
             # The loop may have ended in between; then nobody waits for it.
             with suppress(RuntimeError):
-                loop.call_soon_threadsafe(self._face.bell.ring)
+                loop.call_soon_threadsafe(self._api.notifier.ring)
 
     def _run(self) -> None:
         try:
@@ -138,7 +138,7 @@ class WebServer:
         settings, files = self._settings, self._tls_files()
         while True:
             self._rates.sample(time.time())
-            self._face.bell.ring()
+            self._api.notifier.ring()
             await asyncio.sleep(EVERY_S)
             now = self._tls_files()
             if now != files and self._server.config.ssl is not None and settings.tls_cert is not None:

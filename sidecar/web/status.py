@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sidecar import __version__
-from sidecar.lifecycle import Refusal
+from sidecar.counters import ProcessCounts
+from sidecar.lifecycle import RejectedDocument
 from sidecar.routing.scalars import format_time
 from sidecar.routing.state import State
 from sidecar.table import View
-from sidecar.tally import Processes
 
 Json = dict[str, Any]
 
@@ -21,7 +21,7 @@ _PROBLEMS = 20
 _WIDTH = 400
 
 
-def failing(view: View, processes: Processes, *, stopping: bool) -> dict[str, str]:
+def failing(view: View, processes: ProcessCounts, *, stopping: bool) -> dict[str, str]:
     """Return what keeps the sidecar from being ready, and why; empty where it is."""
     found = {}
     if stopping:
@@ -129,7 +129,7 @@ def cause_of(why: str) -> str:
     return "drill" if why == "drill" or why.startswith("drill: ") else "health"
 
 
-def refusal_json(refusal: Refusal) -> Json:
+def refusal_json(refusal: RejectedDocument) -> Json:
     """Return why a text was refused, with the lines of the text around each problem."""
     lines = refusal.text.decode(errors="replace").splitlines()
     return {

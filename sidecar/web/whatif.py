@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from sidecar.errors import BadRequest
-from sidecar.pacing import Pacer
+from sidecar.gil import Yielder
 from sidecar.pb.dcsidecar.v1 import routing_pb2 as pb
 from sidecar.routing.explain import explain
 from sidecar.routing.location import NAME
@@ -44,7 +44,7 @@ def what_if(
             raise BadRequest(field, f"found {len(name)} characters, expected at most {_MAX_NAME}")
     decoded = text.decode().removeprefix("\ufeff")
     bare = decoded.strip()
-    tree = bare if NAME.fullmatch(bare) else read(decoded, Pacer())
+    tree = bare if NAME.fullmatch(bare) else read(decoded, Yielder())
     explanation = explain(state, tree, app, job, instance, workers)
     decision = explanation.decision
     return {

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from sidecar.lifecycle import SourceState, SourceStatus
-from sidecar.routing.failover import Scope, Seen, Standing
+from sidecar.routing.failover import FailoverState, Observation, Scope
 from sidecar.routing.model import RoutingDocument
 from sidecar.routing.state import State
 from sidecar.server.settings import ServerSettings
@@ -23,7 +23,7 @@ _LENGTH = 4
 _MOST = 2**31 + 2**26
 
 
-class Begin(Struct, frozen=True, tag=True):
+class Configure(Struct, frozen=True, tag=True):
     """What a worker process is: the first that it is told."""
 
     settings: ServerSettings
@@ -33,14 +33,14 @@ class Begin(Struct, frozen=True, tag=True):
     log_level: str
 
 
-class Document(Struct, frozen=True, tag=True):
+class LoadDocument(Struct, frozen=True, tag=True):
     """A text that will be in force soon; to be read, and kept beside the one in force until another one comes."""
 
     revision: str
     text: bytes
 
 
-class Decides(Struct, frozen=True):
+class StateInputs(Struct, frozen=True):
     """What a State is made of; its document is told by its revision."""
 
     revision: str
@@ -48,27 +48,32 @@ class Decides(Struct, frozen=True):
     now_ns: int
     stale: bool
     unhealthy: dict[str, str]
-    standings: list[tuple[Scope, str, Standing]]
+    failover_states: list[tuple[Scope, str, FailoverState]]
 
     @classmethod
-    def of(cls, state: State) -> Decides:
+    def of(cls, state: State) -> StateInputs:
         """Return what a State is made of."""
-        standings = [(scope, name, standing) for (scope, name), standing in state.standings.items()]
+        failover_states = [(scope, name, standing) for (scope, name), standing in state.failover_states.items()]
         revision, unhealthy = state.document.revision, dict(state.unhealthy)
-        return cls(revision, state.generation, state.now_ns, state.stale, unhealthy, standings)
+        return cls(revision, state.generation, state.now_ns, state.stale, unhealthy, failover_states)
 
     def state(self, document: RoutingDocument) -> State:
         """Return the State."""
-        standings = {(scope, name): standing for scope, name, standing in self.standings}
+        failover_states = {(scope, name): standing for scope, name, standing in self.failover_states}
         return State(
-            document, self.generation, self.now_ns, stale=self.stale, unhealthy=self.unhealthy, standings=standings
+            document,
+            self.generation,
+            self.now_ns,
+            stale=self.stale,
+            unhealthy=self.unhealthy,
+            failover_states=failover_states,
         )
 
 
-class InForce(Struct, frozen=True, tag=True):
-    """All of a view that calls are answered from, from now on; watchers are not told before `Told`."""
+class ActivateView(Struct, frozen=True, tag=True):
+    """All of a view that calls are answered from, from now on; watchers are not told before `AnnounceView`."""
 
-    decides: Decides | None
+    decides: StateInputs | None
     source_state: SourceState
     error: str
     applied_at_ns: int
@@ -77,10 +82,10 @@ class InForce(Struct, frozen=True, tag=True):
     overdue: bool
 
     @classmethod
-    def of(cls, view: View) -> InForce:
+    def of(cls, view: View) -> ActivateView:
         """Return what calls are answered from under a view."""
         return cls(
-            decides=Decides.of(view.state) if view.state else None,
+            decides=StateInputs.of(view.state) if view.state else None,
             source_state=view.status.state,
             error=view.error,
             applied_at_ns=view.applied_at_ns,
@@ -101,40 +106,40 @@ class InForce(Struct, frozen=True, tag=True):
         return View(state, b"", status, overdue=self.overdue)
 
 
-class Told(Struct, frozen=True, tag=True):
+class AnnounceView(Struct, frozen=True, tag=True):
     """All worker processes have put it in force: watchers may know."""
 
 
-class Listen(Struct, frozen=True, tag=True):
+class StartListening(Struct, frozen=True, tag=True):
     """Begin to take calls."""
 
 
-class LogLevel(Struct, frozen=True, tag=True):
+class SetLogLevel(Struct, frozen=True, tag=True):
     """Log what is worth at least this."""
 
     level: str
 
 
-class Stop(Struct, frozen=True, tag=True):
+class StopServing(Struct, frozen=True, tag=True):
     """End within so many seconds: calls under way finish."""
 
     grace: float
 
 
-Order = Begin | Document | InForce | Told | Listen | LogLevel | Stop
+Command = Configure | LoadDocument | ActivateView | AnnounceView | StartListening | SetLogLevel | StopServing
 
 
-class Done(Struct, frozen=True, tag=True):
+class Ack(Struct, frozen=True, tag=True):
     """The first Document, InForce or Listen that was not answered yet is carried out."""
 
 
-class Refused(Struct, frozen=True, tag=True):
+class StartFailed(Struct, frozen=True, tag=True):
     """The settings cannot be used; the worker process ends."""
 
     why: str
 
 
-class Called(Struct, frozen=True):
+class MethodDelta(Struct, frozen=True):
     """How much more there is of one method: calls begun, ended by status, and the times of unary ones, cumulative."""
 
     path: str
@@ -145,31 +150,31 @@ class Called(Struct, frozen=True):
     seconds: float
 
 
-class Counted(Struct, frozen=True, tag=True):
+class StatsReport(Struct, frozen=True, tag=True):
     """How much more there is of all that is counted since the last time; it comes every second, also when empty."""
 
     decisions: list[tuple[tuple[str, ...], int]]
-    methods: list[Called]
+    methods: list[MethodDelta]
 
 
-class Showed(Struct, frozen=True, tag=True):
+class ObservationReport(Struct, frozen=True, tag=True):
     """What decisions showed, in their order."""
 
-    seen: list[Seen]
+    seen: list[Observation]
 
 
-Report = Done | Refused | Counted | Showed
+WorkerReport = Ack | StartFailed | StatsReport | ObservationReport
 
 _encoder = msgspec.msgpack.Encoder(enc_hook=os.fspath)
 
 
-def frame(message: Order | Report) -> bytes:
+def frame(message: Command | WorkerReport) -> bytes:
     """Return the frame of a message."""
     body = _encoder.encode(message)
     return len(body).to_bytes(_LENGTH) + body
 
 
-class Frames(Generic[T]):
+class FrameDecoder(Generic[T]):
     """Cuts what comes out of the socket into messages. Raises ValueError for what is none."""
 
     def __init__(self, kind: Any) -> None:  # noqa: ANN401 - a union of types is no type to the type checker

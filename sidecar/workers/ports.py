@@ -11,7 +11,7 @@ from sidecar.errors import ConfigError
 from sidecar.server.listeners import TcpAddress, parse_addresses
 
 
-class Ports:
+class SharedPorts:
     """Binds the addresses without listening on them; `addresses` has the ports that the kernel chose.
 
     Raises ConfigError for a Unix socket, which processes cannot share, and for what `Server` would refuse: an address

@@ -13,9 +13,9 @@ import click
 import pytest
 import trustme
 
-from sidecar import probe
+from sidecar import healthcheck
 from sidecar.cli.health import command
-from sidecar.probe import NoAnswer, check
+from sidecar.healthcheck import ProbeTimeout, check
 from tests.harness import SidecarProcess
 from tests.servers.process import free_port
 from tests.waiting import eventually
@@ -108,7 +108,7 @@ def test_it_fits_beside_the_sidecar(tmp_path: Path) -> None:
 def test_a_silent_server_is_given_up_in_time(stranger: socket.socket) -> None:
     """A server that takes the connection and says nothing costs the timeout, no more."""
     port = stranger.getsockname()[1]
-    with pytest.raises(NoAnswer, match=r"no answer within 0\.2 s"):
+    with pytest.raises(ProbeTimeout, match=r"no answer within 0\.2 s"):
         check(f"127.0.0.1:{port}", service="", timeout=0.2)
 
 
@@ -134,7 +134,7 @@ def test_strangers_are_not_taken_for_a_sidecar(stranger: socket.socket, said: by
             connection.sendall(said)
 
     threading.Thread(target=answer).start()
-    with pytest.raises(NoAnswer, match=complaint):
+    with pytest.raises(ProbeTimeout, match=complaint):
         check(f"127.0.0.1:{stranger.getsockname()[1]}", service="", timeout=5)
 
 
@@ -154,7 +154,7 @@ def test_wrong_usage_says_what_is_expected(
     flags: list[str], complaint: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Exit code 2, and one line with what was found and what is expected."""
-    assert probe.main(flags) == 2
+    assert healthcheck.main(flags) == 2
     assert complaint in capsys.readouterr().err
 
 
@@ -162,4 +162,4 @@ def test_help_and_probe_know_the_same_flags() -> None:
     """What `--help` lists is what the probe reads."""
     shown = {option.lstrip("-") for parameter in command.params for option in parameter.opts}
     assert isinstance(command, click.Command)
-    assert shown == {*probe._VALUES, *probe._SWITCHES}
+    assert shown == {*healthcheck._VALUES, *healthcheck._SWITCHES}

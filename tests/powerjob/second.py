@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import trustme
 
-from sidecar.audit.reading import FOLDER, newest_first
+from sidecar.audit.journal_reader import FOLDER, newest_first
 from tests.powerjob.scheduler import Scheduler
 from tests.powerjob.site import Sidecar, Tls
 from tests.powerjob.worker import Worker, places

@@ -6,7 +6,7 @@ import grpc
 import pytest
 
 from sidecar import errors
-from sidecar.errors import BadRequest, DocumentRefused, Problem, SidecarError
+from sidecar.errors import BadRequest, DocumentRejected, Problem, SidecarError
 
 
 def _kinds(kind: type[SidecarError] = SidecarError) -> list[type[SidecarError]]:
@@ -30,9 +30,9 @@ def test_a_problem_reads_as_one_line() -> None:
 def test_a_refusal_tells_all_and_its_summary_one() -> None:
     """The summary says how many more there are."""
     one, two = Problem("a", "x", 1, 1), Problem("b", "y", 2, 1)
-    assert str(DocumentRefused((one, two))) == "a (line 1, column 1): x\nb (line 2, column 1): y"
-    assert DocumentRefused((one, two)).summary == "a (line 1, column 1): x (and 1 more)"
-    assert DocumentRefused((one,)).summary == "a (line 1, column 1): x"
+    assert str(DocumentRejected((one, two))) == "a (line 1, column 1): x\nb (line 2, column 1): y"
+    assert DocumentRejected((one, two)).summary == "a (line 1, column 1): x (and 1 more)"
+    assert DocumentRejected((one,)).summary == "a (line 1, column 1): x"
 
 
 def test_a_bad_request_names_its_field() -> None:

@@ -15,10 +15,10 @@ ALWAYS = {
     *("google", "grpc", "grpc_health", "grpc_reflection", "typing_extensions", "watchdog", "yaml"),
     *(
         f"sidecar.{name}"
-        for name in ("assembly", "audit", "background", "config", "daemon", "durable", "errors", "health")
+        for name in ("assembly", "audit", "background", "config", "daemon", "atomic_file", "errors", "health")
     ),
-    *(f"sidecar.{name}" for name in ("lifecycle", "log", "narration", "pacing", "pb", "routing", "server")),
-    *(f"sidecar.{name}" for name in ("snapshot", "sources", "table", "tally")),
+    *(f"sidecar.{name}" for name in ("lifecycle", "log", "change_log", "gil", "pb", "routing", "server")),
+    *(f"sidecar.{name}" for name in ("snapshot", "sources", "table", "counters")),
 }
 WITH_HTTP = {"anyio", "click", "h11", "msgspec", "prometheus_client", "sidecar.web", "starlette", "uvicorn"}
 

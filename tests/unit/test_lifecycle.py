@@ -6,18 +6,18 @@ from itertools import product
 
 import pytest
 
-from sidecar.lifecycle import Event, SourceState, SourceStatus, next_state
+from sidecar.lifecycle import SourceEvent, SourceState, SourceStatus, next_state
 from sidecar.pb.dcsidecar.v1 import routing_pb2
 
 
-@pytest.mark.parametrize(("state", "event"), list(product(SourceState, Event)))
-def test_every_event_leads_somewhere_from_every_state(state: SourceState, event: Event) -> None:
+@pytest.mark.parametrize(("state", "event"), list(product(SourceState, SourceEvent)))
+def test_every_event_leads_somewhere_from_every_state(state: SourceState, event: SourceEvent) -> None:
     """What the source said last decides; only what was never asked can still be connecting."""
     expected = {
-        Event.ACCEPTED: SourceState.SYNCED,
-        Event.REFUSED: SourceState.REJECTED,
-        Event.ABSENT: SourceState.MISSING,
-        Event.LOST: SourceState.CONNECTING if state is SourceState.CONNECTING else SourceState.DISCONNECTED,
+        SourceEvent.ACCEPTED: SourceState.SYNCED,
+        SourceEvent.REFUSED: SourceState.REJECTED,
+        SourceEvent.ABSENT: SourceState.MISSING,
+        SourceEvent.LOST: SourceState.CONNECTING if state is SourceState.CONNECTING else SourceState.DISCONNECTED,
     }
     assert next_state(state, event) is expected[event]
 

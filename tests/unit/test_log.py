@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from sidecar.log import ConsoleFormatter, Repeats, set_level
+from sidecar.log import ConsoleFormatter, RepeatFilter, set_level
 
 
 def a_record(message: str, *values: object, level: int = logging.WARNING, line: str = "sidecar.x") -> logging.LogRecord:
@@ -19,7 +19,7 @@ def a_record(message: str, *values: object, level: int = logging.WARNING, line: 
 def test_repeats_are_left_out_and_counted() -> None:
     """The sixth of a message within a minute is not written; after the minute the next one says how many were not."""
     now = 0.0
-    repeats = Repeats(clock=lambda: now)
+    repeats = RepeatFilter(clock=lambda: now)
     assert [repeats.filter(a_record("lost %s", server)) for server in range(8)] == [True] * 5 + [False] * 3
     now = 60.0
     record = a_record("lost %s", 9)
@@ -31,7 +31,7 @@ def test_repeats_are_left_out_and_counted() -> None:
 
 def test_other_messages_are_not_held_back() -> None:
     """They count apart: by their words, their level and who logs them; what is below a warning is never left out."""
-    repeats = Repeats(clock=lambda: 0.0)
+    repeats = RepeatFilter(clock=lambda: 0.0)
     for _ in range(6):
         repeats.filter(a_record("server lost"))
     assert repeats.filter(a_record("found"))
@@ -43,7 +43,7 @@ def test_other_messages_are_not_held_back() -> None:
 
 def test_memory_is_bounded() -> None:
     """However many different messages come, few are remembered."""
-    repeats = Repeats(clock=lambda: 0.0)
+    repeats = RepeatFilter(clock=lambda: 0.0)
     for number in range(5000):
         assert repeats.filter(a_record(f"message {number}"))
     assert len(repeats._seen) <= 1001

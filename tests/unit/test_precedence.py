@@ -7,7 +7,7 @@ import pytest
 
 from sidecar.lifecycle import SourceState
 from sidecar.routing.document import parse_document
-from sidecar.routing.failover import Phase, Seen, Standing
+from sidecar.routing.failover import FailoverState, Observation, Phase
 from sidecar.sources.base import Content, Missing, Unreachable
 from sidecar.table import RoutingTable, View
 from sidecar.testing import FakeClock
@@ -182,7 +182,7 @@ def test_a_clock_that_jumps_fires_one_step(start: Start) -> None:
         eventually(lambda: len(told.views) == generation, "the next generation")  # noqa: B023
     route = parse_document(_RAMP.encode()).default
     assert told.view.state is not None
-    assert told.view.state.plan(("a",), "a", "").weights == (("dc1", 8.0), ("dc2", 2.0))
+    assert told.view.state.resolve(("a",), "a", "").weights == (("dc1", 8.0), ("dc2", 2.0))
     assert told.view.state.document.default == route
     assert told.generations() == [1, 2, 3]
 
@@ -214,8 +214,8 @@ def test_who_waits_for_a_change_is_woken(start: Start) -> None:
 
 
 _PATIENT = "default: {active: dc1, backups: [dc2], failover: {after: 10s, back_after: 1m}}"
-_ILL = Seen(("billing", ""), {"dc1": "no workers"}, ("dc2",))
-_WELL = Seen(("billing", ""), {}, ("dc1",))
+_ILL = Observation(("billing", ""), {"dc1": "no workers"}, ("dc2",))
+_WELL = Observation(("billing", ""), {}, ("dc1",))
 
 
 def test_what_decisions_show_makes_states_in_time(start: Start) -> None:
@@ -224,19 +224,19 @@ def test_what_decisions_show_makes_states_in_time(start: Start) -> None:
     told.table.deliver(content(_PATIENT))
     told.decides(_PATIENT)
     told.table.observe(_ILL)
-    eventually(lambda: told.view.state is not None and told.view.state.standings, "the fault to be timed")
+    eventually(lambda: told.view.state is not None and told.view.state.failover_states, "the fault to be timed")
     told.clock.advance(3600)
     assert told.view.state is not None
-    assert not told.view.state.left
+    assert not told.view.state.failed_over
     told.seconds = 10.0
     gone = {("billing", ""): {"dc1": "failed over: no workers, since 2027-01-15T08:00:10Z"}}
-    eventually(lambda: told.view.state is not None and told.view.state.left == gone, "the failover")
+    eventually(lambda: told.view.state is not None and told.view.state.failed_over == gone, "the failover")
     told.table.observe(_WELL)
     told.seconds = 30.0
     eventually(lambda: told.generations()[-1] == 4, "the wellness to be timed")
-    assert told.view.state.left == gone
+    assert told.view.state.failed_over == gone
     told.seconds = 100.0
-    eventually(lambda: told.view.state is not None and not told.view.state.left, "the return")
+    eventually(lambda: told.view.state is not None and not told.view.state.failed_over, "the return")
     assert told.generations() == [1, 2, 3, 4, 5]
 
 
@@ -244,14 +244,14 @@ def test_failovers_of_before_the_start_go_on(start: Start) -> None:
     """What work had left when the sidecar ended, it has left when it starts: no job goes back by a restart."""
     told = Told()
     told.table.restore(_PATIENT.encode(), parse_document(_PATIENT.encode()), 7)
-    told.table.remember({(("billing", ""), "dc1"): Standing(Phase.FAILED, 5, 5, "no workers")})
+    told.table.remember({(("billing", ""), "dc1"): FailoverState(Phase.FAILED, 5, 5, "no workers")})
     told.table.start()
     assert told.view.state is not None
-    assert ("billing", "") in told.view.state.left
+    assert ("billing", "") in told.view.state.failed_over
     told.table.stop()
     other = start()
-    other.table.remember({(("billing", ""), "dc1"): Standing(Phase.FAILED, 5, 5, "no workers")})
+    other.table.remember({(("billing", ""), "dc1"): FailoverState(Phase.FAILED, 5, 5, "no workers")})
     other.table.deliver(content("dc1"))
     other.decides("dc1")
     assert other.view.state is not None
-    assert not other.view.state.left
+    assert not other.view.state.failed_over

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from sidecar.lifecycle import SourceState, SourceStatus
-from sidecar.snapshot import Snapshot, SnapshotKeeper, SnapshotUnusable, load, save
+from sidecar.snapshot import Snapshot, SnapshotStore, SnapshotUnusable, load, save
 from sidecar.table import View
 from tests.waiting import eventually
 
@@ -86,7 +86,7 @@ def test_foreign_files_are_no_snapshots(tmp_path: Path, text: bytes) -> None:
 
 def test_the_keeper_saves_what_is_taken_over(tmp_path: Path) -> None:
     """Each document taken over from the source is saved; one that came from the snapshot is not saved again."""
-    keeper = SnapshotKeeper(tmp_path, SOURCE)
+    keeper = SnapshotStore(tmp_path, SOURCE)
     keeper.start()
     keeper.changed(view(b""), view(b"default: dc1", from_snapshot=True))
     keeper.changed(view(b"default: dc1", from_snapshot=True), view(b"default: dc2"))
@@ -96,7 +96,7 @@ def test_the_keeper_saves_what_is_taken_over(tmp_path: Path) -> None:
 
 def test_stopping_saves_what_is_waiting(tmp_path: Path) -> None:
     """A document that was taken over just before the end is on disk after `stop`."""
-    keeper = SnapshotKeeper(tmp_path, SOURCE)
+    keeper = SnapshotStore(tmp_path, SOURCE)
     keeper.start()
     keeper.changed(view(b""), view(b"default: dc3"))
     keeper.stop(5)
@@ -117,7 +117,7 @@ def test_a_full_disk_is_a_warning_and_the_next_document_is_tried(
         fsync(descriptor)
 
     monkeypatch.setattr(os, "fsync", failing)
-    keeper = SnapshotKeeper(tmp_path, SOURCE)
+    keeper = SnapshotStore(tmp_path, SOURCE)
     keeper.start()
     keeper.changed(view(b""), view(b"default: dc2"))
     eventually(lambda: "could not be saved" in caplog.text, "the warning")

@@ -10,7 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from sidecar.errors import DocumentRefused
+from sidecar.errors import DocumentRejected
 from sidecar.lifecycle import SourceState
 from sidecar.routing.document import parse_document, revision_of
 from sidecar.routing.scalars import SECOND_NS
@@ -319,7 +319,7 @@ def test_a_table_that_never_started_stops() -> None:
 def test_refusals_are_what_the_parser_raises() -> None:
     """The bad texts of this module are bad, the good ones good."""
     for text in BAD:
-        with pytest.raises(DocumentRefused):
+        with pytest.raises(DocumentRejected):
             parse_document(text)
     for text in GOOD:
         parse_document(text)

@@ -11,12 +11,12 @@ from contextlib import contextmanager
 from sidecar.errors import ConfigError
 from sidecar.sources.base import Content, Missing, Report, Source
 from sidecar.sources.nacos.address import client_address
-from sidecar.sources.nacos.api import Api, Found
-from sidecar.sources.nacos.credentials import Credentials, Tls, tls_from
-from sidecar.sources.nacos.publish import Change, history, publish
-from sidecar.sources.nacos.push import Push
-from sidecar.sources.nacos.url import Target, parse
-from sidecar.sources.nacos.watcher import Watcher
+from sidecar.sources.nacos.api import FoundConfig, NacosApi
+from sidecar.sources.nacos.credentials import NacosCredentials, NacosTls, tls_from
+from sidecar.sources.nacos.publish import PublishRequest, history, publish
+from sidecar.sources.nacos.push import PushListener
+from sidecar.sources.nacos.url import NacosKey, parse
+from sidecar.sources.nacos.watcher import NacosWatcher
 
 __all__ = ["Change", "NacosSource", "open_source"]
 
@@ -33,18 +33,18 @@ def open_source(url: str, options: Mapping[str, str]) -> Source:
         raise ConfigError(
             "The Nacos source needs nacos-sdk-python, which is not installed: pip install dc-sidecar[nacos]"
         )
-    return NacosSource(target, Credentials(options), tls_from(options))
+    return NacosSource(target, NacosCredentials(options), tls_from(options))
 
 
 class NacosSource:
     """A `Source`; its versions are Nacos's own: the MD5 of the text."""
 
-    def __init__(self, target: Target, credentials: Credentials, tls: Tls | None) -> None:
+    def __init__(self, target: NacosKey, credentials: NacosCredentials, tls: NacosTls | None) -> None:
         self._target = target
         self._credentials = credentials
         self._tls = tls
-        self._watcher: Watcher | None = None
-        self._push: Push | None = None
+        self._watcher: NacosWatcher | None = None
+        self._push: PushListener | None = None
 
     @property
     def url(self) -> str:
@@ -56,7 +56,7 @@ class NacosSource:
         address = client_address()
         api = self._api(address)
         wake = threading.Event()
-        self._push = push = Push(
+        self._push = push = PushListener(
             self._target,
             self._credentials,
             self._tls,
@@ -64,7 +64,7 @@ class NacosSource:
             token=lambda: api.token,
             wake=wake.set,
         )
-        self._watcher = watcher = Watcher(api, push, deliver, wake)
+        self._watcher = watcher = NacosWatcher(api, push, deliver, wake)
         watcher.start()
         push.start()
 
@@ -80,25 +80,25 @@ class NacosSource:
         """Read the key over a connection of its own, as a client of this machine's address sees it."""
         with self._asking() as api:
             found = api.read(timeout)
-        return Content(found.text, found.version) if isinstance(found, Found) else Missing(found.reason)
+        return Content(found.text, found.version) if isinstance(found, FoundConfig) else Missing(found.reason)
 
     def write(self, text: bytes, expected_version: str | None, timeout: float) -> str:
         """Publish, keeping the key's description, application and tags; return once clients are given it."""
         with self._asking() as api:
             return publish(api, text, expected_version, timeout)
 
-    def history(self, limit: int, timeout: float) -> tuple[Change, ...]:
+    def history(self, limit: int, timeout: float) -> tuple[PublishRequest, ...]:
         """Return the newest `limit` changes that the server remembers, newest first; raises SourceError."""
         with self._asking() as api:
             return history(api, limit, timeout)
 
     @contextmanager
-    def _asking(self) -> Iterator[Api]:
+    def _asking(self) -> Iterator[NacosApi]:
         api = self._api(client_address())
         try:
             yield api
         finally:
             api.close()
 
-    def _api(self, address: str) -> Api:
-        return Api(self._target, self._credentials, None if self._tls is None else self._tls.context(), address)
+    def _api(self, address: str) -> NacosApi:
+        return NacosApi(self._target, self._credentials, None if self._tls is None else self._tls.context(), address)

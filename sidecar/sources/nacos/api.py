@@ -12,9 +12,9 @@ from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from sidecar.errors import SourceError
-from sidecar.sources.nacos.credentials import Credentials
-from sidecar.sources.nacos.http import Answer, Connection
-from sidecar.sources.nacos.url import Server, Target
+from sidecar.sources.nacos.credentials import NacosCredentials
+from sidecar.sources.nacos.http import HttpConnection, HttpResponse
+from sidecar.sources.nacos.url import NacosAddress, NacosKey
 
 T = TypeVar("T")
 
@@ -23,7 +23,7 @@ _MODIFIED_RETRIES = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundConfig:
     """What the key holds for this client: the text, its MD5, whether it is a gray (beta) version for its address."""
 
     text: bytes
@@ -32,28 +32,30 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Absent:
+class AbsentConfig:
     """There is no such key, or it holds nothing but blanks."""
 
     reason: str
     version: str = ""
 
 
-class Refused(SourceError):
+class AccessRefused(SourceError):
     """The server does not let us: another server of the cluster would not either."""
 
 
-class Api:
+class NacosApi:
     """One client's view of the cluster: the servers in turn, the session's token, the generation of the interface.
 
     Not for several threads at once, `token` and `abort` excepted.
     """
 
-    def __init__(self, target: Target, credentials: Credentials, tls: ssl.SSLContext | None, address: str = "") -> None:
+    def __init__(
+        self, target: NacosKey, credentials: NacosCredentials, tls: ssl.SSLContext | None, address: str = ""
+    ) -> None:
         self.target = target
         self._credentials = credentials
         self._address = address
-        self._connections = [Connection(server, tls) for server in target.servers]
+        self._connections = [HttpConnection(server, tls) for server in target.servers]
         self._current = 0
         self._v3: bool | None = None
         self._token = ""
@@ -65,11 +67,11 @@ class Api:
         return self._token
 
     @property
-    def server(self) -> Server:
+    def server(self) -> NacosAddress:
         """The server that is asked first, which is the one that answered last."""
         return self._connections[self._current].server
 
-    def read(self, within: float, *, elsewhere: bool = False) -> Found | Absent:
+    def read(self, within: float, *, elsewhere: bool = False) -> FoundConfig | AbsentConfig:
         """Return what the key holds for a client of this address; asks each server for 3 s at most, `within` in all.
 
         With `elsewhere` another server than the last one is asked first, or the same over a new connection. Raises
@@ -90,7 +92,9 @@ class Api:
         for connection in self._connections:
             connection.abort()
 
-    def call(self, method: str, path: str, parameters: Mapping[str, str], within: float, **headers: str) -> Answer:
+    def call(
+        self, method: str, path: str, parameters: Mapping[str, str], within: float, **headers: str
+    ) -> HttpResponse:
         """Ask the server whose turn it is, as whoever we are; logs in where that is needed. Raises SourceError."""
         deadline = time.monotonic() + within
         if self._credentials.has_login and time.monotonic() > self._token_until:
@@ -100,7 +104,7 @@ class Api:
             self._log_in(deadline)
             answer = self._send(method, path, parameters, deadline, headers)
         if answer.status in {401, 403}:
-            raise Refused(f"{self.server} refuses {method} ({answer.status}): {self._whom()}")
+            raise AccessRefused(f"{self.server} refuses {method} ({answer.status}): {self._whom()}")
         return answer
 
     def is_v3(self, within: float) -> bool:
@@ -127,7 +131,7 @@ class Api:
                 break
             try:
                 return ask(min(left, SERVER_LIMIT))
-            except Refused:
+            except AccessRefused:
                 raise
             except SourceError as error:
                 failures.append(str(error))
@@ -135,7 +139,7 @@ class Api:
                 self._current = (self._current + 1) % len(self._connections)
         raise SourceError("; ".join(failures) or f"no time left to ask {self.server}")
 
-    def _read(self, within: float) -> Found | Absent:
+    def _read(self, within: float) -> FoundConfig | AbsentConfig:
         deadline = time.monotonic() + within
         for _ in range(_MODIFIED_RETRIES):
             if self.is_v3(deadline - time.monotonic()):
@@ -149,7 +153,7 @@ class Api:
             time.sleep(0.05)
         raise SourceError(f"{self.server} says again and again that the key is being modified")
 
-    def _from_v1(self, answer: Answer) -> Found | Absent | None:
+    def _from_v1(self, answer: HttpResponse) -> FoundConfig | AbsentConfig | None:
         if answer.status == 200:
             return self._found(answer.body, gray=answer.headers.get("isbeta") == "true")
         if answer.status == 404 and b"config data not exist" in answer.body:
@@ -158,7 +162,7 @@ class Api:
             return None
         raise SourceError(f"{self.server} answers with status {answer.status}: {words_of(answer)}")
 
-    def _from_v3(self, answer: Answer) -> Found | Absent | None:
+    def _from_v3(self, answer: HttpResponse) -> FoundConfig | AbsentConfig | None:
         content = json_of(answer)
         data = content.get("data")
         if content.get("code") == 0 and isinstance(data, dict) and isinstance(data.get("content"), str):
@@ -169,13 +173,13 @@ class Api:
             return None
         raise SourceError(f"{self.server} answers with status {answer.status}: {words_of(answer)}")
 
-    def _found(self, text: bytes, *, gray: bool) -> Found | Absent:
+    def _found(self, text: bytes, *, gray: bool) -> FoundConfig | AbsentConfig:
         if not text.strip():
-            return Absent(f"{self._name()} holds nothing")
-        return Found(text, md5(text), gray)
+            return AbsentConfig(f"{self._name()} holds nothing")
+        return FoundConfig(text, md5(text), gray)
 
-    def _absent(self) -> Absent:
-        return Absent(f"{self._name()} does not exist: publish it, or check the names and the namespace's id")
+    def _absent(self) -> AbsentConfig:
+        return AbsentConfig(f"{self._name()} does not exist: publish it, or check the names and the namespace's id")
 
     def _name(self) -> str:
         target = self.target
@@ -191,7 +195,7 @@ class Api:
 
     def _send(
         self, method: str, path: str, parameters: Mapping[str, str], deadline: float, headers: Mapping[str, str]
-    ) -> Answer:
+    ) -> HttpResponse:
         sent = dict(headers)
         if method == "GET" and self._address:
             # The address that the SDK reports over gRPC, so that both channels see the same gray version.
@@ -205,7 +209,7 @@ class Api:
 
     def _exchange(
         self, method: str, path: str, parameters: Mapping[str, str], deadline: float, headers: dict[str, str]
-    ) -> Answer:
+    ) -> HttpResponse:
         encoded = urlencode(parameters)
         body = None
         address = self.target.context + path
@@ -226,7 +230,7 @@ class Api:
         if answer.status != 200 or not isinstance(token, str) or not token:
             self._token, self._token_until = "", 0.0
             if answer.status in {0, 401, 403} or b"not found" in answer.body or b"unknown user" in answer.body:
-                raise Refused(f"{self.server} refuses the user {user!r} or the password: check both")
+                raise AccessRefused(f"{self.server} refuses the user {user!r} or the password: check both")
             raise SourceError(f"{self.server} answers the login of {user!r} with status {answer.status}")
         life = content.get("tokenTtl")
         self._token = token
@@ -245,7 +249,7 @@ def md5(text: bytes) -> str:
     return hashlib.md5(text, usedforsecurity=False).hexdigest()
 
 
-def json_of(answer: Answer) -> dict[str, Any]:
+def json_of(answer: HttpResponse) -> dict[str, Any]:
     """Return the JSON object that an answer holds, empty for anything else."""
     try:
         content = json.loads(answer.body)
@@ -254,7 +258,7 @@ def json_of(answer: Answer) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def words_of(answer: Answer) -> str:
+def words_of(answer: HttpResponse) -> str:
     """Return what an answer says in its own words, short and in one line."""
     content = json_of(answer)
     words = content.get("message") or content.get("error") or answer.body[:200].decode("utf-8", "replace")

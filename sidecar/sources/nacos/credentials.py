@@ -13,7 +13,7 @@ from pathlib import Path
 from sidecar.errors import ConfigError, SourceError
 
 
-class Credentials:
+class NacosCredentials:
     """What the operator configured. Files are read at each use, so a secret can be changed while running.
 
     Raises ConfigError where half of a pair is missing, or both pairs are given.
@@ -77,7 +77,7 @@ class Credentials:
 
 
 @dataclass(frozen=True, slots=True)
-class Tls:
+class NacosTls:
     """Encryption to the servers, HTTP and gRPC alike: paths of PEM files, `ca` empty for the system's authorities."""
 
     ca: str = ""
@@ -96,10 +96,10 @@ class Tls:
         return context
 
 
-def tls_from(options: Mapping[str, str]) -> Tls | None:
+def tls_from(options: Mapping[str, str]) -> NacosTls | None:
     """Return the encryption that `options` ask for, None for none; raises ConfigError."""
-    tls = Tls(options.get("nacos-ca", ""), options.get("nacos-cert", ""), options.get("nacos-key", ""))
-    if options.get("nacos-tls", "").lower() != "true" and tls == Tls():
+    tls = NacosTls(options.get("nacos-ca", ""), options.get("nacos-cert", ""), options.get("nacos-key", ""))
+    if options.get("nacos-tls", "").lower() != "true" and tls == NacosTls():
         return None
     if tls.key and not tls.cert:
         raise ConfigError("nacos-key is configured without nacos-cert; expected the certificate that belongs to it.")

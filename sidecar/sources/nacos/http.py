@@ -13,17 +13,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from sidecar.errors import SourceError
-from sidecar.sources.nacos.url import Server
+from sidecar.sources.nacos.url import NacosAddress
 
 _MAX_BODY = 32 << 20
 
 
-class NotSent(SourceError):
+class RequestNotSent(SourceError):
     """The server could not be connected to: it has seen nothing of the request."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HttpResponse:
     """What the server said. Status 0 is what Nacos 2.3 answers, in so many words, to a wrong password."""
 
     status: int
@@ -31,10 +31,10 @@ class Answer:
     body: bytes
 
 
-class Connection:
+class HttpConnection:
     """Requests to one server, one after the other. Only `abort` may be called from another thread."""
 
-    def __init__(self, server: Server, tls: ssl.SSLContext | None) -> None:
+    def __init__(self, server: NacosAddress, tls: ssl.SSLContext | None) -> None:
         self.server = server
         self._tls = tls
         self._open: http.client.HTTPConnection | None = None
@@ -42,7 +42,7 @@ class Connection:
 
     def request(
         self, method: str, path: str, *, headers: Mapping[str, str], body: bytes | None = None, within: float
-    ) -> Answer:
+    ) -> HttpResponse:
         """Return the server's answer, got within so many seconds.
 
         A GET that finds the kept connection closed by the server goes over a new one. Raises NotSent where no
@@ -82,7 +82,7 @@ class Connection:
 
     def _connect(self, deadline: float) -> http.client.HTTPConnection:
         if self._aborted:
-            raise NotSent(f"{self.server} is not asked any more")
+            raise RequestNotSent(f"{self.server} is not asked any more")
         timeout = _left(deadline)
         host, port = self.server.host, self.server.port
         if self._tls is None:
@@ -93,7 +93,7 @@ class Connection:
         try:
             connection.connect()
         except OSError as error:
-            raise NotSent(f"{self.server} {_reason(error, timeout)}") from None
+            raise RequestNotSent(f"{self.server} {_reason(error, timeout)}") from None
         return connection
 
     def _ask(
@@ -104,12 +104,12 @@ class Connection:
         headers: Mapping[str, str],
         body: bytes | None,
         deadline: float,
-    ) -> Answer:
+    ) -> HttpResponse:
         connection.sock.settimeout(_left(deadline))
         connection.request(method, path, body, dict(headers))
 
         def bounded(sock: socket.socket, **options: Any) -> http.client.HTTPResponse:  # noqa: ANN401 - passed on
-            return http.client.HTTPResponse(_Bounded(sock, deadline), **options)  # type: ignore[arg-type]
+            return http.client.HTTPResponse(_BoundedSocket(sock, deadline), **options)  # type: ignore[arg-type]
 
         connection.response_class = bounded  # type: ignore[assignment]
         try:
@@ -117,15 +117,15 @@ class Connection:
         except http.client.BadStatusLine as error:
             if str(error).startswith("HTTP/1.1 0"):
                 self.close()
-                return Answer(0, {}, b"")
+                return HttpResponse(0, {}, b"")
             raise
         content = response.read(_MAX_BODY + 1)
         if len(content) > _MAX_BODY:
             raise SourceError(f"{self.server} answers with more than {_MAX_BODY >> 20} MiB")
-        return Answer(response.status, {name.lower(): value for name, value in response.getheaders()}, content)
+        return HttpResponse(response.status, {name.lower(): value for name, value in response.getheaders()}, content)
 
 
-class _Bounded(io.RawIOBase):
+class _BoundedSocket(io.RawIOBase):
     """A socket as http.client reads it, on which not each read but all of them together end at the deadline."""
 
     def __init__(self, sock: socket.socket, deadline: float) -> None:

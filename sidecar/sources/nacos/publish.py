@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sidecar.errors import SourceError, WriteConflict
-from sidecar.sources.nacos.api import Api, Found, Refused, json_of, md5, words_of
-from sidecar.sources.nacos.http import Answer, NotSent
+from sidecar.sources.nacos.api import AccessRefused, FoundConfig, NacosApi, json_of, md5, words_of
+from sidecar.sources.nacos.http import HttpResponse, RequestNotSent
 
 # What publishing without them would erase, by the names under which they are published.
 _KEPT_V1 = {"desc": "desc", "appName": "appName", "configTags": "config_tags", "use": "use", "effect": "effect"}
@@ -22,7 +22,7 @@ _ACTIONS = {"I": "created", "U": "changed", "D": "deleted"}
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class PublishRequest:
     """One change of the key as the server remembers it: what was done, when, by whom, and the text it put in force.
 
     `operator` is empty where the server knows none (without authentication); `text` and `version` are None for a
@@ -38,7 +38,7 @@ class Change:
     version: str | None
 
 
-def publish(api: Api, text: bytes, expected_version: str | None, timeout: float) -> str:
+def publish(api: NacosApi, text: bytes, expected_version: str | None, timeout: float) -> str:
     """Replace `expected_version` (None: no such key) by `text`; return its version once clients are given it.
 
     Raises WriteConflict, SourceError; the latter also where `text` is what Nacos does not take, as blanks only.
@@ -60,7 +60,7 @@ def publish(api: Api, text: bytes, expected_version: str | None, timeout: float)
     path = "/v3/admin/cs/config" if v3 else "/v1/cs/configs"
     try:
         answer = api.call("POST", path, fields, _left(deadline), **headers)
-    except (NotSent, Refused):
+    except (RequestNotSent, AccessRefused):
         raise
     except SourceError as error:
         raise SourceError(f"{error}; it is not known whether the text was written: look at the key") from None
@@ -76,7 +76,7 @@ def publish(api: Api, text: bytes, expected_version: str | None, timeout: float)
     return version
 
 
-def history(api: Api, limit: int, timeout: float) -> tuple[Change, ...]:
+def history(api: NacosApi, limit: int, timeout: float) -> tuple[PublishRequest, ...]:
     """Return the newest `limit` changes, newest first. Nacos keeps them 30 days by default. Raises SourceError."""
     deadline = time.monotonic() + timeout
     v3 = api.choose(_left(deadline))
@@ -111,7 +111,7 @@ def type_of(content: str) -> str:
     return "text" if len(content.split()) == 1 and ":" not in content else "yaml"
 
 
-def _stored(api: Api, deadline: float) -> dict[str, Any]:
+def _stored(api: NacosApi, deadline: float) -> dict[str, Any]:
     """Return the key as the database has it, which a member's lag and gray versions do not touch; empty for none."""
     v3 = api.is_v3(_left(deadline))
     path, more = ("/v3/admin/cs/config", {}) if v3 else ("/v1/cs/configs", {"show": "all"})
@@ -121,7 +121,7 @@ def _stored(api: Api, deadline: float) -> dict[str, Any]:
     return _content(api, answer, v3=v3)
 
 
-def _content(api: Api, answer: Answer, *, v3: bool) -> dict[str, Any]:
+def _content(api: NacosApi, answer: HttpResponse, *, v3: bool) -> dict[str, Any]:
     content = json_of(answer)
     data = content.get("data") if v3 else content
     if answer.status != 200 or not isinstance(data, dict) or not data:
@@ -143,7 +143,7 @@ def _check(held: dict[str, Any], expected_version: str | None) -> None:
     )
 
 
-def _operator(api: Api, *, v3: bool) -> dict[str, str]:
+def _operator(api: NacosApi, *, v3: bool) -> dict[str, str]:
     """Name the operator for the history of a server without authentication; with it, the server names who logged in."""
     if api.token:
         return {}
@@ -154,7 +154,7 @@ def _operator(api: Api, *, v3: bool) -> dict[str, str]:
     return {"username" if v3 else "src_user": name}
 
 
-def _check_created(api: Api, version: str, deadline: float) -> None:
+def _check_created(api: NacosApi, version: str, deadline: float) -> None:
     """See that the stored text is this one; another one is somebody else's, who meant to create the key as well."""
     stored = md5(str(_stored(api, deadline).get("content") or "").encode())
     if stored != version:
@@ -164,20 +164,20 @@ def _check_created(api: Api, version: str, deadline: float) -> None:
         )
 
 
-def _wait_for_clients(api: Api, version: str, deadline: float) -> None:
+def _wait_for_clients(api: NacosApi, version: str, deadline: float) -> None:
     """Wait until a client that asks is given this version, which takes Nacos a moment; for a gray one it may not be."""
     with contextlib.suppress(SourceError):  # it is written, whatever becomes of the server now
         while time.monotonic() < deadline:
             found = api.read(_left(deadline))
-            if found.version == version or (isinstance(found, Found) and found.gray):
+            if found.version == version or (isinstance(found, FoundConfig) and found.gray):
                 return
             time.sleep(0.02)
 
 
-def _change(row: dict[str, Any], action: str, text: str | None) -> Change:
+def _change(row: dict[str, Any], action: str, text: str | None) -> PublishRequest:
     at = row.get("lastModifiedTime") or row.get("modifyTime") or 0
     encoded = None if text is None else text.encode()
-    return Change(
+    return PublishRequest(
         id=str(row["id"]),
         at=datetime.fromtimestamp(at / 1000, UTC) if isinstance(at, (int, float)) else datetime.fromisoformat(at),
         action=action,

@@ -11,11 +11,11 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from sidecar.sources.nacos.credentials import Credentials, Tls
-from sidecar.sources.nacos.url import Target
+from sidecar.sources.nacos.credentials import NacosCredentials, NacosTls
+from sidecar.sources.nacos.url import NacosKey
 
 if TYPE_CHECKING:
-    from sidecar.sources.nacos.sdk import Session
+    from sidecar.sources.nacos.sdk import SdkSession
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ LAST_RETRY = 60.0
 _STEADY = 30.0
 
 
-class Push:
+class PushListener:
     """Wakes the reader at each notice of the server. Nothing that happens in here can hold the reader up.
 
     A session is closed as soon as the reader cannot read, and a new one opened once it can again: the SDK never gets to
@@ -36,9 +36,9 @@ class Push:
 
     def __init__(
         self,
-        target: Target,
-        credentials: Credentials,
-        tls: Tls | None,
+        target: NacosKey,
+        credentials: NacosCredentials,
+        tls: NacosTls | None,
         *,
         address: str,
         token: Callable[[], str],
@@ -50,7 +50,7 @@ class Push:
         self._address = address
         self._token = token
         self._wake = wake
-        self._session: Session | None = None
+        self._session: SdkSession | None = None
         self._held: tuple[str | None, float] = (None, 0.0)
         self._told = ""
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -113,7 +113,7 @@ class Push:
         try:
             from sidecar.sources.nacos import sdk  # noqa: PLC0415 - 80 MB and a second, so on this thread and not before
 
-            session = await sdk.Session.open(
+            session = await sdk.SdkSession.open(
                 self._target,
                 self._credentials,
                 self._tls,
@@ -130,7 +130,7 @@ class Push:
             self._session = None
             await session.close()
 
-    async def _stay(self, session: Session) -> str:
+    async def _stay(self, session: SdkSession) -> str:
         while True:
             held, since = self._held
             if held is None:

@@ -11,8 +11,8 @@ from types import SimpleNamespace
 from typing import Any, TypeVar
 
 from sidecar.sources.nacos.api import md5
-from sidecar.sources.nacos.credentials import Credentials, Tls
-from sidecar.sources.nacos.url import Target
+from sidecar.sources.nacos.credentials import NacosCredentials, NacosTls
+from sidecar.sources.nacos.url import NacosKey
 
 with warnings.catch_warnings():
     # What it uses of other packages that is deprecated is nothing that our operators could mend.
@@ -48,7 +48,7 @@ class _Service(NacosConfigService):  # type: ignore[misc]  # the SDK is not type
         self.logger = _silent_logger
 
 
-class Session:
+class SdkSession:
     """One client of the SDK, listening to one key until the first sign of trouble; never repaired, only replaced.
 
     It never logs in by itself (the SDK does so without a usable time limit, and puts the password into the URL), writes
@@ -64,14 +64,14 @@ class Session:
     @classmethod
     async def open(
         cls,
-        target: Target,
-        credentials: Credentials,
-        tls: Tls | None,
+        target: NacosKey,
+        credentials: NacosCredentials,
+        tls: NacosTls | None,
         *,
         address: str,
         token: Callable[[], str],
         changed: Callable[[], None],
-    ) -> Session:
+    ) -> SdkSession:
         """Return a session that is connected and listens; `changed` is called in the loop at each notice.
 
         Raises SdkFault, having closed what was open.
@@ -169,7 +169,9 @@ async def bounded(call: Coroutine[Any, Any, T], seconds: float) -> T:
     return task.result()
 
 
-def _service(target: Target, credentials: Credentials, tls: Tls | None, token: Callable[[], str]) -> _Service:
+def _service(
+    target: NacosKey, credentials: NacosCredentials, tls: NacosTls | None, token: Callable[[], str]
+) -> _Service:
     access_key, secret_key = credentials.keys() if credentials.has_keys else (None, None)
     config = ClientConfig(
         server_addresses=",".join(map(str, target.servers)),

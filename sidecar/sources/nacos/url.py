@@ -18,7 +18,7 @@ _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?\.?")
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
+class NacosAddress:
     """One member of the cluster; clients also speak gRPC to `port` + 1000."""
 
     host: str
@@ -29,10 +29,10 @@ class Server:
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class NacosKey:
     """One key of one cluster. `namespace` is an id, empty for the one that the console calls public."""
 
-    servers: tuple[Server, ...]
+    servers: tuple[NacosAddress, ...]
     group: str
     data_id: str
     namespace: str = ""
@@ -46,7 +46,7 @@ class Target:
         return f"nacos://{','.join(map(str, self.servers))}/{quote(self.group)}/{quote(self.data_id)}{query}"
 
 
-def parse(url: str) -> Target:
+def parse(url: str) -> NacosKey:
     """Return what `url` says; raises ConfigError, which never repeats a part that may be a password."""
     parts = urlsplit(url)
     if "@" in parts.netloc:
@@ -71,10 +71,10 @@ def parse(url: str) -> Target:
         )
     if namespace:
         _check_name("namespace", namespace, 128)
-    return Target(_servers(parts.netloc), group, data_id, namespace, context)
+    return NacosKey(_servers(parts.netloc), group, data_id, namespace, context)
 
 
-def _servers(netloc: str) -> tuple[Server, ...]:
+def _servers(netloc: str) -> tuple[NacosAddress, ...]:
     servers = []
     for address in netloc.split(","):
         host, colon, port = address.partition(":")
@@ -89,7 +89,7 @@ def _servers(netloc: str) -> tuple[Server, ...]:
                 f"The port of the Nacos server {address!r} is {port!r}; expected 1 to {65535 - GRPC_OFFSET} "
                 f"(the clients' gRPC port is {GRPC_OFFSET} above it)."
             )
-        servers.append(Server(host, number))
+        servers.append(NacosAddress(host, number))
     return tuple(dict.fromkeys(servers))
 
 

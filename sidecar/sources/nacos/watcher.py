@@ -10,8 +10,8 @@ from typing import Protocol
 
 from sidecar.errors import SourceError
 from sidecar.sources.base import Content, Missing, Report, Unreachable
-from sidecar.sources.nacos.api import Absent, Api, Found
-from sidecar.sources.nacos.order import Order, Verdict
+from sidecar.sources.nacos.api import AbsentConfig, FoundConfig, NacosApi
+from sidecar.sources.nacos.ordering import OrderVerdict, VersionOrder
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ FIRST_RETRY = 0.25
 LAST_RETRY = 3.0
 
 
-class Witness(Protocol):
+class PushWitness(Protocol):
     """The push, as the watcher sees it."""
 
     def has_moved(self, before: str, now: str) -> bool:
@@ -34,14 +34,16 @@ class Witness(Protocol):
         ...
 
 
-class Watcher:
+class NacosWatcher:
     """Reads every 2 s and whenever `wake` is set; while no server answers, with pauses that grow from 0.25 s to 3 s."""
 
-    def __init__(self, api: Api, witness: Witness, deliver: Callable[[Report], None], wake: threading.Event) -> None:
+    def __init__(
+        self, api: NacosApi, witness: PushWitness, deliver: Callable[[Report], None], wake: threading.Event
+    ) -> None:
         self._api = api
         self._witness = witness
         self._deliver = deliver
-        self._order = Order()
+        self._order = VersionOrder()
         self._gray = False
         self._retry = FIRST_RETRY
         self._wake = wake
@@ -83,7 +85,7 @@ class Watcher:
         self._order.accept(found.version)
         self._witness.saw(found.version)
         self._tell_gray(found)
-        self._report(Content(found.text, found.version) if isinstance(found, Found) else Missing(found.reason))
+        self._report(Content(found.text, found.version) if isinstance(found, FoundConfig) else Missing(found.reason))
         return PERIOD
 
     def _failed(self, reason: str) -> float:
@@ -92,23 +94,23 @@ class Watcher:
         pause, self._retry = self._retry, min(self._retry * 2, LAST_RETRY)
         return pause
 
-    def _settle(self, found: Found | Absent) -> Found | Absent | None:
+    def _settle(self, found: FoundConfig | AbsentConfig) -> FoundConfig | AbsentConfig | None:
         """Return what may be reported; None where an earlier version came and a second read did not confirm it."""
         newest = self._order.newest
-        if newest is None or self._order.judge(found.version) is not Verdict.EARLIER:
+        if newest is None or self._order.judge(found.version) is not OrderVerdict.EARLIER:
             return found
         if self._witness.has_moved(newest, found.version):
             return found
         if self._stopped.wait(CONFIRM_AFTER):
             return None
         again = self._api.read(READ_LIMIT, elsewhere=True)
-        if again.version == found.version or self._order.judge(again.version) is not Verdict.EARLIER:
+        if again.version == found.version or self._order.judge(again.version) is not OrderVerdict.EARLIER:
             return again
         log.info("Nacos servers disagree (%s, %s); keeping %s", found.version, again.version, newest)
         return None
 
-    def _tell_gray(self, found: Found | Absent) -> None:
-        gray = isinstance(found, Found) and found.gray
+    def _tell_gray(self, found: FoundConfig | AbsentConfig) -> None:
+        gray = isinstance(found, FoundConfig) and found.gray
         if gray and not self._gray:
             log.warning("a gray (beta) version is in force here; other publishes do not arrive until the gray is ended")
         elif self._gray and not gray:

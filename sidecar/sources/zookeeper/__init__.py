@@ -9,9 +9,9 @@ from contextlib import contextmanager
 
 from sidecar.errors import WriteConflict
 from sidecar.sources.base import Content, Missing, Report, Source
-from sidecar.sources.zookeeper.session import Session
-from sidecar.sources.zookeeper.settings import Settings, read_settings
-from sidecar.sources.zookeeper.watch import Watch, describe
+from sidecar.sources.zookeeper.session import ZooKeeperSession
+from sidecar.sources.zookeeper.settings import ZooKeeperSettings, read_settings
+from sidecar.sources.zookeeper.watch import NodeWatch, describe
 
 
 def open_source(url: str, options: Mapping[str, str]) -> Source:
@@ -28,9 +28,9 @@ def open_source(url: str, options: Mapping[str, str]) -> Source:
 class ZooKeeperSource:
     """A `Source`; its versions are the node's mzxid in hexadecimal, the transaction that wrote it last."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: ZooKeeperSettings) -> None:
         self._settings = settings
-        self._watch: Watch | None = None
+        self._watch: NodeWatch | None = None
 
     @property
     def url(self) -> str:
@@ -39,7 +39,7 @@ class ZooKeeperSource:
 
     def start(self, deliver: Callable[[Report], None]) -> None:
         """Begin to watch the node."""
-        self._watch = Watch(self._settings, deliver)
+        self._watch = NodeWatch(self._settings, deliver)
         self._watch.start()
 
     def stop(self, timeout: float) -> None:
@@ -73,8 +73,8 @@ class ZooKeeperSource:
             return f"{mzxid:#x}"
 
     @contextmanager
-    def _session(self, deadline: float) -> Iterator[Session]:
-        session = Session(self._settings, threading.Event())
+    def _session(self, deadline: float) -> Iterator[ZooKeeperSession]:
+        session = ZooKeeperSession(self._settings, threading.Event())
         session.start()
         try:
             session.connect(deadline - time.monotonic())

@@ -27,7 +27,7 @@ from kazoo.protocol.states import Callback, KazooState, ZnodeStat
 from kazoo.retry import KazooRetry
 
 from sidecar.errors import SourceError, WriteConflict
-from sidecar.sources.zookeeper.settings import Settings
+from sidecar.sources.zookeeper.settings import ZooKeeperSettings
 
 # Nothing of ours hangs on the session, so it may be short: it says how soon a silent server is given up.
 _SESSION_SECONDS = 4.0
@@ -38,7 +38,7 @@ _REQUEST_REST = 2048
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class NodeState:
     """The node as one server showed it; `data` is None where there is no node.
 
     `mzxid` is the transaction that wrote the node last, `version` its counter of writes, `zxid` the newest transaction
@@ -51,20 +51,20 @@ class View:
     zxid: int
 
 
-class Unanswered(SourceError):
+class NoResponse(SourceError):
     """The server took a request and did not answer in time."""
 
 
-class Session:
+class ZooKeeperSession:
     """A kazoo client, used from one thread. `changed` is set whenever there may be something new to see.
 
     Every method returns within the seconds it is given; where it cannot, it raises a SourceError that says what to do.
     """
 
-    def __init__(self, settings: Settings, changed: threading.Event) -> None:
+    def __init__(self, settings: ZooKeeperSettings, changed: threading.Event) -> None:
         self._settings = settings
         self._changed = changed
-        self._words = _LastWords(changed)
+        self._words = _ClosingErrors(changed)
         self._handler = _Handler(settings)
         # Of its own, never found by name: kazoo's DEBUG log holds the password.
         logger = logging.Logger("kazoo", level=logging.WARNING)  # noqa: LOG001
@@ -117,7 +117,7 @@ class Session:
             self._changed.wait(min(left, 0.5))
             self._changed.clear()
 
-    def look(self, timeout: float, *, watch: bool = False) -> View:
+    def look(self, timeout: float, *, watch: bool = False) -> NodeState:
         """Read the node; with `watch`, `changed` is set when it is written, deleted or created after this."""
         path = self._settings.path
         watcher = self._node_changed if watch else None
@@ -127,9 +127,9 @@ class Session:
                 data, stat = self._wait(self._client.get_async(path, watcher), deadline, "READ", path)
             except NoNodeError:
                 if self._wait(self._client.exists_async(path, watcher), deadline, "READ", path) is None:
-                    return View(None, 0, 0, self._client.last_zxid)
+                    return NodeState(None, 0, 0, self._client.last_zxid)
             else:
-                return View(data or b"", stat.mzxid, stat.version, self._client.last_zxid)
+                return NodeState(data or b"", stat.mzxid, stat.version, self._client.last_zxid)
 
     def sync(self, timeout: float) -> None:
         """Have the server catch up with the leader of its ensemble."""
@@ -215,7 +215,7 @@ class Session:
             raise SourceError(f"ZooKeeper at {hosts} refused {self._settings.who}: check user and password") from error
         except KazooTimeoutError as error:
             waited = time.monotonic() - started
-            raise Unanswered(f"ZooKeeper at {hosts} did not answer in {waited:.1f} s{unknown}") from error
+            raise NoResponse(f"ZooKeeper at {hosts} did not answer in {waited:.1f} s{unknown}") from error
         except KazooException as error:
             why = self.trouble or f"ZooKeeper at {hosts}: {type(error).__name__}"
             raise SourceError(f"{why}{unknown}") from error
@@ -244,7 +244,7 @@ class _Handler(SequentialThreadingHandler):  # type: ignore[misc] # kazoo has no
     `tried` says what became of the attempts since the last connection, by server.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: ZooKeeperSettings) -> None:
         super().__init__()
         self._settings = settings
         self.tried: Mapping[str, str] = {}
@@ -283,7 +283,7 @@ class _Handler(SequentialThreadingHandler):  # type: ignore[misc] # kazoo has no
         return context.wrap_socket(connection, server_hostname=hostname)
 
 
-class _LastWords(logging.Handler):
+class _ClosingErrors(logging.Handler):
     """Keeps the last warning of kazoo: it is the only place where it says why a connection ended."""
 
     def __init__(self, changed: threading.Event) -> None:
@@ -301,7 +301,7 @@ class _LastWords(logging.Handler):
         self._changed.set()
 
 
-def _sasl_options(settings: Settings) -> dict[str, str] | None:
+def _sasl_options(settings: ZooKeeperSettings) -> dict[str, str] | None:
     if settings.sasl is None:
         return None
     user, password = settings.sasl

@@ -22,7 +22,7 @@ _RIGHTS = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class ZooKeeperSettings:
     """Where the node is and how to get there; nothing of it that is secret is shown by `repr`."""
 
     url: str
@@ -50,7 +50,7 @@ class Settings:
         return " and ".join(names) or "a client without credentials"
 
 
-def read_settings(url: str, options: Mapping[str, str]) -> Settings:
+def read_settings(url: str, options: Mapping[str, str]) -> ZooKeeperSettings:
     """Return what `url` and the options that begin with `zookeeper-` say.
 
     The path begins at the root of ZooKeeper: a chroot is its first part, as in every ZooKeeper connect string. Raises
@@ -60,7 +60,7 @@ def read_settings(url: str, options: Mapping[str, str]) -> Settings:
     ca, cert, key = (_file(options, name) for name in ("zookeeper-ca", "zookeeper-cert", "zookeeper-key"))
     if key and not cert:
         raise ConfigError("zookeeper-key is set without zookeeper-cert: a client certificate needs both")
-    return Settings(
+    return ZooKeeperSettings(
         url=f"zookeeper://{hosts}{path}",
         hosts=hosts,
         path=unquote(path),

@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 from sidecar.errors import SourceError
 from sidecar.sources.base import Content, Missing, Report, Unreachable
-from sidecar.sources.zookeeper.session import Session, Unanswered, View
-from sidecar.sources.zookeeper.settings import Settings
+from sidecar.sources.zookeeper.session import NodeState, NoResponse, ZooKeeperSession
+from sidecar.sources.zookeeper.settings import ZooKeeperSettings
 
 log = logging.getLogger(__name__)
 
@@ -30,11 +30,15 @@ _BACKOFF_FROM, _BACKOFF_TO = 0.5, 3.0
 _RESTORED_AFTER = 15.0
 
 
-class Watch:
+class NodeWatch:
     """Reports the node to `deliver` between `start` and `stop`; kazoo's callbacks do no more than wake its thread."""
 
     def __init__(
-        self, settings: Settings, deliver: Callable[[Report], None], *, clock: Callable[[], float] = time.monotonic
+        self,
+        settings: ZooKeeperSettings,
+        deliver: Callable[[Report], None],
+        *,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
         self._deliver = deliver
@@ -50,7 +54,7 @@ class Watch:
         self._seen_zxid = 0
         self._seen_mzxid = 0
         self._behind_since: float | None = None
-        self._session = Session(settings, self._wake)
+        self._session = ZooKeeperSession(settings, self._wake)
         self._opened_at = self._answered_at = clock()
         self._backoff = _BACKOFF_FROM
         self._unanswered = 0
@@ -90,7 +94,7 @@ class Watch:
             view = self._look()
         except SourceError as error:
             self._report(Unreachable(str(error)))
-            self._unanswered = self._unanswered + 1 if isinstance(error, Unanswered) else 0
+            self._unanswered = self._unanswered + 1 if isinstance(error, NoResponse) else 0
             if self._unanswered >= _DEAF_AFTER:
                 self._replace(f"{self._unanswered} times no answer over an open connection")
         else:
@@ -100,7 +104,7 @@ class Watch:
             self._report(describe(view, self._settings.path))
         return _LOOK_EVERY
 
-    def _look(self) -> View:
+    def _look(self) -> NodeState:
         view = self._session.look(_ANSWER_WITHIN, watch=True)
         if self._is_behind(view):
             self._session.sync(_ANSWER_WITHIN)
@@ -112,10 +116,10 @@ class Watch:
         self._seen_mzxid = view.mzxid or self._seen_mzxid
         return view
 
-    def _is_behind(self, view: View) -> bool:
+    def _is_behind(self, view: NodeState) -> bool:
         return view.zxid < self._seen_zxid or (view.data is not None and view.mzxid < self._seen_mzxid)
 
-    def _believe_after_a_while(self, view: View) -> None:
+    def _believe_after_a_while(self, view: NodeState) -> None:
         now = self._clock()
         self._behind_since = self._behind_since or now
         progress = f"transaction {view.zxid:#x} after {self._seen_zxid:#x}"
@@ -144,7 +148,7 @@ class Watch:
     def _replace(self, why: str) -> None:
         log.debug("the ZooKeeper client is replaced: %s", why)
         self._session.close()
-        self._session = Session(self._settings, self._wake)
+        self._session = ZooKeeperSession(self._settings, self._wake)
         self._session.start()
         self._opened_at = self._clock()
         self._unanswered = 0
@@ -163,7 +167,7 @@ class Watch:
                 self._deliver(report)
 
 
-def describe(view: View, path: str) -> Content | Missing:
+def describe(view: NodeState, path: str) -> Content | Missing:
     """Return the report of what a server showed."""
     if view.data is None:
         return Missing(f"ZooKeeper has no node {path}")

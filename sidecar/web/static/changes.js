@@ -1,8 +1,8 @@
 // The last changes: when, what kind, who and why, which applications moved, and the difference of the texts.
 import { el, find } from "./dom.js";
 import { ago } from "./panels.js";
-import { said } from "./said.js";
-import { moment, number, t } from "./words.js";
+import { said } from "./translate.js";
+import { moment, number, t } from "./messages.js";
 
 const FEW = 4;
 const NAMED = 3;

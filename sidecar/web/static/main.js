@@ -5,7 +5,7 @@ import * as panels from "./panels.js";
 import * as plots from "./plots.js";
 import * as routes from "./routes.js";
 import * as whatif from "./whatif.js";
-import { language, speak, t } from "./words.js";
+import { language, speak, t } from "./messages.js";
 
 let status = null;
 let connected = true;

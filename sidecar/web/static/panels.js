@@ -1,7 +1,7 @@
 // What stands around the list: badge, alerts, datacenters, source, refusal.
 import { colour, el, find } from "./dom.js";
-import { said } from "./said.js";
-import { moment, number, span, t } from "./words.js";
+import { said } from "./translate.js";
+import { moment, number, span, t } from "./messages.js";
 
 const SHOWN_DRILLS = 8;
 const STATES = { SYNCED: "good", REJECTED: "warn", CONNECTING: "bad", DISCONNECTED: "bad", MISSING: "bad" };

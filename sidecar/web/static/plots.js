@@ -1,6 +1,6 @@
 // The two plots: decisions per second by datacenter, and a ramp with "now" on it.
 import { colour, el, find, ink, shade, swatch } from "./dom.js";
-import { moment, number, t, ticks } from "./words.js";
+import { moment, number, t, ticks } from "./messages.js";
 
 const WINDOW_S = 15 * 60;
 let samples = [];

@@ -1,9 +1,9 @@
 // The list of applications: found by name or kind, each with where its jobs go, and opened for what there is to know of it.
 import { colour, el, find, swatch, table } from "./dom.js";
 import { drawRamp } from "./plots.js";
-import { said } from "./said.js";
+import { said } from "./translate.js";
 import { ask } from "./whatif.js";
-import { moment, number, t } from "./words.js";
+import { moment, number, t } from "./messages.js";
 
 // On a phone what follows the list is not to be far away.
 const STEP = matchMedia("(max-width: 1000px)").matches ? 20 : 50;

@@ -1,7 +1,7 @@
 // The what-if box: asks the sidecar what it would decide, and shows the steps.
 import { el, find, table } from "./dom.js";
-import { said } from "./said.js";
-import { t } from "./words.js";
+import { said } from "./translate.js";
+import { t } from "./messages.js";
 
 const PROPOSED = 6;
 const KINDS = { ACTIVE: "good", SPLIT: "good", FAILOVER: "warn", DEGRADED: "warn", ANY: "warn", UNROUTED: "", NO_WORKERS: "bad" };

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-from sidecar.audit.reading import FOLDER, newest_first, verify
+from sidecar.audit.journal_reader import FOLDER, newest_first, verify
 from sidecar.audit.record import Record
 from sidecar.routing.document import revision_of
 from tests.harness import SidecarProcess

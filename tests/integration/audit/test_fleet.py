@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from sidecar.audit.reading import FOLDER, newest_first
+from sidecar.audit.journal_reader import FOLDER, newest_first
 from tests.harness import SidecarProcess
 from tests.integration.audit.conftest import Postgres
 from tests.integration.audit.test_audit import served, write

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.audit.reading import FOLDER, newest_first
+from sidecar.audit.journal_reader import FOLDER, newest_first
 from sidecar.audit.record import Record
 from sidecar.sources import open_source
 from sidecar.sources.base import Content

@@ -10,9 +10,9 @@ from contextlib import ExitStack, closing, contextmanager
 
 import pytest
 
-from sidecar.audit.follower import Away, Failed, Later
-from sidecar.audit.record import Cause, Event, Record
-from sidecar.audit.shared import SharedAudit
+from sidecar.audit.consumer import DependencyUnavailable, TaskDeferred, TaskFailed
+from sidecar.audit.database import AuditDatabase
+from sidecar.audit.record import AuditEvent, Record, RecordCause
 from sidecar.errors import ConfigError
 from tests.integration.audit.conftest import Postgres
 
@@ -20,22 +20,22 @@ MINUTE_NS = 60 * 10**9
 NOON_NS = 1_800_000_000 * 10**9
 
 
-def applied(name: str, at_ns: int, *, cause: Cause = Cause.DOCUMENT, due_ns: int | None = None) -> Record:
+def applied(name: str, at_ns: int, *, cause: RecordCause = RecordCause.DOCUMENT, due_ns: int | None = None) -> Record:
     """Return the record of a document that took effect."""
-    event = Event(kind="applied", words=f"to {name} → 数据中心")
+    event = AuditEvent(kind="applied", words=f"to {name} → 数据中心")
     return Record(
         at_ns=at_ns, source="file:x", cause=cause, events=(event,), revision=name, changed=name, due_ns=due_ns
     )
 
 
 @contextmanager
-def fleet(url: str, count: int) -> Iterator[list[SharedAudit]]:
+def fleet(url: str, count: int) -> Iterator[list[AuditDatabase]]:
     """Open a database as several sidecars."""
     with ExitStack() as stack:
-        yield [stack.enter_context(closing(SharedAudit(url, sidecar=f"s{number}"))) for number in range(count)]
+        yield [stack.enter_context(closing(AuditDatabase(url, sidecar=f"s{number}"))) for number in range(count)]
 
 
-def rows(shared: SharedAudit) -> list[tuple[str, int]]:
+def rows(shared: AuditDatabase) -> list[tuple[str, int]]:
     """Return the changes in the order of the database, and how many saw each."""
     return [(record.revision, count) for record, count in shared.newest_first(1000)][::-1]
 
@@ -47,14 +47,14 @@ def together(*work: Callable[[], None]) -> None:
             done.result(60)
 
 
-def add_all(shared: SharedAudit, records: list[Record]) -> None:
+def add_all(shared: AuditDatabase, records: list[Record]) -> None:
     """Add records, each again until it is taken, as a follower does."""
     for record in records:
         while True:
             try:
                 shared.add(record)
                 break
-            except Failed:
+            except TaskFailed:
                 time.sleep(0.05)
 
 
@@ -106,7 +106,7 @@ def test_steps_of_the_clock_are_known_by_their_time(url: str) -> None:
     with fleet(url, 2) as (one, other):
         for shared, late in ((one, 0), (other, 100 * MINUTE_NS)):
             for step in range(3):
-                shared.add(applied("r", NOON_NS + step + late, cause=Cause.CLOCK, due_ns=step))
+                shared.add(applied("r", NOON_NS + step + late, cause=RecordCause.CLOCK, due_ns=step))
         assert rows(one) == [("r", 2)] * 3
 
 
@@ -116,19 +116,19 @@ def test_one_sidecar_reacts(url: str) -> None:
     with fleet(url, 5) as sidecars:
         for shared in sidecars:
             shared.add(record)
-        mine: list[SharedAudit] = []
+        mine: list[AuditDatabase] = []
 
-        def ask(shared: SharedAudit) -> None:
+        def ask(shared: AuditDatabase) -> None:
             try:
                 if shared.claim(record, "chat", 60):
                     mine.append(shared)
-            except Later:
+            except TaskDeferred:
                 pass
 
         together(*(lambda shared=shared: ask(shared) for shared in sidecars))
         (holder,) = mine
         other = next(shared for shared in sidecars if shared is not holder)
-        with pytest.raises(Later, match="another sidecar is at it"):
+        with pytest.raises(TaskDeferred, match="another sidecar is at it"):
             other.claim(record, "chat", 60)
         assert holder.claim(record, "chat", 60)
         holder.end(record, "chat", done=True)
@@ -147,7 +147,7 @@ def test_a_claim_passes_on(url: str) -> None:
         assert two.claim(record, "chat", 0.0)
         assert three.claim(record, "chat", 60)
         two.end(record, "chat", done=True)
-        with pytest.raises(Later):
+        with pytest.raises(TaskDeferred):
             one.claim(record, "chat", 60)
 
 
@@ -155,7 +155,7 @@ def test_a_change_that_is_not_there_yet_cannot_be_claimed(url: str) -> None:
     """A reaction waits until its change is in the database."""
     with fleet(url, 1) as (one,):
         one.add(applied("a", NOON_NS))
-        with pytest.raises(Away, match="does not have the change"):
+        with pytest.raises(DependencyUnavailable, match="does not have the change"):
             one.claim(applied("b", NOON_NS + 1), "chat", 60)
 
 
@@ -165,9 +165,9 @@ def test_an_outage_ends(postgres: Postgres) -> None:
         one.add(applied("a", NOON_NS))
         postgres.stop()
         try:
-            with pytest.raises(Failed, match="the shared audit cannot be written"):
+            with pytest.raises(TaskFailed, match="the shared audit cannot be written"):
                 one.add(applied("b", NOON_NS + 1))
-            with pytest.raises(Away):
+            with pytest.raises(DependencyUnavailable):
                 one.claim(applied("a", NOON_NS), "chat", 60)
         finally:
             postgres.start()
@@ -180,7 +180,7 @@ def test_many_begin_at_once(url: str) -> None:
     start = threading.Barrier(4)
     with fleet(url, 4) as sidecars:
 
-        def begin(shared: SharedAudit) -> None:
+        def begin(shared: AuditDatabase) -> None:
             start.wait(10)
             add_all(shared, [applied("a", NOON_NS)])
 
@@ -192,4 +192,4 @@ def test_many_begin_at_once(url: str) -> None:
 def test_a_wrong_url_is_told_at_the_start(wrong: str) -> None:
     """What is no URL of a database is wrong configuration."""
     with pytest.raises(ConfigError, match="expected a URL such as postgresql"):
-        SharedAudit(wrong, sidecar="s")
+        AuditDatabase(wrong, sidecar="s")

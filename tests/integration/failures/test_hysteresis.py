@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from sidecar.health.memory import load
+from sidecar.health.failover_store import load
 from sidecar.pb.dcsidecar.v1 import routing_pb2 as pb
 from tests.harness import SidecarProcess, a_request
 from tests.waiting import eventually

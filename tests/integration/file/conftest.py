@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sidecar.sources import file
-from sidecar.sources.file_watch import Hints
+from sidecar.sources.file_watch import ChangeHints
 from tests.integration.file.watched import Watch, Watched
 
 
@@ -33,4 +33,4 @@ def by_hints(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def by_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Watchdog tells nothing: whatever is seen, the look every second saw it."""
-    monkeypatch.setattr(Hints, "listen", lambda _: False)
+    monkeypatch.setattr(ChangeHints, "listen", lambda _: False)

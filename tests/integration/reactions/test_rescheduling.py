@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from sidecar.powerjob.model import Status
+from sidecar.powerjob.model import InstanceStatus
 from tests.harness import SidecarProcess
 from tests.integration.audit.test_audit import records, served, write
 from tests.unit.powerjob.fake import NO_WORKER, FakePowerJob
@@ -35,7 +35,7 @@ def failed(fake: FakePowerJob) -> None:
     """Have runs that found no worker, and a worker for them."""
     fake.worker("10.2.0.1:1", "dc2")
     for number in range(1, RUNS + 1):
-        fake.instance(number, Status.FAILED, NO_WORKER)
+        fake.instance(number, InstanceStatus.FAILED, NO_WORKER)
 
 
 def moved(*states: Path) -> int:
@@ -72,7 +72,7 @@ def test_a_kill_in_the_middle(tmp_path: Path) -> None:
             sidecar.start()
             # What was on its way when the kill came may have been done, and not noted: PowerJob takes it once.
             eventually(lambda: moved(own / "state") >= RUNS - 1, "the report", within=60)
-    assert all(entry["status"] == Status.WAITING_WORKER for entry in fake.instances.values())
+    assert all(entry["status"] == InstanceStatus.WAITING_WORKER for entry in fake.instances.values())
     assert RUNS <= fake.named("retryInstance") <= RUNS + 1
 
 

@@ -195,7 +195,7 @@ def test_clients_that_go_leave_nothing_behind(serve: Serve) -> None:
         assert served.client.filter().datacenter == "dc2"
     server = served.server
     eventually(lambda: server._calls.empty and server._conversations.empty, "calls that were given up forgotten")
-    ended = {method.method: method for method in server.tally.methods}["FilterWorkersStream"]
+    ended = {method.method: method for method in server.stats.methods}["FilterWorkersStream"]
     # One that is given up soon enough never comes.
     everything = {"OK": 0, "CANCELLED": ended.started.read()}
     eventually(lambda: dict(ended.handled()) == everything, "each counted as given up")

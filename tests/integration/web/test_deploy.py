@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from sidecar.durable import Saved
+from sidecar.atomic_file import SaveStatus
+from sidecar.counters import CallStats
 from sidecar.routing.document import parse_document
 from sidecar.sources.base import Content
 from sidecar.table import RoutingTable
-from sidecar.tally import Tally
-from sidecar.web.beside import Beside
-from sidecar.web.metrics import Documents, Metrics
+from sidecar.web.metrics import DocumentMetrics, Metrics
+from sidecar.web.page_data import PageData
 
 ROOT = Path(__file__).parents[3]
 ALERTS = ROOT / "deploy/prometheus/alerts.yaml"
@@ -33,7 +33,7 @@ def _rules() -> list[dict[str, str]]:
 @pytest.fixture(scope="module")
 def metrics() -> set[str]:
     """Return the names of all samples of a sidecar that has all there is to have."""
-    table, tally = RoutingTable(parse=parse_document), Tally()
+    table, stats = RoutingTable(parse=parse_document), CallStats()
     document = (
         b'{default: {ramp: {from: a, to: b, start: "2020-01-01T00:00:00Z", duration: 1h}}, '
         b'drills: [{datacenter: a, until: "2999-01-01T00:00:00Z"}]}'
@@ -41,10 +41,10 @@ def metrics() -> set[str]:
     table.deliver(Content(document, "1"))
     table.start()
     table.stop()
-    tally.decisions.tick("other", "b", "SPLIT")()
-    tally.method("/pkg.Service/FilterWorkers", "unary").answered(0.0)
-    beside = Beside(probes=lambda: [("a", "tcp a:1", True)], savers=[lambda: Saved("snapshot", saved_ns=1)])
-    text = Metrics(table, tally, Documents(), beside).render("")[0].decode()
+    stats.decisions.increment("other", "b", "SPLIT")()
+    stats.method("/pkg.Service/FilterWorkers", "unary").answered(0.0)
+    page_data = PageData(probes=lambda: [("a", "tcp a:1", True)], savers=[lambda: SaveStatus("snapshot", saved_ns=1)])
+    text = Metrics(table, stats, DocumentMetrics(), page_data).render("")[0].decode()
     described = set(re.findall(r"^# TYPE (\S+)", text, re.MULTILINE))
     return described | set(re.findall(r"^([a-z_]+)[{ ]", text, re.MULTILINE))
 

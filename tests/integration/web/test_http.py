@@ -16,7 +16,7 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as read_metrics
 
-from sidecar.web.guard import HEADERS
+from sidecar.web.auth import HEADERS
 from tests.harness import SidecarProcess, a_request
 from tests.servers.process import LOOPBACK, free_port
 from tests.waiting import eventually

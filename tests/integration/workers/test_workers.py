@@ -79,22 +79,22 @@ def has_ended(process: psutil.Process) -> bool:
 
 
 @pytest.fixture
-def crew(tmp_path: Path) -> Iterator[Crew]:
+def supervisor(tmp_path: Path) -> Iterator[Crew]:
     """Return a sidecar with two worker processes that serve."""
-    crew = Crew(tmp_path)
-    with crew.sidecar:
-        yield crew
+    supervisor = Crew(tmp_path)
+    with supervisor.sidecar:
+        yield supervisor
 
 
-def test_all_decide_by_the_same_state(crew: Crew) -> None:
+def test_all_decide_by_the_same_state(supervisor: Crew) -> None:
     """What a watcher of one process is told is what each process answers by, or something newer; all tell the same."""
     with ExitStack() as stack:
-        clients = crew.clients(stack)
+        clients = supervisor.clients(stack)
         watches = [client.watch() for client in clients]
         for watch in watches:
             assert next(watch).default_route.weights[0].datacenter == "dc1"
         for number in range(8):
-            crew.document.write_text(f"dc{2 + number % 2}")
+            supervisor.document.write_text(f"dc{2 + number % 2}")
             for watch in watches:
                 told = next(watch)
                 for client in clients:
@@ -107,9 +107,9 @@ def test_all_decide_by_the_same_state(crew: Crew) -> None:
 def test_they_start_from_what_is_there(tmp_path: Path) -> None:
     """An override decides in all of them from the first call on, and the source's document when it is gone."""
     (tmp_path / "override.yaml").write_text("dc3")
-    crew = Crew(tmp_path, "--override", str(tmp_path / "override.yaml"), "--state-dir", str(tmp_path / "state"))
-    with crew.sidecar, ExitStack() as stack:
-        clients = crew.clients(stack)
+    supervisor = Crew(tmp_path, "--override", str(tmp_path / "override.yaml"), "--state-dir", str(tmp_path / "state"))
+    with supervisor.sidecar, ExitStack() as stack:
+        clients = supervisor.clients(stack)
         assert {client.filter().datacenter for client in clients} == {"dc3"}
         assert all("OVERRIDDEN" in client.status().source_error for client in clients)
         (tmp_path / "override.yaml").unlink()
@@ -118,12 +118,12 @@ def test_they_start_from_what_is_there(tmp_path: Path) -> None:
         assert {client.filter().datacenter for client in clients} == {"dc1"}
 
 
-def test_what_requests_show_counts_for_all(crew: Crew) -> None:
+def test_what_requests_show_counts_for_all(supervisor: Crew) -> None:
     """A fault that one process sees makes the failover of all of them, and its end is the end for all."""
-    crew.document.write_text("default: {active: dc1, backups: [dc2], min_workers: 2, failover: {after: 300ms}}\n")
+    supervisor.document.write_text("default: {active: dc1, backups: [dc2], min_workers: 2, failover: {after: 300ms}}\n")
     faulty, well = a_request(candidates={"dc1": 1, "dc2": 2}), a_request(candidates={"dc1": 2, "dc2": 2})
     with ExitStack() as stack:
-        one, *others = crew.clients(stack)
+        one, *others = supervisor.clients(stack)
         eventually(lambda: one.filter(faulty).datacenter == "dc2", "the failover", every=0.05)
         for other in others:
             assert other.status().outages[0].reason == one.status().outages[0].reason
@@ -131,14 +131,14 @@ def test_what_requests_show_counts_for_all(crew: Crew) -> None:
         eventually(lambda: one.filter(well).datacenter == "dc1", "the return", every=0.05)
 
 
-def test_one_that_is_killed_is_replaced(crew: Crew) -> None:
+def test_one_that_is_killed_is_replaced(supervisor: Crew) -> None:
     """After kill -9 of one the other goes on, another comes and is where the sidecar is, and no metric ever falls."""
     with ExitStack() as stack:
-        clients = crew.clients(stack)
+        clients = supervisor.clients(stack)
         for client in clients:
             client.filter()
-        before = eventually(lambda: crew.decisions() >= len(clients) and crew.decisions(), "all counted")
-        victim, survivor = crew.workers()
+        before = eventually(lambda: supervisor.decisions() >= len(clients) and supervisor.decisions(), "all counted")
+        victim, survivor = supervisor.workers()
         victim.kill()
         seen = [before]
 
@@ -146,54 +146,57 @@ def test_one_that_is_killed_is_replaced(crew: Crew) -> None:
             with suppress(grpc.RpcError):
                 for client in clients:
                     client.filter()
-            seen.append(crew.decisions())
-            return crew.metric("dc_sidecar_workers_serving") == 2 and crew.metric("dc_sidecar_workers_lost_total") == 1
+            seen.append(supervisor.decisions())
+            return (
+                supervisor.metric("dc_sidecar_workers_serving") == 2
+                and supervisor.metric("dc_sidecar_workers_lost_total") == 1
+            )
 
         eventually(replaced, "another in its place", within=SOON_S)
         assert seen == sorted(seen)
-        now = crew.workers()
+        now = supervisor.workers()
         assert survivor in now
         assert victim not in now
-        clients = crew.clients(stack)
+        clients = supervisor.clients(stack)
         for client in clients:
             assert next(client.watch()).default_route.weights[0].datacenter == "dc1"
-        crew.document.write_text("dc2")
+        supervisor.document.write_text("dc2")
         for client in clients:
             eventually(lambda client=client: client.filter().datacenter == "dc2", "the change")  # type: ignore[misc]
-        assert "another one takes its place" in crew.sidecar.log_text()
+        assert "another one takes its place" in supervisor.sidecar.log_text()
 
 
-def test_one_that_hangs_holds_up_nobody_for_long(crew: Crew) -> None:
+def test_one_that_hangs_holds_up_nobody_for_long(supervisor: Crew) -> None:
     """A process that does not answer is replaced, and the change that it held up reaches the others."""
     with ExitStack() as stack:
-        crew.clients(stack)
-        stopped = crew.workers()[0]
+        supervisor.clients(stack)
+        stopped = supervisor.workers()[0]
         stopped.send_signal(signal.SIGSTOP)
-        crew.document.write_text("dc2")
+        supervisor.document.write_text("dc2")
         eventually(lambda: has_ended(stopped), "its end", within=SOON_S)
-        eventually(lambda: crew.metric("dc_sidecar_workers_serving") == 2, "another in its place", within=SOON_S)
-        for client in crew.clients(stack)[-1:]:
+        eventually(lambda: supervisor.metric("dc_sidecar_workers_serving") == 2, "another in its place", within=SOON_S)
+        for client in supervisor.clients(stack)[-1:]:
             assert client.filter().datacenter == "dc2"
 
 
-def test_none_outlives_the_sidecar(crew: Crew) -> None:
+def test_none_outlives_the_sidecar(supervisor: Crew) -> None:
     """The worker processes of a sidecar that was killed (kill -9) end too."""
-    workers = crew.workers()
+    workers = supervisor.workers()
     assert len(workers) == 2
-    crew.sidecar.kill()
+    supervisor.sidecar.kill()
     eventually(lambda: all(has_ended(worker) for worker in workers), "their end", within=SOON_S)
 
 
-def test_a_terminated_sidecar_loses_no_call(crew: Crew) -> None:
+def test_a_terminated_sidecar_loses_no_call(supervisor: Crew) -> None:
     """SIGTERM under load: calls are answered or get UNAVAILABLE, watchers hear of it, all end; exit status 0."""
-    workers = crew.workers()
+    workers = supervisor.workers()
     with ExitStack() as stack:
-        watch = crew.clients(stack)[0].watch()
+        watch = supervisor.clients(stack)[0].watch()
         next(watch)
-        callers = [stack.enter_context(Caller(crew.sidecar.address, every=0.001)) for _ in range(3)]
+        callers = [stack.enter_context(Caller(supervisor.sidecar.address, every=0.001)) for _ in range(3)]
         for caller in callers:
             caller.until(lambda answer: answer.datacenter == "dc1", "answers", within=SOON_S)
-        assert crew.sidecar.end(signal.SIGTERM) == 0
+        assert supervisor.sidecar.end(signal.SIGTERM) == 0
         with pytest.raises(grpc.RpcError, match="going down") as ended:
             next(watch)
         assert code_of(ended.value) is grpc.StatusCode.UNAVAILABLE
@@ -204,18 +207,18 @@ def test_a_terminated_sidecar_loses_no_call(crew: Crew) -> None:
     assert all(has_ended(worker) for worker in workers)
 
 
-def test_signals_are_the_sidecars_business(crew: Crew) -> None:
+def test_signals_are_the_sidecars_business(supervisor: Crew) -> None:
     """Who signals all processes of a group, as a terminal does, ends them as if only the sidecar had been told."""
-    workers = crew.workers()
+    workers = supervisor.workers()
     with ExitStack() as stack:
-        clients = crew.clients(stack)
+        clients = supervisor.clients(stack)
         for worker in workers:
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 worker.send_signal(number)
         for client in clients:
             assert client.filter().datacenter == "dc1"
-        assert crew.workers() == workers
-        assert crew.sidecar.end(signal.SIGINT) == 0
+        assert supervisor.workers() == workers
+        assert supervisor.sidecar.end(signal.SIGINT) == 0
 
 
 @pytest.mark.parametrize(

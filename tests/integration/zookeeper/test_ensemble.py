@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sidecar.lifecycle import SourceState
-from sidecar.sources.zookeeper.session import Session, View
+from sidecar.sources.zookeeper.session import NodeState, ZooKeeperSession
 from tests.integration.zookeeper.conftest import AFTER_RETURN, NODE, Serve, change
 from tests.servers.process import free_port
 from tests.servers.tcp_proxy import TcpProxy
@@ -51,14 +51,14 @@ def test_an_ensemble_loses_members(tmp_path: Path, serve: Serve) -> None:
 def test_a_lagging_follower_brings_nothing_back(tmp_path: Path, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     """A new client comes to a follower that the newest change has not reached: its older text is seen, not believed."""
     shown: list[bytes | None] = []
-    look = Session.look
+    look = ZooKeeperSession.look
 
-    def noted(session: Session, timeout: float, *, watch: bool = False) -> View:
+    def noted(session: ZooKeeperSession, timeout: float, *, watch: bool = False) -> NodeState:
         view = look(session, timeout, watch=watch)
         shown.append(view.data)
         return view
 
-    monkeypatch.setattr(Session, "look", noted)
+    monkeypatch.setattr(ZooKeeperSession, "look", noted)
     bases = [free_port(1) for _ in range(3)]
     members = [f"127.0.0.1:{base}:{base + 1}" for base in bases]
     # Sessions of the whole ensemble are opened by the leader, after all changes before; local ones are not.

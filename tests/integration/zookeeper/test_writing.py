@@ -12,7 +12,7 @@ from kazoo.security import ACL, Id, Permissions
 from sidecar.errors import SourceError, WriteConflict
 from sidecar.sources import open_source
 from sidecar.sources.base import Content, Missing, Source
-from sidecar.sources.zookeeper.session import Session
+from sidecar.sources.zookeeper.session import ZooKeeperSession
 from sidecar.sources.zookeeper.settings import read_settings
 from tests.servers.process import free_port
 from tests.servers.tcp_proxy import TcpProxy
@@ -66,7 +66,7 @@ def test_a_node_that_exists_is_not_created_again(source: Source, operator: Kazoo
 def test_version_zero_is_a_version(zookeeper: ZooKeeperServer, operator: KazooClient, node: str) -> None:
     """A write between our look and our set is not overwritten, also where the look showed version 0."""
     operator.create(node, b"dc1", makepath=True)
-    session = Session(read_settings(f"zookeeper://{zookeeper.address}{node}", {}), threading.Event())
+    session = ZooKeeperSession(read_settings(f"zookeeper://{zookeeper.address}{node}", {}), threading.Event())
     session.start()
     try:
         session.connect(5)
@@ -162,13 +162,13 @@ def test_a_write_without_an_answer_may_have_happened(
         source = open_source(f"zookeeper://127.0.0.1:{proxy.port}{node}", {})
         found = source.read(5)
         assert isinstance(found, Content)
-        replace = Session.replace
+        replace = ZooKeeperSession.replace
 
-        def into_silence(session: Session, text: bytes, version: int, timeout: float) -> int:
+        def into_silence(session: ZooKeeperSession, text: bytes, version: int, timeout: float) -> int:
             proxy.drop()
             return replace(session, text, version, timeout)
 
-        monkeypatch.setattr(Session, "replace", into_silence)
+        monkeypatch.setattr(ZooKeeperSession, "replace", into_silence)
         with pytest.raises(SourceError, match="it is not known whether it was written: read it again"):
             source.write(b"dc2", found.version, 2)
 

@@ -11,16 +11,16 @@ from pathlib import Path
 import pytest
 
 from sidecar.audit.journal import Journal, JournalInUse, segments
-from sidecar.audit.reading import documents, newest_first, verify
-from sidecar.audit.record import Cause, Event, Record
+from sidecar.audit.journal_reader import documents, newest_first, verify
+from sidecar.audit.record import AuditEvent, Record, RecordCause
 
 SIZE = 1024 * 1024
 
 
 def record(number: int, text: str = "") -> Record:
     """Return a record that can be told from others."""
-    applied = Event(kind="applied", words=f"change {number}")
-    return Record(at_ns=number, source="fake:", cause=Cause.DOCUMENT, events=(applied,), changed="c", text=text)
+    applied = AuditEvent(kind="applied", words=f"change {number}")
+    return Record(at_ns=number, source="fake:", cause=RecordCause.DOCUMENT, events=(applied,), changed="c", text=text)
 
 
 def written(folder: Path, count: int, *, max_bytes: int = SIZE) -> None:
@@ -33,7 +33,7 @@ def written(folder: Path, count: int, *, max_bytes: int = SIZE) -> None:
 
 def times(folder: Path) -> list[int]:
     """Return which records are there, the newest first."""
-    return [one.at_ns for one in newest_first(folder) if one.cause is not Cause.AUDIT]
+    return [one.at_ns for one in newest_first(folder) if one.cause is not RecordCause.AUDIT]
 
 
 def only(folder: Path) -> Path:
@@ -173,10 +173,18 @@ def test_only_documents_of_the_source_that_took_effect(tmp_path: Path) -> None:
     """Who rolls back gets the texts that decided, of this source, the newest first."""
     journal = Journal(tmp_path, max_bytes=SIZE)
     refused = Record(
-        at_ns=3, source="fake:", cause=Cause.DOCUMENT, events=(Event(kind="refused", words="no"),), text="bad"
+        at_ns=3,
+        source="fake:",
+        cause=RecordCause.DOCUMENT,
+        events=(AuditEvent(kind="refused", words="no"),),
+        text="bad",
     )
     other = Record(
-        at_ns=4, source="fake:other", cause=Cause.DOCUMENT, events=(Event(kind="applied", words=""),), text="x"
+        at_ns=4,
+        source="fake:other",
+        cause=RecordCause.DOCUMENT,
+        events=(AuditEvent(kind="applied", words=""),),
+        text="x",
     )
     journal.append([record(1, "dc1"), record(2, "dc2"), refused, other])
     journal.close()

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from sidecar.audit.record import Cause, Record, record_of, records
-from sidecar.errors import DocumentRefused, Problem
-from sidecar.lifecycle import Refusal, SourceState
+from sidecar.audit.record import Record, RecordCause, record_of, records
+from sidecar.errors import DocumentRejected, Problem
+from sidecar.lifecycle import RejectedDocument, SourceState
 from sidecar.table import Override, View
 from tests.unit.audit.views import NOTHING, SYNCED, view
 
@@ -30,7 +30,9 @@ def kinds(record: Record) -> list[str]:
 
 def refused(text: bytes, before: View) -> View:
     """Return the view after a text was refused."""
-    refusal = Refusal(revision="0123", error=DocumentRefused((Problem("apps", "wrong", 1, 1),)), at_ns=1, text=text)
+    refusal = RejectedDocument(
+        revision="0123", error=DocumentRejected((Problem("apps", "wrong", 1, 1),)), at_ns=1, text=text
+    )
     return replace(before, status=replace(SYNCED, state=SourceState.REJECTED, refusal=refusal))
 
 
@@ -91,7 +93,7 @@ def test_a_drill_starts_and_ends() -> None:
     before = view(DRILL)
     during = view(DRILL, "2026-11-22T11:00:00Z", was=before)
     (record,) = told(before, during)
-    assert (kinds(record), record.cause) == (["drill-started", "failover"], Cause.CLOCK)
+    assert (kinds(record), record.cause) == (["drill-started", "failover"], RecordCause.CLOCK)
     assert record.events[0].words == "dc1 until 2026-11-22T12:00:00Z: Q4"
     assert record.out == {"dc1": "drill: Q4"}
     longer = view(DRILL.replace("T12", "T13"), "2026-11-22T11:10:00Z")
@@ -113,7 +115,7 @@ def test_health_is_a_cause_of_its_own() -> None:
     before = view("default: {active: dc1, backups: [dc2]}")
     after = view("default: {active: dc1, backups: [dc2]}", unhealthy={"dc1": "tcp refused"}, was=before)
     (record,) = told(before, after)
-    assert (kinds(record), record.cause, record.out) == (["failover"], Cause.HEALTH, {"dc1": "tcp refused"})
+    assert (kinds(record), record.cause, record.out) == (["failover"], RecordCause.HEALTH, {"dc1": "tcp refused"})
 
 
 def test_an_override_is_told() -> None:
@@ -123,7 +125,7 @@ def test_an_override_is_told() -> None:
     (started,) = told(before, after)
     assert kinds(started) == ["applied", "override-started", "switch"]
     (ended,) = told(after, before)
-    assert (kinds(ended), ended.cause) == (["applied", "override-ended", "switch"], Cause.OVERRIDE)
+    assert (kinds(ended), ended.cause) == (["applied", "override-ended", "switch"], RecordCause.OVERRIDE)
 
 
 def test_a_record_survives_json() -> None:

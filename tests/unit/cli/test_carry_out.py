@@ -11,9 +11,9 @@ from sidecar.cli.carry_out import carry_out
 from sidecar.cli.changing import Orders
 from sidecar.client import RoutingClient
 from sidecar.editing import verbs
-from sidecar.editing.guards import Rules
+from sidecar.editing.live_workers import LiveWorkers
 from sidecar.editing.proposal import Edit
-from sidecar.editing.sightings import Sighting
+from sidecar.editing.safety_rules import SafetyRules
 from sidecar.errors import SourceError, WriteConflict
 from sidecar.sources.base import Content, Missing, Report
 
@@ -55,7 +55,7 @@ class _Center:
         return str(hash(text))
 
 
-def _nobody_seen(_: Collection[str], _revision: str) -> Mapping[str, Sighting]:
+def _nobody_seen(_: Collection[str], _revision: str) -> Mapping[str, LiveWorkers]:
     return {}
 
 
@@ -65,7 +65,7 @@ def _orders(center: _Center) -> Orders:
 
     return Orders(
         source=center,
-        rules=Rules(hold_off=0),
+        rules=SafetyRules(hold_off=0),
         max_bytes=1024,
         timeout=5.0,
         by="lin",

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sidecar.cli.main import main
-from sidecar.powerjob.model import Status
+from sidecar.powerjob.model import InstanceStatus
 from tests.unit.client.conftest import Sidecar
 from tests.unit.client.conftest import sidecar as sidecar  # noqa: PLC0414 - a fixture of these tests too
 from tests.unit.powerjob.fake import NO_WORKER, FakePowerJob
@@ -19,8 +19,8 @@ from tests.unit.powerjob.fake import NO_WORKER, FakePowerJob
 def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakePowerJob]:
     """Run a PowerJob that asks for a password; name it in the environment."""
     with FakePowerJob("s3cret") as running:
-        running.instance(1, Status.FAILED, NO_WORKER)
-        running.instance(2, Status.FAILED, NO_WORKER, job=8)
+        running.instance(1, InstanceStatus.FAILED, NO_WORKER)
+        running.instance(2, InstanceStatus.FAILED, NO_WORKER, job=8)
         running.jobs[8]["status"] = 2
         monkeypatch.setenv("DC_SIDECAR_POWERJOB_SERVER", running.url)
         monkeypatch.setenv("DC_SIDECAR_POWERJOB_PASSWORD", "s3cret")
@@ -53,7 +53,7 @@ def test_it_retries_and_finds_nothing_the_second_time(fake: FakePowerJob, capsys
 
 def test_what_could_not_be_moved_is_an_exit_code(fake: FakePowerJob, capsys: pytest.CaptureFixture[str]) -> None:
     """5, and the reason."""
-    fake.retried[1] = [(Status.FAILED, NO_WORKER)]
+    fake.retried[1] = [(InstanceStatus.FAILED, NO_WORKER)]
     assert main([*RETRY, "--yes"]) == 5
     assert "still no worker" in capsys.readouterr().err
 
@@ -92,12 +92,12 @@ def test_what_runs_goes_where_the_sidecar_says(
     sidecar.serve("default: dc2")
     fake.worker("10.1.0.1:1", "dc1")
     fake.worker("10.2.0.1:1", "dc2")
-    fake.instance(3, Status.RUNNING, taskTrackerAddress="10.1.0.1:1")
-    fake.instance(4, Status.RUNNING, taskTrackerAddress="10.2.0.1:1")
+    fake.instance(3, InstanceStatus.RUNNING, taskTrackerAddress="10.1.0.1:1")
+    fake.instance(4, InstanceStatus.RUNNING, taskTrackerAddress="10.2.0.1:1")
     at = ("--sidecar", sidecar.address, "--timeout", "20s")
     assert main([*RETRY, "--running", "--yes", *at]) == 0
     out, _ = capsys.readouterr()
     assert out.splitlines()[-1] == "1 retried, 1 stopped and retried"
-    assert (fake.named("stopInstance"), fake.instances[4]["status"]) == (1, Status.RUNNING)
+    assert (fake.named("stopInstance"), fake.instances[4]["status"]) == (1, InstanceStatus.RUNNING)
     sidecar.end()
     assert main([*RETRY, "--running", "--yes", *at[:2], "--timeout", "1s"]) == 6

@@ -8,7 +8,7 @@ from typing import Self, cast
 
 from sidecar.cli.connection import Connect
 from sidecar.cli.sightings import seen_by
-from sidecar.client import Route, RoutingClient, Unreachable
+from sidecar.client import AppRoute, RoutingClient, SidecarUnreachable
 
 
 class _Sidecar:
@@ -27,13 +27,13 @@ class _Sidecar:
     ) -> None:
         assert kind is None
 
-    def route(self, app: str) -> Route:
+    def route(self, app: str) -> AppRoute:
         self.asked += 1
         if "away" in self.apps:
-            raise Unreachable("nobody")
+            raise SidecarUnreachable("nobody")
         ago, workers = self.apps.get(app, (0.0, 0))
         at_ms = int((time.time() - ago) * 1000) if workers else 0
-        return Route("", (), (), (), 1, self.revision, 1, workers=(("dc1", workers),), workers_seen_at_ms=at_ms)
+        return AppRoute("", (), (), (), 1, self.revision, 1, workers=(("dc1", workers),), workers_seen_at_ms=at_ms)
 
 
 def _connect(*sidecars: _Sidecar) -> tuple[list[str], Connect]:

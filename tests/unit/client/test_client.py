@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.client import FilterResult, Reason, RoutingClient, SourceState, Tls, TooSlow, Unreachable, Worker
+from sidecar.client import FilterResult, Reason, RoutingClient, SidecarUnreachable, SourceState, Tls, TooSlow, Worker
 from sidecar.errors import BadRequest, ConfigError, NotServing
 from tests.unit.client.conftest import Sidecar
 from tests.waiting import eventually
@@ -154,7 +154,7 @@ def test_nobody_there(tmp_path: Path) -> None:
     """An address where nobody listens is Unreachable, at once, and is named with why."""
     with (
         RoutingClient(f"unix:{tmp_path}/none.sock", timeout=PATIENT_S) as client,
-        pytest.raises(Unreachable, match=r"none\.sock: no sidecar answers there \(No such file or directory\)"),
+        pytest.raises(SidecarUnreachable, match=r"none\.sock: no sidecar answers there \(No such file or directory\)"),
     ):
         client.status()
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from sidecar.client import RoutingClient, SourceState, Tls, Unreachable
+from sidecar.client import RoutingClient, SidecarUnreachable, SourceState, Tls
 from sidecar.server.server import Server
 from sidecar.server.settings import ServerSettings
 from sidecar.table import RoutingTable
@@ -64,6 +64,9 @@ def test_refused_connections_are_unreachable(tmp_path: Path, address: str, tls: 
         "another name": Tls(ca=tmp_path / "ca.pem", **own, server_name="other.internal"),
         "plaintext": None,
     }[tls]
-    with RoutingClient(address, tls=secure, timeout=20.0, cache_size=0) as client, pytest.raises(Unreachable) as caught:
+    with (
+        RoutingClient(address, tls=secure, timeout=20.0, cache_size=0) as client,
+        pytest.raises(SidecarUnreachable) as caught,
+    ):
         client.status()
     assert "\n" not in str(caught.value)

@@ -4,7 +4,7 @@ import pytest
 
 from sidecar.editing import verbs
 from sidecar.editing.rewrite import rewrite, tree_of
-from sidecar.errors import Refused
+from sidecar.errors import ChangeRefused
 from sidecar.routing.document import parse_document
 
 S = 10**9
@@ -57,5 +57,5 @@ def test_an_application_that_the_document_does_not_name() -> None:
 
 def test_without_a_rule_there_is_nothing_to_send_back() -> None:
     """Work of a route without the key returns by itself, and the operator is told so."""
-    with pytest.raises(Refused, match="billing has no `failover` key: its work returns by itself"):
+    with pytest.raises(ChangeRefused, match="billing has no `failover` key: its work returns by itself"):
         sent_back("default: dc1\n", "billing")

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sidecar.editing.placement import ANYWHERE, NOBODY, Move, Placement, moves, placement, shares
+from sidecar.editing.placement import ANYWHERE, NOBODY, JobMove, Placement, moves, placement, shares
 from sidecar.routing.document import parse_document
 from sidecar.routing.model import Sticky
-from sidecar.routing.split import preference
+from sidecar.routing.rendezvous import preference
 from sidecar.routing.state import State
 
 _KEYS = 20_000
@@ -101,4 +101,4 @@ def test_too_few_workers_send_the_jobs_to_the_backup() -> None:
 
 def test_everything_moves_when_one_datacenter_takes_over() -> None:
     """A switch from one datacenter to another moves all jobs."""
-    assert moves(Placement((("dc1", 1.0),)), Placement((("dc2", 5.0),))) == (Move("dc1", "dc2", 1.0),)
+    assert moves(Placement((("dc1", 1.0),)), Placement((("dc2", 5.0),))) == (JobMove("dc1", "dc2", 1.0),)

@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sidecar.editing import verbs
-from sidecar.editing.effect import Comparison
-from sidecar.editing.guards import same_meaning
+from sidecar.editing.impact import Impact
+from sidecar.editing.meta import ChangeMeta, with_meta
 from sidecar.editing.rewrite import rewrite, tree_of
-from sidecar.editing.stamp import Stamp, stamped
-from sidecar.errors import Refused
+from sidecar.editing.safety_rules import equivalent
+from sidecar.errors import ChangeRefused
 from sidecar.routing.document import parse_document
 from sidecar.routing.model import Active, Ramp, RoutingDocument
 from sidecar.routing.reader import Tree
@@ -39,7 +39,7 @@ def _applied(text: bytes, verb: Verb) -> tuple[RoutingDocument, RoutingDocument,
 
 def _others_stay(before: RoutingDocument, after: RoutingDocument, app: str | None, jobs: tuple[str, ...] = ()) -> None:
     """Check that only the named application (None: the default route, and who inherits it) changed."""
-    for subject in Comparison(before, after, 0).subjects:
+    for subject in Impact(before, after, 0).subjects:
         if subject.app != app and app is not None:
             assert after.route(*_key(subject.app, subject.job)) == before.route(*_key(subject.app, subject.job))
         elif subject.job and subject.job not in jobs and app is not None:
@@ -89,7 +89,7 @@ def test_a_drill_comes_and_goes_without_a_trace(text: bytes, datacenter: str, ap
     assert after.drills[-1].datacenter == datacenter
     assert after.drills[-1].reason.split() == reason.split()
     _, ended, again = _applied(result, lambda tree, doc: verbs.stop_drills(tree, [len(doc.drills) - 1]))
-    assert same_meaning(before, ended)
+    assert equivalent(before, ended)
     if len(before.drills) > 0 and b"\r" not in text and text.endswith(b"\n"):
         assert again.count(b"\n") == text.count(b"\n")
 
@@ -121,7 +121,7 @@ def test_a_pause_moves_nobody(text: bytes, app: str | None, now: int) -> None:
     """Pausing and resuming keep the weights of the moment, for the application and for all others."""
     try:
         before, after, result = _applied(text, lambda tree, doc: verbs.pause_ramp(tree, doc, app, now))
-    except Refused:
+    except ChangeRefused:
         selector = verbs.route_of(parse_document(text), app).selector
         assert not isinstance(selector, Ramp) or now >= selector.start_ns + selector.duration_ns
         return
@@ -140,8 +140,8 @@ def test_a_pause_moves_nobody(text: bytes, app: str | None, now: int) -> None:
 @given(written(), st.text(max_size=9), st.text(max_size=9))
 def test_a_stamp_means_nothing(text: bytes, reason: str, ticket: str) -> None:
     """Who, when and why change no route, and are read back as they were said."""
-    stamp = Stamp(by="lin", at_ns=documents.NOON, reason=reason, ticket=ticket)
-    before, after, _ = _applied(text, lambda tree, _: stamped(tree, stamp))
-    assert same_meaning(before, after)
+    stamp = ChangeMeta(by="lin", at_ns=documents.NOON, reason=reason, ticket=ticket)
+    before, after, _ = _applied(text, lambda tree, _: with_meta(tree, stamp))
+    assert equivalent(before, after)
     assert (after.meta["by"], after.meta.get("reason", ""), after.meta.get("ticket", "")) == ("lin", reason, ticket)
     assert after.meta.get("notes") == before.meta.get("notes")

@@ -7,11 +7,11 @@ from collections.abc import Collection, Mapping
 import pytest
 
 from sidecar.editing import verbs
-from sidecar.editing.guards import Rules, refuse
-from sidecar.editing.proposal import Edit, Opened, Proposal, difference, open_text, propose
-from sidecar.editing.sightings import Ask, Sighting
-from sidecar.editing.stamp import Stamp
-from sidecar.errors import Refused
+from sidecar.editing.live_workers import LiveWorkers, LiveWorkersLookup
+from sidecar.editing.meta import ChangeMeta
+from sidecar.editing.proposal import CurrentDocument, Edit, Proposal, difference, propose, read_current
+from sidecar.editing.safety_rules import SafetyRules, enforce
+from sidecar.errors import ChangeRefused
 from sidecar.routing.document import parse_document
 from sidecar.routing.reader import Tree
 from sidecar.routing.scalars import SECOND_NS, format_time, parse_time
@@ -32,20 +32,20 @@ def _proposed(
     edit: Edit,
     text: bytes = _TEXT,
     *,
-    rules: Rules | None = None,
+    rules: SafetyRules | None = None,
     counts: Mapping[str, int] | None = None,
-    ask: Ask | None = None,
+    ask: LiveWorkersLookup | None = None,
     reason: str = "",
     full: bool = False,
 ) -> Proposal:
-    stamp = Stamp(by="lin", at_ns=_NOW, reason=reason)
+    stamp = ChangeMeta(by="lin", at_ns=_NOW, reason=reason)
     return propose(
-        open_text(text), edit, stamp=stamp, rules=rules or Rules(), counts=counts, ask=ask, full_document=full
+        read_current(text), edit, stamp=stamp, rules=rules or SafetyRules(), counts=counts, ask=ask, full_document=full
     )
 
 
 def _switch(to: str, *apps: str, everything: bool = False) -> Edit:
-    def make(opened: Opened, _: int) -> Tree:
+    def make(opened: CurrentDocument, _: int) -> Tree:
         return verbs.switch(opened.valid()[0], to, apps, everything=everything)
 
     return Edit(make=make, moves_work=True, apps=apps)
@@ -56,7 +56,7 @@ def _lines(proposal: Proposal) -> list[str]:
 
 
 def _rules_broken(proposal: Proposal) -> list[str]:
-    return [objection.rule for objection in proposal.objections]
+    return [objection.rule for objection in proposal.violations]
 
 
 def test_a_switch_tells_what_moves() -> None:
@@ -106,24 +106,24 @@ def test_known_workers_are_told_and_weighed() -> None:
     """With the live workers known, the target's are told, and one without any is a reason to refuse."""
     assert "live workers: dc2 3" in _proposed(_switch("dc2", "billing"), counts={"dc1": 1, "dc2": 3}).notes
     proposal = _proposed(_switch("dc2", "billing"), counts={"dc1": 1})
-    assert [str(o.message) for o in proposal.objections] == [
+    assert [str(o.message) for o in proposal.violations] == [
         "dc2 has no live worker, expected at least 1: start more there"
     ]
-    short = _proposed(_switch("dc2", "billing"), counts={"dc2": 1}, rules=Rules(require_workers=2))
+    short = _proposed(_switch("dc2", "billing"), counts={"dc2": 1}, rules=SafetyRules(require_workers=2))
     assert _rules_broken(short) == ["workers"]
-    unknown = _proposed(_switch("dc2", "billing"), rules=Rules(require_workers=2))
+    unknown = _proposed(_switch("dc2", "billing"), rules=SafetyRules(require_workers=2))
     assert _rules_broken(unknown) == ["workers"]
     assert _rules_broken(_proposed(_switch("dc2", "billing"))) == []
 
 
-def _seen(**workers: Mapping[str, int]) -> Ask:
+def _seen(**workers: Mapping[str, int]) -> LiveWorkersLookup:
     """Return who has seen these workers of applications five seconds ago, and is asked about those that move only."""
 
-    def ask(apps: Collection[str], revision: str) -> Mapping[str, Sighting]:
+    def ask(apps: Collection[str], revision: str) -> Mapping[str, LiveWorkers]:
         assert apps
         assert revision
         assert set(apps) <= {"billing", "alone"}
-        return {app: Sighting(workers[app], _NOW - 5 * SECOND_NS) for app in apps if app in workers}
+        return {app: LiveWorkers(workers[app], _NOW - 5 * SECOND_NS) for app in apps if app in workers}
 
     return ask
 
@@ -136,14 +136,14 @@ def test_seen_workers_are_told_and_weighed_by_application() -> None:
     assert _lines(well) == ["now: billing: 90 % of jobs dc1 → dc2"]
     assert "live workers: dc2 3, as a sidecar was told up to 5s ago" in well.notes
     both = _proposed(_switch("dc2", "billing", "alone"), ask=ask)
-    (objection,) = both.objections
+    (objection,) = both.violations
     assert objection.message == (
         "dc2 has no live worker of alone, expected at least 1: so a sidecar was told 5s ago; start more there, or say "
         "with --candidates who is alive"
     )
     assert "live workers: dc2 0 to 3 (by application), as a sidecar was told up to 5s ago" in both.notes
-    short = _proposed(_switch("dc2", "billing"), ask=ask, rules=Rules(require_workers=4))
-    assert "dc2 has 3 live workers of billing, expected at least 4" in short.objections[0].message
+    short = _proposed(_switch("dc2", "billing"), ask=ask, rules=SafetyRules(require_workers=4))
+    assert "dc2 has 3 live workers of billing, expected at least 4" in short.violations[0].message
 
 
 def test_what_is_said_goes_before_what_was_seen() -> None:
@@ -153,8 +153,8 @@ def test_what_is_said_goes_before_what_was_seen() -> None:
     unknown = _proposed(_switch("dc2", "alone"), ask=ask)
     assert _rules_broken(unknown) == []
     assert "it is not known how many workers there are in dc2; --candidates tells" in unknown.notes
-    demanded = _proposed(_switch("dc2", everything=True), ask=_seen(), rules=Rules(require_workers=1))
-    assert [o.message for o in demanded.objections] == ["nobody knows how many workers dc2 has: give --candidates"]
+    demanded = _proposed(_switch("dc2", everything=True), ask=_seen(), rules=SafetyRules(require_workers=1))
+    assert [o.message for o in demanded.violations] == ["nobody knows how many workers dc2 has: give --candidates"]
     partly = _proposed(_switch("dc2", everything=True), ask=_seen(billing={"dc2": 1}))
     assert any("it is not known for all of them how many workers" in note for note in partly.notes)
 
@@ -170,8 +170,8 @@ def test_a_route_must_keep_a_datacenter_in_service() -> None:
     edit = Edit(make=lambda opened, _: verbs.mark(*opened.valid(), "dc1", available=False), moves_work=True)
     proposal = _proposed(edit)
     assert _rules_broken(proposal) == ["out-of-service"]
-    assert proposal.objections[0].message.startswith("alone would have no datacenter in service: dc1 is out (marked)")
-    unrelated = _proposed(_switch("dc2", "billing"), proposal.text, rules=Rules(hold_off=0))
+    assert proposal.violations[0].message.startswith("alone would have no datacenter in service: dc1 is out (marked)")
+    unrelated = _proposed(_switch("dc2", "billing"), proposal.text, rules=SafetyRules(hold_off=0))
     assert _rules_broken(unrelated) == []
 
 
@@ -182,7 +182,7 @@ def test_a_drill_that_would_leave_nobody_is_refused_for_its_time() -> None:
             opened.valid()[0], "dc1", start="2026-11-23T10:00:00Z", until="2026-11-23T11:00:00Z"
         )
     )
-    objection = _proposed(edit).objections[0]
+    objection = _proposed(edit).violations[0]
     assert objection.rule == "out-of-service"
     assert "from 2026-11-23T10:00:00Z" in objection.message
 
@@ -200,23 +200,25 @@ def test_two_changes_keep_a_distance(minutes: float, broken: list[str]) -> None:
     text = _TEXT.replace(b"2026-11-22T09:00:00Z", at.encode())
     assert _rules_broken(_proposed(_switch("dc2", "billing"), text)) == broken
     if broken:
-        assert "the last change by kim" in _proposed(_switch("dc2", "billing"), text).objections[0].message
+        assert "the last change by kim" in _proposed(_switch("dc2", "billing"), text).violations[0].message
 
 
 def test_a_reason_can_be_demanded() -> None:
     """Where the configuration demands a reason, a change without one is refused."""
-    assert _rules_broken(_proposed(_switch("dc2", "billing"), rules=Rules(require_reason=True))) == ["reason"]
-    assert _rules_broken(_proposed(_switch("dc2", "billing"), rules=Rules(require_reason=True), reason="why")) == []
+    assert _rules_broken(_proposed(_switch("dc2", "billing"), rules=SafetyRules(require_reason=True))) == ["reason"]
+    assert (
+        _rules_broken(_proposed(_switch("dc2", "billing"), rules=SafetyRules(require_reason=True), reason="why")) == []
+    )
 
 
 def test_force_names_the_rules_it_overrides() -> None:
     """Forcing one rule does not force another, and the refusal says how to go on."""
-    proposal = _proposed(_switch("dc1", "alone"), rules=Rules(require_reason=True))
-    with pytest.raises(Refused, match=r"(?s)same: .*reason: .*--force same --force reason"):
-        refuse(proposal.objections, ())
-    with pytest.raises(Refused, match=r"--force reason$"):
-        refuse(proposal.objections, ("same",))
-    refuse(proposal.objections, ("same", "reason"))
+    proposal = _proposed(_switch("dc1", "alone"), rules=SafetyRules(require_reason=True))
+    with pytest.raises(ChangeRefused, match=r"(?s)same: .*reason: .*--force same --force reason"):
+        enforce(proposal.violations, ())
+    with pytest.raises(ChangeRefused, match=r"--force reason$"):
+        enforce(proposal.violations, ("same",))
+    enforce(proposal.violations, ("same", "reason"))
 
 
 def test_what_is_under_way_is_shown() -> None:
@@ -255,16 +257,16 @@ def test_a_bare_word_is_stamped_only_if_asked() -> None:
 def test_what_would_be_no_document_is_refused_with_its_place() -> None:
     """A name that the document's own datacenters block does not have is told as `check` would tell it."""
     text = b"datacenters: [dc1, dc2]\ndefault: dc1\n"
-    with pytest.raises(Refused, match=r"apps\.a \(line \d+, column \d+\): found dc22.*did you mean"):
+    with pytest.raises(ChangeRefused, match=r"apps\.a \(line \d+, column \d+\): found dc22.*did you mean"):
         _proposed(_switch("dc22", "a"), text)
 
 
 def test_a_broken_or_missing_document_is_for_other_verbs() -> None:
     """A verb that changes a part needs a valid whole, and says which verbs do not."""
-    with pytest.raises(Refused, match="dc-sidecar init"):
-        open_text(None).valid()
-    with pytest.raises(Refused, match=r"(?s)dc-sidecar edit.*unknown key"):
-        open_text(b"backup: dc1").valid()
+    with pytest.raises(ChangeRefused, match="dc-sidecar init"):
+        read_current(None).valid()
+    with pytest.raises(ChangeRefused, match=r"(?s)dc-sidecar edit.*unknown key"):
+        read_current(b"backup: dc1").valid()
 
 
 def test_a_whole_text_replaces_also_a_broken_one() -> None:
@@ -293,8 +295,8 @@ def test_what_health_checks_found_counts() -> None:
     """A datacenter that the sidecars judged down takes no jobs, and a route that has no other is a reason to refuse."""
     text = b"default: {active: dc1, backups: [dc2]}\napps:\n  alone: {active: dc1, backups: []}\n"
     faults = {"dc2": "probes: refused"}
-    stamp = Stamp(by="lin", at_ns=_NOW)
-    proposal = propose(open_text(text), _switch("dc2", "alone"), stamp=stamp, rules=Rules(), faults=faults)
+    stamp = ChangeMeta(by="lin", at_ns=_NOW)
+    proposal = propose(read_current(text), _switch("dc2", "alone"), stamp=stamp, rules=SafetyRules(), faults=faults)
     assert _lines(proposal) == ["now: alone: all jobs dc1 → nobody"]
     assert "health checks found dc2 down (probes: refused)" in proposal.notes
     assert _rules_broken(proposal) == ["out-of-service"]

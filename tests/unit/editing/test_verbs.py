@@ -9,7 +9,7 @@ import pytest
 
 from sidecar.editing import verbs
 from sidecar.editing.rewrite import rewrite, tree_of
-from sidecar.errors import Refused
+from sidecar.errors import ChangeRefused
 from sidecar.routing.document import parse_document
 from sidecar.routing.model import Ramp, RoutingDocument
 from sidecar.routing.reader import Tree
@@ -134,7 +134,7 @@ def test_pin_and_unpin_leave_no_trace() -> None:
     loose = _after(pinned, lambda tree, _: verbs.unpin(tree, "7", "42"))
     assert parse_document(loose.encode()).apps["7"] == parse_document(_FULL.encode()).apps["7"]
     assert _after("dc1", lambda tree, _: verbs.unpin(verbs.pin(tree, "a", "1", "dc2"), "a", "1")) == "default: dc1"
-    with pytest.raises(Refused, match="has no route of its own"):
+    with pytest.raises(ChangeRefused, match="has no route of its own"):
         _after(_FULL, lambda tree, _: verbs.unpin(tree, "7", "1"))
 
 
@@ -161,7 +161,7 @@ def test_mark_writes_a_block_that_names_everything() -> None:
     assert _after(text, lambda tree, doc: verbs.mark(tree, doc, "dc2", available=False)) == (
         "datacenters:\n  dc1: {}\n  dc2: {available: false}\n  dc3: {}\n  dc4: {}\n" + text
     )
-    with pytest.raises(Refused, match="does not know dc9"):
+    with pytest.raises(ChangeRefused, match="does not know dc9"):
         _after(text, lambda tree, doc: verbs.mark(tree, doc, "dc9", available=False))
 
 
@@ -213,11 +213,11 @@ def test_the_note_of_a_paused_ramp_goes_with_the_split() -> None:
     assert 'paused: {default: {from: dc1, to: dc2, duration: "2h", steps: 8}}' in paused
     switched = _after(paused, lambda tree, _: verbs.switch(tree, "dc1", default=True))
     assert "paused" not in switched
-    with pytest.raises(Refused, match="no paused ramp"):
+    with pytest.raises(ChangeRefused, match="no paused ramp"):
         _after(switched, lambda tree, doc: verbs.resume_ramp(tree, doc, None, _START))
     by_hand = paused.replace("dc1: 4", "dc1: 5")
     assert by_hand != paused
-    with pytest.raises(Refused, match="was changed since"):
+    with pytest.raises(ChangeRefused, match="was changed since"):
         _after(by_hand, lambda tree, doc: verbs.resume_ramp(tree, doc, None, _START))
 
 
@@ -234,11 +234,11 @@ def test_a_ramp_ends_in_one_of_its_two_places(paused: bool, finish: bool, to: st
 
 def test_there_must_be_a_ramp_to_pause_or_to_end() -> None:
     """Without a ramp, or with one that is over, the verbs say so."""
-    with pytest.raises(Refused, match="has no ramp"):
+    with pytest.raises(ChangeRefused, match="has no ramp"):
         _after("dc1", lambda tree, doc: verbs.pause_ramp(tree, doc, "a", 0))
-    with pytest.raises(Refused, match="has no ramp"):
+    with pytest.raises(ChangeRefused, match="has no ramp"):
         _after("dc1", lambda tree, doc: verbs.end_ramp(tree, doc, "a", finish=True))
-    with pytest.raises(Refused, match="has ended"):
+    with pytest.raises(ChangeRefused, match="has ended"):
         _after(_ramped(_START), lambda tree, doc: verbs.pause_ramp(tree, doc, None, _START + 3 * _HOUR))
 
 

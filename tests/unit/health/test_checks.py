@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from sidecar.config.hosts import Pattern
+from sidecar.config.hosts import HostPattern
 from sidecar.health.checks import HealthChecks
 from sidecar.health.hosts import AllowedHosts
 from sidecar.health.probes import ProbeFailed
@@ -15,7 +15,7 @@ from sidecar.sources.base import Content
 from sidecar.table import RoutingTable
 from tests.waiting import eventually
 
-LOCAL = AllowedHosts([Pattern("localhost", None, None)])
+LOCAL = AllowedHosts([HostPattern("localhost", None, None)])
 
 
 class Network:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.health.verdicts import Standing, down, verdicts
+from sidecar.health.verdicts import ProbeState, down, verdicts
 from sidecar.routing.document import parse_document
 from sidecar.routing.model import Checks, Probe, ProbeKind
 from sidecar.routing.state import State
@@ -21,9 +21,9 @@ def checks(*probes: Probe, fall: int = 3, rise: int = 2, must_pass: int = 1) -> 
     return Checks(probes, interval_ns=5 * S, timeout_ns=S, fall=fall, rise=rise, must_pass=must_pass)
 
 
-def stands_after(outcomes: str, **options: int) -> Standing:
+def stands_after(outcomes: str, **options: int) -> ProbeState:
     """Return the standing after failures (f) and successes (s), one a second."""
-    standing = Standing()
+    standing = ProbeState()
     for second, outcome in enumerate(outcomes, start=1):
         standing = standing.after("refused" if outcome == "f" else None, checks(A, **options), second * S)
     return standing
@@ -53,7 +53,7 @@ def test_a_standing_changes_only_by_a_whole_row(outcomes: str, fall: int, rise: 
 def test_a_datacenter_is_down_while_too_few_probes_are_up() -> None:
     """`must_pass` of the probes must be up; the reason names those that are not, and since when."""
     fallen = stands_after("fff")
-    one: Mapping[tuple[str, Probe], Standing] = {("dc1", A): fallen}
+    one: Mapping[tuple[str, Probe], ProbeState] = {("dc1", A): fallen}
     assert down("dc1", checks(A, B, must_pass=1), one) == ""
     assert down("dc1", checks(A, B, must_pass=2), one) == "probes: tcp a.dc1:443: refused, since 1970-01-01T00:00:03Z"
     assert down("dc2", checks(A, B, must_pass=2), one) == ""
@@ -65,7 +65,7 @@ def state(datacenters: str, rest: str = "") -> State:
 
 
 PROBED = "{probes: [{tcp: 'a.dc1:443'}]}"
-FALLEN = {(name, A): Standing(up=False, why="refused", since_ns=S) for name in ("dc1", "dc2", "dc3")}
+FALLEN = {(name, A): ProbeState(up=False, why="refused", since_ns=S) for name in ("dc1", "dc2", "dc3")}
 
 
 def test_a_verdict_takes_a_datacenter_out() -> None:

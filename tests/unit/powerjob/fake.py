@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
 
-from sidecar.powerjob.model import UNDER_WAY, Status, WorkflowStatus
+from sidecar.powerjob.model import UNDER_WAY, InstanceStatus, WorkflowStatus
 
 APP = 7
 NO_WORKER = "no worker available"
@@ -32,7 +32,7 @@ class FakePowerJob:
         self.jobs: dict[int, dict[str, Any]] = {}
         self.workflows: dict[int, dict[str, Any]] = {}
         self.workers: dict[str, dict[str, Any]] = {}
-        self.retried: dict[int, list[tuple[Status, str]]] = {}
+        self.retried: dict[int, list[tuple[InstanceStatus, str]]] = {}
         self.refused: set[str] = set()
         self.queries: list[dict[str, Any]] = []
         handler = type("Handler", (_Handler,), {"fake": self})
@@ -52,7 +52,7 @@ class FakePowerJob:
     def job(self, job: int, **fields: Any) -> None:  # noqa: ANN401 - PowerJob's own
         self.jobs[job] = {"id": job, "jobName": f"job-{job}", "timeExpressionType": 1, "status": 1, **fields}
 
-    def instance(self, number: int, status: Status, result: str = "", *, job: int = 1, **fields: Any) -> None:  # noqa: ANN401
+    def instance(self, number: int, status: InstanceStatus, result: str = "", *, job: int = 1, **fields: Any) -> None:  # noqa: ANN401
         if job not in self.jobs:
             self.job(job)
         self.instances[number] = {
@@ -131,7 +131,7 @@ class FakePowerJob:
     def _stop(self, entry: dict[str, Any]) -> None:
         if entry["status"] not in UNDER_WAY:
             raise ValueError("can't stop finished instance!")
-        entry |= {"status": int(Status.STOPPED), "result": "stopped by user"}
+        entry |= {"status": int(InstanceStatus.STOPPED), "result": "stopped by user"}
         if entry["wfInstanceId"] is not None:
             self.workflows[entry["wfInstanceId"]]["status"] = int(WorkflowStatus.STOPPED)
 
@@ -139,7 +139,7 @@ class FakePowerJob:
         if entry["status"] in UNDER_WAY:
             raise ValueError("Only stopped instance can be retry!")
         becomes = self.retried.get(entry["instanceId"])
-        status, result = becomes.pop(0) if becomes else (Status.WAITING_WORKER, "")
+        status, result = becomes.pop(0) if becomes else (InstanceStatus.WAITING_WORKER, "")
         entry |= {"status": int(status), "result": result}
 
 

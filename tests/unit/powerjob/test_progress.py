@@ -7,28 +7,30 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.powerjob.finding import Action, Step
-from sidecar.powerjob.moving import Outcome
-from sidecar.powerjob.progress import Progress
+from sidecar.powerjob.finder import RescheduleAction, RescheduleStep
+from sidecar.powerjob.mover import RescheduleOutcome
+from sidecar.powerjob.progress import RescheduleProgress
 
-STEP = Step(action=Action.RETRY, app="a", instance=1, job=7, job_name="j", workflow=None, worker="", why="because")
-RESTART = replace(STEP, action=Action.RESTART, instance=2)
-OF_WORKFLOW = replace(STEP, action=Action.RETRY_WORKFLOW, instance=3, workflow=50)
+STEP = RescheduleStep(
+    action=RescheduleAction.RETRY, app="a", instance=1, job=7, job_name="j", workflow=None, worker="", why="because"
+)
+RESTART = replace(STEP, action=RescheduleAction.RESTART, instance=2)
+OF_WORKFLOW = replace(STEP, action=RescheduleAction.RETRY_WORKFLOW, instance=3, workflow=50)
 
 
-def done(step: Step) -> Outcome:
+def done(step: RescheduleStep) -> RescheduleOutcome:
     """Return its success."""
-    return Outcome(step, done=True, words="done")
+    return RescheduleOutcome(step, done=True, words="done")
 
 
 @pytest.mark.parametrize("kept", [True, False])
 def test_what_was_done_is_not_done_again(tmp_path: Path, kept: bool) -> None:
     """Of a workflow whichever of its runs is met; with a file also after a restart."""
     path = tmp_path / "a" / "b" if kept else None
-    progress = Progress(path, 1)
+    progress = RescheduleProgress(path, 1)
     progress.end(done(STEP))
     progress.end(done(OF_WORKFLOW))
-    for again in (progress, Progress(path, 1)) if kept else (progress,):
+    for again in (progress, RescheduleProgress(path, 1)) if kept else (progress,):
         assert again.seen(STEP)
         assert again.seen(replace(OF_WORKFLOW, instance=4))
         assert not again.seen(RESTART)
@@ -39,41 +41,41 @@ def test_what_was_done_is_not_done_again(tmp_path: Path, kept: bool) -> None:
 
 def test_a_report_is_made_once(tmp_path: Path) -> None:
     """What was told before a restart is not told after it."""
-    progress = Progress(tmp_path / "p", 1)
+    progress = RescheduleProgress(tmp_path / "p", 1)
     progress.end(done(STEP))
     progress.told()
     progress.end(done(RESTART))
-    assert Progress(tmp_path / "p", 1).untold == [done(RESTART)]
+    assert RescheduleProgress(tmp_path / "p", 1).untold == [done(RESTART)]
 
 
 def test_what_was_half_done_is_known_after_a_kill(tmp_path: Path) -> None:
     """Also at the next change, and until it is ended; half a line at the end does no harm."""
-    progress = Progress(tmp_path / "p", 1)
+    progress = RescheduleProgress(tmp_path / "p", 1)
     progress.begin(RESTART)
     with (tmp_path / "p").open("a") as file:
         file.write('{"ended": {"acti')
-    assert Progress(tmp_path / "p", 1).half_done("a") == [RESTART]
-    later = Progress(tmp_path / "p", 2)
+    assert RescheduleProgress(tmp_path / "p", 1).half_done("a") == [RESTART]
+    later = RescheduleProgress(tmp_path / "p", 2)
     assert later.half_done("a") == [RESTART]
     assert later.half_done("b") == []
     later.end(done(RESTART))
-    assert Progress(tmp_path / "p", 2).half_done("a") == []
+    assert RescheduleProgress(tmp_path / "p", 2).half_done("a") == []
     later.begin(RESTART)
     later.drop(RESTART)
-    assert Progress(tmp_path / "p", 2).half_done("a") == []
-    assert Progress(tmp_path / "p", 3).half_done("a") == []
+    assert RescheduleProgress(tmp_path / "p", 2).half_done("a") == []
+    assert RescheduleProgress(tmp_path / "p", 3).half_done("a") == []
 
 
 def test_the_next_change_begins_anew(tmp_path: Path) -> None:
     """What was retried for one change may be retried for another."""
-    Progress(tmp_path / "p", 1).end(done(STEP))
-    assert not Progress(tmp_path / "p", 2).seen(STEP)
+    RescheduleProgress(tmp_path / "p", 1).end(done(STEP))
+    assert not RescheduleProgress(tmp_path / "p", 2).seen(STEP)
 
 
 def test_a_full_disk_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """The work goes on."""
     (tmp_path / "p").mkdir()
-    progress = Progress(tmp_path / "p", 1)
+    progress = RescheduleProgress(tmp_path / "p", 1)
     progress.end(done(STEP))
     assert progress.seen(STEP)
     assert "not kept" in caplog.text

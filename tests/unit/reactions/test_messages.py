@@ -11,15 +11,15 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from sidecar.audit.record import Cause, Event, Record
-from sidecar.reactions.messages import Post, payload, post, words
+from sidecar.audit.record import AuditEvent, Record, RecordCause
+from sidecar.reactions.messages import WebhookRequest, message_text, payload, webhook_request
 
-SWITCH = Event(kind="switch", words="dc1 → dc2", subjects=("billing",), before="dc1", after="dc2")
+SWITCH = AuditEvent(kind="switch", words="dc1 → dc2", subjects=("billing",), before="dc1", after="dc2")
 RECORD = Record(
     at_ns=1_800_000_000 * 10**9,
     source="file:x",
-    cause=Cause.DOCUMENT,
-    events=(Event(kind="applied", words="same"), SWITCH),
+    cause=RecordCause.DOCUMENT,
+    events=(AuditEvent(kind="applied", words="same"), SWITCH),
     revision="3a7f09c21b44",
     meta={"by": "lin", "reason": "<cooling> & more"},
     text="apps: {billing: dc2}",
@@ -27,10 +27,10 @@ RECORD = Record(
 NOW_NS = 1_800_000_001_234 * 10**6
 
 
-def posted(form: str, secret: str = "") -> tuple[Post, dict[str, Any]]:
+def posted(form: str, secret: str = "") -> tuple[WebhookRequest, dict[str, Any]]:
     """Return a post, and what its body says."""
     data = payload(RECORD, (SWITCH,), "chat")
-    found = post(form, "https://h/x?token=1", secret, data, words(RECORD, (SWITCH,)), NOW_NS)
+    found = webhook_request(form, "https://h/x?token=1", secret, data, message_text(RECORD, (SWITCH,)), NOW_NS)
     return found, json.loads(found.body)
 
 
@@ -47,7 +47,7 @@ def test_data_for_programs() -> None:
 
 def test_words_for_people() -> None:
     """What moved comes first, then who and why, then when and which document."""
-    assert words(RECORD, (SWITCH,)).splitlines() == [
+    assert message_text(RECORD, (SWITCH,)).splitlines() == [
         "switch: billing: dc1 → dc2",
         "by: lin",
         "reason: <cooling> & more",
@@ -57,8 +57,8 @@ def test_words_for_people() -> None:
 
 def test_words_are_cut_to_what_services_take() -> None:
     """A message for many stays a message."""
-    many = tuple(Event(kind="switch", words="dc1 → 数据中心", subjects=(f"app{number}",)) for number in range(500))
-    assert len(words(RECORD, many).encode()) < 4096
+    many = tuple(AuditEvent(kind="switch", words="dc1 → 数据中心", subjects=(f"app{number}",)) for number in range(500))
+    assert len(message_text(RECORD, many).encode()) < 4096
 
 
 def test_our_own_signature_can_be_checked() -> None:

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from sidecar.audit.follower import Failed, Later
-from sidecar.audit.record import Cause, Event, Record
-from sidecar.powerjob.finding import Action, Step
-from sidecar.powerjob.model import Status
-from sidecar.powerjob.progress import Progress
+from sidecar.audit.consumer import TaskDeferred, TaskFailed
+from sidecar.audit.record import AuditEvent, Record, RecordCause
+from sidecar.powerjob.finder import RescheduleAction, RescheduleStep
+from sidecar.powerjob.model import InstanceStatus
+from sidecar.powerjob.progress import RescheduleProgress
 from sidecar.reactions.rescheduling import Rescheduling
 from sidecar.reactions.runner import Reactions
 from sidecar.reactions.settings import read_reactions
@@ -28,7 +28,7 @@ from tests.unit.reactions.test_runner import Claims
 from tests.waiting import eventually
 
 DC1, DC2 = "10.1.0.1:1", "10.2.0.1:1"
-SWITCH = Event(kind="switch", words="dc1 → dc2", subjects=("default",), before="dc1", after="dc2")
+SWITCH = AuditEvent(kind="switch", words="dc1 → dc2", subjects=("default",), before="dc1", after="dc2")
 RETURN = replace(SWITCH, kind="return")
 
 
@@ -46,9 +46,9 @@ def document(text: str) -> RoutingDocument:
     return parse_document(text.encode(), max_bytes=1000)
 
 
-def change(event: Event = SWITCH) -> Record:
+def change(event: AuditEvent = SWITCH) -> Record:
     """Return a change of just now."""
-    return Record(at_ns=time.time_ns(), source="fake:", cause=Cause.DOCUMENT, events=(event,), revision="r")
+    return Record(at_ns=time.time_ns(), source="fake:", cause=RecordCause.DOCUMENT, events=(event,), revision="r")
 
 
 class Site:
@@ -91,7 +91,7 @@ class Site:
         def work() -> None:
             try:
                 ended.append(self.react(record))  # type: ignore[func-returns-value]  # its end counts
-            except (Failed, Later) as error:
+            except (TaskFailed, TaskDeferred) as error:
                 ended.append(error)
 
         thread = threading.Thread(target=work)
@@ -105,20 +105,20 @@ class Site:
 
 def test_what_was_moved_is_reported(fake: FakePowerJob) -> None:
     """A record with the counts as its event and a line for each run; a second change finds nothing to do."""
-    fake.instance(1, Status.FAILED, NO_WORKER)
+    fake.instance(1, InstanceStatus.FAILED, NO_WORKER)
     site = Site(fake)
     site.react()
     (report,) = site.reports
-    assert report.events == (Event(kind="rescheduled", words="billing: 1 retried", subjects=("billing",)),)
+    assert report.events == (AuditEvent(kind="rescheduled", words="billing: 1 retried", subjects=("billing",)),)
     assert report.changes == ("run 1 of job 1 (job-1): retried",)
-    assert (report.cause, report.source, len(report.revision)) == (Cause.REACTION, "fake:", 12)
+    assert (report.cause, report.source, len(report.revision)) == (RecordCause.REACTION, "fake:", 12)
     site.react()
     assert len(site.reports) == 1
 
 
 def test_what_failed_long_before_the_change_stays(fake: FakePowerJob) -> None:
     """`since` says how long before the change the outage may have begun."""
-    fake.instance(1, Status.FAILED, NO_WORKER, gmtModified=round((time.time() - 100) * 1000))
+    fake.instance(1, InstanceStatus.FAILED, NO_WORKER, gmtModified=round((time.time() - 100) * 1000))
     Site(fake, since="10s").react()
     assert fake.named("retryInstance") == 0
     Site(fake, since="1000s").react()
@@ -129,10 +129,10 @@ def test_what_failed_long_before_the_change_stays(fake: FakePowerJob) -> None:
     ("running", "event", "stopped"), [("true", SWITCH, 1), ("false", SWITCH, 0), ("true", RETURN, 0)]
 )
 def test_running_work_is_moved_only_on_request_and_where_a_datacenter_is_left(
-    fake: FakePowerJob, running: str, event: Event, stopped: int
+    fake: FakePowerJob, running: str, event: AuditEvent, stopped: int
 ) -> None:
     """A return leaves a datacenter that is well: what runs there may end there."""
-    fake.instance(1, Status.RUNNING, taskTrackerAddress=DC1)
+    fake.instance(1, InstanceStatus.RUNNING, taskTrackerAddress=DC1)
     Site(fake, running=running).react(change(event))
     assert fake.named("stopInstance") == stopped
     assert fake.named("retryInstance") == stopped
@@ -140,12 +140,12 @@ def test_running_work_is_moved_only_on_request_and_where_a_datacenter_is_left(
 
 def test_what_powerjob_notices_late_is_brought_back_too(fake: FakePowerJob) -> None:
     """It is looked for until `watch-for` is over, each run once."""
-    fake.instance(1, Status.FAILED, NO_WORKER)
+    fake.instance(1, InstanceStatus.FAILED, NO_WORKER)
     site = Site(fake, watch_for="1h")
     with site.at_work(change()):
         eventually(lambda: fake.named("retryInstance") == 1, "the first")
-        fake.instances[1]["status"] = int(Status.FAILED)
-        fake.instance(2, Status.FAILED, NO_WORKER)
+        fake.instances[1]["status"] = int(InstanceStatus.FAILED)
+        fake.instance(2, InstanceStatus.FAILED, NO_WORKER)
         eventually(lambda: fake.named("retryInstance") == 2, "the second")
         looks = fake.named("queryInstance")
         eventually(lambda: fake.named("queryInstance") > looks + 2, "more looks")
@@ -155,12 +155,12 @@ def test_what_powerjob_notices_late_is_brought_back_too(fake: FakePowerJob) -> N
 
 def test_a_retry_that_came_too_early_is_tried_again(fake: FakePowerJob) -> None:
     """PowerJob's server may have heard of the change later than this sidecar; but nobody is alarmed for ever."""
-    fake.instance(1, Status.FAILED, NO_WORKER)
-    fake.instance(2, Status.FAILED, NO_WORKER)
-    fake.retried = {1: [(Status.FAILED, NO_WORKER)] * 9, 2: [(Status.FAILED, NO_WORKER)]}
+    fake.instance(1, InstanceStatus.FAILED, NO_WORKER)
+    fake.instance(2, InstanceStatus.FAILED, NO_WORKER)
+    fake.retried = {1: [(InstanceStatus.FAILED, NO_WORKER)] * 9, 2: [(InstanceStatus.FAILED, NO_WORKER)]}
     site = Site(fake, watch_for="1h")
     with site.at_work(change()):
-        eventually(lambda: fake.instances[2]["status"] == Status.WAITING_WORKER, "the second one's success")
+        eventually(lambda: fake.instances[2]["status"] == InstanceStatus.WAITING_WORKER, "the second one's success")
         eventually(lambda: fake.named("retryInstance") == 5, "three attempts of the first one")
         looks = fake.named("queryInstance")
         eventually(lambda: fake.named("queryInstance") > looks + 2, "more looks")
@@ -181,7 +181,7 @@ def test_a_newer_change_does_not_wait(fake: FakePowerJob) -> None:
 
 def test_of_two_changes_the_newer_one_is_acted_on(fake: FakePowerJob) -> None:
     """By the routes of then, and with all that the older one wanted."""
-    fake.instance(1, Status.RUNNING, taskTrackerAddress=DC1)
+    fake.instance(1, InstanceStatus.RUNNING, taskTrackerAddress=DC1)
     site = Site(fake, running="true")
     older, newer = change(), replace(change(RETURN), at_ns=time.time_ns() + 1)
     site.reacting.note(newer)
@@ -193,7 +193,7 @@ def test_of_two_changes_the_newer_one_is_acted_on(fake: FakePowerJob) -> None:
 
 def test_what_moves_waits_until_all_follow(fake: FakePowerJob) -> None:
     """A retry before PowerJob's own sidecar has heard of the change would go the old way."""
-    fake.instance(1, Status.FAILED, NO_WORKER)
+    fake.instance(1, InstanceStatus.FAILED, NO_WORKER)
     site = Site(fake, settled=0.5)
     record = change()
     site.react(record)
@@ -204,15 +204,15 @@ def test_what_moves_waits_until_all_follow(fake: FakePowerJob) -> None:
 def test_a_sidecar_that_ends_goes_on_after_its_restart(fake: FakePowerJob, tmp_path: Path) -> None:
     """Behind what it did, with one report of each run."""
     record = change()
-    fake.instance(1, Status.FAILED, NO_WORKER)
+    fake.instance(1, InstanceStatus.FAILED, NO_WORKER)
     first = Site(fake, state_dir=tmp_path, watch_for="1h")
     with first.at_work(record) as ended:
         eventually(lambda: fake.named("retryInstance") == 1, "the first")
         first.reacting.stop()
         eventually(lambda: ended, "its end")
-    assert isinstance(ended[0], Later)
-    fake.instances[1] |= {"status": int(Status.FAILED), "result": NO_WORKER}
-    fake.instance(2, Status.FAILED, NO_WORKER)
+    assert isinstance(ended[0], TaskDeferred)
+    fake.instances[1] |= {"status": int(InstanceStatus.FAILED), "result": NO_WORKER}
+    fake.instance(2, InstanceStatus.FAILED, NO_WORKER)
     second = Site(fake, state_dir=tmp_path)
     second.react(record)
     assert fake.named("retryInstance") == 2
@@ -223,7 +223,7 @@ def test_what_was_stopped_is_retried_after_a_kill(
     fake: FakePowerJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between the two calls nothing is lost."""
-    fake.instance(1, Status.RUNNING, taskTrackerAddress=DC1)
+    fake.instance(1, InstanceStatus.RUNNING, taskTrackerAddress=DC1)
     record = change()
     real = fake.answer
 
@@ -233,13 +233,13 @@ def test_what_was_stopped_is_retried_after_a_kill(
         return real(call, given)
 
     monkeypatch.setattr(fake, "answer", dying)
-    with pytest.raises(Failed):
+    with pytest.raises(TaskFailed):
         Site(fake, state_dir=tmp_path, running="true").react(record)
-    assert fake.instances[1]["status"] == Status.STOPPED
+    assert fake.instances[1]["status"] == InstanceStatus.STOPPED
     monkeypatch.setattr(fake, "answer", real)
     site = Site(fake, state_dir=tmp_path, running="true")
     site.react(record)
-    assert fake.instances[1]["status"] == Status.WAITING_WORKER
+    assert fake.instances[1]["status"] == InstanceStatus.WAITING_WORKER
     assert [report.events[0].words for report in site.reports] == ["billing: 1 stopped and retried"]
 
 
@@ -247,11 +247,18 @@ def test_what_was_stopped_is_retried_after_a_kill(
 def test_what_goes_on_already_is_not_stopped_once_more(fake: FakePowerJob, tmp_path: Path, where: str) -> None:
     """A kill came before the stop, or after the retry: it is looked at anew, not taken for stopped."""
     record = change()
-    fake.instance(1, Status.RUNNING, taskTrackerAddress=DC1)
-    step = Step(
-        action=Action.RESTART, app="billing", instance=1, job=1, job_name="", workflow=None, worker=DC1, why="elsewhere"
+    fake.instance(1, InstanceStatus.RUNNING, taskTrackerAddress=DC1)
+    step = RescheduleStep(
+        action=RescheduleAction.RESTART,
+        app="billing",
+        instance=1,
+        job=1,
+        job_name="",
+        workflow=None,
+        worker=DC1,
+        why="elsewhere",
     )
-    Progress(tmp_path / "powerjob" / "back", record.at_ns).begin(step)
+    RescheduleProgress(tmp_path / "powerjob" / "back", record.at_ns).begin(step)
     fake.instances[1]["taskTrackerAddress"] = where
     Site(fake, state_dir=tmp_path, running="true").react(record)
     assert fake.named("stopInstance") == (where == DC1)
@@ -259,12 +266,19 @@ def test_what_goes_on_already_is_not_stopped_once_more(fake: FakePowerJob, tmp_p
 
 def test_what_cannot_go_on_is_told_once(fake: FakePowerJob, tmp_path: Path) -> None:
     """Its job is gone: that is in the report, and holds up nothing else, now and later."""
-    fake.instance(1, Status.STOPPED)
-    fake.instance(2, Status.FAILED, NO_WORKER)
-    step = Step(
-        action=Action.RESTART, app="billing", instance=1, job=1, job_name="", workflow=None, worker=DC1, why="elsewhere"
+    fake.instance(1, InstanceStatus.STOPPED)
+    fake.instance(2, InstanceStatus.FAILED, NO_WORKER)
+    step = RescheduleStep(
+        action=RescheduleAction.RESTART,
+        app="billing",
+        instance=1,
+        job=1,
+        job_name="",
+        workflow=None,
+        worker=DC1,
+        why="elsewhere",
     )
-    Progress(tmp_path / "powerjob" / "back", 1).begin(step)
+    RescheduleProgress(tmp_path / "powerjob" / "back", 1).begin(step)
     fake.refused.add("retryInstance 1")
     site = Site(fake, state_dir=tmp_path)
     site.react()
@@ -280,24 +294,24 @@ def test_a_powerjob_that_is_away_is_asked_again(tmp_path: Path) -> None:
     secret.write_text("wrong-one\n")
     with FakePowerJob("s3cret") as fake:
         fake.worker(DC2, "dc2")
-        fake.instance(1, Status.FAILED, NO_WORKER)
+        fake.instance(1, InstanceStatus.FAILED, NO_WORKER)
         site = Site(fake, password_file=str(secret))
-        with pytest.raises(Failed, match="INCORRECT_PASSWORD") as failed:
+        with pytest.raises(TaskFailed, match="INCORRECT_PASSWORD") as failed:
             site.react()
         assert not failed.value.final
         assert "wrong-one" not in str(failed.value)
         secret.write_text("s3cret\n")
         site.react()
         assert fake.named("retryInstance") == 1
-    with pytest.raises(Failed, match="does not answer"):
+    with pytest.raises(TaskFailed, match="does not answer"):
         site.react()
 
 
 def test_servers_that_know_no_worker_are_told(fake: FakePowerJob) -> None:
     """Of a cluster each server knows the workers that are connected to it: perhaps not all servers are named."""
-    fake.instance(1, Status.FAILED, NO_WORKER)
+    fake.instance(1, InstanceStatus.FAILED, NO_WORKER)
     fake.workers.clear()
-    with pytest.raises(Failed, match="billing: 1 wait, and the servers named know no workers"):
+    with pytest.raises(TaskFailed, match="billing: 1 wait, and the servers named know no workers"):
         Site(fake).react()
     fake.worker(DC1, "dc1")
     Site(fake).react()
@@ -318,7 +332,7 @@ def test_its_claim_is_kept_while_it_is_at_it(fake: FakePowerJob, monkeypatch: py
 
 def test_it_reports_through_the_audit_of_its_sidecar(fake: FakePowerJob) -> None:
     """Put together as in a sidecar: a change goes in, the report comes out, and it ends in time."""
-    fake.instance(1, Status.FAILED, NO_WORKER)
+    fake.instance(1, InstanceStatus.FAILED, NO_WORKER)
     tree = [{"name": "back", "powerjob": fake.url, "apps": ["billing"], "rate": "1000"}]
     reports: list[Record] = []
     with ExitStack() as stack:

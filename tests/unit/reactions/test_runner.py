@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.audit.follower import Away, Failed, Later
-from sidecar.audit.record import Event, Record
-from sidecar.audit.shared import SharedAudit
+from sidecar.audit.consumer import DependencyUnavailable, TaskDeferred, TaskFailed
+from sidecar.audit.database import AuditDatabase
+from sidecar.audit.record import AuditEvent, Record
 from sidecar.reactions import runner
 from sidecar.reactions.runner import Reactions
 from sidecar.reactions.settings import Reaction
@@ -27,24 +27,24 @@ class Receiver:
 
     def __init__(self) -> None:
         self.got: list[tuple[str, str]] = []
-        self.fail: Failed | None = None
+        self.fail: TaskFailed | None = None
 
-    def __call__(self, reaction: Reaction, record: Record, events: tuple[Event, ...]) -> None:
+    def __call__(self, reaction: Reaction, record: Record, events: tuple[AuditEvent, ...]) -> None:
         assert [event.kind for event in events] == ["switch"]
         if self.fail is not None:
             raise self.fail
         self.got.append((reaction.name, record.revision))
 
 
-class Claims(SharedAudit):
+class Claims(AuditDatabase):
     """A database that answers as a test says."""
 
-    def __init__(self, answer: bool | Later) -> None:
+    def __init__(self, answer: bool | TaskDeferred) -> None:
         self.answer = answer
         self.ended: list[bool] = []
 
     def claim(self, record: Record, reaction: str, lease_s: float) -> bool:  # noqa: ARG002 - all are alike
-        if isinstance(self.answer, Later):
+        if isinstance(self.answer, TaskDeferred):
             raise self.answer
         return self.answer
 
@@ -53,9 +53,9 @@ class Claims(SharedAudit):
 
 
 @contextmanager
-def reacting(receiver: Receiver, claims: SharedAudit | None, *tree: object) -> Iterator[Reactions]:
+def reacting(receiver: Receiver, claims: AuditDatabase | None, *tree: object) -> Iterator[Reactions]:
     """Run reactions."""
-    reactions = Reactions([*tree], source="file:x", state_dir=None, claims=claims, act=receiver)
+    reactions = Reactions([*tree], source="file:x", state_dir=None, claims=claims, perform=receiver)
     reactions.start()
     try:
         yield reactions
@@ -92,7 +92,7 @@ def test_for_a_fleet_it_acts_with_a_claim_only() -> None:
 def test_a_failure_passes_the_claim_on_unless_it_is_final(final: bool, ended: bool) -> None:
     """Another sidecar may reach a receiver that this one cannot; what the receiver refused, nobody is to send again."""
     receiver, claims = Receiver(), Claims(True)
-    receiver.fail = Failed("it failed", final=final)
+    receiver.fail = TaskFailed("it failed", final=final)
     with reacting(receiver, claims, HOOK) as reactions:
         reactions.take(change())
         eventually(lambda: claims.ended, "the end of the claim")
@@ -102,7 +102,7 @@ def test_a_failure_passes_the_claim_on_unless_it_is_final(final: bool, ended: bo
 def test_a_command_that_failed_is_not_run_elsewhere() -> None:
     """Once means once in the whole fleet."""
     receiver, claims = Receiver(), Claims(True)
-    receiver.fail = Failed("it exited with 1")
+    receiver.fail = TaskFailed("it exited with 1")
     with reacting(receiver, claims, {"name": "chat", "command": ["x"]}) as reactions:
         reactions.take(change())
         eventually(lambda: reactions.tasks[0]().failed, "the failure")
@@ -114,7 +114,7 @@ def test_while_the_database_is_away_an_alarm_goes_out_all_the_same(monkeypatch: 
     receiver = Receiver()
     monkeypatch.setattr(runner, "_PATIENCE_S", 1.5)
     command = {"name": "run", "command": ["x"]}
-    with reacting(receiver, Claims(Away("away")), HOOK, command) as reactions:
+    with reacting(receiver, Claims(DependencyUnavailable("away")), HOOK, command) as reactions:
         reactions.take(change())
         assert receiver.got == []
         eventually(lambda: receiver.got, "the alarm")
@@ -124,7 +124,7 @@ def test_while_the_database_is_away_an_alarm_goes_out_all_the_same(monkeypatch: 
 
 def test_what_another_one_is_at_is_never_told_twice() -> None:
     """However old the change is: as long as another sidecar holds the claim, this one waits."""
-    receiver, claims = Receiver(), Claims(Later("another sidecar is at it"))
+    receiver, claims = Receiver(), Claims(TaskDeferred("another sidecar is at it"))
     with reacting(receiver, claims, HOOK) as reactions:
         reactions.take(change(age_s=3000))
         eventually(lambda: reactions.tasks[0]().error == "another sidecar is at it", "a look")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sidecar.audit.record import Cause, Event, Record
+from sidecar.audit.record import AuditEvent, Record, RecordCause
 from sidecar.errors import ConfigError
 from sidecar.reactions.settings import read_reactions
 
@@ -17,9 +17,9 @@ HOOK = {"name": "chat", "webhook": "https://chat.example/hook"}
 JOBS: dict[str, object] = {"name": "back", "powerjob": "http://powerjob:7700", "apps": ["billing"]}
 
 
-def record(*events: Event) -> Record:
+def record(*events: AuditEvent) -> Record:
     """Return a record with these events."""
-    return Record(at_ns=1, source="fake:", cause=Cause.DOCUMENT, events=events)
+    return Record(at_ns=1, source="fake:", cause=RecordCause.DOCUMENT, events=events)
 
 
 def test_little_says_enough() -> None:
@@ -71,7 +71,8 @@ def test_nothing_of_powerjob_is_imported_for_others() -> None:
     code = (
         "import sys; from sidecar.reactions import runner; import sidecar.daemon; "
         f"from sidecar.reactions.settings import read_reactions; read_reactions([{HOOK!r}]); "
-        "sys.exit(any(name.startswith(('sidecar.powerjob', 'sidecar.reactions.powerjob')) for name in sys.modules))"
+        "optional = ('sidecar.powerjob', 'sidecar.reactions.powerjob_settings'); "
+        "sys.exit(any(name.startswith(optional) for name in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
 
@@ -123,7 +124,7 @@ def test_what_is_wrong_is_refused_with_its_place(tree: Any, found: str) -> None:
 def test_only_what_is_wanted_of_a_record() -> None:
     """A reaction gets the events of its kinds that move its applications; those that move nobody are for all."""
     (reaction,) = read_reactions([HOOK | {"apps": ["billing"], "on": ["switch", "drill"]}])
-    mine = Event(kind="switch", words="", subjects=("other", "billing/7"))
-    drill = Event(kind="drill-started", words="", subjects=("dc1",))
-    theirs = Event(kind="switch", words="", subjects=("billings",))
-    assert reaction.wanted(record(Event(kind="applied", words=""), mine, theirs, drill)) == (mine, drill)
+    mine = AuditEvent(kind="switch", words="", subjects=("other", "billing/7"))
+    drill = AuditEvent(kind="drill-started", words="", subjects=("dc1",))
+    theirs = AuditEvent(kind="switch", words="", subjects=("billings",))
+    assert reaction.wanted(record(AuditEvent(kind="applied", words=""), mine, theirs, drill)) == (mine, drill)

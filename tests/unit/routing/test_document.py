@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.errors import DocumentRefused
+from sidecar.errors import DocumentRejected
 from sidecar.routing.document import MAX_BYTES, parse_document, revision_of
 from sidecar.routing.model import Active, Datacenter, Drill, OnEmpty, Ramp, Route, RoutingDocument, Split, Sticky
 from sidecar.routing.reader import MAX_PROBLEMS
@@ -24,7 +24,7 @@ def _parse(text: str) -> RoutingDocument:
 
 def _refused(text: str | bytes) -> list[str]:
     """Return the problems of a text that must be refused, as an operator reads them."""
-    with pytest.raises(DocumentRefused) as refused:
+    with pytest.raises(DocumentRejected) as refused:
         parse_document(text.encode() if isinstance(text, str) else text)
     return [str(problem) for problem in refused.value.problems]
 
@@ -188,7 +188,7 @@ def test_the_size_is_bounded() -> None:
     assert parse_document(fits).default.selector == Active("dc2")
     (said,) = _refused(fits + b" ")
     assert "1048577 bytes, at most 1048576 are allowed: shorten it, or raise --max-document-size" in said
-    with pytest.raises(DocumentRefused):
+    with pytest.raises(DocumentRejected):
         parse_document(b"dc2", max_bytes=2)
 
 
@@ -246,7 +246,7 @@ def test_breathes_at_each_name() -> None:
     """Whoever reads in the background gets a chance to rest at every application, backup and network."""
     calls = 0
 
-    def breathe() -> None:
+    def checkpoint() -> None:
         nonlocal calls
         calls += 1
 
@@ -254,7 +254,7 @@ def test_breathes_at_each_name() -> None:
     backups = ",".join(f"b{n}" for n in range(1000))
     text = f"datacenters: {{a: {{cidrs: [{networks}]}}, {backups.replace(',', ': {}, ')}: {{}}}}\n"
     text += f"default: {{active: a, backups: [{backups}]}}"
-    parse_document(text.encode(), breathe=breathe)
+    parse_document(text.encode(), checkpoint=checkpoint)
     assert calls > 3000
 
 

@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from sidecar.errors import DocumentRefused
+from sidecar.errors import DocumentRejected
 from sidecar.routing.changes import changes
 from sidecar.routing.decision import Decision, Reason, decide
 from sidecar.routing.document import parse_document
 from sidecar.routing.explain import explain
-from sidecar.routing.failover import NONE, Phase, Seen, Standing, Standings, advance, apply, remembered
-from sidecar.routing.model import Back, Failover, RoutingDocument
+from sidecar.routing.failover import NONE, FailoverState, FailoverStates, Observation, Phase, advance, apply, remembered
+from sidecar.routing.model import FailBack, Failover, RoutingDocument
 from sidecar.routing.reader import read
 from sidecar.routing.state import State
 
@@ -47,19 +47,19 @@ def decided(state: State, counts: Mapping[str, int], app: str = "billing", job: 
     return decide(state, app, job, "", workers(counts))
 
 
-ILL = Seen(SCOPE, {"dc1": "no workers"}, ("dc2",))
-WELL = Seen(SCOPE, {}, ("dc1",))
+ILL = Observation(SCOPE, {"dc1": "no workers"}, ("dc2",))
+WELL = Observation(SCOPE, {}, ("dc1",))
 
 
 def played(failover: str, events: str) -> str:
     """Return dc1's phase after events, a second each: i is seen ill, w is seen well, anything else is time."""
     routes = document(failover)
-    standings: Standings = NONE
+    failover_states: FailoverStates = NONE
     for second, event in enumerate(events):
         if event in "iw":
-            standings = apply(standings, ILL if event == "i" else WELL, routes, second * S)
-        standings = advance(standings, routes, second * S)
-    standing = standings.get(DC1)
+            failover_states = apply(failover_states, ILL if event == "i" else WELL, routes, second * S)
+        failover_states = advance(failover_states, routes, second * S)
+    standing = failover_states.get(DC1)
     return "WELL" if standing is None else standing.phase.name
 
 
@@ -114,7 +114,7 @@ def test_a_job_of_its_own_has_its_own_failover() -> None:
     routes = document("{back_after: 1m}", 'apps: {billing: {jobs: {"7": dc2}}}')
     state = State(routes, 1, 0)
     assert (state.scope("billing", "7"), state.scope("billing", "8")) == (("billing", "7"), ("billing", ""))
-    failed = apply(NONE, Seen(("billing", "7"), {"dc2": "no workers"}, ()), routes, 0)
+    failed = apply(NONE, Observation(("billing", "7"), {"dc2": "no workers"}, ()), routes, 0)
     assert advance(failed, routes, S) is failed
     assert advance(failed, document("{back_after: 1m}"), S) == {}
 
@@ -122,29 +122,33 @@ def test_a_job_of_its_own_has_its_own_failover() -> None:
 def test_a_clock_that_goes_back_keeps_nothing_for_longer_than_the_rule_says() -> None:
     """Nothing happens early, and after the time from then on it does."""
     routes = document("{back_after: 10s}")
-    standings = {DC1: Standing(Phase.RETURNING, since_ns=100 * S, failed_ns=50 * S, why="")}
-    assert advance(standings, routes, 20 * S) is standings
-    assert advance(standings, routes, 110 * S) == {}
+    failover_states = {DC1: FailoverState(Phase.RETURNING, since_ns=100 * S, failed_ns=50 * S, why="")}
+    assert advance(failover_states, routes, 20 * S) is failover_states
+    assert advance(failover_states, routes, 110 * S) == {}
 
 
 def test_names_from_requests_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond the bound nothing more is remembered, and what is remembered goes on."""
-    monkeypatch.setattr("sidecar.routing.failover.MOST", 2)
-    standings: Standings = NONE
+    monkeypatch.setattr("sidecar.routing.failover.MAX_STATES", 2)
+    failover_states: FailoverStates = NONE
     for app in "abc":
-        standings = apply(standings, Seen((app, ""), {"dc1": "no workers"}, ()), document("{back_after: 1m}"), 0)
-    assert [scope for scope, _ in standings] == [("a", ""), ("b", "")]
-    assert apply(standings, Seen(("a", ""), {}, ("dc1",)), document("{after: 1m}"), 0).keys() == {(("b", ""), "dc1")}
+        failover_states = apply(
+            failover_states, Observation((app, ""), {"dc1": "no workers"}, ()), document("{back_after: 1m}"), 0
+        )
+    assert [scope for scope, _ in failover_states] == [("a", ""), ("b", "")]
+    assert apply(failover_states, Observation(("a", ""), {}, ("dc1",)), document("{after: 1m}"), 0).keys() == {
+        (("b", ""), "dc1")
+    }
 
 
 def test_what_outlives_a_restart() -> None:
     """What work has left stays left and must be seen well anew; what was only failing is forgotten."""
-    standings = {
-        (SCOPE, name): Standing(phase, since_ns=9, failed_ns=5, why="no workers")
+    failover_states = {
+        (SCOPE, name): FailoverState(phase, since_ns=9, failed_ns=5, why="no workers")
         for name, phase in (("dc1", Phase.RETURNING), ("dc2", Phase.FAILED), ("dc3", Phase.FAILING))
     }
-    left = Standing(Phase.FAILED, since_ns=5, failed_ns=5, why="no workers")
-    assert remembered(standings) == {(SCOPE, "dc1"): left, (SCOPE, "dc2"): left}
+    left = FailoverState(Phase.FAILED, since_ns=5, failed_ns=5, why="no workers")
+    assert remembered(failover_states) == {(SCOPE, "dc1"): left, (SCOPE, "dc2"): left}
 
 
 RULES = ("{after: 5s}", "{back_after: 7s}", "{after: 5s, back_after: 7s}", "{after: 5s, back: manual}")
@@ -156,8 +160,8 @@ class FailoverMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.now = 0
-        self.standings: Standings = NONE
-        self.history: list[tuple[Seen | None, int]] = []
+        self.failover_states: FailoverStates = NONE
+        self.history: list[tuple[Observation | None, int]] = []
         self.sign: bool | None = None
         self.since = 0
 
@@ -179,45 +183,47 @@ class FailoverMachine(RuleBasedStateMachine):
         self.now += seconds * S
         self._step(None)
 
-    def _step(self, seen: Seen | None) -> None:
-        before = self.standings
+    def _step(self, seen: Observation | None) -> None:
+        before = self.failover_states
         self.history.append((seen, self.now))
-        self.standings = _replayed(before, self.routes, [(seen, self.now)])
-        was, now = _left(before), _left(self.standings)
+        self.failover_states = _replayed(before, self.routes, [(seen, self.now)])
+        was, now = _left(before), _left(self.failover_states)
         lasted = self.now - self.since
         if now and not was:
             assert self.sign is False
             assert lasted >= self.rule.after_ns, "left before the fault had lasted"
         if was and not now:
             assert self.sign is True
-            assert self.rule.back is Back.AUTO
+            assert self.rule.back is FailBack.AUTO
             assert lasted >= self.rule.back_after_ns, "returned before it was over for long enough"
 
     @invariant()
     def what_has_lasted_counts(self) -> None:
         lasted = self.now - self.since
         if self.sign is False and lasted >= self.rule.after_ns:
-            assert _left(self.standings)
-        if self.sign is True and lasted >= self.rule.back_after_ns and self.rule.back is Back.AUTO:
-            assert not _left(self.standings)
+            assert _left(self.failover_states)
+        if self.sign is True and lasted >= self.rule.back_after_ns and self.rule.back is FailBack.AUTO:
+            assert not _left(self.failover_states)
 
     @invariant()
     def the_same_events_lead_to_the_same(self) -> None:
         if self.history:
-            assert _replayed(NONE, self.routes, self.history) == self.standings
-            assert advance(self.standings, self.routes, self.now) is self.standings
+            assert _replayed(NONE, self.routes, self.history) == self.failover_states
+            assert advance(self.failover_states, self.routes, self.now) is self.failover_states
 
 
-def _left(standings: Standings) -> bool:
-    return DC1 in standings and standings[DC1].phase is not Phase.FAILING
+def _left(failover_states: FailoverStates) -> bool:
+    return DC1 in failover_states and failover_states[DC1].phase is not Phase.FAILING
 
 
-def _replayed(standings: Standings, routes: RoutingDocument, events: list[tuple[Seen | None, int]]) -> Standings:
+def _replayed(
+    failover_states: FailoverStates, routes: RoutingDocument, events: list[tuple[Observation | None, int]]
+) -> FailoverStates:
     for seen, now in events:
         if seen is not None:
-            standings = apply(standings, seen, routes, now)
-        standings = advance(standings, routes, now)
-    return standings
+            failover_states = apply(failover_states, seen, routes, now)
+        failover_states = advance(failover_states, routes, now)
+    return failover_states
 
 
 FailoverMachine.TestCase.settings = settings(max_examples=200, stateful_step_count=30, deadline=None)
@@ -226,9 +232,9 @@ TestEverySequence = FailoverMachine.TestCase
 
 def state(failover: str, *left: str, unhealthy: tuple[str, ...] = (), rest: str = "") -> State:
     """Return a State in which billing's work has left some datacenters."""
-    standings = {(SCOPE, name): Standing(Phase.FAILED, 0, 0, "no workers") for name in left}
+    failover_states = {(SCOPE, name): FailoverState(Phase.FAILED, 0, 0, "no workers") for name in left}
     probes = dict.fromkeys(unhealthy, "probes: refused")
-    return State(document(failover, rest), 1, 0, unhealthy=probes, standings=standings)
+    return State(document(failover, rest), 1, 0, unhealthy=probes, failover_states=failover_states)
 
 
 def test_what_work_has_left_comes_last() -> None:
@@ -238,7 +244,7 @@ def test_what_work_has_left_comes_last() -> None:
     assert (found.datacenter, found.reason) == ("dc2", Reason.FAILOVER)
     assert decided(gone, {"dc1": 2}).reason is Reason.ACTIVE
     assert decided(gone, {"dc1": 2, "dc2": 2}, app="other").datacenter == "dc1"
-    assert gone.plan(("billing",), "billing", "").left == {
+    assert gone.resolve(("billing",), "billing", "").failed_over == {
         "dc1": "failed over: no workers, since 1970-01-01T00:00:00Z",
     }
 
@@ -270,17 +276,19 @@ def test_orders_act_at_once_and_are_no_faults() -> None:
     drilled = state("{after: 10s}", rest="drills: [{datacenter: dc1, until: '2026-01-01T00:00:00Z'}]")
     found = decided(drilled, {"dc1": 2, "dc2": 2})
     assert found.datacenter == "dc2"
-    assert found.seen == Seen(SCOPE, {}, ("dc2",))
+    assert found.seen == Observation(SCOPE, {}, ("dc2",))
 
 
 def test_what_a_decision_shows() -> None:
     """Datacenters up to the one that serves, and those that work has left: how they are; nothing of the others."""
-    assert decided(state("{back_after: 1m}"), {"dc1": 2}).seen == Seen(SCOPE, {}, ("dc1",))
-    assert decided(state("{back_after: 1m}"), {"dc1": 1, "dc2": 2}).seen == Seen(
+    assert decided(state("{back_after: 1m}"), {"dc1": 2}).seen == Observation(SCOPE, {}, ("dc1",))
+    assert decided(state("{back_after: 1m}"), {"dc1": 1, "dc2": 2}).seen == Observation(
         SCOPE, {"dc1": "1 of 2 workers"}, ("dc2",)
     )
-    assert decided(state("{back_after: 1m}", "dc3"), {"dc1": 2}).seen == Seen(SCOPE, {"dc3": "no workers"}, ("dc1",))
-    assert decided(state("{back_after: 1m}", unhealthy=("dc1",)), {"dc1": 2, "dc2": 2}).seen == Seen(
+    assert decided(state("{back_after: 1m}", "dc3"), {"dc1": 2}).seen == Observation(
+        SCOPE, {"dc3": "no workers"}, ("dc1",)
+    )
+    assert decided(state("{back_after: 1m}", unhealthy=("dc1",)), {"dc1": 2, "dc2": 2}).seen == Observation(
         SCOPE, {"dc1": "probes: refused"}, ("dc2",)
     )
     assert decide(State(parse_document(b"dc1"), 1, 0), "billing", "7", "", ()).seen is None
@@ -307,7 +315,7 @@ def test_patience_never_leaves_a_job_without_workers(counts: dict[str, int], lef
         ("{back: manual}", ("dc1",), WELL, True),
     ],
 )
-def test_what_is_known_already(failover: str, left: tuple[str, ...], seen: Seen, expected: bool) -> None:
+def test_what_is_known_already(failover: str, left: tuple[str, ...], seen: Observation, expected: bool) -> None:
     """A decision that shows nothing new may be remembered; any other must be made, and seen, again."""
     assert state(failover, *left).expects(seen) is expected
 
@@ -315,7 +323,7 @@ def test_what_is_known_already(failover: str, left: tuple[str, ...], seen: Seen,
 @pytest.mark.parametrize("phase", [Phase.FAILING, Phase.RETURNING])
 def test_while_something_lasts_everything_is_news(phase: Phase) -> None:
     """Where faults or wellness are being timed, each sign is news: it may begin the time anew."""
-    timed = State(document("{after: 1s}"), 1, 0, standings={DC1: Standing(phase, 0, 0, "")})
+    timed = State(document("{after: 1s}"), 1, 0, failover_states={DC1: FailoverState(phase, 0, 0, "")})
     assert not timed.expects(WELL)
     assert not timed.expects(ILL)
 
@@ -326,7 +334,9 @@ def test_failover_and_return_are_told_as_changes() -> None:
     gone = "dc1 failed over: no workers, since 1970-01-01T00:00:00Z"
     assert [str(change) for change in changes(before, after)] == [f"billing: dc1 preferred → {gone}"]
     assert [str(change) for change in changes(after, before)] == [f"billing: {gone} → dc1 preferred again"]
-    more = State(after.document, 2, 0, standings={**after.standings, (SCOPE, "dc2"): after.standings[DC1]})
+    more = State(
+        after.document, 2, 0, failover_states={**after.failover_states, (SCOPE, "dc2"): after.failover_states[DC1]}
+    )
     assert [str(change) for change in changes(after, more)] == [
         f"billing: dc2 preferred → {gone.replace('dc1', 'dc2')}"
     ]
@@ -337,8 +347,8 @@ def test_failover_and_return_are_told_as_changes() -> None:
 def test_an_explanation_tells_of_it() -> None:
     """Why the active datacenter does not serve is told with since when; the key is told where it is given."""
     text = "{default: {active: dc1, backups: [dc2], failover: {back_after: 10s}}}"
-    failed = {DC1: Standing(Phase.FAILED, 0, 0, "no workers")}
-    gone = State(parse_document(text.encode()), 1, 0, standings=failed)
+    failed = {DC1: FailoverState(Phase.FAILED, 0, 0, "no workers")}
+    gone = State(parse_document(text.encode()), 1, 0, failover_states=failed)
     found = explain(gone, read(text, lambda: None), "billing", "7", "", workers({"dc1": 1, "dc2": 1}))
     why = "failed over: no workers, since 1970-01-01T00:00:00Z"
     assert [choice.verdict for choice in found.order] == [why, "serves"]
@@ -371,7 +381,7 @@ apps:
     found = parse_document(text.encode())
     assert found.patient
     assert found.route("a").failover == Failover(10 * S, 300 * S)
-    assert found.route("b", "7").failover == Failover(back=Back.MANUAL, failed_back_ns=9 * S)
+    assert found.route("b", "7").failover == Failover(back=FailBack.MANUAL, failed_back_ns=9 * S)
     assert found.route("b", "8").failover is None
     assert not parse_document(b"dc1").patient
 
@@ -389,6 +399,6 @@ apps:
 )
 def test_a_wrong_key_is_refused(failover: str, path: str, words: str) -> None:
     """What makes no sense is refused, with its place and what is expected."""
-    with pytest.raises(DocumentRefused) as refused:
+    with pytest.raises(DocumentRejected) as refused:
         document(failover)
     assert {problem.path: words in problem.message for problem in refused.value.problems} == {f"default.{path}": True}

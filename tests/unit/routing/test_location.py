@@ -83,16 +83,16 @@ def test_the_host_is_what_stands_before_the_port(address: str, host: str) -> Non
 def test_metrics_then_tags_then_the_longest_network(worker: Worker, where: str, told_by: str) -> None:
     """The first that tells is believed; an IPv4 address is one also when it is written as IPv6."""
     locator = Locator(BLOCK)
-    assert locator.where(worker) == where
-    assert locator.where(worker) == where, "asked again, from memory"
+    assert locator.locate(worker) == where
+    assert locator.locate(worker) == where, "asked again, from memory"
     assert locator.source(worker) == told_by
 
 
 def test_without_a_block_tags_and_addresses_tell_nothing() -> None:
     """Only what names a datacenter itself is left."""
     locator = Locator(None)
-    assert locator.where(Worker(address="10.1.0.1:1", tag="dc1")) == ""
-    assert locator.where(Worker(metrics="dc9")) == "dc9"
+    assert locator.locate(Worker(address="10.1.0.1:1", tag="dc1")) == ""
+    assert locator.locate(Worker(metrics="dc9")) == "dc9"
 
 
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,8 +100,8 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(location, "_REMEMBERED", 10)
     locator = Locator(BLOCK)
     for n in range(100):
-        assert locator.where(Worker(address=f"10.1.0.{n}:1", metrics="cpu 0.3")) == "dc1"
+        assert locator.locate(Worker(address=f"10.1.0.{n}:1", metrics="cpu 0.3")) == "dc1"
         assert len(locator._known) <= 10
     before = len(locator._known)
-    locator.where(Worker(metrics="x" * 1000))
+    locator.locate(Worker(metrics="x" * 1000))
     assert len(locator._known) == before

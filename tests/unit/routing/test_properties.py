@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from sidecar.errors import DocumentRefused
+from sidecar.errors import DocumentRejected
 from sidecar.pb.dcsidecar.v1 import routing_pb2
 from sidecar.routing.decision import Decision, Reason, decide
 from sidecar.routing.document import parse_document
@@ -64,7 +64,7 @@ def test_selects_in_order_and_from_one_datacenter(document: Plain, request: Plai
     assert indices == sorted(set(indices))
     assert all(0 <= index < len(request["candidates"]) for index in indices)
     workers = [routing_pb2.Worker(**worker) for worker in request["candidates"]]
-    where = {workers[index].datacenter or state.locator.where(workers[index]) for index in indices}
+    where = {workers[index].datacenter or state.locator.locate(workers[index]) for index in indices}
     if decision.datacenter:
         assert where == {decision.datacenter}
     else:
@@ -255,7 +255,7 @@ def test_no_text_raises_anything_but_the_refusal(text: bytes) -> None:
     """Whatever the bytes, they are a document or refused, with problems that have a place and fit in a line."""
     try:
         document = parse_document(text)
-    except DocumentRefused as refused:
+    except DocumentRejected as refused:
         problems = refused.problems
     else:
         state = State(document, generation=1, now_ns=documents.NOON)
@@ -290,7 +290,7 @@ def test_accepts_what_the_reference_accepts(text: bytes) -> None:
         expected = None
     try:
         ours = parse_document(text)
-    except DocumentRefused:
+    except DocumentRejected:
         assert expected is None
     else:
         assert expected is not None

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sidecar.errors import DocumentRefused
-from sidecar.routing.reader import MAX_DEPTH, MAX_PROBLEMS, Place, places, read, show
+from sidecar.errors import DocumentRejected
+from sidecar.routing.reader import MAX_DEPTH, MAX_PROBLEMS, Position, places, read, show
 
 
 def _nothing() -> None:
@@ -13,7 +13,7 @@ def _nothing() -> None:
 
 
 def _problems(text: str) -> list[tuple[str, int | None, int | None, str]]:
-    with pytest.raises(DocumentRefused) as refused:
+    with pytest.raises(DocumentRejected) as refused:
         read(text, _nothing)
     return [(problem.path, problem.line, problem.column, problem.message) for problem in refused.value.problems]
 
@@ -109,11 +109,11 @@ def test_breathes_while_it_reads() -> None:
     ):
         calls = 0
 
-        def breathe() -> None:
+        def checkpoint() -> None:
             nonlocal calls
             calls += 1
 
-        read(text, breathe)
+        read(text, checkpoint)
         assert calls > 100
 
 
@@ -121,15 +121,15 @@ def test_places_are_those_of_keys_and_values() -> None:
     """Places count from 1; entries of lists stand where they begin."""
     text = 'apps:\n  billing: {active: dc1}\n  "7":\n    backups: [dc2,\n      dc3]\n'
     found = places(text)
-    assert found[()] == Place((1, 1), (1, 1))
-    assert found[("apps", "billing", "active")] == Place((2, 13), (2, 21))
-    assert found[("apps", "7")] == Place((3, 3), (4, 5))
-    assert found[("apps", "7", "backups", 1)] == Place((5, 7), (5, 7))
+    assert found[()] == Position((1, 1), (1, 1))
+    assert found[("apps", "billing", "active")] == Position((2, 13), (2, 21))
+    assert found[("apps", "7")] == Position((3, 3), (4, 5))
+    assert found[("apps", "7", "backups", 1)] == Position((5, 7), (5, 7))
 
 
 def test_places_of_a_broken_text_are_those_before_the_break() -> None:
     """A text that is no YAML has places up to where it breaks off."""
-    assert places("a: b\nc: 'd")[("a",)] == Place((1, 1), (1, 4))
+    assert places("a: b\nc: 'd")[("a",)] == Position((1, 1), (1, 4))
 
 
 def test_only_wanted_places_are_kept() -> None:

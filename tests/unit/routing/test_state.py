@@ -31,9 +31,9 @@ def test_says_what_is_out_and_why() -> None:
 def test_drills_of_some_applications_are_out_for_them_only() -> None:
     """They count under any name of the application, and do not hide a mark."""
     state = State(DOCUMENT, 1, 0)
-    assert state.plan(("x",), "x", "").out == {"dc1": "drill: Q4", "dc2": "marked"}
-    assert state.plan(("a",), "a", "").out == {"dc1": "drill: Q4", "dc2": "marked"}
-    assert state.plan(("x", "seven"), "x", "").out == {"dc1": "drill: Q4", "dc2": "marked", "dc3": "drill"}
+    assert state.resolve(("x",), "x", "").out == {"dc1": "drill: Q4", "dc2": "marked"}
+    assert state.resolve(("a",), "a", "").out == {"dc1": "drill: Q4", "dc2": "marked"}
+    assert state.resolve(("x", "seven"), "x", "").out == {"dc1": "drill: Q4", "dc2": "marked", "dc3": "drill"}
 
 
 def test_the_application_is_the_first_name_that_the_document_has() -> None:
@@ -54,20 +54,20 @@ def test_an_alias_decides_as_the_name_itself() -> None:
 def test_plans_are_remembered_by_route_and_drills() -> None:
     """However many applications and jobs ask, there are as many plans as the document has routes."""
     state = State(DOCUMENT, 1, 0)
-    first = state.plan(("x",), "x", "1")
-    assert state.plan(("y",), "y", "2") is first
-    assert state.plan(("y", "seven"), "y", "2") is not first
-    assert state.plan(("a",), "a", "1").order is None
+    first = state.resolve(("x",), "x", "1")
+    assert state.resolve(("y",), "y", "2") is first
+    assert state.resolve(("y", "seven"), "y", "2") is not first
+    assert state.resolve(("a",), "a", "1").order is None
     for n in range(1000):
-        state.plan((f"x{n}",), f"x{n}", str(n))
-    assert len(state._plans) == 3
+        state.resolve((f"x{n}",), f"x{n}", str(n))
+    assert len(state._resolved) == 3
 
 
 def test_another_state_remembers_nothing_of_the_one_before() -> None:
     """A ramp's next step is another plan."""
     state = State(DOCUMENT, 1, 0)
-    assert state.plan(("b",), "b", "").weights == (("dc1", 10.0), ("dc3", 0.0))
-    assert state.plan(("b",), "b", "").order == ("dc1", "dc2", "dc3", "dc4")
+    assert state.resolve(("b",), "b", "").weights == (("dc1", 10.0), ("dc3", 0.0))
+    assert state.resolve(("b",), "b", "").order == ("dc1", "dc2", "dc3", "dc4")
     later = replace(state, generation=2, now_ns=3 * SECOND_NS)
-    assert later.plan(("b",), "b", "").weights == (("dc1", 7.0), ("dc3", 3.0))
+    assert later.resolve(("b",), "b", "").weights == (("dc1", 7.0), ("dc3", 3.0))
     assert (state.until_ns, later.since_ns, later.until_ns) == (SECOND_NS, 3 * SECOND_NS, 4 * SECOND_NS)

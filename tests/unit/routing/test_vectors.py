@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import pytest
 import yaml
 
-from sidecar.errors import DocumentRefused
+from sidecar.errors import DocumentRejected
 from sidecar.pb.dcsidecar.v1 import routing_pb2
 from sidecar.routing.decision import Reason, decide
 from sidecar.routing.document import parse_document
@@ -64,7 +64,7 @@ def test_the_reference_decides_as_the_vectors_say(text: str, case: Vector) -> No
 @pytest.mark.parametrize("case", REFUSALS)
 def test_refuses_as_the_vectors_say(case: Vector) -> None:
     """There is exactly one problem, it names the path of the vector, and says where in the text it is."""
-    with pytest.raises(DocumentRefused) as refused:
+    with pytest.raises(DocumentRejected) as refused:
         parse_document(case["document"].encode())
     (problem,) = refused.value.problems
     assert problem.path == case["path"]

@@ -10,7 +10,7 @@ from sidecar.lifecycle import SourceStatus
 from sidecar.pb.dcsidecar.v1 import routing_pb2 as pb
 from sidecar.routing.document import parse_document
 from sidecar.routing.state import State
-from sidecar.server.decisions import Decisions
+from sidecar.server.decisions import DecisionHandler
 from sidecar.server.memo import Memo
 from sidecar.table import RoutingTable, View
 
@@ -130,8 +130,8 @@ STEPS = st.lists(st.one_of(REQUESTS, st.tuples(DOCUMENTS, st.booleans())), min_s
 def test_answers_are_the_same_with_and_without_it(first: bytes, steps: list[object]) -> None:
     """Over random changes and requests, asked anew and again, every response is byte for byte that of no memo."""
     table = RoutingTable()
-    remembering = Decisions(table, max_candidates=100, memo_entries=8, memo_bytes=5000)
-    forgetting = Decisions(table, max_candidates=100, memo_entries=0, memo_bytes=0)
+    remembering = DecisionHandler(table, max_candidates=100, memo_entries=8, memo_bytes=5000)
+    forgetting = DecisionHandler(table, max_candidates=100, memo_entries=0, memo_bytes=0)
     generation = 0
     asked: list[bytes] = []
     for step in [(first, False), *steps]:
@@ -174,15 +174,15 @@ def test_the_parts_of_a_request_may_come_in_any_order(asked: list[list[bytes]]) 
     text = b"{default: dc1, apps: {b: dc2}}"
     table = RoutingTable()
     table.view = View(State(parse_document(text), generation=1, now_ns=0), text, SourceStatus())
-    remembering = Decisions(table, max_candidates=100, memo_entries=100, memo_bytes=100_000)
-    forgetting = Decisions(table, max_candidates=100, memo_entries=0, memo_bytes=0)
+    remembering = DecisionHandler(table, max_candidates=100, memo_entries=100, memo_bytes=100_000)
+    forgetting = DecisionHandler(table, max_candidates=100, memo_entries=0, memo_bytes=0)
     for pieces in asked:
         request = b"".join(pieces)
         for _ in range(3):
             assert outcome(remembering, request) == outcome(forgetting, request)
 
 
-def outcome(decisions: Decisions, request: bytes) -> bytes | str:
+def outcome(decisions: DecisionHandler, request: bytes) -> bytes | str:
     """Return the response, or the refusal's text."""
     try:
         return decisions.answer(request)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from sidecar.server.pools import CountedPool
+from sidecar.server.pools import BoundedThreadPool
 from tests.waiting import eventually
 
 
@@ -21,7 +21,7 @@ def stuck() -> Iterator[threading.Event]:
 
 def test_a_counted_pool_knows_its_calls(stuck: threading.Event) -> None:
     """It is full at its limit and empty when all have ended."""
-    pool = CountedPool("test", limit=2)
+    pool = BoundedThreadPool("test", limit=2)
     assert pool.empty
     pool.submit(stuck.wait)
     assert not pool.full

@@ -16,17 +16,17 @@ from sidecar.pb.dcsidecar.v1 import routing_pb2 as pb
 from sidecar.routing.document import parse_document
 from sidecar.routing.state import State
 from sidecar.server import requests
-from sidecar.server.decisions import Decisions
+from sidecar.server.decisions import DecisionHandler
 from sidecar.table import RoutingTable, View
 
 DOCUMENT = b"default: {active: dc1, backups: [dc2]}\napps: {billing: dc2}"
 
 
-def decisions(*, most: int = 3) -> Decisions:
+def decisions(*, most: int = 3) -> DecisionHandler:
     """Return decisions by a document, of at most this many candidates."""
     table = RoutingTable()
     table.view = View(State(parse_document(DOCUMENT), generation=1, now_ns=0), DOCUMENT, SourceStatus())
-    return Decisions(table, max_candidates=most, memo_entries=10, memo_bytes=10_000)
+    return DecisionHandler(table, max_candidates=most, memo_entries=10, memo_bytes=10_000)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_any_bytes_are_answered_or_refused(request: bytes) -> None:
 def test_without_a_document_the_source_is_told() -> None:
     """The error of a call that cannot be decided says how the source stands, and why."""
     with pytest.raises(NotServing, match="the source is CONNECTING: not read yet"):
-        Decisions(RoutingTable(), max_candidates=1, memo_entries=0, memo_bytes=0).answer(b"")
+        DecisionHandler(RoutingTable(), max_candidates=1, memo_entries=0, memo_bytes=0).answer(b"")
 
 
 def test_too_many_candidates_are_counted_before_they_are_decoded() -> None:

@@ -7,7 +7,7 @@ import threading
 from sidecar.pb.dcsidecar.v1 import routing_pb2 as pb
 from sidecar.routing.document import parse_document
 from sidecar.routing.state import State
-from sidecar.server.routes import Updates, app_route, route_update
+from sidecar.server.routes import RouteUpdateCache, app_route, route_update
 
 NOON = 1_795_262_400 * 10**9
 DOCUMENT = b"""
@@ -87,7 +87,7 @@ def test_long_names_and_many_routes_are_encoded_right() -> None:
 
 def test_an_update_is_encoded_once_for_all_who_watch_the_same() -> None:
     """Many threads that ask for the same State and applications get the same bytes object, a new State another one."""
-    updates = Updates()
+    updates = RouteUpdateCache()
     now, later = state(), state(stale=True)
     found: list[bytes] = []
     threads = [threading.Thread(target=lambda: found.append(updates.encoded(now, ("plain",)))) for _ in range(20)]

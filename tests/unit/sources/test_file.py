@@ -16,7 +16,7 @@ from watchdog.events import DirModifiedEvent, FileCreatedEvent, FileOpenedEvent
 from sidecar.errors import ConfigError, SourceError, WriteConflict
 from sidecar.sources import file, file_watch, open_source
 from sidecar.sources.base import Content, Missing
-from sidecar.sources.file_watch import Hints, way_of
+from sidecar.sources.file_watch import ChangeHints, resolve_path
 from tests.waiting import eventually
 
 
@@ -255,7 +255,7 @@ def test_the_way_goes_through_every_link(tmp_path: Path) -> None:
     (tmp_path / "deep" / "x.yaml").write_text("dc1")
     (tmp_path / "etc").mkdir()
     (tmp_path / "etc" / "link").symlink_to(tmp_path / "deep" / "down")
-    way = way_of(tmp_path / "etc" / "link" / ".." / "x.yaml")
+    way = resolve_path(tmp_path / "etc" / "link" / ".." / "x.yaml")
     below = [
         entry.relative_to(tmp_path) for entry in way.entries if entry.is_relative_to(tmp_path) and entry != tmp_path
     ]
@@ -265,11 +265,11 @@ def test_the_way_goes_through_every_link(tmp_path: Path) -> None:
 
 def test_the_way_ends_where_nothing_is(tmp_path: Path) -> None:
     """Of a path that does not exist yet, the last directory that does is watched, and links in a circle end."""
-    assert way_of(tmp_path / "a" / "b").entries[-1] == tmp_path / "a"
-    assert tmp_path in way_of(tmp_path / "a" / "b").directories
+    assert resolve_path(tmp_path / "a" / "b").entries[-1] == tmp_path / "a"
+    assert tmp_path in resolve_path(tmp_path / "a" / "b").directories
     (tmp_path / "a").symlink_to("b")
     (tmp_path / "b").symlink_to("a")
-    assert way_of(tmp_path / "a").directories >= {tmp_path}
+    assert resolve_path(tmp_path / "a").directories >= {tmp_path}
 
 
 def test_only_what_lies_on_the_way_wakes(tmp_path: Path) -> None:
@@ -277,7 +277,7 @@ def test_only_what_lies_on_the_way_wakes(tmp_path: Path) -> None:
     path = tmp_path / "x.yaml"
     path.write_text("dc1")
     wake = threading.Event()
-    hints = Hints(path, wake)
+    hints = ChangeHints(path, wake)
     assert hints.listen()
     try:
         for event in (
@@ -300,7 +300,7 @@ def test_a_directory_made_anew_under_the_same_inode_number_is_watched_anew(tmp_p
     path.parent.mkdir()
     path.write_text("dc1")
     wake = threading.Event()
-    hints = Hints(path, wake)
+    hints = ChangeHints(path, wake)
     hints.listen()
     try:
         for _ in range(50):
@@ -334,7 +334,7 @@ def test_a_refusal_to_watch_is_said_once_and_tried_again_later(
         tries += 1
         raise OSError(number, "limit reached")
 
-    hints = Hints(tmp_path / "x.yaml", threading.Event())
+    hints = ChangeHints(tmp_path / "x.yaml", threading.Event())
     with monkeypatch.context() as patched:
         patched.setattr(file_watch, "_Observer", refuse)
         assert not hints.listen()

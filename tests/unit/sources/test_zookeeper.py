@@ -15,9 +15,9 @@ from sidecar.errors import ConfigError, SourceError
 from sidecar.sources import open_source
 from sidecar.sources.base import Content, Missing, Report, Unreachable
 from sidecar.sources.zookeeper import watch as watch_module
-from sidecar.sources.zookeeper.session import Session, Unanswered, View
-from sidecar.sources.zookeeper.settings import Settings, parse_acl, read_settings
-from sidecar.sources.zookeeper.watch import Watch
+from sidecar.sources.zookeeper.session import NodeState, NoResponse, ZooKeeperSession
+from sidecar.sources.zookeeper.settings import ZooKeeperSettings, parse_acl, read_settings
+from sidecar.sources.zookeeper.watch import NodeWatch
 
 URL = "zookeeper://h1:2181,h2:2181/dc-sidecar/routing"
 
@@ -133,7 +133,7 @@ class _Servers:
     """A session that shows what a test puts there, in place of one with kazoo."""
 
     def __init__(self) -> None:
-        self.shows: list[View | SourceError] = []
+        self.shows: list[NodeState | SourceError] = []
         self.connected = True
         self.ended = False
         self.trouble = ""
@@ -141,14 +141,14 @@ class _Servers:
         self.started = 0
         self.closed = 0
 
-    def __call__(self, settings: Settings, changed: threading.Event) -> _Servers:
+    def __call__(self, settings: ZooKeeperSettings, changed: threading.Event) -> _Servers:
         del settings, changed
         return self
 
     def start(self) -> None:
         self.started += 1
 
-    def look(self, timeout: float, *, watch: bool = False) -> View:
+    def look(self, timeout: float, *, watch: bool = False) -> NodeState:
         assert timeout > 0
         assert watch
         shown = self.shows.pop(0)
@@ -179,7 +179,7 @@ class _Clock:
 def servers(monkeypatch: pytest.MonkeyPatch) -> _Servers:
     """Put servers of the test in place of real ones."""
     servers = _Servers()
-    monkeypatch.setattr(watch_module, "Session", servers)
+    monkeypatch.setattr(watch_module, "ZooKeeperSession", servers)
     return servers
 
 
@@ -189,12 +189,12 @@ def clock() -> _Clock:
     return _Clock()
 
 
-def _watch(reports: list[Report], clock: Callable[[], float] = time.monotonic) -> Watch:
-    return Watch(read_settings("zookeeper://h1/routing", {}), reports.append, clock=clock)
+def _watch(reports: list[Report], clock: Callable[[], float] = time.monotonic) -> NodeWatch:
+    return NodeWatch(read_settings("zookeeper://h1/routing", {}), reports.append, clock=clock)
 
 
-def _written(text: bytes, mzxid: int, seen: int) -> View:
-    return View(text, mzxid=mzxid, version=0, zxid=seen)
+def _written(text: bytes, mzxid: int, seen: int) -> NodeState:
+    return NodeState(text, mzxid=mzxid, version=0, zxid=seen)
 
 
 def test_a_lagging_server_brings_nothing_back(servers: _Servers) -> None:
@@ -206,7 +206,7 @@ def test_a_lagging_server_brings_nothing_back(servers: _Servers) -> None:
     watch._turn()
     assert reports == [Content(b"dc2", "0x14")] * 2
     assert servers.synced == 1
-    servers.shows = [View(None, 0, 0, 19), _written(b"dc3", 30, 30)]
+    servers.shows = [NodeState(None, 0, 0, 19), _written(b"dc3", 30, 30)]
     watch._turn()
     assert reports[2:] == [Content(b"dc3", "0x1e")]
     assert servers.synced == 2
@@ -216,7 +216,12 @@ def test_a_deleted_document_is_not_brought_back(servers: _Servers) -> None:
     """A server that has not heard of the deletion yet is not believed, though its document is the newest there was."""
     reports: list[Report] = []
     watch = _watch(reports)
-    servers.shows = [_written(b"dc1", 10, 10), View(None, 0, 0, 12), _written(b"dc1", 10, 11), View(None, 0, 0, 12)]
+    servers.shows = [
+        _written(b"dc1", 10, 10),
+        NodeState(None, 0, 0, 12),
+        _written(b"dc1", 10, 11),
+        NodeState(None, 0, 0, 12),
+    ]
     for _ in range(3):
         watch._turn()
     assert [type(report) for report in reports] == [Content, Missing, Missing]
@@ -259,7 +264,7 @@ def test_the_same_trouble_is_told_once(servers: _Servers) -> None:
     """`Unreachable` comes when the reason changes, contents each time: that is how freshness is known."""
     reports: list[Report] = []
     watch = _watch(reports)
-    servers.shows = [Unanswered("slow"), Unanswered("slow"), _written(b"dc1", 1, 1), _written(b"dc1", 1, 2)]
+    servers.shows = [NoResponse("slow"), NoResponse("slow"), _written(b"dc1", 1, 1), _written(b"dc1", 1, 2)]
     for _ in range(4):
         watch._turn()
     servers.connected, servers.trouble = False, "refused"
@@ -275,7 +280,7 @@ def test_a_deaf_client_is_replaced(servers: _Servers) -> None:
     for _ in range(5):
         watch._turn()
     assert (servers.closed, servers.started) == (0, 0)
-    servers.shows = [Unanswered("silent")] * 3
+    servers.shows = [NoResponse("silent")] * 3
     for _ in range(3):
         watch._turn()
     assert (servers.closed, servers.started) == (1, 1)
@@ -320,7 +325,7 @@ def test_nothing_ends_the_watching(servers: _Servers, monkeypatch: pytest.Monkey
         reports.append(report)
         told.set()
 
-    watch = Watch(read_settings("zookeeper://h1/routing", {}), deliver)
+    watch = NodeWatch(read_settings("zookeeper://h1/routing", {}), deliver)
     # Nothing to show is an IndexError.
     watch.start()
     servers.shows.append(_written(b"dc1", 1, 1))
@@ -332,7 +337,7 @@ def test_nothing_ends_the_watching(servers: _Servers, monkeypatch: pytest.Monkey
 
 def test_a_text_that_zookeeper_would_refuse_is_not_sent() -> None:
     """The bound holds for creating and replacing, before there is any connection."""
-    session = Session(read_settings("zookeeper://h1/routing", {}), threading.Event())
+    session = ZooKeeperSession(read_settings("zookeeper://h1/routing", {}), threading.Event())
     with pytest.raises(SourceError, match="the document has 1048576 bytes, ZooKeeper takes"):
         session.create(b"x" * (1 << 20), 1)
     with pytest.raises(SourceError, match="the document has 1048576 bytes, ZooKeeper takes"):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from sidecar.errors import BadRequest, DocumentRefused
-from sidecar.lifecycle import Refusal
+from sidecar.errors import BadRequest, DocumentRejected
+from sidecar.lifecycle import RejectedDocument
 from sidecar.routing.document import parse_document
 from sidecar.routing.scalars import parse_time
 from sidecar.routing.state import State
@@ -94,9 +94,9 @@ def test_causes_are_told_apart() -> None:
 def test_a_refusal_marks_its_line() -> None:
     """The excerpt holds the line of the problem, marked, with three lines on either side."""
     text = b"default: dc1\napps:\n  a: dc1\n  b: {activ: dc1}\n  c: dc1\n  d: dc1\n  e: dc1\n  f: dc1\n"
-    with pytest.raises(DocumentRefused) as refused:
+    with pytest.raises(DocumentRejected) as refused:
         parse_document(text)
-    told = refusal_json(Refusal("abc", refused.value, NOON, text))
+    told = refusal_json(RejectedDocument("abc", refused.value, NOON, text))
     problem = told["problems"][0]
     assert problem["line"] == 4
     assert [line["number"] for line in problem["excerpt"]] == [1, 2, 3, 4, 5, 6, 7]

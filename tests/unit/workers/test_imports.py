@@ -21,4 +21,4 @@ def test_a_worker_process_has_no_source_and_no_page() -> None:
 def test_one_process_has_nothing_of_worker_processes() -> None:
     """`serve` loads them where there are to be several; then it does without gRPC itself."""
     assert _imported("sidecar.daemon", {"sidecar.workers", "sidecar.server.server", "msgspec", "grpc"}) == "[]"
-    assert _imported("sidecar.workers.crew", {"sidecar.server.server", "grpc"}) == "[]"
+    assert _imported("sidecar.workers.supervisor", {"sidecar.server.server", "grpc"}) == "[]"

@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from sidecar.errors import ConfigError
-from sidecar.workers.ports import Ports
+from sidecar.workers.ports import SharedPorts
 
 
 def _port(address: str) -> int:
@@ -16,7 +16,7 @@ def _port(address: str) -> int:
 
 def test_the_kernels_choice_is_kept() -> None:
     """Port 0 becomes a port that others cannot have meanwhile, and can afterwards."""
-    ports = Ports(["127.0.0.1:0", "localhost:0"], plaintext=True)
+    ports = SharedPorts(["127.0.0.1:0", "localhost:0"], plaintext=True)
     assert [address.rpartition(":")[0] for address in ports.addresses] == ["127.0.0.1", "localhost"]
     taken = _port(ports.addresses[0])
     with socket.socket() as other:
@@ -31,7 +31,7 @@ def test_a_port_that_is_taken_is_refused() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         address = f"127.0.0.1:{other.getsockname()[1]}"
         with pytest.raises(ConfigError, match=f"--listen {address}: the port is in use"):
-            Ports([address], plaintext=True)
+            SharedPorts([address], plaintext=True)
 
 
 @pytest.mark.parametrize(
@@ -44,4 +44,4 @@ def test_a_port_that_is_taken_is_refused() -> None:
 def test_what_cannot_be_shared_is_refused(listen: str, words: str) -> None:
     """A Unix socket is one process's, and plain text for a network must be meant."""
     with pytest.raises(ConfigError, match=words):
-        Ports([listen], plaintext=True)
+        SharedPorts([listen], plaintext=True)

@@ -1,0 +1,251 @@
+"""The audit of a whole fleet in one database: each change once, however many sidecars saw it, and who saw it when."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    and_,
+    create_engine,
+    event,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.engine import URL, Engine, make_url
+from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, SQLAlchemyError
+
+from sidecar.audit.consumer import DependencyUnavailable, TaskDeferred, TaskFailed
+from sidecar.audit.record import Record, RecordCause, record_of
+from sidecar.errors import ConfigError
+
+log = logging.getLogger(__name__)
+
+# Sidecars tell of the same change within this time; what has the same key and is farther apart happened again.
+_SAME_NS = 10 * 60 * 10**9
+_ATTEMPTS = 10
+
+_tables = MetaData()
+# SQLite counts only INTEGER by itself.
+_ID = BigInteger().with_variant(Integer(), "sqlite")
+_LONG = Text().with_variant(Text(2**24), "mysql", "mariadb")
+
+changes = Table(
+    "dc_sidecar_changes",
+    _tables,
+    Column("id", _ID, primary_key=True, autoincrement=True),
+    Column("source", String(400), nullable=False),
+    Column("key", String(120), nullable=False),
+    Column("occurrence", Integer, nullable=False),
+    Column("cause", String(16), nullable=False),
+    Column("at_ns", BigInteger, nullable=False),
+    Column("revision", String(12), nullable=False),
+    Column("record", _LONG, nullable=False),
+    UniqueConstraint("source", "key", "occurrence"),
+)
+sightings = Table(
+    "dc_sidecar_sightings",
+    _tables,
+    Column("change", BigInteger, primary_key=True),
+    Column("sidecar", String(100), primary_key=True),
+    Column("at_ns", BigInteger, nullable=False),
+    UniqueConstraint("sidecar", "at_ns"),
+)
+claims = Table(
+    "dc_sidecar_claims",
+    _tables,
+    Column("change", BigInteger, primary_key=True),
+    Column("reaction", String(80), primary_key=True),
+    Column("holder", String(100), nullable=False),
+    Column("until_ns", BigInteger, nullable=False),
+    Column("done", Integer, nullable=False),
+)
+
+
+class AuditDatabase:
+    """The database at a URL, as `sidecar`, a name that no other has. Nothing is connected before it is used."""
+
+    def __init__(self, url: str, *, sidecar: str) -> None:
+        self._engine = _engine(url)
+        self._sidecar = sidecar
+        self._ready = False
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._engine.dispose()
+
+    def add(self, record: Record) -> None:
+        """Have the record in the database once, and this sidecar among those that saw it. Raises Failed."""
+        for _ in range(_ATTEMPTS):
+            try:
+                with self._transaction() as connection:
+                    if self._change(connection, record) is None:
+                        self._sight(connection, record)
+            except IntegrityError:
+                # Another sidecar was a moment earlier: now it is found.
+                continue
+            except SQLAlchemyError as error:
+                raise TaskFailed(f"the shared audit cannot be written: {_why(error)}") from None
+            return
+        raise TaskFailed("the shared audit is written by many at once")
+
+    def newest_first(self, limit: int) -> Iterator[tuple[Record, int]]:
+        """Yield the newest changes, and how many sidecars saw each. Raises Failed."""
+        seen = select(func.count()).where(sightings.c.change == changes.c.id).scalar_subquery()
+        query = select(changes.c.record, seen).order_by(changes.c.id.desc()).limit(limit)
+        try:
+            with self._transaction() as connection:
+                rows = connection.execute(query).all()
+        except SQLAlchemyError as error:
+            raise TaskFailed(f"the shared audit cannot be read: {_why(error)}") from None
+        for text, count in rows:
+            yield record_of(json.loads(text)), count
+
+    def claim(self, record: Record, reaction: str, lease_s: float) -> bool:
+        """Return True if this sidecar is to react to a change, False if another one did.
+
+        Raises Later while another one is at it, whose claim ends after `lease_s` seconds if it dies; Away while the
+        change is not in the database, or that cannot be asked.
+        """
+        now = time.time_ns()
+        mine = {"holder": self._sidecar, "until_ns": now + round(lease_s * 1e9)}
+        try:
+            with self._transaction() as connection:
+                change = self._change(connection, record)
+                if change is None:
+                    raise DependencyUnavailable("the shared audit does not have the change yet")
+                this = and_(claims.c.change == change, claims.c.reaction == reaction)
+                free = or_(claims.c.holder == self._sidecar, claims.c.until_ns < now)
+                if connection.execute(update(claims).where(this, claims.c.done == 0, free).values(**mine)).rowcount:
+                    return True
+                done = connection.execute(select(claims.c.done).where(this)).scalar()
+                if done is None:
+                    connection.execute(insert(claims).values(change=change, reaction=reaction, done=0, **mine))
+                    return True
+        except IntegrityError:
+            raise TaskDeferred("another sidecar was a moment earlier") from None
+        except SQLAlchemyError as error:
+            raise DependencyUnavailable(f"the shared audit is away: {_why(error)}") from None
+        if done:
+            return False
+        raise TaskDeferred("another sidecar is at it")
+
+    def end(self, record: Record, reaction: str, *, done: bool) -> None:
+        """Give a claim back, for good if it is `done`. Where that is not to be had the claim ends by its time."""
+        try:
+            with self._transaction() as connection:
+                this = and_(claims.c.change == self._change(connection, record), claims.c.reaction == reaction)
+                held = and_(this, claims.c.holder == self._sidecar)
+                connection.execute(update(claims).where(held).values(done=int(done), until_ns=0))
+        except SQLAlchemyError as error:
+            log.warning("reaction %s: the claim could not be given back: %s", reaction, _why(error))
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        if not self._ready:
+            _tables.create_all(self._engine)
+            self._ready = True
+        with self._engine.begin() as connection:
+            yield connection
+
+    def _change(self, connection: Connection, record: Record) -> int | None:
+        """Return the change as which this sidecar has seen its record."""
+        query = select(sightings.c.change).where(
+            sightings.c.sidecar == self._sidecar, sightings.c.at_ns == record.at_ns
+        )
+        found: int | None = connection.execute(query).scalar()
+        return found
+
+    def _sight(self, connection: Connection, record: Record) -> None:
+        # Counted before it is looked for: who is earlier in between makes the insertion fail.
+        same = and_(changes.c.source == record.source, changes.c.key == record.key)
+        last = connection.execute(select(func.max(changes.c.occurrence)).where(same)).scalar() or 0
+        change = self._known(connection, record)
+        if change is None:
+            row = {
+                "source": record.source,
+                "key": record.key,
+                "occurrence": last + 1,
+                "cause": record.cause.value,
+                "at_ns": record.at_ns,
+                "revision": record.revision,
+                "record": json.dumps(record.plain()),
+            }
+            (change,) = connection.execute(insert(changes).values(**row)).inserted_primary_key or (None,)
+        connection.execute(insert(sightings).values(change=change, sidecar=self._sidecar, at_ns=record.at_ns))
+
+    def _known(self, connection: Connection, record: Record) -> int | None:
+        """Return the change that another sidecar has told already.
+
+        It is the first with the same key, at about the same time, that this sidecar has not seen; or, for a sidecar
+        that was cut off, the newest document of all, whenever that was.
+        """
+        seen = exists().where(sightings.c.change == changes.c.id, sightings.c.sidecar == self._sidecar)
+        same = and_(changes.c.source == record.source, changes.c.key == record.key, ~seen)
+        near = changes.c.at_ns.between(record.at_ns - _SAME_NS, record.at_ns + _SAME_NS)
+        known = same if record.cause is RecordCause.CLOCK else and_(same, near)
+        query = select(changes.c.id).where(known).order_by(changes.c.id).limit(1)
+        found: int | None = connection.execute(query).scalar()
+        if found is None and record.cause is RecordCause.DOCUMENT:
+            of_documents = and_(changes.c.source == record.source, changes.c.cause == record.cause.value)
+            newest = select(func.max(changes.c.id)).where(of_documents).scalar_subquery()
+            found = connection.execute(select(changes.c.id).where(same, changes.c.id == newest)).scalar()
+        return found
+
+
+def _engine(text: str) -> Engine:
+    try:
+        url = make_url(text)
+        if url.drivername in {"postgresql", "postgres"}:
+            url = url.set(drivername="postgresql+psycopg")
+        engine = create_engine(url, pool_size=2, pool_pre_ping=True, pool_timeout=10, connect_args=_limits(url))
+    except (ArgumentError, NoSuchModuleError, TypeError, ValueError) as error:
+        raise ConfigError("audit-db: expected a URL such as postgresql://user@host/database") from error
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"audit-db needs the package {error.name!r}: pip install 'dc-sidecar[audit-db]'") from error
+    if url.get_backend_name() == "sqlite":
+        # Two that read first and write then would end in a deadlock: writers wait for each other from the start.
+        event.listen(engine, "connect", _no_begin)
+        event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _limits(url: URL) -> dict[str, Any]:
+    """Return how to connect so that nothing is waited for without an end."""
+    match url.get_backend_name():
+        case "postgresql":
+            return {"connect_timeout": 5, "options": "-c statement_timeout=10000", "tcp_user_timeout": 10_000}
+        case "sqlite":
+            return {"timeout": 10}
+        case _:
+            return {}
+
+
+def _no_begin(connection: Any, _: object) -> None:  # noqa: ANN401 - sqlite3's
+    connection.isolation_level = None
+
+
+def _begin(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _why(error: SQLAlchemyError) -> str:
+    """Return the driver's words in one line; SQLAlchemy's have the statement in them too."""
+    return " ".join(str(getattr(error, "orig", None) or error).split())[:300]

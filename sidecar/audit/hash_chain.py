@@ -1,0 +1,49 @@
+"""The chain of records: each line names the digest of the one before, so none can be changed or taken out unseen."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+START = "0" * 64
+"""What stands for the line before the first one."""
+
+_HASH = b',"hash":"'
+_SUFFIX = len(_HASH) + 64 + len(b'"}')
+
+
+class ChainBroken(Exception):
+    """A line is none of this chain; the message says in what way."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChainLink:
+    """One line: its number, from 1, its digest, that of the line before, and what it says."""
+
+    number: int
+    digest: str
+    previous: str
+    body: Mapping[str, Any]
+
+
+def append_link(body: Mapping[str, Any], number: int, previous: str) -> tuple[bytes, str]:
+    """Return the line, its end included, that continues a chain, and its digest."""
+    whole = {"number": number, **body, "previous": previous}
+    start = json.dumps(whole, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    digest = sha256(start).hexdigest()
+    return start[:-1] + _HASH + digest.encode() + b'"}\n', digest
+
+
+def read_link(line: bytes) -> ChainLink:
+    """Return what a line without its end says. Raises Broken where its digest is not that of its bytes."""
+    start, end = line[:-_SUFFIX] + b"}", line[-_SUFFIX:]
+    if not end.startswith(_HASH) or end != _HASH + sha256(start).hexdigest().encode() + b'"}':
+        raise ChainBroken("the line is not as it was written")
+    try:
+        body = json.loads(start)
+        return ChainLink(int(body["number"]), end[len(_HASH) : -2].decode(), str(body["previous"]), body)
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ChainBroken("the line is no record") from error

@@ -1,0 +1,118 @@
+"""Writes records to the disk on a thread of its own: a slow or full disk holds up nothing, and loses little."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from sidecar.audit.journal import Journal
+from sidecar.audit.record import AuditEvent, Record, RecordCause
+from sidecar.background import BackgroundThread
+from sidecar.counters import TaskStatus
+
+log = logging.getLogger(__name__)
+
+# What waits in memory for a disk that takes nothing: so many records, and so many characters of documents in them.
+_MAX_RECORDS = 10_000
+_MAX_CHARACTERS = 32 * 1024 * 1024
+_AGAIN_S = 2.0
+
+
+class JournalWriter(BackgroundThread):
+    """Appends what it takes to a journal, in order, again and again until it is done; bounded while it cannot.
+
+    Beyond the bounds the oldest records go, and another one says so. `written` is called with what is on the disk.
+    `again` is how many seconds pass between attempts. What waits when it stops is written.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        *,
+        written: Callable[[Sequence[Record]], None] = lambda _: None,
+        max_records: int = _MAX_RECORDS,
+        max_characters: int = _MAX_CHARACTERS,
+        again: float = _AGAIN_S,
+    ) -> None:
+        super().__init__("audit-disk")
+        self._journal = journal
+        self._written = written
+        self._max_records = max_records
+        self._max_characters = max_characters
+        self._again = again
+        self._waiting: deque[Record] = deque()
+        self._characters = 0
+        self._lost = 0
+        # For those who look, over the whole life.
+        self._done = self._dropped = 0
+        self._error = ""
+
+    def take(self, record: Record) -> None:
+        """Take a record; returns at once."""
+        with self._work:
+            self._waiting.append(record)
+            self._characters += len(record.text)
+            self._bound()
+            self._work.notify()
+
+    def standing(self) -> TaskStatus:
+        """Return how it stands now."""
+        return TaskStatus("audit", len(self._waiting), self._done, 0, self._dropped, self._error)
+
+    def _bound(self) -> None:
+        while len(self._waiting) > 1 and (
+            len(self._waiting) > self._max_records or self._characters > self._max_characters
+        ):
+            self._characters -= len(self._waiting.popleft().text)
+            self._lost += 1
+            self._dropped += 1
+
+    def _run(self) -> None:
+        while True:
+            with self._work:
+                self._work.wait_for(lambda: self._waiting or self._stopping.is_set())
+                batch, lost = list(self._waiting), self._lost
+                self._waiting.clear()
+                self._characters = self._lost = 0
+            if not batch:
+                break
+            try:
+                self._journal.append([*_loss(lost, batch[0]), *batch])
+            except OSError as error:
+                self._put_back(batch, lost)
+                if self._failed(error):
+                    break
+                continue
+            if self._error:
+                log.info("the audit is written again")
+                self._error = ""
+            self._done += len(batch)
+            self._written(batch)
+        self._journal.close()
+
+    def _put_back(self, batch: list[Record], lost: int) -> None:
+        with self._work:
+            self._waiting.extendleft(reversed(batch))
+            self._characters += sum(len(record.text) for record in batch)
+            self._lost += lost
+            self._bound()
+
+    def _failed(self, error: OSError) -> bool:
+        """Tell of a failure once, and wait for the next attempt; True if there is to be none."""
+        if not self._error:
+            log.warning("the audit cannot be written, and is kept in memory meanwhile: %s", error.strerror or error)
+        self._error = error.strerror or str(error)
+        if self._stopping.wait(self._again):
+            log.error("the last %d records of the audit are lost: %s", len(self._waiting), error.strerror or error)
+            return True
+        return False
+
+
+def _loss(count: int, first: Record) -> Sequence[Record]:
+    """Return the record of how many were lost before the first that is kept."""
+    if not count:
+        return ()
+    lost = AuditEvent(kind="lost", words=f"{count} earlier records: the disk took none, and there was no more memory")
+    return (Record(at_ns=time.time_ns(), source=first.source, cause=RecordCause.AUDIT, events=(lost,)),)

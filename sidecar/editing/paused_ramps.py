@@ -1,0 +1,59 @@
+"""The note of a paused ramp: `meta.paused` keeps how it was to go on, while a split keeps its weights in force.
+
+Under `paused` stand `default` and `apps`, as in the document itself; each entry is the ramp without its start.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sidecar.editing.tree import Top, insert, mapping_in, prune
+from sidecar.routing.reader import Tree
+from sidecar.routing.scalars import parse_duration, parse_integer
+
+_PATH = ("meta", "paused")
+
+
+@dataclass(frozen=True, slots=True)
+class PausedRamp:
+    """A ramp that waits; `duration` as it was written, which is `duration_ns`."""
+
+    source: str
+    target: str
+    duration: str
+    duration_ns: int
+    steps: int
+
+
+def note(top: Top, app: str | None, entry: dict[str, Tree]) -> None:
+    """Write the note of a ramp that is paused."""
+    if "meta" not in top:
+        insert(top, "meta", {})
+    paused = mapping_in(mapping_in(top, "meta", make=True), "paused", make=True)
+    if app is None:
+        paused["default"] = entry
+    else:
+        mapping_in(paused, "apps", make=True)[app] = entry
+
+
+def noted(top: Top, app: str | None) -> PausedRamp | None:
+    """Return the ramp that a note tells of, or None where there is none or it says too little."""
+    paused = mapping_in(mapping_in(top, "meta"), "paused")
+    entry = paused.get("default") if app is None else mapping_in(paused, "apps").get(app)
+    if not isinstance(entry, dict):
+        return None
+    source, target, duration, steps = (entry.get(key) for key in ("from", "to", "duration", "steps"))
+    if not (isinstance(source, str) and isinstance(target, str) and isinstance(duration, str)):
+        return None
+    duration_ns, count = parse_duration(duration), parse_integer(str(steps))
+    return PausedRamp(source, target, duration, duration_ns, count) if duration_ns and count else None
+
+
+def forget(top: Top, app: str | None) -> None:
+    """Drop the note of a ramp, if there is one."""
+    paused = mapping_in(mapping_in(top, "meta"), "paused")
+    if app is None:
+        if paused.pop("default", None) is not None:
+            prune(top, *_PATH)
+    elif mapping_in(paused, "apps").pop(app, None) is not None:
+        prune(top, *_PATH, "apps")

@@ -1,0 +1,169 @@
+"""The rules that speak against a change, each by its name, with what would satisfy it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from textwrap import fill
+
+from sidecar.editing.impact import Impact, Subject
+from sidecar.editing.meta import last_change
+from sidecar.editing.placement import placement
+from sidecar.errors import ChangeRefused
+from sidecar.routing.model import RoutingDocument
+from sidecar.routing.scalars import SECOND_NS, format_duration, format_time
+from sidecar.routing.state import State
+
+RULES = {
+    "same": "the change changes nothing: everything goes where it went before",
+    "workers": "a datacenter that gets jobs has too few live workers",
+    "out-of-service": "a route would have no datacenter left that is in service",
+    "hold-off": "the last change is too short a time ago",
+    "reason": "the configuration demands a reason, and none is given",
+}
+
+
+_wrapped = partial(fill, width=79, initial_indent="  ", subsequent_indent="    ")
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A rule that a change breaks, and in words what was found and what would satisfy the rule."""
+
+    rule: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SafetyRules:
+    """What the rules demand: seconds since the last change, live workers of a target, a reason.
+
+    `require_workers` of None asks for one worker wherever the workers are known, and for none where they are not.
+    """
+
+    hold_off: float = 60.0
+    require_workers: int | None = None
+    require_reason: bool = False
+
+
+def violations(comparison: Impact, rules: SafetyRules, *, reason: str, moves_work: bool) -> tuple[Violation, ...]:
+    """Return what speaks against a change; `moves_work` tells whether it is one that starts to move work."""
+    found = [*_services(comparison), *_workers(comparison, rules)]
+    if moves_work:
+        found += [*_same(comparison), *_hold_off(comparison, rules)]
+    if rules.require_reason and not reason:
+        found.append(Violation("reason", "a reason is required here: say it with --reason"))
+    return tuple(found)
+
+
+def enforce(found: Collection[Violation], forced: Collection[str]) -> None:
+    """Raise Refused with all objections whose rules are not forced."""
+    left = [objection for objection in found if objection.rule not in forced]
+    if left:
+        force = " ".join(f"--force {rule}" for rule in dict.fromkeys(objection.rule for objection in left))
+        lines = [*(f"{one.rule}: {one.message}" for one in left), f"to do it all the same: {force}"]
+        raise ChangeRefused("\n".join(("refused:", *map(_wrapped, lines))))
+
+
+def equivalent(one: RoutingDocument, other: RoutingDocument) -> bool:
+    """Tell whether two documents send every job to the same place, now and for ever."""
+    if (one.default, one.drills) != (other.default, other.drills):
+        return False
+    if one.datacenters != other.datacenters and _services_of(one) != _services_of(other):
+        return False
+    subjects = Impact(one, other, 0).subjects
+    return all(one.route(subject.app, subject.job) == other.route(subject.app, subject.job) for subject in subjects)
+
+
+def _services_of(document: RoutingDocument) -> object:
+    entries = (document.datacenters or {}).values()
+    return {entry.name for entry in entries if not entry.available}, {n: e.name for e in entries for n in e.cidrs}
+
+
+def _same(comparison: Impact) -> Iterator[Violation]:
+    if comparison.before is not None and equivalent(comparison.before, comparison.after):
+        yield Violation("same", "nothing would change: it is so already")
+
+
+def _services(comparison: Impact) -> Iterator[Violation]:
+    for moment in comparison.moments:
+        new, old = comparison.new(moment.at_ns), comparison.old(moment.at_ns)
+        dead = [s for s in comparison.changed if _dead(new, s) and not (old and _dead(old, s))]
+        if dead:
+            resolved = new.resolve((dead[0].app,), dead[0].app, dead[0].job)
+            out = ", ".join(f"{name} is out ({why})" for name, why in resolved.out.items())
+            more = f" and {len(dead) - 1:,} more" if len(dead) > 1 else ""
+            when = f" from {format_time(moment.at_ns)}" if moment.why else ""
+            yield Violation(
+                "out-of-service",
+                f"{dead[0]}{more} would have no datacenter in service{when}: {out}; "
+                "name one that is in service, or add it to the backups",
+            )
+            return
+
+
+def _dead(state: State, subject: Subject) -> bool:
+    routed = state.document.route(subject.app, subject.job).selector is not None
+    return routed and bool(placement(state, subject.app, subject.job).other)
+
+
+def _workers(comparison: Impact, rules: SafetyRules) -> Iterator[Violation]:
+    for datacenter, needs in targets(comparison, rules.require_workers or 1).items():
+        if comparison.counts is not None:
+            count, needed = comparison.counts.get(datacenter, 0), max(needs.values())
+            if count < needed:
+                yield Violation(
+                    "workers", f"{datacenter} has {_live(count)}, expected at least {needed}: start more there"
+                )
+            continue
+        if rules.require_workers is not None and any(app not in comparison.seen for app in needs):
+            yield Violation("workers", f"nobody knows how many workers {datacenter} has: give --candidates")
+        yield from _seen_too_few(comparison, datacenter, needs)
+
+
+def _seen_too_few(comparison: Impact, datacenter: str, needs: Mapping[str, int]) -> Iterator[Violation]:
+    counts = {app: comparison.seen[app].counts.get(datacenter, 0) for app in needs if app in comparison.seen}
+    few = [app for app, count in counts.items() if count < needs[app]]
+    if few:
+        app = min(few, key=lambda app: counts[app] - needs[app])
+        more = f", and too few of {len(few) - 1:,} more" if len(few) > 1 else ""
+        age = comparison.seen[app].age(comparison.now_ns)
+        yield Violation(
+            "workers",
+            f"{datacenter} has {_live(counts[app])} of {app}, expected at least {needs[app]}{more}: so a sidecar was "
+            f"told {age} ago; start more there, or say with --candidates who is alive",
+        )
+
+
+def targets(comparison: Impact, at_least: int = 1) -> dict[str, dict[str, int]]:
+    """Return the datacenters that are to get jobs, and how many workers the route of each application wants there."""
+    found: dict[str, dict[str, int]] = {}
+    for moment in comparison.blind.moments:
+        for movement in moment.movements:
+            for subject in movement.subjects:
+                needed = max(at_least, comparison.after.route(subject.app, subject.job).min_workers)
+                for move in movement.moves:
+                    # Where jobs return to when a drill ends is not what the operator sends them to.
+                    if not moment.why.endswith("ends"):
+                        needs = found.setdefault(move.target, {})
+                        needs[subject.app] = max(needed, needs.get(subject.app, 0))
+    return {name: needs for name, needs in found.items() if name not in ("nobody", "anywhere")}
+
+
+def _live(count: int) -> str:
+    return f"{count} live worker{'' if count == 1 else 's'}" if count else "no live worker"
+
+
+def _hold_off(comparison: Impact, rules: SafetyRules) -> Iterator[Violation]:
+    last = last_change(comparison.before) if comparison.before else None
+    if last is None:
+        return
+    elapsed = comparison.now_ns - last
+    # A time to come says that some clock is wrong, which must not lock everybody out.
+    if 0 <= elapsed < rules.hold_off * SECOND_NS:
+        left = format_duration(int(rules.hold_off * SECOND_NS) - elapsed // SECOND_NS * SECOND_NS)
+        assert comparison.before is not None
+        who = comparison.before.meta.get("by")
+        by = f" by {who}" if isinstance(who, str) else ""
+        yield Violation("hold-off", f"the last change{by} was at {format_time(last)}: wait {left}")

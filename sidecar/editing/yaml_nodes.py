@@ -1,0 +1,100 @@
+"""Where each part of a YAML or JSON text stands, to the character, so that one can be replaced and the rest kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+_Loader: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+# What comes from libyaml has no types.
+_Foreign = Any
+
+
+@dataclass(slots=True)
+class ScalarNode:
+    """A text at [start, end); `style` is how it is written: "" plain, one of the quotes, or | or > for blocks."""
+
+    start: int
+    end: int
+    value: str
+    style: str
+
+
+@dataclass(slots=True)
+class CollectionNode:
+    """What mappings and lists have in common: [start, end) from the bracket, or from the first entry to the last's end.
+
+    `flow` tells brackets from indentation. Each entry [start, end) goes from its key or dash to the end of its value.
+    """
+
+    start: int
+    end: int
+    flow: bool
+    values: list[Node] = field(default_factory=list)
+    starts: list[int] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class MappingNode(CollectionNode):
+    """A mapping; `keys` stand beside `values`, and none is there twice."""
+
+    keys: list[ScalarNode] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class ListNode(CollectionNode):
+    """A list."""
+
+
+Node = ScalarNode | MappingNode | ListNode
+
+
+def syntax_of(text: str) -> Node:
+    """Return the parts of a text that the document's reader has read without a complaint."""
+    loader = _Loader(text)
+    try:
+        events = _events(loader)
+        for event in events:
+            if isinstance(event, yaml.DocumentStartEvent):
+                return _node(next(events), events, text)
+    finally:
+        loader.dispose()
+    raise AssertionError("a text that was read holds something")
+
+
+def _events(loader: _Foreign) -> Iterator[_Foreign]:
+    while loader.check_event():
+        yield loader.get_event()
+
+
+def _node(event: _Foreign, events: Iterator[_Foreign], text: str) -> Node:
+    start, end = event.start_mark.index, event.end_mark.index
+    if isinstance(event, yaml.ScalarEvent):
+        return ScalarNode(start, end, event.value, event.style or "")
+    if isinstance(event, yaml.MappingStartEvent):
+        mapping = MappingNode(start, end, bool(event.flow_style))
+        for key in events:
+            if isinstance(key, yaml.MappingEndEvent):
+                return _closed(mapping, key)
+            name = _node(key, events, text)
+            assert isinstance(name, ScalarNode)
+            mapping.keys.append(name)
+            mapping.starts.append(name.start)
+            mapping.values.append(_node(next(events), events, text))
+    items = ListNode(start, end, bool(event.flow_style))
+    for item in events:
+        if isinstance(item, yaml.SequenceEndEvent):
+            break
+        node = _node(item, events, text)
+        items.values.append(node)
+        items.starts.append(node.start if items.flow else text.rindex("-", 0, node.start))
+    return _closed(items, item)
+
+
+def _closed(node: MappingNode | ListNode, end: _Foreign) -> MappingNode | ListNode:
+    # A block's end mark is where the next thing begins, beyond comments; its last entry tells where it ends itself.
+    node.end = end.end_mark.index if node.flow else node.values[-1].end
+    return node

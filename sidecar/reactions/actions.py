@@ -1,0 +1,118 @@
+"""Does what a reaction says, once: posts to a webhook, or runs a command."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from contextlib import suppress
+from http.client import HTTPException
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import HTTPRedirectHandler, Request, build_opener
+
+from sidecar.audit.consumer import TaskFailed
+from sidecar.audit.record import AuditEvent, Record
+from sidecar.config.options import PREFIX
+from sidecar.errors import ConfigError
+from sidecar.reactions.fields import read_secret
+from sidecar.reactions.messages import WebhookRequest, message_text, payload, webhook_request
+from sidecar.reactions.settings import Reaction, check_url
+
+_ANSWER_BYTES = 64 * 1024
+_SHOWN = 200
+# Answers by which a receiver says that another attempt may do better.
+_RETRIED = frozenset({408, 425, 429})
+
+
+def perform(reaction: Reaction, record: Record, events: tuple[AuditEvent, ...]) -> None:
+    """Do what a reaction says about the events of a change. Raises Failed."""
+    data = payload(record, events, reaction.name)
+    if reaction.command:
+        _run(reaction.command, json.dumps(data, ensure_ascii=False).encode("utf-8", "replace"), reaction.timeout)
+        return
+    url = reaction.webhook
+    if reaction.webhook_file is not None:
+        url = read_secret(reaction.webhook_file)
+        try:
+            check_url(url, str(reaction.webhook_file))
+        except ConfigError as error:
+            raise TaskFailed(str(error)) from error
+    secret = ""
+    if reaction.secret_file is not None:
+        secret = read_secret(reaction.secret_file)
+        if not secret:
+            raise TaskFailed(f"{reaction.secret_file} cannot be read, or is empty")
+    text = message_text(record, events)
+    _send(webhook_request(reaction.format, url, secret, data, text, time.time_ns()), reaction.format, reaction.timeout)
+
+
+class _NoRedirects(HTTPRedirectHandler):
+    """Follows nobody elsewhere: a redirected POST would become a GET, and go where no operator sent it."""
+
+    def redirect_request(self, *_: Any) -> None:  # noqa: ANN401 - as urllib calls it
+        return None
+
+
+_OPENER = build_opener(_NoRedirects)
+
+
+def _send(request: WebhookRequest, form: str, timeout: float) -> None:
+    try:
+        with _OPENER.open(Request(request.url, request.body, request.headers), timeout=timeout) as answer:  # noqa: S310 - http and https only
+            said = answer.read(_ANSWER_BYTES)
+    except HTTPError as error:
+        final = 300 <= error.code < 500 and error.code not in _RETRIED
+        with error:
+            raise TaskFailed(f"status {error.code} {error.reason}"[:_SHOWN], final=final) from None
+    except (OSError, HTTPException, ValueError) as error:
+        # What urllib says of a bad URL would show it, and it may be a secret.
+        why = getattr(error, "reason", None) or (error.strerror if isinstance(error, OSError) else None)
+        raise TaskFailed(str(why or type(error).__name__)[:_SHOWN]) from None
+    if form in {"dingtalk", "wecom", "feishu"}:
+        _check_answer(said)
+
+
+def _check_answer(said: bytes) -> None:
+    """Raise Failed where a chat service says within a good answer that it did not take the message."""
+    try:
+        answer = json.loads(said)
+        code = next((answer[key] for key in ("errcode", "code", "StatusCode") if key in answer), 0)
+    except (ValueError, TypeError) as error:
+        raise TaskFailed("the answer is not that of the service") from error
+    if code != 0:
+        message = answer.get("errmsg") or answer.get("msg") or ""
+        raise TaskFailed(f"code {code} {message}"[:_SHOWN])
+
+
+def _run(command: tuple[str, ...], data: bytes, timeout: float) -> None:
+    """Run a command with the change on its standard input, and without our own configuration in its environment.
+
+    Its standard error is ours.
+    """
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    try:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            env=environment,
+            start_new_session=True,
+        )
+    except (OSError, ValueError) as error:
+        raise TaskFailed(
+            f"{command[0]} cannot be run: {getattr(error, 'strerror', None) or error}", final=True
+        ) from error
+    try:
+        process.communicate(data, timeout)
+    except subprocess.TimeoutExpired:
+        raise TaskFailed(f"it took longer than {timeout:g} s") from None
+    finally:
+        # Whatever it started ends with it.
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    if process.returncode:
+        raise TaskFailed(f"it exited with {process.returncode}; what it said is among the lines of this log")

@@ -1,0 +1,69 @@
+"""What a `powerjob` reaction says: whose work is brought back after a change, and how."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sidecar.errors import ConfigError
+from sidecar.powerjob.http import check_server
+from sidecar.reactions.fields import seconds, secret_file, switch, text, words
+
+KEYS = ("powerjob", "apps", "password-file", "running", "lost", "since", "watch-for", "rate")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PowerJobSettings:
+    """Which servers, applications and password; times in seconds.
+
+    What failed up to `since` before the change is retried; with `lost`, also what was given up because its worker fell
+    silent. With `running`, what runs where it would not run any more is stopped and retried. PowerJob notices late what
+    it has lost, so it is looked for until `watch_for` after the change. At most `rate` runs are moved in a second.
+    """
+
+    servers: tuple[str, ...]
+    apps: tuple[str, ...]
+    password_file: Path | None
+    running: bool
+    lost: bool
+    since: float
+    watch_for: float
+    rate: float
+
+
+def read_powerjob(entry: Mapping[str, Any], place: str) -> PowerJobSettings:
+    """Return what the keys of a reaction say. Raises ConfigError, naming the place."""
+    servers = words(entry, place, "powerjob") if isinstance(entry["powerjob"], list) else (entry["powerjob"] or "",)
+    try:
+        servers = tuple(map(check_server, servers))
+    except ConfigError as error:
+        raise ConfigError(f"{place}.powerjob: {error}") from error
+    if "apps" not in entry:
+        raise ConfigError(f"{place}.apps: expected a list of PowerJob's applications, whose work it is to bring back")
+    apps = words(entry, place, "apps")
+    if len(set(apps)) < len(apps):
+        raise ConfigError(f"{place}.apps: expected each application once")
+    return PowerJobSettings(
+        servers=servers,
+        apps=apps,
+        password_file=secret_file(entry, place, "password-file"),
+        running=switch(entry, place, "running", default=False),
+        lost=switch(entry, place, "lost", default=True),
+        since=seconds(entry, place, "since", 600.0),
+        watch_for=seconds(entry, place, "watch-for", 180.0, zero=True),
+        rate=_rate(entry, place),
+    )
+
+
+def _rate(entry: Mapping[str, Any], place: str) -> float:
+    found = text(entry, place, "rate") or "10"
+    try:
+        rate = float(found)
+    except ValueError:
+        rate = 0.0
+    if not 0 < rate < math.inf:
+        raise ConfigError(f"{place}.rate: found {found!r}, expected a number over 0: so many runs a second")
+    return rate

@@ -1,0 +1,46 @@
+"""The rule by which a read that brings an earlier document back must be confirmed, as Nacos has no ordered version."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from enum import Enum, auto
+
+_REMEMBERED = 1024
+
+
+class OrderVerdict(Enum):
+    """What a version is to the newest one that was accepted."""
+
+    NEW = auto()
+    SAME = auto()
+    EARLIER = auto()
+
+
+class VersionOrder:
+    """Which versions were in force, newest last. The key's absence is a version too, the empty one.
+
+    Decision 0401 says why an earlier version needs a second witness and what counts as one.
+    """
+
+    def __init__(self) -> None:
+        self._accepted: OrderedDict[str, None] = OrderedDict()
+
+    @property
+    def newest(self) -> str | None:
+        """The version in force; None before the first."""
+        return next(reversed(self._accepted), None)
+
+    def judge(self, version: str) -> OrderVerdict:
+        """Tell what `version` is. Absence is never news once there was a document: it, too, wants confirmation."""
+        if version == self.newest:
+            return OrderVerdict.SAME
+        if version in self._accepted or (not version and self._accepted):
+            return OrderVerdict.EARLIER
+        return OrderVerdict.NEW
+
+    def accept(self, version: str) -> None:
+        """Make `version` the newest."""
+        self._accepted[version] = None
+        self._accepted.move_to_end(version)
+        while len(self._accepted) > _REMEMBERED:
+            self._accepted.popitem(last=False)

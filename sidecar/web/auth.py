@@ -1,0 +1,109 @@
+"""What every request passes and every response carries: the token, the host's name, headers that keep a page safe."""
+
+from __future__ import annotations
+
+import hmac
+from base64 import b64decode
+from binascii import Error as BadBase64
+from ipaddress import ip_address
+from pathlib import Path
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from sidecar.errors import ConfigError
+
+# Orchestrators ask for these, and have no token.
+_OPEN = frozenset({"/healthz", "/readyz"})
+
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+
+
+def read_token(path: Path) -> str:
+    """Return the token that a file holds. Raises ConfigError where there is none."""
+    try:
+        token = path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no ASCII text"
+        raise ConfigError(f"--http-token-file: {path} cannot be read: {why}") from error
+    if not token:
+        raise ConfigError(f"--http-token-file: {path} is empty, expected the token in it")
+    return token
+
+
+class AuthMiddleware:
+    """Lets those through who show the token, as `Authorization: Bearer TOKEN` or as the password of Basic.
+
+    Browsers ask their user for the latter by themselves. The file is read for each request, so a new token is taken up
+    at once. On a loopback address without a token the `Host` must be an address or localhost: else a page on the
+    internet, whose name points here, could read along.
+    """
+
+    def __init__(self, app: ASGIApp, *, token_file: Path | None, loopback: bool) -> None:
+        self._app = app
+        self._token_file = token_file
+        self._check_host = loopback and token_file is None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or refuse it."""
+        if scope["type"] != "http":
+            return
+
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers[name] = value
+                headers.setdefault("Cache-Control", "no-store")
+            await send(message)
+
+        app = self._app
+        if scope["path"] not in _OPEN:
+            app = self._refusal(Headers(scope=scope)) or app
+        await app(scope, receive, sending)
+
+    def _refusal(self, headers: Headers) -> ASGIApp | None:
+        if self._check_host and not _is_local(headers.get("host", "")):
+            return JSONResponse({"error": "Host: expected an address or localhost"}, status_code=421)
+        if self._token_file is None:
+            return None
+        try:
+            token = read_token(self._token_file)
+        except ConfigError:
+            return JSONResponse({"error": "the token of this sidecar cannot be read"}, status_code=503)
+        if hmac.compare_digest(_shown(headers.get("authorization", "")).encode(), token.encode()):
+            return None
+        challenge = {"WWW-Authenticate": 'Basic realm="dc-sidecar, any user, the token as password", charset="UTF-8"'}
+        return JSONResponse({"error": "expected the token"}, status_code=401, headers=challenge)
+
+
+def _shown(authorization: str) -> str:
+    scheme, _, value = authorization.partition(" ")
+    if scheme.lower() == "bearer":
+        return value.strip()
+    if scheme.lower() == "basic":
+        try:
+            return b64decode(value, validate=True).decode(errors="replace").partition(":")[2]
+        except (BadBase64, ValueError):
+            return ""
+    return ""
+
+
+def _is_local(host: str) -> bool:
+    name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() and not host.endswith("]") else host
+    name = name.strip("[]")
+    if name.lower() == "localhost":
+        return True
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,24 @@
+"""What a sidecar has beside its table and its calls, as far as HTTP shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from sidecar.atomic_file import SaveStatus
+from sidecar.web.history import HistoryReader
+from sidecar.web.recent_changes import RecentChanges
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageData:
+    """Each is asked anew for every answer.
+
+    `probes` returns datacenter, probe, and whether it is up; `savers` tell how their files stand; `history` tells the
+    audit, None where none is kept, and `recent` has the last of it.
+    """
+
+    probes: Callable[[], Iterable[tuple[str, str, bool]]] = tuple
+    savers: Sequence[Callable[[], SaveStatus]] = ()
+    history: HistoryReader | None = None
+    recent: RecentChanges = field(default_factory=RecentChanges)

@@ -1,0 +1,92 @@
+"""The last changes for the page: those that the audit remembers from before the start, then what it tells."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from itertools import islice
+from typing import Any, Protocol
+
+from sidecar.gil import Yielder
+from sidecar.web.history import HistoryReader
+
+log = logging.getLogger(__name__)
+
+Json = dict[str, Any]
+
+_KEPT = 30
+# What is shown of one change: names of each event, words, lines of the difference, and how much of a line.
+_NAMES = 50
+_WORDS = 20
+_LINES = 200
+_WIDTH = 300
+_SHOWN = ("at", "cause", "revision", "changed", "before", "origin")
+
+
+class ShownChange(Protocol):
+    """A record of the audit."""
+
+    def outline(self) -> Json:
+        """Return what JSON can say of it."""
+
+
+class RecentChanges:
+    """Keeps the newest thirty changes, each as much of it as a page shows; `history` tells those before.
+
+    `count` says how many were taken, `changed` is called after each. Any thread may call what is here.
+    """
+
+    def __init__(self, history: HistoryReader | None = None) -> None:
+        self._history = history
+        self.count = 0
+        self.changed: Callable[[], None] = lambda: None
+        # By their times, of which the audit gives no two records the same; so it matters to nobody who tells one.
+        self._kept: dict[int, Json] = {}
+        self._lock = threading.Lock()
+        self._loading = threading.Lock()
+
+    def take(self, record: ShownChange) -> None:
+        """Keep a change."""
+        self._keep(record.outline())
+        self.count += 1
+        self.changed()
+
+    def newest_first(self) -> list[Json]:
+        """Return the changes as JSON. The first time it reads the disk: not for the loop."""
+        with self._loading:
+            history, self._history = self._history, None
+            if history is not None:
+                try:
+                    for outline in islice(history(None, 0, Yielder()), _KEPT):
+                        self._keep(outline)
+                except OSError as error:
+                    log.warning("the page shows no changes from before the start, the audit cannot be read: %s", error)
+        with self._lock:
+            return [self._kept[at] for at in sorted(self._kept, reverse=True)]
+
+    def _keep(self, outline: Json) -> None:
+        told = _shown(outline)
+        with self._lock:
+            self._kept[outline["at_ns"]] = told
+            for at in sorted(self._kept)[:-_KEPT]:
+                del self._kept[at]
+
+
+def _shown(outline: Json) -> Json:
+    difference = outline.get("difference", ())
+    lines = [line[:_WIDTH] for line in difference[:_LINES]]
+    more = [f"… and {len(difference) - _LINES} lines more"] if len(difference) > _LINES else []
+    meta = outline.get("meta", {})
+    return {
+        **{name: outline[name] for name in _SHOWN if name in outline},
+        "meta": {key: value for key, value in meta.items() if isinstance(value, str)},
+        "events": [_event(event) for event in outline["events"]],
+        "words": list(outline.get("changes", ())[:_WORDS]),
+        "difference": [*lines, *more],
+    }
+
+
+def _event(event: Json) -> Json:
+    subjects = event.get("subjects", ())
+    return {**event, "subjects": list(subjects[:_NAMES]), "total": len(subjects)}

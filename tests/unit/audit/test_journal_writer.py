@@ -1,0 +1,117 @@
+"""Writing on a thread of its own."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from sidecar.audit.journal import Journal
+from sidecar.audit.journal_writer import JournalWriter
+from sidecar.audit.record import Record
+from tests.unit.audit.test_journal import record
+from tests.waiting import eventually
+
+
+class Disk(Journal):
+    """A journal that fails, or hangs, for as long as a test says."""
+
+    def __init__(self) -> None:
+        super().__init__(Path("/nonexistent"), max_bytes=1)
+        self.full = False
+        self.free = threading.Event()
+        self.free.set()
+        self.attempts = 0
+        self.records: list[Record] = []
+
+    def append(self, records: Sequence[Record]) -> None:
+        self.attempts += 1
+        self.free.wait(10)
+        if self.full:
+            raise OSError(28, "No space left on device")
+        self.records += records
+
+
+@contextmanager
+def writing(disk: Disk, *, max_records: int = 1000, max_characters: int = 10**6) -> Iterator[JournalWriter]:
+    """Run a writer that tries again soon."""
+    writer = JournalWriter(disk, again=0.01, max_records=max_records, max_characters=max_characters)
+    writer.start()
+    try:
+        yield writer
+    finally:
+        disk.free.set()
+        writer.stop(5)
+
+
+def words(disk: Disk) -> list[str]:
+    """Return what the records on the disk say."""
+    return [one.events[0].words for one in disk.records]
+
+
+def test_a_full_disk_loses_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    """What came while the disk was full is written when it is not any more, in order, once, with one warning."""
+    disk = Disk()
+    disk.full = True
+    with writing(disk) as writer:
+        for number in range(5):
+            writer.take(record(number))
+        eventually(lambda: disk.attempts > 3, "several attempts")
+        eventually(lambda: writer.standing().waiting == 5, "what waits, between attempts")
+        assert writer.standing().error == "No space left on device"
+        disk.full = False
+        eventually(lambda: len(disk.records) == 5, "the records")
+    assert words(disk) == [f"change {number}" for number in range(5)]
+    assert [line.levelname for line in caplog.records] == ["WARNING"]
+
+
+@pytest.mark.parametrize("bounds", [{"max_records": 3}, {"max_characters": 30}])
+def test_beyond_the_bound_the_oldest_go_and_are_counted(bounds: dict[str, int]) -> None:
+    """Memory is finite: what it could not keep is told by a record in its place."""
+    disk = Disk()
+    disk.full = True
+    with writing(disk, **bounds) as writer:
+        writer.take(record(0, "x" * 10))
+        eventually(lambda: disk.attempts, "an attempt")
+        for number in range(1, 10):
+            writer.take(record(number, "x" * 10))
+        disk.full = False
+        eventually(lambda: words(disk)[-1:] == ["change 9"], "the newest")
+    assert words(disk)[-3:] == ["change 7", "change 8", "change 9"]
+    assert disk.records[0].events[0].kind == "lost"
+    assert words(disk)[0].startswith("7 earlier records")
+
+
+def test_a_hung_disk_holds_up_nobody() -> None:
+    """`take` returns while the disk does not answer, and `stop` within its time."""
+    disk = Disk()
+    disk.free.clear()
+    with writing(disk) as writer:
+        writer.take(record(1))
+        eventually(lambda: disk.attempts, "an attempt")
+        for number in range(2, 1000):
+            writer.take(record(number))
+        writer.stop(0.05)
+
+
+def test_stopping_writes_what_is_waiting() -> None:
+    """What was told just before the end is on the disk after `stop`."""
+    disk = Disk()
+    with writing(disk) as writer:
+        writer.take(record(1))
+        writer.stop(5)
+        assert words(disk) == ["change 1"]
+
+
+def test_stopping_on_a_full_disk_says_what_is_lost(caplog: pytest.LogCaptureFixture) -> None:
+    """A sidecar that must end while the disk is full ends, and says so."""
+    disk = Disk()
+    disk.full = True
+    with writing(disk) as writer:
+        writer.take(record(1))
+        eventually(lambda: disk.attempts, "an attempt")
+        writer.stop(5)
+    assert "the last 1 records of the audit are lost" in caplog.text

@@ -1,0 +1,172 @@
+"""Telling changes, in order, from one life of the sidecar to the next."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sidecar.audit.journal import Journal
+from sidecar.audit.record import AuditEvent, Record, RecordCause, records
+from sidecar.audit.recorder import Recorder
+from sidecar.lifecycle import SourceState
+from sidecar.table import View
+from tests.unit.audit.test_record import DRILL, kinds, refused
+from tests.unit.audit.views import NOTHING, SYNCED, view
+from tests.waiting import eventually
+
+SOURCE = "fake:routing"
+
+
+@contextmanager
+def telling(journal: Path | None = None) -> Iterator[tuple[Recorder, list[Record]]]:
+    """Run a chronicle, and collect what it tells."""
+    told: list[Record] = []
+    recorder = Recorder(SOURCE, (told.append,), journal=journal)
+    recorder.start()
+    try:
+        yield recorder, told
+    finally:
+        recorder.stop(5)
+
+
+def remembered(folder: Path, *pairs: tuple[View, View]) -> None:
+    """Write what an earlier sidecar saw at ten o'clock."""
+    journal = Journal(folder, max_bytes=1024 * 1024)
+    for before, after in pairs:
+        at_ns = after.state.now_ns if after.state else 0
+        journal.append(list(records(before, after, at_ns, SOURCE)))
+    journal.close()
+
+
+def test_changes_are_told_in_order() -> None:
+    """Each change of the view is told, with its time."""
+    views = [NOTHING, view("dc1"), view("dc2"), view("dc1")]
+    with telling() as (recorder, told):
+        for index in range(3):
+            recorder.changed(views[index], views[index + 1])
+        eventually(lambda: len(told) == 3, "the records")
+    assert [kinds(record) for record in told] == [["applied"], ["applied", "switch"], ["applied", "switch"]]
+    assert told[0].at_ns <= told[1].at_ns <= told[2].at_ns
+
+
+def test_what_a_reaction_did_is_told_in_its_turn() -> None:
+    """With a time of its own, later than that of the change that it is about, whatever the clock says."""
+    done = AuditEvent(kind="rescheduled", words="billing: 1 retried", subjects=("billing",))
+    report = Record(at_ns=1, source=SOURCE, cause=RecordCause.REACTION, events=(done,))
+    with telling() as (recorder, told):
+        recorder.changed(NOTHING, view("dc1"))
+        recorder.report(report)
+        recorder.report(report)
+        eventually(lambda: len(told) == 3, "the records")
+    assert [kinds(record) for record in told] == [["applied"], ["rescheduled"], ["rescheduled"]]
+    assert told[0].at_ns < told[1].at_ns < told[2].at_ns
+    assert told[1].apps == {"billing"}
+
+
+def test_what_changed_while_nobody_ran_is_told(tmp_path: Path) -> None:
+    """A start with another document than that of the last record tells of a switch between the two."""
+    remembered(tmp_path, (NOTHING, view("dc1")))
+    with telling(tmp_path) as (recorder, told):
+        recorder.changed(NOTHING, view("dc2"))
+        eventually(lambda: told, "the record")
+    assert kinds(told[0]) == ["applied", "switch"]
+    assert "-dc1" in told[0].difference
+
+
+def test_a_drill_that_ended_while_nobody_ran_is_told(tmp_path: Path) -> None:
+    """The clock went on: what it did is told at the next start."""
+    during = view(DRILL, "2026-11-22T11:00:00Z")
+    remembered(tmp_path, (view(DRILL), during), (NOTHING, during))
+    with telling(tmp_path) as (recorder, told):
+        recorder.changed(NOTHING, view(DRILL, "2026-11-22T13:00:00Z"))
+        eventually(lambda: told, "the record")
+    assert kinds(told[0]) == ["drill-ended", "return"]
+
+
+def test_a_restart_without_a_change_tells_nothing(tmp_path: Path) -> None:
+    """The same document at the next start, and the same refusal, are no changes."""
+    first = view("dc1")
+    bad = refused(b"nonsense", first)
+    remembered(tmp_path, (NOTHING, first), (first, bad))
+    with telling(tmp_path) as (recorder, told):
+        again = view("dc1")
+        recorder.changed(NOTHING, again)
+        recorder.changed(again, refused(b"nonsense", again))
+        recorder.changed(refused(b"nonsense", again), view("dc3"))
+        eventually(lambda: told, "the record")
+    assert [record.events[0].kind for record in told] == ["applied"]
+
+
+def test_a_key_that_stays_missing_is_told_once() -> None:
+    """A connection that comes and goes while the key is missing does not delete it again."""
+    first = view("dc1")
+    missing = replace(first, status=replace(SYNCED, state=SourceState.MISSING, error="no key"))
+    lost = replace(first, status=replace(SYNCED, state=SourceState.DISCONNECTED))
+    with telling() as (recorder, told):
+        for before, after in ((first, missing), (missing, lost), (lost, missing), (missing, view("dc2"))):
+            recorder.changed(before, after)
+        eventually(lambda: told and told[-1].changed, "the last record")
+    assert [kinds(record)[0] for record in told] == ["missing", "applied"]
+
+
+def test_a_snapshot_that_is_older_than_the_record_is_no_switch_back(tmp_path: Path) -> None:
+    """A kill may come between the record of a document and its snapshot; then the next start knows better."""
+    remembered(tmp_path, (NOTHING, view("dc1")), (view("dc1"), view("dc2")))
+    old = view("dc1")
+    snapshot = replace(old, status=replace(SYNCED, from_snapshot=True))
+    with telling(tmp_path) as (recorder, told):
+        recorder.changed(NOTHING, snapshot)
+        recorder.changed(snapshot, view("dc3"))
+        eventually(lambda: told, "the record")
+    assert [event.words for event in told[0].events if event.kind == "switch"] == ["dc2 → dc3"]
+    assert len(told) == 1
+
+
+def test_another_source_has_another_past(tmp_path: Path) -> None:
+    """A state directory that is used for another key does not make a switch of it."""
+    remembered(tmp_path, (NOTHING, view("dc1")))
+    told: list[Record] = []
+    recorder = Recorder("fake:other", (told.append,), journal=tmp_path)
+    recorder.start()
+    recorder.changed(NOTHING, view("dc2"))
+    eventually(lambda: told, "the record")
+    recorder.stop(5)
+    assert kinds(told[0]) == ["applied"]
+
+
+def test_when_too_many_wait_those_in_between_are_one_change() -> None:
+    """A chronicle that is held up keeps a bounded number of documents, and still ends at the newest."""
+    held = threading.Event()
+    told: list[Record] = []
+
+    def slow(record: Record) -> None:
+        held.wait(10)
+        told.append(record)
+
+    recorder = Recorder(SOURCE, (slow,))
+    recorder.start()
+    views = [view(f"dc{number}") for number in range(200)]
+    for index in range(199):
+        recorder.changed(views[index], views[index + 1])
+    assert len(recorder._waiting) <= 64
+    held.set()
+    eventually(lambda: told and told[-1].text == "dc199", "the newest document")
+    recorder.stop(5)
+
+
+def test_a_failure_of_ours_is_logged_and_the_next_change_is_told(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One change that cannot be told does not end the telling."""
+    with telling() as (recorder, told):
+        with monkeypatch.context() as patched:
+            patched.setattr("sidecar.audit.record.moves", lambda *_: 1 / 0)
+            recorder.changed(view("dc1"), view("dc2"))
+            eventually(lambda: "could not be put into the audit" in caplog.text, "the log line")
+        recorder.changed(view("dc2"), view("dc3"))
+        eventually(lambda: told, "the record")

@@ -1,0 +1,154 @@
+"""Never back to an older document: what needs a second witness, and who is one."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sidecar.errors import SourceError
+from sidecar.sources.base import Content, Missing, Report, Unreachable
+from sidecar.sources.nacos import watcher as module
+from sidecar.sources.nacos.api import AbsentConfig, FoundConfig
+from sidecar.sources.nacos.ordering import OrderVerdict, VersionOrder
+from sidecar.sources.nacos.watcher import NacosWatcher
+
+Answer = FoundConfig | AbsentConfig | SourceError
+
+
+class Script:
+    """An API that answers from a list, and remembers which reads were asked elsewhere."""
+
+    def __init__(self, *answers: Answer) -> None:
+        self.answers = list(answers)
+        self.elsewhere: list[bool] = []
+
+    def read(self, within: float, *, elsewhere: bool = False) -> FoundConfig | AbsentConfig:  # noqa: ARG002
+        self.elsewhere.append(elsewhere)
+        answer = self.answers.pop(0)
+        if isinstance(answer, SourceError):
+            raise answer
+        return answer
+
+
+class Push:
+    """A push that has seen the moves it was told of."""
+
+    def __init__(self, *moves: tuple[str, str]) -> None:
+        self.moves = moves
+        self.versions: list[str | None] = []
+
+    def has_moved(self, before: str, now: str) -> bool:
+        return (before, now) in self.moves
+
+    def saw(self, version: str | None) -> None:
+        self.versions.append(version)
+
+
+@pytest.fixture(autouse=True)
+def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take no time between the first read and the second."""
+    monkeypatch.setattr(module, "CONFIRM_AFTER", 0.0)
+
+
+def found(name: str) -> FoundConfig:
+    """Return a text that is its own version."""
+    return FoundConfig(name.encode(), name)
+
+
+def play(script: Script, push: Push | None = None) -> tuple[list[Report], list[float]]:
+    """Look as often as the script has answers; return the reports and the pauses."""
+    reports: list[Report] = []
+    pauses = []
+    watcher = NacosWatcher(script, push or Push(), reports.append, threading.Event())  # type: ignore[arg-type]
+    while script.answers:
+        pauses.append(watcher._look())
+    return reports, pauses
+
+
+def texts(reports: list[Report]) -> list[str]:
+    """Return the texts, and the names of reports without one."""
+    return [report.text.decode() if isinstance(report, Content) else type(report).__name__ for report in reports]
+
+
+def test_new_texts_are_reported_as_they_come() -> None:
+    """No text that was never in force waits for anything."""
+    script = Script(found("a"), found("b"), found("b"), found("c"))
+    assert texts(play(script)[0]) == ["a", "b", "b", "c"]
+    assert not any(script.elsewhere)
+
+
+def test_a_member_that_lags_is_not_believed() -> None:
+    """The old text once more, then the new one from another member: the old one is never reported."""
+    script = Script(found("a"), found("b"), found("a"), found("b"), found("b"))
+    assert texts(play(script)[0]) == ["a", "b", "b", "b"]
+    assert script.elsewhere == [False, False, False, True, False]
+
+
+def test_a_rollback_is_believed_at_the_second_read() -> None:
+    """Two reads in a row bring the earlier text, so it is in force again."""
+    assert texts(play(Script(found("a"), found("b"), found("a"), found("a")))[0]) == ["a", "b", "a"]
+
+
+def test_a_rollback_that_the_push_saw_needs_no_second_read() -> None:
+    """One member has shown the newest text and then the earlier one: members do not go back by themselves."""
+    script = Script(found("a"), found("b"), found("a"))
+    assert texts(play(script, Push(("b", "a")))[0]) == ["a", "b", "a"]
+
+
+def test_absence_is_confirmed_too() -> None:
+    """A key is not missing for one answer right after a publish or a restart; for two it is."""
+    assert texts(play(Script(found("a"), AbsentConfig("gone"), found("a")))[0]) == ["a", "a"]
+    reports, _ = play(Script(found("a"), AbsentConfig("gone"), AbsentConfig("gone")))
+    assert reports == [Content(b"a", "a"), Missing("gone")]
+
+
+def test_two_earlier_texts_in_a_row_report_nothing() -> None:
+    """While the members disagree nothing is reported, and the next look comes soon."""
+    reports, pauses = play(Script(found("a"), found("b"), found("c"), found("a"), found("b")))
+    assert texts(reports) == ["a", "b", "c"]
+    assert pauses[-1] < 1
+
+
+def test_pauses_grow_while_nobody_answers_and_start_over() -> None:
+    """From a quarter of a second to three, and after an answer from the start."""
+    away = [SourceError("away") for _ in range(6)]
+    reports, pauses = play(Script(*away, found("a"), SourceError("away")))
+    assert pauses == [0.25, 0.5, 1.0, 2.0, 3.0, 3.0, module.PERIOD, 0.25]
+    assert [type(report) for report in reports] == [Unreachable] * 6 + [Content, Unreachable]
+
+
+def test_the_push_is_told_what_was_found() -> None:
+    """That is how it learns that it is deaf, and when the server is away."""
+    push = Push()
+    play(Script(found("a"), SourceError("away"), AbsentConfig("gone"), AbsentConfig("gone")), push)
+    assert push.versions == ["a", None, ""]
+
+
+@given(st.lists(st.sampled_from(["a", "b", "c", ""]), max_size=40))
+def test_a_single_read_never_brings_an_earlier_version_back(answers: list[str]) -> None:
+    """Whatever the reads bring: what is reported was new, or was brought by two reads in a row."""
+    script = Script(*(found(name) if name else AbsentConfig("gone") for name in answers))
+    reports: list[Report] = []
+    watcher = NacosWatcher(script, Push(), reports.append, threading.Event())  # type: ignore[arg-type]
+    seen: list[str] = []
+    while len(script.answers) >= 2:
+        before = len(script.answers)
+        watcher._look()
+        used = answers[len(answers) - before : len(answers) - len(script.answers)]
+        now = [report.version if isinstance(report, Content) else "" for report in reports]
+        if len(now) > len(seen) and now[-1] != (seen[-1] if seen else None):
+            assert now[-1] not in seen or used == [now[-1]] * 2
+        seen = now
+
+
+def test_the_memory_of_versions_is_bounded() -> None:
+    """A thousand versions are remembered, the oldest forgotten first."""
+    order = VersionOrder()
+    for number in range(3000):
+        order.accept(str(number))
+    assert order.judge("2500") is OrderVerdict.EARLIER
+    assert order.judge("5") is OrderVerdict.NEW
+    assert order.newest == "2999"

@@ -1,0 +1,177 @@
+"""The watchdog over the SDK's sessions, with sessions that the test breaks."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from types import ModuleType, SimpleNamespace
+
+import pytest
+
+from sidecar.sources.nacos import push as module
+from sidecar.sources.nacos.credentials import NacosCredentials
+from sidecar.sources.nacos.push import PushListener
+from sidecar.sources.nacos.url import parse
+from tests.waiting import eventually
+
+
+class Session:
+    """A session that is as well as the test says."""
+
+    def __init__(self) -> None:
+        self.shown = ""
+        self.broken: str | None = None
+        self.closed = False
+        self._opened = time.monotonic()
+
+    @property
+    def age(self) -> float:
+        return time.monotonic() - self._opened
+
+    def fault(self) -> str | None:
+        return self.broken
+
+    def has_moved(self, before: str, now: str) -> bool:
+        return (before, now) == ("a", self.shown)
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+class Sdk(SimpleNamespace):
+    """What stands for the module that loads the SDK."""
+
+    opened: list[Session]
+    failures: list[Exception]
+    changed: Callable[[], None]
+
+
+@pytest.fixture
+def sdk(monkeypatch: pytest.MonkeyPatch) -> Sdk:
+    """Stand in for the SDK, and make everything twenty times as quick."""
+    told = Sdk(opened=[], failures=[])
+
+    class Opening(Session):
+        @classmethod
+        async def open(cls, *_: object, changed: Callable[[], None], **_options: object) -> Session:
+            if told.failures:
+                raise told.failures.pop()
+            told.changed = changed
+            session = cls()
+            told.opened.append(session)
+            return session
+
+    stand_in = ModuleType("sidecar.sources.nacos.sdk")
+    stand_in.SdkSession = Opening  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, stand_in.__name__, stand_in)
+    monkeypatch.setattr("sidecar.sources.nacos.sdk", stand_in, raising=False)
+    for name, seconds in (("TICK", 0.02), ("FIRST_RETRY", 0.02), ("LAST_RETRY", 0.1), ("DEAF_AFTER", 0.2)):
+        monkeypatch.setattr(module, name, seconds)
+    return told
+
+
+@pytest.fixture
+def woken() -> list[float]:
+    """Collect when the reader was woken."""
+    return []
+
+
+@pytest.fixture
+def push(sdk: Sdk, woken: list[float]) -> Iterator[PushListener]:  # noqa: ARG001 - in place before it starts
+    """Start a push, and end it."""
+    started = PushListener(
+        parse("nacos://n1/g/d"),
+        NacosCredentials({}),
+        None,
+        address="192.0.2.1",
+        token=lambda: "",
+        wake=lambda: woken.append(time.monotonic()),
+    )
+    started.start()
+    yield started
+    started.stop(5)
+
+
+def sessions(sdk: Sdk, count: int) -> Session:
+    """Wait for so many sessions; return the newest."""
+    eventually(lambda: len(sdk.opened) >= count, f"{count} sessions")
+    return sdk.opened[count - 1]
+
+
+def test_no_session_before_a_read_has_worked(push: PushListener, sdk: Sdk) -> None:
+    """While no server answers there is nothing to listen to."""
+    time.sleep(0.2)
+    assert not sdk.opened
+    push.saw("a")
+    sessions(sdk, 1)
+
+
+def test_a_session_ends_as_soon_as_reading_fails(push: PushListener, sdk: Sdk) -> None:
+    """And the next one begins when reading works again."""
+    push.saw("a")
+    first = sessions(sdk, 1)
+    push.saw(None)
+    eventually(lambda: first.closed, "the session closed")
+    time.sleep(0.2)
+    assert len(sdk.opened) == 1
+    push.saw("a")
+    sessions(sdk, 2)
+
+
+def test_a_broken_session_is_replaced_and_said(
+    push: PushListener, sdk: Sdk, woken: list[float], caplog: pytest.LogCaptureFixture
+) -> None:
+    """The fault is in the log, once, and so is that all is well again; the reader looks at once."""
+    caplog.set_level("INFO")
+    push.saw("a")
+    first = sessions(sdk, 1)
+    first.shown = "a"
+    first.broken = "its listening task has ended"
+    second = sessions(sdk, 2)
+    assert first.closed
+    assert woken
+    assert caplog.text.count("its listening task has ended") == 1
+    second.shown = "a"
+    eventually(lambda: "Nacos pushes changes" in caplog.text, "the good news")
+
+
+def test_a_deaf_session_is_replaced(push: PushListener, sdk: Sdk) -> None:
+    """One that does not tell of what a read found is not alive, whatever it says of itself."""
+    push.saw("a")
+    first = sessions(sdk, 1)
+    first.shown = "a"
+    time.sleep(0.5)
+    assert not first.closed
+    push.saw("b")
+    sessions(sdk, 2)
+    assert first.closed
+
+
+def test_what_cannot_be_opened_is_tried_again_and_said_once(
+    push: PushListener, sdk: Sdk, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also where the SDK is not what we know: reading goes on, and so does trying."""
+    sdk.failures = [AttributeError("no attribute 'grpc_client_proxy'") for _ in range(4)]
+    push.saw("a")
+    sessions(sdk, 1)
+    assert caplog.text.count("grpc_client_proxy") == 1
+
+
+def test_only_the_session_of_now_is_a_witness(push: PushListener, sdk: Sdk) -> None:
+    """What another session was told of counts for nothing: it may have been another member."""
+    push.saw("a")
+    first = sessions(sdk, 1)
+    first.shown = "b"
+    assert push.has_moved("a", "b")
+    assert not push.has_moved("b", "a")
+    first.broken = "gone"
+    eventually(lambda: not push.has_moved("a", "b"), "the witness gone")
+
+
+def test_a_notice_wakes_the_reader(push: PushListener, sdk: Sdk, woken: list[float]) -> None:
+    """That is all that a notice does."""
+    push.saw("a")
+    sessions(sdk, 1)
+    sdk.changed()
+    assert woken
