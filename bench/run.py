@@ -1,6 +1,6 @@
 """Measures what the sidecar costs over a handler that does nothing.
 
-    python -m bench.run [--only "cold, 3 candidates"]
+    python -m bench.run [--only "cold, 3 candidates"] [--call-handling threads]
 
 Both servers are up at the same time, on the same core, and are called in turns, a short slice each: whatever else the
 machine does meets both. A ratio is the median over the turns of CPU per call, sidecar over no-op.
@@ -42,7 +42,7 @@ class Result:
     sidecar: Slice
 
 
-def measure(case: Case, folder: Path, *, turns: int, seconds: float) -> Result:
+def measure(case: Case, folder: Path, *, turns: int, seconds: float, serve_flags: tuple[str, ...] = ()) -> Result:
     """Measure one case."""
     document = folder / "routing.yaml"
     document.write_text(case.document())
@@ -52,7 +52,7 @@ def measure(case: Case, folder: Path, *, turns: int, seconds: float) -> Result:
     pairs: list[tuple[Slice, Slice]] = []
     with (
         Server.noop(response, core=SERVER_CORE) as noop,
-        Server.sidecar(document, "--max-document-size", "16MiB", core=SERVER_CORE) as sidecar,
+        Server.sidecar(document, "--max-document-size", "16MiB", *serve_flags, core=SERVER_CORE) as sidecar,
     ):
         for server in (noop, sidecar):
             call(server, requests, seconds / 2, *flags)
@@ -86,14 +86,19 @@ def main() -> None:
     parser.add_argument("--only", default="", help="measure the cases whose name holds this text, and only print")
     parser.add_argument("--turns", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=1.0, help="length of a slice")
+    parser.add_argument("--call-handling", choices=("direct", "threads"), help="only print, with calls handled so")
     arguments = parser.parse_args()
+    serve_flags = ("--call-handling", arguments.call_handling) if arguments.call_handling else ()
     measured = []
     with tempfile.TemporaryDirectory() as folder:
         for case in CASES:
             if arguments.only in case.name:
-                measured.append(measure(case, Path(folder), turns=arguments.turns, seconds=arguments.seconds))
+                found = measure(
+                    case, Path(folder), turns=arguments.turns, seconds=arguments.seconds, serve_flags=serve_flags
+                )
+                measured.append(found)
                 print(" | ".join(row(measured[-1])), flush=True)
-    if not arguments.only:
+    if not arguments.only and not arguments.call_handling:
         results.write(TITLE, "python -m bench.run", f"{ABOUT}\n\n{table(measured)}")
 
 

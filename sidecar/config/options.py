@@ -155,6 +155,14 @@ class Settings:
         default="1",
     )
 
+    call_handling: str = _option(
+        choice("auto", "direct", "threads"),
+        "Bounds",
+        "How gRPC calls are handled: direct (on gRPC's own thread, with private names of grpcio), threads (public API "
+        "only, 1.5 times the CPU of a unary call), or auto: direct where a check at start passes.",
+        default="auto",
+    )
+
     audit_size: int = _option(
         SIZE,
         "Audit",

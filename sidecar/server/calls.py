@@ -1,44 +1,101 @@
-"""What all calls have in common: errors become statuses, calls are counted when they end, some have threads."""
+"""What all calls have in common: their callbacks, how they are counted, and what an unexpected exception becomes."""
 
 from __future__ import annotations
 
 import logging
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from typing import Any, ClassVar, NoReturn, Protocol
 
 import grpc
 
 from sidecar.counters import MethodStats
 from sidecar.errors import NotServing, SidecarError
+from sidecar.server.slots import Slots
 
 log = logging.getLogger(__name__)
 
-# A defect that each call runs into is logged with its traceback no more often than this.
+# A defect that every call hits is logged with its traceback no more often than this.
 _LOG_EVERY_S = 60.0
 
 UnaryHandler = Callable[[bytes], bytes]
-Send = Callable[[bytes | None], None]
-# Is told the name of the status that a call ended with.
+# Called with the name of the status that a call ended with.
 OnEnd = Callable[[str], None]
-# What a client said before its request: names and values, those whose name ends with -bin as bytes.
+# A call's metadata: names and values, bytes where the name ends in -bin.
 Metadata = Sequence[tuple[str, str | bytes]]
-# Is told that a call has begun.
+# Called when a call begins; returns what to call when it ends.
 OnBegin = Callable[[Metadata], OnEnd]
 
-GOING_DOWN = NotServing("the sidecar is going down")
+GOING_DOWN = NotServing("the sidecar is shutting down")
 
 
-def end_call(context: grpc.ServicerContext, send: Send, error: SidecarError | None = None) -> None:
-    """End a streaming call: well, or with the status and the message of an error."""
-    if error is not None:
-        context.set_code(grpc.StatusCode[error.grpc_status])
-        context.set_details(str(error))
-    send(None)
+class NoRequest(SidecarError):
+    """A client closed its side of a call without a request message; gRPC's own servers answer it in these words."""
+
+    grpc_status: ClassVar[str] = "UNIMPLEMENTED"
+
+    def __init__(self) -> None:
+        super().__init__("exactly one request message is required")
+
+
+class CallGroup(Protocol):
+    """The calls of some methods, which share a limit.
+
+    `slots` is what each call holds where a thread of the server's pool runs it, else None.
+    """
+
+    @property
+    def slots(self) -> Slots | None:
+        """What each call holds."""
+
+    @property
+    def full(self) -> bool:
+        """True while as many calls are open as the limit allows."""
+
+    @property
+    def empty(self) -> bool:
+        """True while no call is open."""
+
+    def unary(self, answer: UnaryHandler, on_begin: OnBegin) -> grpc.RpcMethodHandler[Any, Any]:
+        """Return the handler of a method that answers its one request with `answer`."""
+
+    def bidi(self, answer: UnaryHandler, on_begin: OnBegin) -> grpc.RpcMethodHandler[Any, Any]:
+        """Return the handler of a method that answers each request of a stream with `answer`, in order.
+
+        A request that `answer` refuses ends its stream with the error's status.
+        """
+
+    def end(self) -> None:
+        """End open streams with UNAVAILABLE after the answer at hand; unary calls finish."""
+
+
+class Rejection(Protocol):
+    """A handler that ends calls of any shape with one error, without waiting for their requests."""
+
+    handler: grpc.RpcMethodHandler[Any, Any]
+
+    def hold(self) -> None:
+        """Keep calls waiting from now on."""
+
+    def release(self) -> None:
+        """Reject the waiting calls, and new ones at once."""
+
+
+class CallEngine(Protocol):
+    """One way to run handlers on grpcio; `cost` says for the log what a call takes on it."""
+
+    name: ClassVar[str]
+    cost: ClassVar[str]
+
+    def group(self, limit: int) -> CallGroup:
+        """Return a group of calls with this limit."""
+
+    def reject(self, error: SidecarError) -> Rejection:
+        """Return a handler that rejects calls with this error."""
 
 
 class InternalErrors:
-    """Turns what nobody foresaw into INTERNAL, and logs it now and then: neither the client nor the log is flooded."""
+    """Turns unexpected exceptions into INTERNAL and logs their tracebacks, once a minute at most."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -46,62 +103,53 @@ class InternalErrors:
         self._more = 0
 
     def error(self) -> SidecarError:
-        """Return what the client is told of the exception at hand."""
+        """Return the error that the client gets for the exception being handled."""
         now = self._clock()
         if now - self._logged >= _LOG_EVERY_S:
-            log.error("a call failed by a defect (%d more since the last report)", self._more, exc_info=True)  # noqa: LOG014 - called where one is handled
+            log.error("a call failed with an internal error (%d more since the last report)", self._more, exc_info=True)  # noqa: LOG014 - called where one is handled
             self._logged, self._more = now, 0
         else:
             self._more += 1
-        return SidecarError("a defect of the sidecar; its log has more")
+        return SidecarError("internal error of the sidecar; see its log")
 
 
-def run_on(pool: ThreadPoolExecutor, behaviour: Callable[..., None]) -> Callable[..., None]:
-    """Have gRPC run a streaming behaviour on threads of `pool` and give it a `send` as its last argument.
-
-    `send(message)` returns when the message is on its way, `send(None)` ends the call.
-    """
-
-    def marked(argument: object, context: grpc.ServicerContext, send: Send) -> None:
-        behaviour(argument, context, send)
-
-    marked.experimental_thread_pool = pool  # type: ignore[attr-defined]
-    marked.experimental_non_blocking = True  # type: ignore[attr-defined]
-    return marked
+def abort(context: grpc.ServicerContext, error: SidecarError) -> NoReturn:
+    """End a call that has a thread with the status and the message of an error; raises what gRPC expects to see."""
+    context.abort(grpc.StatusCode[error.grpc_status], str(error))
 
 
 def timed(stats: MethodStats) -> OnBegin:
-    """Return what counts how calls end, and how long those took that ended well."""
+    """Return a callback that counts calls by status, and how long the successful ones took."""
 
-    def begun(_metadata: Metadata) -> OnEnd:
+    def on_begin(_metadata: Metadata) -> OnEnd:
         began = time.perf_counter()
 
-        def ended(code: str) -> None:
+        def on_end(code: str) -> None:
             if code == "OK":
                 stats.answered(began)
             else:
                 stats.ended(code)
 
-        return ended
+        return on_end
 
-    return begun
+    return on_begin
 
 
 def counted(stats: MethodStats) -> OnBegin:
-    """Return what counts how calls end."""
+    """Return a callback that counts calls by status."""
     return lambda _metadata: stats.ended
 
 
 def combine(first: OnBegin, second: OnBegin) -> OnBegin:
-    """Return what tells both."""
+    """Return a callback that calls both."""
 
-    def begun(metadata: Metadata) -> OnEnd:
+    def on_begin(metadata: Metadata) -> OnEnd:
         one, other = first(metadata), second(metadata)
 
-        def ended(code: str) -> None:
+        def on_end(code: str) -> None:
             one(code)
             other(code)
 
-        return ended
+        return on_end
 
-    return begun
+    return on_begin

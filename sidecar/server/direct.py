@@ -1,12 +1,13 @@
-"""Calls that are answered on gRPC's own thread as their messages come: waking another one costs more than an answer.
+"""Calls answered on gRPC's own thread as their messages arrive: waking another thread costs more than an answer.
 
-grpcio has no public way to be told of a call or of a message but to have a thread wait for it. So this uses what the
-parts of grpcio itself use to talk to each other; docs/decisions/0902-direct-calls.md tells what that gives and what
-holds it.
+grpcio's public API delivers calls and messages to waiting threads only, so this module uses private names of grpcio.
+`engines.py` checks at start that they still do what is expected of them; docs/decisions/0902-direct-calls.md has the
+measurements.
 """
 
 from __future__ import annotations
 
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -14,42 +15,132 @@ from functools import partial
 from typing import Any, ClassVar
 
 import grpc
-from grpc import _server as insides
+from grpc import _server as grpc_server
 from grpc._cython import cygrpc  # type: ignore[attr-defined]  # compiled, without stubs
 
 from sidecar.errors import SidecarError
-from sidecar.server.calls import GOING_DOWN, InternalErrors, OnBegin, OnEnd, UnaryHandler
-
-# A call whose client sends nothing before it says that there is nothing more, as gRPC itself says it.
-_NO_REQUEST = "exactly one request message is required"
+from sidecar.server.calls import GOING_DOWN, InternalErrors, NoRequest, OnBegin, OnEnd, UnaryHandler
 
 _NO_FLAGS = 0
-_CANCELLED = insides._CANCELLED  # noqa: SLF001
-_RECEIVING = insides._RECEIVE_MESSAGE_TOKEN  # noqa: SLF001
-_done = insides._possibly_finish_call  # noqa: SLF001
-_is_active = insides._is_rpc_state_active  # noqa: SLF001
-_send_last = insides._status  # noqa: SLF001
+_CANCELLED = grpc_server._CANCELLED  # noqa: SLF001
+_RECEIVING = grpc_server._RECEIVE_MESSAGE_TOKEN  # noqa: SLF001
+_complete = grpc_server._possibly_finish_call  # noqa: SLF001
+_is_active = grpc_server._is_rpc_state_active  # noqa: SLF001
+_send_last = grpc_server._status  # noqa: SLF001
 
-# What a completed operation leaves behind: a call's state and who is to be told, once nothing of it is due any more.
-_Done = tuple[object, object]
+# What a completed operation returns: the call's state, and the callbacks to run once none of its operations is due.
+_Completion = tuple[object, object]
 
-# A call as grpcio has it: the event that it began with, and its state. Neither is in the stubs.
+# A call as grpcio holds it: the event that it began with, and its state. The stubs have neither.
 RpcEvent = Any
 RpcState = Any
 Begin = Callable[[RpcEvent, RpcState], None]
 
 
-def directly(begin: Begin, defects: InternalErrors) -> grpc.RpcMethodHandler[Any, Any]:
-    """Return the handler of a method of any shape, of whose calls `begin` is told on gRPC's own thread."""
+class DirectEngine:
+    """Answers calls on gRPC's own thread."""
+
+    name: ClassVar[str] = "direct"
+    cost: ClassVar[str] = "no thread is woken for a call"
+
+    def __init__(self, errors: InternalErrors) -> None:
+        self._errors = errors
+
+    def group(self, limit: int) -> DirectCalls:
+        """Return a group of calls with this limit."""
+        return DirectCalls(limit, self._errors)
+
+    def reject(self, error: SidecarError) -> DirectRejection:
+        """Return a handler that rejects calls with this error."""
+        return DirectRejection(error, self._errors)
+
+
+class DirectCalls:
+    """The calls of some methods. They begin, proceed and are counted on gRPC's thread; other threads may call `end`."""
+
+    slots = None
+
+    def __init__(self, limit: int, errors: InternalErrors) -> None:
+        self._limit = limit
+        self._errors = errors
+        self._open: set[_Call] = set()
+        self._ending = False
+
+    @property
+    def full(self) -> bool:
+        """True while as many calls are open as the limit allows."""
+        return len(self._open) >= self._limit
+
+    @property
+    def empty(self) -> bool:
+        """True while no call is open."""
+        return not self._open
+
+    def unary(self, answer: UnaryHandler, on_begin: OnBegin) -> grpc.RpcMethodHandler[Any, Any]:
+        """Return the handler of a method that answers its one request with `answer`."""
+        return self._handler(_UnaryCall, answer, on_begin)
+
+    def bidi(self, answer: UnaryHandler, on_begin: OnBegin) -> grpc.RpcMethodHandler[Any, Any]:
+        """Return the handler of a method that answers each request of a stream with `answer`, in order."""
+        return self._handler(_BidiCall, answer, on_begin)
+
+    def _handler(self, kind: type[_Call], answer: UnaryHandler, on_begin: OnBegin) -> grpc.RpcMethodHandler[Any, Any]:
+        def begin(event: RpcEvent, state: RpcState) -> None:
+            call = kind(self._open, self._errors, answer, event, state, on_begin(event.invocation_metadata))
+            call.begin()
+            self._open.add(call)
+            if self._ending:
+                call.end()
+
+        return _handler(begin, self._errors)
+
+    def end(self) -> None:
+        """End open streams with UNAVAILABLE after the answer at hand; unary calls finish."""
+        self._ending = True
+        for call in tuple(self._open):
+            call.end()
+
+
+class DirectRejection:
+    """Ends calls of any shape with one error, without reading their requests."""
+
+    def __init__(self, error: SidecarError, errors: InternalErrors) -> None:
+        self._error = error
+        self._held: list[tuple[RpcEvent, RpcState]] | None = None
+        self._lock = threading.Lock()
+        self.handler = _handler(self._begin, errors)
+
+    def hold(self) -> None:
+        """Keep calls waiting from now on."""
+        with self._lock:
+            self._held = []
+
+    def release(self) -> None:
+        """Reject the waiting calls, and new ones at once."""
+        with self._lock:
+            held, self._held = self._held or (), None
+        for event, state in held:
+            _reject(event, state, self._error)
+
+    def _begin(self, event: RpcEvent, state: RpcState) -> None:
+        with self._lock:
+            if self._held is not None:
+                self._held.append((event, state))
+                return
+        _reject(event, state, self._error)
+
+
+def _handler(begin: Begin, errors: InternalErrors) -> grpc.RpcMethodHandler[Any, Any]:
+    """Return the handler of a method of any shape that has `begin` called on gRPC's thread for each of its calls."""
 
     def on_a_thread(_request: bytes, _context: grpc.ServicerContext) -> bytes:
-        raise AssertionError("gRPC gave a call to a thread, and not to the pool of its method")
+        raise AssertionError("gRPC ran a call on its own pool instead of the method's")
 
-    on_a_thread.experimental_thread_pool = _ArrivalPool(begin, defects)  # type: ignore[attr-defined]
+    on_a_thread.experimental_thread_pool = _ArrivalPool(begin, errors)  # type: ignore[attr-defined]
     return grpc.unary_unary_rpc_method_handler(on_a_thread)
 
 
-def refuse(event: RpcEvent, state: RpcState, error: SidecarError) -> None:
+def _reject(event: RpcEvent, state: RpcState, error: SidecarError) -> None:
     """End a call with the status and the message of an error."""
     with state.condition:
         state.code = grpc.StatusCode[error.grpc_status]
@@ -58,168 +149,112 @@ def refuse(event: RpcEvent, state: RpcState, error: SidecarError) -> None:
 
 
 class _ArrivalPool(ThreadPoolExecutor):
-    """Tells of a call where gRPC would have a thread answer it."""
+    """Calls `begin` where gRPC would have a thread answer the call."""
 
-    def __init__(self, begin: Begin, defects: InternalErrors) -> None:
+    def __init__(self, begin: Begin, errors: InternalErrors) -> None:
         super().__init__(max_workers=1)
         self._begin = begin
-        self._defects = defects
+        self._errors = errors
 
-    def submit(self, _run: object, _work: object, event: RpcEvent, state: RpcState, *_how: object) -> None:  # type: ignore[override]  # only gRPC calls it, always so
+    def submit(self, _run: object, _work: object, event: RpcEvent, state: RpcState, *_how: object) -> None:  # type: ignore[override]  # only gRPC calls it, always like this
         try:
             self._begin(event, state)
         except Exception:  # noqa: BLE001 - it would end gRPC's thread, and so all calls
-            self._defects.error()
+            self._errors.error()
             event.call.cancel()
 
 
-class NoRequest(SidecarError):
-    """A call ended before its request came."""
-
-    grpc_status: ClassVar[str] = "UNIMPLEMENTED"
-
-
-class DirectCalls:
-    """The calls of some methods that are under way; `full` tells that there are `limit`.
-
-    Calls begin, go on and are counted on one thread, gRPC's; only `end` and the properties are for others.
-    """
-
-    def __init__(self, limit: int, defects: InternalErrors) -> None:
-        self._limit = limit
-        self._defects = defects
-        self._open: set[_Call] = set()
-        self._ending = False
-
-    @property
-    def full(self) -> bool:
-        """True while there are as many calls as there may be."""
-        return len(self._open) >= self._limit
-
-    @property
-    def empty(self) -> bool:
-        """True while there are none."""
-        return not self._open
-
-    def unary(self, answer: UnaryHandler, begun: OnBegin) -> grpc.RpcMethodHandler[Any, Any]:
-        """Return the handler of a method that answers its request by `answer`."""
-        return self._handler(_UnaryCall, answer, begun)
-
-    def conversation(self, answer: UnaryHandler, begun: OnBegin) -> grpc.RpcMethodHandler[Any, Any]:
-        """Return the handler of a method that answers each of its requests by `answer`, in order.
-
-        A bad request ends its stream with the error's status.
-        """
-        return self._handler(_BidiCall, answer, begun)
-
-    def _handler(self, kind: type[_Call], answer: UnaryHandler, begun: OnBegin) -> grpc.RpcMethodHandler[Any, Any]:
-        def begin(event: RpcEvent, state: RpcState) -> None:
-            call = kind(self._open, self._defects, answer, event, state, begun(event.invocation_metadata))
-            call.begin()
-            self._open.add(call)
-            if self._ending:
-                call.end()
-
-        return directly(begin, self._defects)
-
-    def end(self) -> None:
-        """End those that are conversations, with UNAVAILABLE, after the answer at hand."""
-        self._ending = True
-        for call in tuple(self._open):
-            call.end()
-
-
 class _Call(ABC):
-    """One call, which is told of each message; whoever holds its state's `condition` alone says how it goes on."""
+    """One call, called back for each message. Only the holder of its state's `condition` changes how it proceeds."""
 
-    __slots__ = ("_answer", "_defects", "_ended", "_event", "_open", "_state")
+    __slots__ = ("_answer", "_errors", "_event", "_on_end", "_open", "_state")
 
     def __init__(
         self,
-        under_way: set[_Call],
-        defects: InternalErrors,
+        open_calls: set[_Call],
+        errors: InternalErrors,
         answer: UnaryHandler,
         event: RpcEvent,
         state: RpcState,
-        ended: OnEnd,
+        on_end: OnEnd,
     ) -> None:
-        self._open = under_way
-        self._defects = defects
+        self._open = open_calls
+        self._errors = errors
         self._answer = answer
         self._event = event
         self._state = state
-        self._ended = ended
+        self._on_end = on_end
 
     def begin(self) -> None:
-        """Ask for the first message."""
+        """Request the first message."""
         self._receive()
 
     @abstractmethod
     def end(self) -> None:
-        """End now, if the call is one that waits for more than one message."""
+        """End now, unless the call has one request only."""
 
     @abstractmethod
-    def _go_on(self, response: bytes) -> bool:
-        """Send the response; return whether there is to be another message."""
+    def _respond(self, response: bytes) -> bool:
+        """Send the response; return whether another message is to come."""
 
     @abstractmethod
-    def _no_more(self) -> SidecarError | None:
-        """Return what is said to a client that has nothing more to say."""
+    def _end_of_requests(self) -> SidecarError | None:
+        """Return the error for a client that has closed its side, None where that is legal."""
 
     def _receive(self, *before: object) -> None:
-        """Have the next message come, and other operations done before."""
+        """Request the next message, after other operations."""
         operations = (*before, cygrpc.ReceiveMessageOperation(_NO_FLAGS))
         self._event.call.start_server_batch(operations, self._received)
         self._state.due.add(_RECEIVING)
 
-    def _received(self, event: RpcEvent) -> _Done:
+    def _received(self, event: RpcEvent) -> _Completion:
         state = self._state
         try:
             with state.condition:
-                if self._take(event.batch_operations[-1].message()):
+                if self._process(event.batch_operations[-1].message()):
                     return None, ()
         except Exception:  # noqa: BLE001 - it would end gRPC's thread, and so all calls
-            self._defects.error()
+            self._errors.error()
             self._event.call.cancel()
-            self._ended("UNKNOWN")
+            self._on_end("UNKNOWN")
         self._open.discard(self)
         with state.condition:
-            return _done(state, _RECEIVING)
+            return _complete(state, _RECEIVING)
 
-    def _take(self, message: bytes | None) -> bool:
-        """Answer a message, None for the last one; return whether there is to be another."""
+    def _process(self, message: bytes | None) -> bool:
+        """Answer a message, None at the end of the requests; return whether another one is to come."""
         if not _is_active(self._state):
-            # Either the client has gone, or `end` was quicker.
+            # Either the client is gone, or `end` was first.
             if not self._state.statused:
-                self._ended("CANCELLED")
+                self._on_end("CANCELLED")
             return False
         if message is None:
-            self._finish(self._no_more())
+            self._finish(self._end_of_requests())
             return False
         try:
             response = self._answer(message)
         except SidecarError as error:
-            self._refuse(error)
-        except Exception:  # noqa: BLE001 - the client is told no more than that
-            self._refuse(self._defects.error())
+            self._reject(error)
+        except Exception:  # noqa: BLE001 - the client gets no more than that
+            self._reject(self._errors.error())
         else:
-            return self._go_on(response)
+            return self._respond(response)
         return False
 
     def _finish(self, error: SidecarError | None) -> None:
-        # Whether the client has ended its side or has gone is known when the call is over.
+        # Whether the client has closed its side or is gone is known when the call is over.
         self._state.callbacks.append(partial(self._over, error.grpc_status if error else "OK"))
         if error is None:
             _send_last(self._event, self._state, None)
         else:
-            refuse(self._event, self._state, error)
+            _reject(self._event, self._state, error)
 
     def _over(self, code: str) -> None:
-        self._ended("CANCELLED" if self._state.client is _CANCELLED else code)
+        self._on_end("CANCELLED" if self._state.client is _CANCELLED else code)
 
-    def _refuse(self, error: SidecarError) -> None:
-        self._ended(error.grpc_status)
-        refuse(self._event, self._state, error)
+    def _reject(self, error: SidecarError) -> None:
+        self._on_end(error.grpc_status)
+        _reject(self._event, self._state, error)
 
 
 class _UnaryCall(_Call):
@@ -228,15 +263,15 @@ class _UnaryCall(_Call):
     __slots__ = ()
 
     def end(self) -> None:
-        """Let it come to its answer."""
+        """Let it finish."""
 
-    def _go_on(self, response: bytes) -> bool:
+    def _respond(self, response: bytes) -> bool:
         _send_last(self._event, self._state, response)
-        self._ended("OK")
+        self._on_end("OK")
         return False
 
-    def _no_more(self) -> SidecarError:
-        return NoRequest(_NO_REQUEST)
+    def _end_of_requests(self) -> SidecarError:
+        return NoRequest()
 
 
 class _BidiCall(_Call):
@@ -245,7 +280,7 @@ class _BidiCall(_Call):
     __slots__ = ()
 
     def begin(self) -> None:
-        """Ask for the first message, and let the client know that it is heard."""
+        """Request the first message, and let the client know that the stream is open."""
         self._state.initial_metadata_allowed = False
         self._receive(cygrpc.SendInitialMetadataOperation(None, _NO_FLAGS))
 
@@ -253,12 +288,12 @@ class _BidiCall(_Call):
         """End with UNAVAILABLE."""
         with self._state.condition:
             if _is_active(self._state):
-                self._refuse(GOING_DOWN)
+                self._reject(GOING_DOWN)
 
-    def _go_on(self, response: bytes) -> bool:
-        # Both at once: one completion tells that the response is on its way and that the next request is there.
+    def _respond(self, response: bytes) -> bool:
+        # One batch: a single completion means that the response is on its way and the next request has arrived.
         self._receive(cygrpc.SendMessageOperation(response, _NO_FLAGS))
         return True
 
-    def _no_more(self) -> None:
+    def _end_of_requests(self) -> None:
         return None

@@ -1,8 +1,7 @@
-"""Which handler a call is given: its method's, or one that refuses it where there are too many or the server ends."""
+"""Finds the handler of each call: its method's, or one that rejects it while there are too many or the server ends."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
@@ -11,83 +10,55 @@ import grpc
 
 from sidecar.counters import MethodStats
 from sidecar.errors import SidecarError
-from sidecar.server.calls import GOING_DOWN, InternalErrors
-from sidecar.server.direct import RpcEvent, RpcState, directly, refuse
+from sidecar.server.calls import GOING_DOWN, CallEngine
+from sidecar.server.slots import CallThreads, Slots
 
 
 class TooManyCalls(SidecarError):
-    """More calls come than the sidecar is set to take."""
+    """More calls arrive than the sidecar is configured to take."""
 
     grpc_status: ClassVar[str] = "RESOURCE_EXHAUSTED"
 
 
-class Pool(Protocol):
-    """What calls run on."""
+class Limited(Protocol):
+    """Calls that share a limit."""
 
     @property
     def full(self) -> bool:
-        """True while it has as many calls as it may."""
+        """True while as many calls are open as the limit allows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """How one method is called, its pool, its tally, and whether it is still answered while the server goes down."""
+    """A method's handler, the limit that its calls share, and its statistics.
+
+    slots: what each of its calls holds while a thread of the server's pool runs it; None where none does.
+    to_the_end: calls are still answered while the server goes down.
+    """
 
     handler: grpc.RpcMethodHandler[Any, Any]
-    pool: Pool
+    limit: Limited
     stats: MethodStats
+    slots: Slots | None = None
     to_the_end: bool = False
 
 
-class RejectHandler:
-    """A handler that refuses calls of any shape with one error, without reading their requests.
-
-    Between `hold` and `release` it lets them wait for that.
-    """
-
-    def __init__(self, error: SidecarError, defects: InternalErrors) -> None:
-        self._error = error
-        self._held: list[tuple[RpcEvent, RpcState]] | None = None
-        self._lock = threading.Lock()
-        self.handler = directly(self._begin, defects)
-
-    def hold(self) -> None:
-        """Keep calls waiting from now on."""
-        with self._lock:
-            self._held = []
-
-    def release(self) -> None:
-        """Refuse those who wait, and from now on at once."""
-        with self._lock:
-            held, self._held = self._held or (), None
-        for event, state in held:
-            refuse(event, state, self._error)
-
-    def _begin(self, event: RpcEvent, state: RpcState) -> None:
-        with self._lock:
-            if self._held is not None:
-                self._held.append((event, state))
-                return
-        refuse(event, state, self._error)
-
-
 class Router(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in the stubs only
-    """Finds the handler of a call, or one that refuses it; runs on gRPC's own thread, so it must be quick."""
+    """Runs on gRPC's own thread for each call, so it must be quick."""
 
-    def __init__(self, methods: Mapping[str, Method], defects: InternalErrors) -> None:
+    def __init__(self, methods: Mapping[str, Method], engine: CallEngine, threads: CallThreads) -> None:
         self._methods = methods
+        self._threads = threads
         self._going_down = False
-        self._excess = RejectHandler(
-            TooManyCalls("as many calls are under way as the sidecar allows: try again later"), defects
-        )
-        self.farewell = RejectHandler(GOING_DOWN, defects)
+        self._excess = engine.reject(TooManyCalls("too many concurrent calls: retry with backoff"))
+        self.farewell = engine.reject(GOING_DOWN)
 
     def go_down(self) -> None:
-        """Give new calls to `farewell`, but for those of methods that are answered to the end."""
+        """Give new calls to `farewell`, except those of methods that are answered to the end."""
         self._going_down = True
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any] | None:
-        """Return the handler of a call, None where there is no such method."""
+        """Return the handler of a call, None for an unknown method."""
         method = self._methods.get(handler_call_details.method)
         if method is None:
             return None
@@ -95,7 +66,9 @@ class Router(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in th
         if self._going_down and not method.to_the_end:
             method.stats.ended("UNAVAILABLE")
             return self.farewell.handler
-        if method.pool.full:
+        if method.limit.full:
             method.stats.ended("RESOURCE_EXHAUSTED")
             return self._excess.handler
+        if method.slots is not None:
+            self._threads.claim(method.slots)
         return method.handler

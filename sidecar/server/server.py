@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -13,24 +14,28 @@ from sidecar.counters import CallStats
 from sidecar.errors import ConfigError
 from sidecar.server import tls
 from sidecar.server.calls import InternalErrors, OnBegin, UnaryHandler, combine, counted, timed
-from sidecar.server.direct import DirectCalls
+from sidecar.server.engines import choose_engine
 from sidecar.server.health import SERVICE as HEALTH_SERVICE
 from sidecar.server.health import HealthService
 from sidecar.server.listeners import Address, TcpAddress, UnixAddress, parse_addresses
-from sidecar.server.pools import BoundedThreadPool
 from sidecar.server.reflection import SERVICES as REFLECTION_SERVICES
 from sidecar.server.reflection import ReflectionService
 from sidecar.server.router import Method, Router
 from sidecar.server.service import SERVICE, RoutingService
 from sidecar.server.settings import ServerSettings
+from sidecar.server.slots import CallThreads, Slots
 from sidecar.server.traces import Tracing
 from sidecar.server.watch_streams import OpenWatch, WatchStreams
 from sidecar.table import View, ViewProvider
 
-# Health checks have a bound of their own: a flood of calls must not make an orchestrator restart the sidecar.
+log = logging.getLogger(__name__)
+
+# Health checks have a limit of their own: a flood of calls must not make an orchestrator restart the sidecar.
 _CHECKS = 100
 _REFLECTIONS = 10
-# How long what was said to clients may take to reach them.
+# Threads beside those that the limits allow, for calls that are rejected.
+_SPARE_THREADS = 32
+# How long what was sent to clients may take to reach them.
 _SETTLING_S = 0.05
 # How long gRPC may take to end calls that it cancels.
 _CLOSING_S = 1.0
@@ -39,10 +44,10 @@ _CLOSING_S = 1.0
 class Server:
     """Answers schedulers from a routing table, on all of the settings' listeners.
 
-    `source` is the URL that GetStatus tells, without credentials. WatchRoutes waits while there is no routing document,
-    and sends the first update as soon as there is one: a client that watches wants the routes, not to ask again and
-    again. Calls that need an answer now get UNAVAILABLE instead. GetStatus always answers. `stats` counts calls and
-    decisions; `traces` gives calls of RoutingService spans.
+    `source` is the URL for GetStatus, without credentials. WatchRoutes waits while there is no routing document and
+    sends the first update once there is one; FilterWorkers and GetRoute get UNAVAILABLE meanwhile; GetStatus always
+    answers. `stats` counts calls and decisions; `traces` gives calls of RoutingService spans. Raises ConfigError where
+    the settings demand a way of handling calls that does not work.
     """
 
     def __init__(
@@ -53,16 +58,19 @@ class Server:
         self._settings = settings
         self._serving = False
         self._claimed: dict[UnixAddress, os.stat_result] = {}
-        self._defects = InternalErrors()
-        self._calls = DirectCalls(settings.max_concurrent_calls, self._defects)
-        self._checks = DirectCalls(_CHECKS, self._defects)
-        self._conversations = DirectCalls(settings.max_streams, self._defects)
-        self._streams = BoundedThreadPool("stream", limit=settings.max_streams)
-        self._reflections = BoundedThreadPool("reflection", limit=_REFLECTIONS)
-        self._watches = WatchStreams(self._streams, self._defects)
-        self._router = Router(
-            self._methods(RoutingService(table, settings, source, self.stats.decisions)), self._defects
-        )
+        errors = InternalErrors()
+        self._engine, self._engine_reason = choose_engine(settings.call_handling, errors)
+        self._calls = self._engine.group(settings.max_concurrent_calls)
+        self._checks = self._engine.group(_CHECKS)
+        self._streams = self._engine.group(settings.max_streams)
+        self._watch_slots = Slots(settings.max_streams)
+        self._reflection_slots = Slots(_REFLECTIONS)
+        threaded = [group.slots.limit for group in (self._calls, self._checks, self._streams) if group.slots]
+        limits = (*threaded, self._watch_slots.limit, self._reflection_slots.limit)
+        self._threads = CallThreads(sum(limits) + _SPARE_THREADS)
+        self._watches = WatchStreams(errors)
+        methods = self._methods(RoutingService(table, settings, source, self.stats.decisions))
+        self._router = Router(methods, self._engine, self._threads)
         self._server: grpc.Server | None = None
         table.subscribe(self._changed)
 
@@ -75,7 +83,7 @@ class Server:
         addresses = parse_addresses(self._settings.listen)
         certificates = tls.certificates(self._settings)
         credentials = certificates.credentials() if certificates else None
-        self._server = grpc.server(self._streams, handlers=[self._router], options=channel_options(self._settings))
+        self._server = grpc.server(self._threads, handlers=[self._router], options=channel_options(self._settings))
         try:
             bound = [self._listen(self._server, address, credentials) for address in addresses]
         except ConfigError:
@@ -83,6 +91,9 @@ class Server:
             raise
         self._serving = True
         self._server.start()
+        # Threads are a choice or a fallback; a fallback costs something, so it is a warning.
+        level = logging.INFO if self._engine.name in ("direct", self._settings.call_handling) else logging.WARNING
+        log.log(level, "calls are handled by %s: %s (%s)", self._engine.name, self._engine.cost, self._engine_reason)
         return bound
 
     def stop(self, grace: float) -> None:
@@ -94,16 +105,15 @@ class Server:
         deadline = time.monotonic() + grace
         self._serving = False
         self._router.go_down()
-        self._conversations.end()
+        self._streams.end()
         self._watches.end()
-        # Nobody waits for who looks at the services.
-        pools = (self._calls, self._checks, self._conversations, self._streams)
-        while not all(pool.empty for pool in pools) and time.monotonic() < deadline:
+        # Reflection is for people; nothing waits for it.
+        awaited = (self._calls, self._checks, self._streams, self._watch_slots)
+        while not all(calls.empty for calls in awaited) and time.monotonic() < deadline:
             time.sleep(_SETTLING_S / 10)
         if self._server is not None:
             self._say_farewell(self._server, deadline)
-        for pool in (self._streams, self._reflections):
-            pool.shutdown(wait=False)
+        self._threads.shutdown(wait=False)
         for address, claimed in self._claimed.items():
             address.release(claimed)
 
@@ -142,41 +152,44 @@ class Server:
 
     def _unary(self, path: str, answer: UnaryHandler) -> Method:
         stats = self.stats.method(path, "unary")
-        return Method(self._calls.unary(answer, self._begun(path, timed(stats))), self._calls, stats)
+        calls = self._calls
+        return Method(calls.unary(answer, self._on_begin(path, timed(stats))), calls, stats, calls.slots)
 
     def _check(self, path: str, answer: UnaryHandler) -> Method:
         stats = self.stats.method(path, "unary")
-        return Method(self._checks.unary(answer, timed(stats)), self._checks, stats, to_the_end=True)
+        checks = self._checks
+        return Method(checks.unary(answer, timed(stats)), checks, stats, checks.slots, to_the_end=True)
 
-    def _watch(self, path: str, opened: OpenWatch) -> Method:
+    def _watch(self, path: str, open_watch: OpenWatch) -> Method:
         stats = self.stats.method(path, "server_stream")
-        return Method(self._watches.handler(opened, self._begun(path, counted(stats))), self._streams, stats)
+        handler = self._watches.handler(open_watch, self._on_begin(path, counted(stats)))
+        return Method(handler, self._watch_slots, stats, self._watch_slots)
 
-    def _conversation(self, path: str, answer: UnaryHandler) -> Method:
+    def _stream(self, path: str, answer: UnaryHandler) -> Method:
         stats = self.stats.method(path, "bidi_stream")
-        handler = self._conversations.conversation(answer, self._begun(path, counted(stats)))
-        return Method(handler, self._conversations, stats)
+        streams = self._streams
+        return Method(streams.bidi(answer, self._on_begin(path, counted(stats))), streams, stats, streams.slots)
 
     def _reflection(self, path: str, reflection: ReflectionService) -> Method:
         stats = self.stats.method(path, "bidi_stream")
-        return Method(reflection.handler(counted(stats)), self._reflections, stats)
+        return Method(reflection.handler(counted(stats)), self._reflection_slots, stats, self._reflection_slots)
 
-    def _begun(self, path: str, counting: OnBegin) -> OnBegin:
+    def _on_begin(self, path: str, counting: OnBegin) -> OnBegin:
         traces = self._traces if path.startswith(f"/{SERVICE}/") else None
         return counting if traces is None else combine(counting, traces.of(path))
 
     def _methods(self, service: RoutingService) -> Mapping[str, Method]:
         health = HealthService(lambda: self._serving and service.ready, frozenset({SERVICE}))
-        reflection = ReflectionService((SERVICE, HEALTH_SERVICE), self._reflections)
+        reflection = ReflectionService((SERVICE, HEALTH_SERVICE))
         makers: dict[str, Callable[[str], Method]] = {
             f"/{SERVICE}/FilterWorkers": partial(self._unary, answer=service.filter_workers),
             f"/{SERVICE}/GetRoute": partial(self._unary, answer=service.get_route),
             f"/{SERVICE}/GetStatus": partial(self._unary, answer=service.get_status),
-            f"/{SERVICE}/FilterWorkersStream": partial(self._conversation, answer=service.filter_workers),
-            f"/{SERVICE}/WatchRoutes": partial(self._watch, opened=service.watch_routes),
+            f"/{SERVICE}/FilterWorkersStream": partial(self._stream, answer=service.filter_workers),
+            f"/{SERVICE}/WatchRoutes": partial(self._watch, open_watch=service.watch_routes),
             f"/{HEALTH_SERVICE}/Check": partial(self._check, answer=health.check),
             f"/{HEALTH_SERVICE}/List": partial(self._check, answer=health.listing),
-            f"/{HEALTH_SERVICE}/Watch": partial(self._watch, opened=health.watch),
+            f"/{HEALTH_SERVICE}/Watch": partial(self._watch, open_watch=health.watch),
         }
         for name in REFLECTION_SERVICES:
             makers[f"/{name}/ServerReflectionInfo"] = partial(self._reflection, reflection=reflection)

@@ -22,6 +22,8 @@ class ServerSettings:
     max_streams: streams open at once, of those that ask (FilterWorkersStream), and of those that watch (WatchRoutes,
         and the health service's Watch).
     memo_entries, memo_bytes: how much of what was answered is remembered under one State; no entries, no memory.
+    call_handling: `direct` (on gRPC's own thread), `threads` (public API of grpcio only), or `auto`: direct where a
+        check at start passes.
     reuse_port: let several processes listen on the same port, each for a share of the connections.
     """
 
@@ -36,4 +38,5 @@ class ServerSettings:
     max_streams: int = 1000
     memo_entries: int = 4096
     memo_bytes: int = 16 * MIB
+    call_handling: str = "auto"
     reuse_port: bool = False

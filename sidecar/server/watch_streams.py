@@ -1,96 +1,103 @@
-"""Streams that tell something at once and again when it changes: WatchRoutes, and the Watch of the health service."""
+"""Streams that send something at once and again when it changes: WatchRoutes, and Watch of the health service."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import grpc
 
 from sidecar.errors import SidecarError
-from sidecar.server.calls import GOING_DOWN, InternalErrors, OnBegin, Send, end_call, run_on
+from sidecar.server.calls import GOING_DOWN, InternalErrors, NoRequest, OnBegin, abort
 
-# What there is to tell now, given what was told last (None: nothing yet): a value to compare, and how to encode it.
+# The next update after the one sent last (None: nothing yet): a value to compare, and its encoder. None if unchanged.
 NextUpdate = Callable[[object], tuple[object, Callable[[], bytes]] | None]
-# Checks a request and returns what to tell to those who made it.
+# Checks a request and returns what yields updates to those who made it.
 OpenWatch = Callable[[bytes], NextUpdate]
 
-# Watchers that are sent to at a time, so that a change for hundreds of them leaves room for decisions in between, and
-# how long one waits for its turn when those before it are slow to take theirs.
+# Watchers that are sent to at a time, so that an update for hundreds leaves room for decisions in between, and how long
+# a watcher waits for its turn while others are slow to read.
 _TURNS = 2
 _TURN_S = 0.1
 
 
 class WatchStreams:
-    """Watchers, each on a thread of its own: slow ones miss what lies between, and never hold up the others."""
+    """Watchers, each on a thread of its own: a slow one misses intermediate updates and never delays the others."""
 
-    def __init__(self, pool: ThreadPoolExecutor, defects: InternalErrors) -> None:
-        self._pool = pool
-        self._defects = defects
+    def __init__(self, errors: InternalErrors) -> None:
+        self._errors = errors
         self._wakes: set[threading.Event] = set()
         self._lock = threading.Lock()
         self._turns = threading.BoundedSemaphore(_TURNS)
         self._ending = False
 
-    def handler(self, opened: OpenWatch, begun: OnBegin) -> grpc.RpcMethodHandler[Any, Any]:
+    def handler(self, open_watch: OpenWatch, on_begin: OnBegin) -> grpc.RpcMethodHandler[Any, Any]:
         """Return the handler of a watching method."""
 
-        def watch(request: bytes, context: grpc.ServicerContext, send: Send) -> None:
-            ended = begun(context.invocation_metadata())
+        def watch(requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
+            on_end = on_begin(context.invocation_metadata())
+            error: SidecarError = NoRequest()
             try:
-                refusal: SidecarError = self._watch(opened(request), context, send)
-            except SidecarError as error:
-                refusal = error
-            except Exception:  # noqa: BLE001 - gRPC would tell the client its text
-                refusal = self._defects.error()
-            ended(refusal.grpc_status if context.is_active() else "CANCELLED")
-            end_call(context, send, refusal)
+                for request in requests:
+                    yield from self._updates(open_watch(request), context)
+                    error = GOING_DOWN
+                    break
+            except SidecarError as refusal:
+                error = refusal
+            except grpc.RpcError:
+                # The client is gone; gRPC raises this and expects to see it again.
+                on_end("CANCELLED")
+                raise
+            except Exception:  # noqa: BLE001 - gRPC would send the client its text
+                error = self._errors.error()
+            on_end(error.grpc_status if context.is_active() else "CANCELLED")
+            abort(context, error)
 
-        return grpc.unary_stream_rpc_method_handler(run_on(self._pool, watch))
+        return grpc.stream_stream_rpc_method_handler(watch)
 
     def wake(self) -> None:
-        """Have every watcher look whether there is something new to tell."""
+        """Have every watcher look for an update."""
         with self._lock:
             wakes = tuple(self._wakes)
         for wake in wakes:
             wake.set()
 
     def end(self) -> None:
-        """End them all with UNAVAILABLE, after what there is to tell."""
+        """End all with UNAVAILABLE, after a last look for an update."""
         self._ending = True
         self.wake()
 
-    def _watch(self, tell: NextUpdate, context: grpc.ServicerContext, send: Send) -> SidecarError:
+    def _updates(self, next_update: NextUpdate, context: grpc.ServicerContext) -> Iterator[bytes]:
+        """Yield updates until the client is gone or the server ends."""
         wake = threading.Event()
         with self._lock:
             self._wakes.add(wake)
         try:
-            # The client learns that it is watching, also while there is nothing to tell.
+            # The client learns that its stream is open, also while there is nothing to send.
             context.send_initial_metadata(())
-            told: object = None
-            going = context.add_callback(wake.set)
-            while going:
+            sent: object = None
+            active = context.add_callback(wake.set)
+            while active:
                 wake.clear()
                 ending = self._ending
-                news = tell(told)
-                if news is not None:
-                    told, encode = news
-                    self._in_turn(send, encode)
+                update = next_update(sent)
+                if update is not None:
+                    sent, encode = update
+                    yield from self._in_turn(encode)
                 if ending:
-                    break
+                    return
                 wake.wait()
-                going = context.is_active()
+                active = context.is_active()
         finally:
             with self._lock:
                 self._wakes.discard(wake)
-        return GOING_DOWN
 
-    def _in_turn(self, send: Send, encode: Callable[[], bytes]) -> None:
+    def _in_turn(self, encode: Callable[[], bytes]) -> Iterator[bytes]:
+        """Yield an encoded update; gRPC resumes the generator, and so gives the turn back, once it is sent."""
         turn = self._turns.acquire(timeout=_TURN_S)
         try:
-            send(encode())
+            yield encode()
         finally:
             if turn:
                 self._turns.release()

@@ -70,7 +70,7 @@ def test_streams_end_when_it_is_terminated(document: Path, tmp_path: Path) -> No
         watch = sidecar.client.watch()
         assert next(watch).default_route.weights[0].datacenter == "dc1"
         assert sidecar.end(signal.SIGTERM, within=5) == 0
-        with pytest.raises(grpc.RpcError, match="going down") as ended:
+        with pytest.raises(grpc.RpcError, match="shutting down") as ended:
             next(watch)
         assert code_of(ended.value) is grpc.StatusCode.UNAVAILABLE
 

@@ -43,12 +43,16 @@ class Served:
 Serve = Callable[..., Served]
 
 
-@pytest.fixture
-def serve() -> Iterator[Serve]:
-    """Return what starts a server: `serve(text, **settings)`; text None is a source without the key."""
+@pytest.fixture(params=["direct", "threads"])
+def serve(request: pytest.FixtureRequest) -> Iterator[Serve]:
+    """Return what starts a server: `serve(text, **settings)`; text None is a source without the key.
+
+    Each test runs with both ways of handling calls.
+    """
     with ExitStack() as stack:
 
         def start(text: str | None = DOCUMENT, **settings: object) -> Served:
+            settings.setdefault("call_handling", request.param)
             folder = Path(stack.enter_context(TemporaryDirectory(prefix="sidecar-")))
             listen = settings.pop("listen", (f"unix:{folder}/s",))
             table = RoutingTable()

@@ -115,8 +115,8 @@ def test_a_defect_is_told_in_our_words(
         with pytest.raises(grpc.RpcError) as failed:
             client.filter()
         assert code_of(failed.value) is grpc.StatusCode.INTERNAL
-        assert details_of(failed.value) == "a defect of the sidecar; its log has more"
-    with pytest.raises(grpc.RpcError, match="a defect of the sidecar"):
+        assert details_of(failed.value) == "internal error of the sidecar; see its log"
+    with pytest.raises(grpc.RpcError, match="internal error of the sidecar"):
         client.stream([a_request()])
     assert caplog.text.count("ZeroDivisionError: secret") == 1
 
@@ -194,16 +194,21 @@ def test_clients_that_go_leave_nothing_behind(serve: Serve) -> None:
         silent.cancel()
         assert served.client.filter().datacenter == "dc2"
     server = served.server
-    eventually(lambda: server._calls.empty and server._conversations.empty, "calls that were given up forgotten")
+    eventually(lambda: server._calls.empty and server._streams.empty, "calls that were given up forgotten")
     ended = {method.method: method for method in server.stats.methods}["FilterWorkersStream"]
-    # One that is given up soon enough never comes.
-    everything = {"OK": 0, "CANCELLED": ended.started.read()}
-    eventually(lambda: dict(ended.handled()) == everything, "each counted as given up")
+    # One that is given up soon enough never comes. On threads, gRPC shows some as streams that the client closed.
+    started = ended.started.read()
+    eventually(lambda: sum(number for _, number in ended.handled()) == started, "each counted once")
+    if server._engine.name == "direct":
+        assert dict(ended.handled()) == {"OK": 0, "CANCELLED": started}
     assert len(served.client.stream([a_request()] * 100)) == 100
     hushed.set()
 
 
-@pytest.mark.parametrize("broken_part", ["_send_last", "_Unary.begin"], ids=["when it is sent", "when a call begins"])
+@pytest.mark.parametrize("serve", ["direct"], indirect=True)
+@pytest.mark.parametrize(
+    "broken_part", ["_send_last", "_UnaryCall.begin"], ids=["when it is sent", "when a call begins"]
+)
 def test_a_failure_beside_the_answer_ends_one_call(
     serve: Serve, monkeypatch: pytest.MonkeyPatch, broken_part: str
 ) -> None:

@@ -107,7 +107,7 @@ def test_a_stream_ends_after_the_answer_at_hand(serve: Serve) -> None:
     assert next(answers).datacenter == "dc2"  # type: ignore[call-overload]
     stopping = threading.Thread(target=served.server.stop, args=(20,))
     stopping.start()
-    with pytest.raises(grpc.RpcError, match="going down") as ended:
+    with pytest.raises(grpc.RpcError, match="shutting down") as ended:
         next(answers)  # type: ignore[call-overload]
     assert code_of(ended.value) is grpc.StatusCode.UNAVAILABLE
     stopping.join(5)

@@ -99,7 +99,7 @@ def test_a_watcher_that_leaves_is_forgotten(serve: Serve) -> None:
             next(updates)
             updates.cancel()
             next(client.watch())
-        eventually(lambda: served.server._streams.empty, "both places free")
+        eventually(lambda: served.server._watch_slots.empty, "both places free")
         assert not served.server._watches._wakes
 
 
@@ -135,7 +135,7 @@ def test_watchers_beyond_the_bound_are_refused(serve: Serve) -> None:
     for watch in watches:
         next(watch)
     began = time.monotonic()
-    with pytest.raises(grpc.RpcError, match="as many calls are under way") as refused:
+    with pytest.raises(grpc.RpcError, match="too many concurrent calls") as refused:
         next(served.client.watch())
     assert isinstance(refused.value, grpc.Call)
     assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED

@@ -197,7 +197,7 @@ def test_a_terminated_sidecar_loses_no_call(supervisor: Crew) -> None:
         for caller in callers:
             caller.until(lambda answer: answer.datacenter == "dc1", "answers", within=SOON_S)
         assert supervisor.sidecar.end(signal.SIGTERM) == 0
-        with pytest.raises(grpc.RpcError, match="going down") as ended:
+        with pytest.raises(grpc.RpcError, match="shutting down") as ended:
             next(watch)
         assert code_of(ended.value) is grpc.StatusCode.UNAVAILABLE
         for caller in callers:

@@ -1,0 +1,68 @@
+"""How many calls of a kind may be open at once, and the threads of those that need one."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+
+class Slots:
+    """Counts open calls against a limit; safe for any thread."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._open = 0
+        self._lock = threading.Lock()
+
+    @property
+    def full(self) -> bool:
+        """True while as many calls are open as the limit allows."""
+        return self._open >= self.limit
+
+    @property
+    def empty(self) -> bool:
+        """True while no call is open."""
+        return self._open == 0
+
+    def acquire(self) -> None:
+        """Count a call."""
+        with self._lock:
+            self._open += 1
+
+    def release(self) -> None:
+        """Count a call as over."""
+        with self._lock:
+            self._open -= 1
+
+
+class CallThreads(ThreadPoolExecutor):
+    """The thread pool that gRPC runs handlers on; each task holds the slot that was claimed for it.
+
+    gRPC asks the router for a call's handler and submits that handler on the same thread right afterwards, so the slots
+    claimed last belong to the next task. A slot is held from the arrival of the call, also while its request message is
+    missing. Threads are started on demand, `size` at most.
+    """
+
+    def __init__(self, size: int) -> None:
+        super().__init__(max_workers=size, thread_name_prefix="call")
+        self._claimed: Slots | None = None
+
+    def claim(self, slots: Slots) -> None:
+        """Have the next task hold one of these slots."""
+        self._claimed = slots
+
+    def submit(self, work: Callable[..., Any], /, *arguments: Any, **keywords: Any) -> Future[Any]:  # noqa: ANN401 - whatever gRPC passes
+        """Run a task on a thread of the pool."""
+        slots, self._claimed = self._claimed, None
+        if slots is None:
+            return super().submit(work, *arguments, **keywords)
+        slots.acquire()
+        try:
+            future = super().submit(work, *arguments, **keywords)
+        except BaseException:
+            slots.release()
+            raise
+        future.add_done_callback(lambda _: slots.release())
+        return future
