@@ -87,8 +87,6 @@ class ThreadedCalls:
 
         def handle(requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
             on_end = on_begin(context.invocation_metadata())
-            # The client learns that its stream is open before its first request is answered.
-            context.send_initial_metadata(())
             inbox = _Inbox(requests)
             with self._lock:
                 self._streams.add(inbox)
@@ -96,6 +94,8 @@ class ThreadedCalls:
                 inbox.end()
             code = "CANCELLED"
             try:
+                # The client learns that its stream is open before its first request is answered.
+                context.send_initial_metadata(())
                 for request in inbox.read():
                     yield answer(request)
                 code = "OK" if context.is_active() else "CANCELLED"
