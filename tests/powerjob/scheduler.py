@@ -88,7 +88,7 @@ class Scheduler:
     def register_app(self, name: str) -> int:
         return int(self.call("registerApp", appName=name))
 
-    def save_job(self, app: int, processor: str = "Work", **fields: Any) -> int:  # noqa: ANN401 - PowerJob's own fields
+    def save_job(self, app: int, processor: str = "SleepJob", **fields: Any) -> int:  # noqa: ANN401 - PowerJob's own fields
         """Make a job that runs when told to, on one worker, unless `fields` say otherwise."""
         job = {
             "appId": app,

@@ -120,7 +120,7 @@ def test_worker_limit_counts_after_routing(site: Site) -> None:
 def test_broadcast(site: Site) -> None:
     """A broadcast job runs once on each worker of its datacenter and on no other."""
     site.route("default: dc1\n")
-    job = site.scheduler.save_job(site.app, "Broadcast", executeType="BROADCAST")
+    job = site.scheduler.save_job(site.app, "BroadcastJob", executeType="BROADCAST")
     instance = site.scheduler.run(site.app, job)
     site.scheduler.wait_for(instance, Status.SUCCEEDED, within=90)
     assert sorted(site.ran(instance)[instance]) == ["dc1-plain", "dc1-spring"]
@@ -129,7 +129,7 @@ def test_broadcast(site: Site) -> None:
 def test_map_reduce(site: Site) -> None:
     """A MapReduce job's pieces stay in its datacenter and are shared by the workers there."""
     site.route("default: dc1\n")
-    job = site.scheduler.save_job(site.app, "Pieces", executeType="MAP_REDUCE", jobParams="20", concurrency=20)
+    job = site.scheduler.save_job(site.app, "MapReduceJob", executeType="MAP_REDUCE", jobParams="20", concurrency=20)
     instance = site.scheduler.run(site.app, job)
     site.scheduler.wait_for(instance, Status.SUCCEEDED, within=90)
     pieces = Counter(site.ran(instance)[instance])

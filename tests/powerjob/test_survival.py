@@ -193,7 +193,7 @@ def test_by_hand(second: Second) -> None:
     instance = second.first.run(second.app, job)
     assert second.first.wait_for(instance)["result"] == "no worker available"
     assert second.first.save_job(second.app, id=job) == job
-    assert f"{instance}  {job} Work" in second.retry("--dry-run")
+    assert f"{instance}  {job} SleepJob" in second.retry("--dry-run")
     assert second.first.status(instance) == Status.FAILED
     assert second.retry("--yes").endswith("1 retried\n")
     second.first.wait_for(instance, Status.SUCCEEDED)

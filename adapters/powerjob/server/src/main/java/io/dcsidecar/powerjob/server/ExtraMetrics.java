@@ -8,17 +8,17 @@ import java.io.IOException;
 import java.util.Objects;
 
 /**
- * What a worker reports beside PowerJob's own metrics: a datacenter's name, or a JSON object with a {@code datacenter} member.
+ * The {@code extra} field of a worker's metrics: a datacenter name, or a JSON object with a {@code datacenter} member.
  *
- * <p>Applications put load figures into that object, which differ at each heartbeat. Only the datacenter counts for routing,
- * so only that is sent and compared.
+ * <p>Applications put load figures into that object, which change with every heartbeat. Routing depends on the datacenter alone,
+ * so only the datacenter is sent and compared.
  */
 final class ExtraMetrics {
     private static final JsonFactory JSON = new JsonFactory();
 
     private ExtraMetrics() {}
 
-    /** Returns the part of {@code extra} that the contract reads: bare text as it is, of an object its {@code datacenter}. */
+    /** Returns what the sidecar needs of {@code extra}: plain text unchanged, a JSON object reduced to its {@code datacenter}. */
     static String forRouting(String extra) {
         if (extra == null) {
             return "";
@@ -30,6 +30,7 @@ final class ExtraMetrics {
         return datacenter == null ? "" : "{\"datacenter\":\"" + quote(datacenter) + "\"}";
     }
 
+    /** Returns whether two values of {@code extra} are equal for routing. */
     static boolean sameDatacenter(String one, String other) {
         if (Objects.equals(one, other)) {
             return true;
@@ -39,15 +40,15 @@ final class ExtraMetrics {
     }
 
     private static boolean isObject(String extra) {
-        for (int at = 0; at < extra.length(); at++) {
-            if (!Character.isWhitespace(extra.charAt(at))) {
-                return extra.charAt(at) == '{';
+        for (int index = 0; index < extra.length(); index++) {
+            if (!Character.isWhitespace(extra.charAt(index))) {
+                return extra.charAt(index) == '{';
             }
         }
         return false;
     }
 
-    /** Returns the last {@code datacenter} member that is a string; null where there is none or the text is no JSON. */
+    /** Returns the last {@code datacenter} member if it is a string; null if there is none or the text is not JSON. */
     private static String datacenterOf(String extra) {
         String datacenter = null;
         try (JsonParser parser = JSON.createParser(extra)) {

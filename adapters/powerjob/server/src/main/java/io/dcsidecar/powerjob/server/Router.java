@@ -1,6 +1,6 @@
 package io.dcsidecar.powerjob.server;
 
-import io.dcsidecar.powerjob.server.Counters.Origin;
+import io.dcsidecar.powerjob.server.DecisionCounters.Origin;
 import io.dcsidecar.v1.FilterWorkersRequest;
 import io.dcsidecar.v1.FilterWorkersResponse;
 import java.util.Collections;
@@ -10,88 +10,89 @@ import tech.powerjob.server.common.module.WorkerInfo;
 import tech.powerjob.server.persistence.remote.model.JobInfoDO;
 
 /**
- * Decides which of its workers may run a job: from memory while that holds, else by asking the sidecar, else by the last
- * answer, else as the operator set for that case. Never throws, waits for the sidecar's timeout at most.
+ * Decides which workers may run a job: by the cached answer while it is valid, else by a call to the sidecar, else by the last
+ * answer, else by {@code dc-sidecar.when-away}. Never throws, and never blocks longer than {@code dc-sidecar.timeout}.
  */
 final class Router {
-    private static final int REMEMBERED_JOBS = 16_384;
+    private static final int MAX_CACHED_JOBS = 16_384;
 
     private final Settings settings;
-    private final Sidecar sidecar;
+    private final SidecarClient sidecar;
     private final Function<Long, String> appNames;
-    private final Counters counters;
-    private final Memory memory = new Memory(REMEMBERED_JOBS);
-    private final Outage outage = new Outage();
+    private final DecisionCounters counters;
+    private final AnswerCache cache = new AnswerCache(MAX_CACHED_JOBS);
+    private final OutageLog outage = new OutageLog();
 
-    Router(Settings settings, Sidecar sidecar, Function<Long, String> appNames, Counters counters) {
+    Router(Settings settings, SidecarClient sidecar, Function<Long, String> appNames, DecisionCounters counters) {
         this.settings = settings;
         this.sidecar = sidecar;
         this.appNames = appNames;
         this.counters = counters;
     }
 
-    /** Returns those of {@code workers} that may run {@code job}, in their order; {@code instance} is null where unknown. */
+    /** Returns the {@code workers} that may run {@code job}, in the given order; {@code instance} is null if unknown. */
     List<WorkerInfo> route(JobInfoDO job, Long instance, List<WorkerInfo> workers) {
         if (workers.isEmpty()) {
             return workers;
         }
-        Memory.Key key = new Memory.Key(job.getAppId(), job.getId());
-        Answer last = memory.get(key);
-        if (last != null && last.holds(sidecar.view(), workers)) {
-            return decided(Origin.MEMORY, last.choose(workers));
+        AnswerCache.Key key = new AnswerCache.Key(job.getAppId(), job.getId());
+        SidecarAnswer last = cache.get(key);
+        if (last != null && last.isValidIn(sidecar.epoch(), workers)) {
+            return counted(Origin.MEMORY, last.select(workers));
         }
         try {
-            Answer answer = ask(job, instance, workers);
-            memory.put(key, answer);
-            outage.answered();
-            return decided(Origin.SIDECAR, answer.choose(workers));
-        } catch (RuntimeException | LinkageError unanswered) {
-            return withoutSidecar(unanswered, last, workers);
+            SidecarAnswer answer = ask(job, instance, workers);
+            cache.put(key, answer);
+            outage.recordSuccess();
+            return counted(Origin.SIDECAR, answer.select(workers));
+        } catch (RuntimeException | LinkageError failure) {
+            return fallback(failure, last, workers);
         }
     }
 
-    /** Tells whether the last question went without an answer. */
-    boolean away() {
-        return outage.on();
+    /** Returns whether the last request to the sidecar went unanswered. */
+    boolean isSidecarAway() {
+        return outage.isOngoing();
     }
 
-    private Answer ask(JobInfoDO job, Long instance, List<WorkerInfo> workers) {
-        Candidates candidates = new Candidates(workers);
-        FilterWorkersRequest.Builder question = FilterWorkersRequest.newBuilder().setApp(String.valueOf(job.getAppId()))
+    private SidecarAnswer ask(JobInfoDO job, Long instance, List<WorkerInfo> workers) {
+        CandidateSnapshot candidates = new CandidateSnapshot(workers);
+        FilterWorkersRequest.Builder request = FilterWorkersRequest.newBuilder().setApp(String.valueOf(job.getAppId()))
                 .setJob(String.valueOf(job.getId())).setIndicesOnly(true);
         String name = appNames.apply(job.getAppId());
         if (name != null) {
-            question.addAppAliases(name);
+            request.addAppAliases(name);
         }
         if (instance != null) {
-            question.setInstance(instance.toString());
+            request.setInstance(instance.toString());
         }
-        candidates.addTo(question);
-        View before = sidecar.view();
-        FilterWorkersResponse response = sidecar.ask(question.build());
-        boolean lasting = !response.getForInstance() && before != null && before == sidecar.view() && before.generation == response.getGeneration();
-        return new Answer(candidates, response, lasting ? before : null);
+        candidates.addTo(request);
+        RoutingEpoch before = sidecar.epoch();
+        FilterWorkersResponse response = sidecar.filterWorkers(request.build());
+        boolean cacheable = !response.getForInstance() && before != null && before == sidecar.epoch()
+                && before.generation == response.getGeneration();
+        return new SidecarAnswer(candidates, response, cacheable ? before : null);
     }
 
-    private List<WorkerInfo> withoutSidecar(Throwable cause, Answer last, List<WorkerInfo> workers) {
+    private List<WorkerInfo> fallback(Throwable cause, SidecarAnswer last, List<WorkerInfo> workers) {
         boolean open = settings.whenAway == Settings.WhenAway.OPEN;
-        outage.unanswered(cause, "the last answer for the same job, for " + settings.lastAnswerFor.getSeconds() + " s at most, then "
-                + (open ? "every worker may run it" : "no worker may run it") + " (dc-sidecar.when-away)");
-        if (last != null && last.unconfirmedFor() <= settings.lastAnswerFor.toNanos()) {
-            boolean same = last.isAbout(workers);
-            List<WorkerInfo> chosen = same ? last.choose(workers) : last.chooseByAddress(workers);
-            if (same || !chosen.isEmpty()) {
-                return decided(Origin.LAST_ANSWER, chosen);
+        outage.recordFailure(cause, "the last answer for the same job, for at most " + settings.lastAnswerFor.getSeconds()
+                + " s, then " + (open ? "every worker" : "no worker") + " (dc-sidecar.when-away)");
+        if (last != null && last.unconfirmedNanos() <= settings.lastAnswerFor.toNanos()) {
+            boolean sameCandidates = last.isFor(workers);
+            List<WorkerInfo> selected = sameCandidates ? last.select(workers) : last.selectByAddress(workers);
+            if (sameCandidates || !selected.isEmpty()) {
+                return counted(Origin.LAST_ANSWER, selected);
             }
         }
-        return open ? decided(Origin.OPEN, workers) : decided(Origin.CLOSED, Collections.emptyList());
+        return open ? counted(Origin.OPEN, workers) : counted(Origin.CLOSED, Collections.emptyList());
     }
 
-    private List<WorkerInfo> decided(Origin origin, List<WorkerInfo> workers) {
-        counters.decided(origin);
-        if (workers.isEmpty()) {
-            counters.withoutWorkers();
+    private List<WorkerInfo> counted(Origin origin, List<WorkerInfo> selected) {
+        counters.countDecision(origin);
+        if (selected.isEmpty()) {
+            counters.countWithoutWorkers();
         }
-        return workers;
+        return selected;
     }
 }

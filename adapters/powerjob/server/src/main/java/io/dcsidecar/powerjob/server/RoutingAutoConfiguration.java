@@ -14,7 +14,7 @@ import tech.powerjob.server.persistence.remote.repository.AppInfoRepository;
 import tech.powerjob.server.remote.worker.WorkerClusterQueryService;
 import tech.powerjob.server.remote.worker.filter.WorkerFilter;
 
-/** Joins a PowerJob server to the sidecar by lying on its class path; {@code dc-sidecar.enabled=false} switches it off. */
+/** Connects a PowerJob server to the sidecar when on its class path; {@code dc-sidecar.enabled=false} disables it. */
 @Configuration(proxyBeanMethods = false)
 @ConditionalOnClass(name = {
     "tech.powerjob.server.remote.worker.filter.WorkerFilter",
@@ -30,20 +30,20 @@ public class RoutingAutoConfiguration {
     }
 
     @Bean
-    Counters dcSidecarCounters() {
-        return new Counters();
+    DecisionCounters dcSidecarCounters() {
+        return new DecisionCounters();
     }
 
     @Bean(initMethod = "start")
-    Sidecar dcSidecar(Settings settings, ObjectProvider<LoggingSystem> logging) {
-        // Netty warns at each attempt to connect to a Unix socket that such have no keep-alive.
+    SidecarClient dcSidecarClient(Settings settings, ObjectProvider<LoggingSystem> logging) {
+        // Netty warns at every connection attempt that Unix sockets have no keep-alive.
         logging.ifAvailable(system -> system.setLogLevel("io.grpc.netty.shaded.io.netty.bootstrap.Bootstrap", LogLevel.ERROR));
-        return new Sidecar(() -> Channels.open(settings), settings.timeout.toNanos());
+        return new SidecarClient(() -> ChannelFactory.open(settings), settings.timeout.toNanos());
     }
 
     @Bean
-    Router dcSidecarRouter(Settings settings, Sidecar sidecar, ObjectProvider<AppInfoRepository> apps, Counters counters) {
-        return new Router(settings, sidecar, new AppNames(apps)::of, counters);
+    Router dcSidecarRouter(Settings settings, SidecarClient sidecar, ObjectProvider<AppInfoRepository> apps, DecisionCounters counters) {
+        return new Router(settings, sidecar, new AppNameCache(apps)::nameOf, counters);
     }
 
     @Bean
@@ -54,37 +54,37 @@ public class RoutingAutoConfiguration {
     }
 
     @Bean
-    RoutingJmx dcSidecarJmx(Sidecar sidecar, Router router, Counters counters) {
+    RoutingJmx dcSidecarJmx(SidecarClient sidecar, Router router, DecisionCounters counters) {
         return new RoutingJmx(sidecar, router, counters);
     }
 
     @Bean
-    StartReport dcSidecarStartReport(Settings settings) {
-        return new StartReport(settings);
+    StartupReport dcSidecarStartupReport(Settings settings) {
+        return new StartupReport(settings);
     }
 
-    /** {@code dc-sidecar.aspect=false} leaves the decision to the plain filter. */
+    /** Disabled by {@code dc-sidecar.aspect=false}, which leaves the decision to the plain filter. */
     @Configuration(proxyBeanMethods = false)
     @ConditionalOnClass(name = "org.aspectj.lang.annotation.Aspect")
     @ConditionalOnProperty(prefix = "dc-sidecar", name = "aspect", matchIfMissing = true)
     static class Aspects {
         @Bean
-        ChoiceAspect dcSidecarChoiceAspect(Settings settings, Router router, Counters counters) {
-            return new ChoiceAspect(new Gate(settings, router, counters));
+        WorkerSelectionAspect dcSidecarWorkerSelectionAspect(Settings settings, Router router, DecisionCounters counters) {
+            return new WorkerSelectionAspect(new DispatchGate(settings, router, counters));
         }
 
         @Bean
-        DispatchAspect dcSidecarDispatchAspect() {
-            return new DispatchAspect();
+        DispatchContextAspect dcSidecarDispatchContextAspect() {
+            return new DispatchContextAspect();
         }
     }
 
-    /** Only where the server brings its actuator. */
+    /** Only if the server has Micrometer, as the actuator does. */
     @Configuration(proxyBeanMethods = false)
     @ConditionalOnClass(name = "io.micrometer.core.instrument.binder.MeterBinder")
     static class Meters {
         @Bean
-        RoutingMeters dcSidecarMeters(Sidecar sidecar, Router router, Counters counters) {
+        RoutingMeters dcSidecarMeters(SidecarClient sidecar, Router router, DecisionCounters counters) {
             return new RoutingMeters(sidecar, router, counters);
         }
     }

@@ -15,10 +15,11 @@ import tech.powerjob.server.remote.worker.WorkerClusterQueryService;
 import tech.powerjob.server.remote.worker.filter.WorkerFilter;
 
 /**
- * PowerJob's own plug for filters: the way that always works. Says nothing where {@link ChoiceAspect} decides.
+ * Routes through PowerJob's {@link WorkerFilter} API, which every release supports. Passes everything while
+ * {@link WorkerSelectionAspect} is active.
  *
- * <p>PowerJob asks it about one worker after the other and never shows it the candidates. So it gathers them as PowerJob
- * does, decides once when asked about the first, and answers for the others from that decision.
+ * <p>PowerJob calls a filter for one worker at a time and does not pass the candidates. So the filter collects the candidates
+ * itself, decides at the first worker, and answers for the others from that decision.
  */
 final class RoutingFilter implements WorkerFilter {
     private static final Logger LOG = LoggerFactory.getLogger(RoutingFilter.class);
@@ -26,7 +27,7 @@ final class RoutingFilter implements WorkerFilter {
     private final Router router;
     private final ObjectProvider<WorkerClusterQueryService> clusters;
     private final ObjectProvider<WorkerFilter> filters;
-    private final ThreadLocal<Round> rounds = new ThreadLocal<>();
+    private final ThreadLocal<FilterPass> passes = new ThreadLocal<>();
 
     RoutingFilter(Router router, ObjectProvider<WorkerClusterQueryService> clusters, ObjectProvider<WorkerFilter> filters) {
         this.router = router;
@@ -36,58 +37,57 @@ final class RoutingFilter implements WorkerFilter {
 
     @Override
     public boolean filter(WorkerInfo worker, JobInfoDO job) {
-        if (ChoiceAspect.isDeciding()) {
+        if (WorkerSelectionAspect.isActive()) {
             return false;
         }
         try {
-            Round round = rounds.get();
-            if (round == null || !round.covers(worker, job)) {
-                round = new Round(job, decide(worker, job));
-                rounds.set(round);
+            FilterPass pass = passes.get();
+            if (pass == null || !pass.covers(worker, job)) {
+                pass = new FilterPass(job, decide(worker, job));
+                passes.set(pass);
             }
-            return round.removes(worker);
-        } catch (RuntimeException | LinkageError broken) {
-            LOG.warn("Cannot decide whether worker {} may run job {}; it may", worker.getAddress(), job.getId(), broken);
+            return pass.removes(worker);
+        } catch (RuntimeException | LinkageError failure) {
+            LOG.warn("Routing failed for worker {} and job {}; the worker is allowed", worker.getAddress(), job.getId(), failure);
             return false;
         }
     }
 
-    private List<WorkerInfo> decide(WorkerInfo asked, JobInfoDO job) {
+    private List<WorkerInfo> decide(WorkerInfo first, JobInfoDO job) {
         List<WorkerInfo> candidates = new ArrayList<>();
         ClusterStatusHolder cluster = clusters.getObject().getAppId2ClusterStatus().get(job.getAppId());
         if (cluster == null) {
-            candidates.add(asked);
+            candidates.add(first);
         } else {
-            cluster.getAllWorkers().values().stream().filter(worker -> passesOthers(worker, job)).forEach(candidates::add);
+            cluster.getAllWorkers().values().stream().filter(worker -> passesOtherFilters(worker, job)).forEach(candidates::add);
         }
-        Dispatch dispatch = Dispatch.current();
-        return router.route(job, dispatch == null ? null : dispatch.instance, candidates);
+        return router.route(job, DispatchContext.currentInstance(), candidates);
     }
 
-    private boolean passesOthers(WorkerInfo worker, JobInfoDO job) {
+    private boolean passesOtherFilters(WorkerInfo worker, JobInfoDO job) {
         return filters.stream().noneMatch(filter -> filter != this && filter.filter(worker, job));
     }
 
-    /** The questions of one choice of workers: all about one job object, each worker once, in quick succession. */
-    private static final class Round {
-        private static final long LONGEST_NANOS = TimeUnit.SECONDS.toNanos(1);
+    /** One worker selection: calls for the same job object, each worker once, within a second. */
+    private static final class FilterPass {
+        private static final long MAX_NANOS = TimeUnit.SECONDS.toNanos(1);
 
         private final JobInfoDO job;
         private final Set<String> admitted = new HashSet<>();
-        private final Set<String> asked = new HashSet<>();
-        private final long begunAt = Clock.now();
+        private final Set<String> filtered = new HashSet<>();
+        private final long beganAt = MonotonicClock.now();
 
-        Round(JobInfoDO job, List<WorkerInfo> chosen) {
+        FilterPass(JobInfoDO job, List<WorkerInfo> selected) {
             this.job = job;
-            chosen.forEach(worker -> admitted.add(worker.getAddress()));
+            selected.forEach(worker -> admitted.add(worker.getAddress()));
         }
 
         boolean covers(WorkerInfo worker, JobInfoDO other) {
-            return job == other && !asked.contains(worker.getAddress()) && Clock.now() - begunAt < LONGEST_NANOS;
+            return job == other && !filtered.contains(worker.getAddress()) && MonotonicClock.now() - beganAt < MAX_NANOS;
         }
 
         boolean removes(WorkerInfo worker) {
-            asked.add(worker.getAddress());
+            filtered.add(worker.getAddress());
             return !admitted.contains(worker.getAddress());
         }
     }

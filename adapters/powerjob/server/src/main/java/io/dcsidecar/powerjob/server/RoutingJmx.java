@@ -1,29 +1,29 @@
 package io.dcsidecar.powerjob.server;
 
-import io.dcsidecar.powerjob.server.Counters.Origin;
+import io.dcsidecar.powerjob.server.DecisionCounters.Origin;
 import java.lang.management.ManagementFactory;
 import javax.management.JMException;
 import javax.management.ObjectName;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/** Shows the adapter's figures in JMX for as long as it is open. */
+/** Exposes the adapter's metrics in JMX until closed. */
 final class RoutingJmx implements RoutingMXBean, AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(RoutingJmx.class);
     private static final String NAME = "io.dcsidecar:type=Routing";
 
-    private final Sidecar sidecar;
+    private final SidecarClient sidecar;
     private final Router router;
-    private final Counters counters;
+    private final DecisionCounters counters;
 
-    RoutingJmx(Sidecar sidecar, Router router, Counters counters) {
+    RoutingJmx(SidecarClient sidecar, Router router, DecisionCounters counters) {
         this.sidecar = sidecar;
         this.router = router;
         this.counters = counters;
         try {
             ManagementFactory.getPlatformMBeanServer().registerMBean(this, new ObjectName(NAME));
-        } catch (JMException taken) {
-            LOG.warn("No figures in JMX: {}", taken.toString());
+        } catch (JMException failed) {
+            LOG.warn("JMX metrics unavailable: {}", failed.toString());
         }
     }
 
@@ -31,31 +31,31 @@ final class RoutingJmx implements RoutingMXBean, AutoCloseable {
     public void close() {
         try {
             ManagementFactory.getPlatformMBeanServer().unregisterMBean(new ObjectName(NAME));
-        } catch (JMException gone) {
-            LOG.debug("Not in JMX: {}", gone.toString());
+        } catch (JMException failed) {
+            LOG.debug("Cannot unregister from JMX: {}", failed.toString());
         }
     }
 
     @Override
     public boolean isWatching() {
-        return sidecar.view() != null;
+        return sidecar.epoch() != null;
     }
 
     @Override
     public boolean isAway() {
-        return router.away();
+        return router.isSidecarAway();
     }
 
     @Override
     public String getRevision() {
-        View view = sidecar.view();
-        return view == null ? "" : view.revision;
+        RoutingEpoch epoch = sidecar.epoch();
+        return epoch == null ? "" : epoch.revision;
     }
 
     @Override
     public long getGeneration() {
-        View view = sidecar.view();
-        return view == null ? 0 : view.generation;
+        RoutingEpoch epoch = sidecar.epoch();
+        return epoch == null ? 0 : epoch.generation;
     }
 
     @Override
@@ -85,11 +85,11 @@ final class RoutingJmx implements RoutingMXBean, AutoCloseable {
 
     @Override
     public long getHeld() {
-        return counters.heldCount();
+        return counters.held();
     }
 
     @Override
     public long getWithoutWorkers() {
-        return counters.withoutWorkersCount();
+        return counters.withoutWorkers();
     }
 }

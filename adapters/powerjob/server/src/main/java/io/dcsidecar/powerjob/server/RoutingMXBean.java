@@ -1,33 +1,37 @@
 package io.dcsidecar.powerjob.server;
 
-/** The adapter as JMX shows it, under {@code io.dcsidecar:type=Routing}. */
+/** The adapter's metrics in JMX, under {@code io.dcsidecar:type=Routing}. */
 public interface RoutingMXBean {
-    /** Whether the sidecar is watched, so that remembered answers hold. */
+    /** Whether the watch is up, and cached answers are therefore valid. */
     boolean isWatching();
 
-    /** Whether the last question went without an answer. */
+    /** Whether the last request to the sidecar went unanswered. */
     boolean isAway();
 
-    /** Digest of the routing document in force, empty while not watching. */
+    /** Revision of the routing document in force; empty without a watch. */
     String getRevision();
 
+    /** Generation of the sidecar that cached answers belong to; 0 without a watch. */
     long getGeneration();
 
+    /** Decisions from a cached answer that was still valid. */
     long getDecisionsFromMemory();
 
+    /** Decisions by a call to the sidecar. */
     long getDecisionsFromSidecar();
 
+    /** Decisions by the last answer for the job, while the sidecar was unreachable. */
     long getDecisionsFromLastAnswer();
 
-    /** Dispatches that went without an answer and were let through to every worker. */
+    /** Decisions without an answer that allowed every worker. */
     long getDecisionsOpen();
 
-    /** Dispatches that went without an answer and were let through to no worker. */
+    /** Decisions without an answer that allowed no worker. */
     long getDecisionsClosed();
 
-    /** Dispatches that were put off because no worker may run the job. */
+    /** Dispatches held because no worker may run the job. */
     long getHeld();
 
-    /** Decisions after which no worker was left. */
+    /** Decisions that left no worker. */
     long getWithoutWorkers();
 }

@@ -11,19 +11,19 @@ import org.springframework.boot.convert.DurationStyle;
 import org.springframework.core.env.Environment;
 
 /**
- * What the operator may set, by properties that begin with {@code dc-sidecar.}, as environment variables {@code DC_SIDECAR_…}.
+ * The adapter's settings: properties under {@code dc-sidecar.}, or environment variables {@code DC_SIDECAR_…}.
  *
- * <p>Reading never fails, because the scheduler's boot must not: a value that does not fit is told in {@link #problems}
- * and its default holds.
+ * <p>Never throws, since the adapter must not keep the scheduler from starting: an invalid value is listed in {@link #problems}
+ * and replaced by its default.
  */
 final class Settings {
     static final String PREFIX = "dc-sidecar.";
 
-    /** What to do with a job for which neither the sidecar nor memory has an answer. */
+    /** How to decide a job for which there is no answer, neither from the sidecar nor from the cache. */
     enum WhenAway {
-        /** Every worker may run it, as without the adapter. */
+        /** Every worker is allowed, as without the adapter. */
         OPEN,
-        /** No worker may. */
+        /** No worker is allowed. */
         CLOSED
     }
 
@@ -31,26 +31,26 @@ final class Settings {
     enum OnNoWorker {
         /** PowerJob fails the instance at once. */
         FAIL,
-        /** The instance waits, and PowerJob looks at it again every ten seconds. */
+        /** The instance waits; PowerJob retries it every ten seconds. */
         HOLD
     }
 
     /** Where the sidecar listens: {@code unix:/path} or {@code host:port}. */
     final String target;
-    /** The longest that a dispatch waits for the sidecar. */
+    /** The deadline of a call to the sidecar. */
     final Duration timeout;
     final WhenAway whenAway;
-    /** How long the last answer for a job may stand in for the sidecar after the sidecar last confirmed it. */
+    /** How long the last answer for a job is used after the sidecar last confirmed it. */
     final Duration lastAnswerFor;
     final OnNoWorker onNoWorker;
     /** How long after its trigger time an instance may be held. */
     final Duration holdFor;
     final Tls tls;
-    /** What was found wrong, each a sentence; empty where nothing was. */
+    /** One message for each invalid value. */
     final List<String> problems;
 
     Settings(Environment environment) {
-        Reader read = new Reader(environment);
+        PropertyReader read = new PropertyReader(environment);
         target = read.text("target", "127.0.0.1:50051");
         timeout = read.duration("timeout", Duration.ofMillis(200));
         whenAway = read.choice("when-away", WhenAway.class, WhenAway.OPEN);
@@ -64,7 +64,7 @@ final class Settings {
 
     @Override
     public String toString() {
-        return "target=" + target + (tls.wanted() ? " (TLS)" : "") + ", timeout=" + timeout.toMillis() + "ms, when-away="
+        return "target=" + target + (tls.isEnabled() ? " (TLS)" : "") + ", timeout=" + timeout.toMillis() + "ms, when-away="
                 + lower(whenAway) + ", last-answer-for=" + lastAnswerFor.getSeconds() + "s, on-no-worker=" + lower(onNoWorker)
                 + (onNoWorker == OnNoWorker.HOLD ? ", hold-for=" + holdFor.getSeconds() + "s" : "");
     }
@@ -73,7 +73,7 @@ final class Settings {
         return value.name().toLowerCase(Locale.ROOT);
     }
 
-    /** How to speak TLS; paths of PEM files, empty where there is none. */
+    /** TLS settings; paths of PEM files, empty if not set. */
     static final class Tls {
         final boolean enabled;
         final String ca;
@@ -89,25 +89,25 @@ final class Settings {
             this.serverName = serverName;
         }
 
-        boolean wanted() {
+        boolean isEnabled() {
             return enabled || !ca.isEmpty() || !certificate.isEmpty();
         }
     }
 
-    private static final class Reader {
+    private static final class PropertyReader {
         private final Environment environment;
         private final List<String> problems = new ArrayList<>();
 
-        Reader(Environment environment) {
+        PropertyReader(Environment environment) {
             this.environment = environment;
         }
 
-        String text(String key, String otherwise) {
-            return value(key, otherwise, "text", Function.identity());
+        String text(String key, String fallback) {
+            return value(key, fallback, "text", Function.identity());
         }
 
-        boolean bool(String key, boolean otherwise) {
-            return value(key, otherwise, "true or false", text -> {
+        boolean bool(String key, boolean fallback) {
+            return value(key, fallback, "true or false", text -> {
                 if (text.equalsIgnoreCase("true") || text.equalsIgnoreCase("false")) {
                     return Boolean.valueOf(text);
                 }
@@ -115,8 +115,8 @@ final class Settings {
             });
         }
 
-        Duration duration(String key, Duration otherwise) {
-            return value(key, otherwise, "a duration above zero, such as 200ms, 10s or 5m", text -> {
+        Duration duration(String key, Duration fallback) {
+            return value(key, fallback, "a duration above zero such as 200ms, 10s or 5m", text -> {
                 Duration duration = DurationStyle.detectAndParse(text);
                 if (duration.isNegative() || duration.isZero()) {
                     throw new IllegalArgumentException(text);
@@ -125,20 +125,20 @@ final class Settings {
             });
         }
 
-        <E extends Enum<E>> E choice(String key, Class<E> type, E otherwise) {
-            return value(key, otherwise, "one of " + Arrays.toString(type.getEnumConstants()).toLowerCase(Locale.ROOT),
+        <E extends Enum<E>> E choice(String key, Class<E> type, E fallback) {
+            return value(key, fallback, "one of " + Arrays.toString(type.getEnumConstants()).toLowerCase(Locale.ROOT),
                     text -> Enum.valueOf(type, text.toUpperCase(Locale.ROOT)));
         }
 
-        private <T> T value(String key, T otherwise, String expected, Function<String, T> parse) {
+        private <T> T value(String key, T fallback, String expected, Function<String, T> parse) {
             String name = PREFIX + key;
             String text = null;
             try {
                 text = environment.getProperty(name);
-                return text == null || text.trim().isEmpty() ? otherwise : parse.apply(text.trim());
-            } catch (RuntimeException unfit) {
-                problems.add(name + " is '" + text + "', expected " + expected + "; taking " + otherwise);
-                return otherwise;
+                return text == null || text.trim().isEmpty() ? fallback : parse.apply(text.trim());
+            } catch (RuntimeException invalid) {
+                problems.add(name + ": found '" + text + "', expected " + expected + "; using " + fallback);
+                return fallback;
             }
         }
     }

@@ -9,14 +9,14 @@ import org.junit.jupiter.api.Test;
 
 class ExtraMetricsTest {
     @Test
-    @DisplayName("Bare text goes to the sidecar as it is, and nothing as nothing")
+    @DisplayName("Plain text is sent unchanged, and no text as an empty string")
     void bareText() {
         assertEquals("dc1", ExtraMetrics.forRouting("dc1"));
         assertEquals("", ExtraMetrics.forRouting(null));
     }
 
     @Test
-    @DisplayName("Of an object only the datacenter goes to the sidecar, safely quoted")
+    @DisplayName("Of a JSON object only the datacenter is sent, correctly quoted")
     void objects() {
         assertEquals("{\"datacenter\":\"dc1\"}",
                 ExtraMetrics.forRouting(" {\"gpu\": {\"load\": [0.3, {}]}, \"datacenter\": \"dc1\", \"at\": 17}"));
@@ -27,7 +27,7 @@ class ExtraMetricsTest {
     }
 
     @Test
-    @DisplayName("Load figures that change at each heartbeat do not make another question")
+    @DisplayName("Load figures that change with every heartbeat do not invalidate an answer")
     void sameDatacenter() {
         assertTrue(ExtraMetrics.sameDatacenter("{\"datacenter\":\"dc1\",\"load\":1}", "{\"load\":2,\"datacenter\":\"dc1\"}"));
         assertTrue(ExtraMetrics.sameDatacenter(null, null));

@@ -19,12 +19,12 @@ import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 
-/** A sidecar that chooses the workers whose metrics name one datacenter; can be killed, hung, and made to answer wrongly. */
+/** A sidecar that selects the workers of one datacenter by their metrics; tests can kill it, hang it, or make it answer wrongly. */
 final class FakeSidecar extends RoutingServiceGrpc.RoutingServiceImplBase implements AutoCloseable {
-    final List<FilterWorkersRequest> asked = new CopyOnWriteArrayList<>();
-    volatile Status refuseWith;
-    volatile int chooseAlso = -1;
-    volatile boolean deaf;
+    final List<FilterWorkersRequest> requests = new CopyOnWriteArrayList<>();
+    volatile Status failWith;
+    volatile int extraIndex = -1;
+    volatile boolean stalled;
     volatile boolean forInstance;
     private final List<StreamObserver<RouteUpdate>> watches = new CopyOnWriteArrayList<>();
     private volatile CountDownLatch hang = new CountDownLatch(0);
@@ -44,8 +44,8 @@ final class FakeSidecar extends RoutingServiceGrpc.RoutingServiceImplBase implem
     void start() {
         try {
             server = Grpc.newServerBuilderForPort(port, InsecureServerCredentials.create()).addService(this).build().start();
-        } catch (IOException cannotListen) {
-            throw new IllegalStateException(cannotListen);
+        } catch (IOException failed) {
+            throw new IllegalStateException(failed);
         }
         port = server.getPort();
     }
@@ -60,7 +60,7 @@ final class FakeSidecar extends RoutingServiceGrpc.RoutingServiceImplBase implem
         watches.clear();
     }
 
-    /** Starts counting generations from 1 again, as another process would. */
+    /** Restarts as a new process, which counts generations from 1 again. */
     void restart() {
         kill();
         generation = 1;
@@ -75,11 +75,11 @@ final class FakeSidecar extends RoutingServiceGrpc.RoutingServiceImplBase implem
         hang.countDown();
     }
 
-    /** Routes everything to {@code datacenter}, and tells those who watch. */
+    /** Routes everything to the datacenter {@code name} and notifies watchers. */
     void switchTo(String name) {
         datacenter = name;
         generation++;
-        if (!deaf) {
+        if (!stalled) {
             watches.forEach(watch -> watch.onNext(update()));
         }
     }
@@ -87,20 +87,20 @@ final class FakeSidecar extends RoutingServiceGrpc.RoutingServiceImplBase implem
     @Override
     public void filterWorkers(FilterWorkersRequest request, StreamObserver<FilterWorkersResponse> reply) {
         await();
-        asked.add(request);
-        if (refuseWith != null) {
-            reply.onError(refuseWith.asRuntimeException());
+        requests.add(request);
+        if (failWith != null) {
+            reply.onError(failWith.asRuntimeException());
             return;
         }
         FilterWorkersResponse.Builder response = FilterWorkersResponse.newBuilder().setGeneration(generation)
                 .setDatacenter(datacenter).setReason(Reason.REASON_ACTIVE).setForInstance(forInstance);
-        for (int at = 0; at < request.getCandidatesCount(); at++) {
-            if (request.getCandidates(at).getMetrics().contains(datacenter)) {
-                response.addIndices(at);
+        for (int index = 0; index < request.getCandidatesCount(); index++) {
+            if (request.getCandidates(index).getMetrics().contains(datacenter)) {
+                response.addIndices(index);
             }
         }
-        if (chooseAlso >= 0) {
-            response.addIndices(chooseAlso);
+        if (extraIndex >= 0) {
+            response.addIndices(extraIndex);
         }
         reply.onNext(response.build());
         reply.onCompleted();

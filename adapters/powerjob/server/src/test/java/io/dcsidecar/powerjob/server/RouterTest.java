@@ -1,14 +1,14 @@
 package io.dcsidecar.powerjob.server;
 
-import static io.dcsidecar.powerjob.server.Given.addresses;
-import static io.dcsidecar.powerjob.server.Given.eventually;
-import static io.dcsidecar.powerjob.server.Given.job;
-import static io.dcsidecar.powerjob.server.Given.workers;
+import static io.dcsidecar.powerjob.server.Fixtures.addresses;
+import static io.dcsidecar.powerjob.server.Fixtures.eventually;
+import static io.dcsidecar.powerjob.server.Fixtures.job;
+import static io.dcsidecar.powerjob.server.Fixtures.workers;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.dcsidecar.powerjob.server.Counters.Origin;
+import io.dcsidecar.powerjob.server.DecisionCounters.Origin;
 import io.dcsidecar.v1.FilterWorkersRequest;
 import io.grpc.Status;
 import java.util.List;
@@ -19,8 +19,8 @@ import tech.powerjob.server.common.module.WorkerInfo;
 
 class RouterTest {
     private final FakeSidecar fake = new FakeSidecar();
-    private final Counters counters = new Counters();
-    private Sidecar sidecar;
+    private final DecisionCounters counters = new DecisionCounters();
+    private SidecarClient sidecar;
 
     @AfterEach
     void close() {
@@ -29,73 +29,73 @@ class RouterTest {
     }
 
     @Test
-    @DisplayName("The question carries the application by number and by name, the job, the instance, and each worker's address, tag and metrics")
-    void question() {
+    @DisplayName("A request carries the application's id and name, the job, the instance, and each worker's address, tag and metrics")
+    void request() {
         Router router = router();
         List<WorkerInfo> workers = workers("dc1", "{\"datacenter\":\"dc2\",\"load\":1}", null);
         workers.get(2).setTag("dc1,gpu");
         router.route(job(42), 99L, workers);
-        FilterWorkersRequest asked = fake.asked.get(0);
-        assertEquals("7", asked.getApp());
-        assertEquals("billing", asked.getAppAliases(0));
-        assertEquals("42", asked.getJob());
-        assertEquals("99", asked.getInstance());
-        assertTrue(asked.getIndicesOnly());
-        assertEquals("10.0.0.1:27777", asked.getCandidates(0).getAddress());
-        assertEquals("dc1", asked.getCandidates(0).getMetrics());
-        assertEquals("{\"datacenter\":\"dc2\"}", asked.getCandidates(1).getMetrics());
-        assertEquals("dc1,gpu", asked.getCandidates(2).getTag());
+        FilterWorkersRequest request = fake.requests.get(0);
+        assertEquals("7", request.getApp());
+        assertEquals("billing", request.getAppAliases(0));
+        assertEquals("42", request.getJob());
+        assertEquals("99", request.getInstance());
+        assertTrue(request.getIndicesOnly());
+        assertEquals("10.0.0.1:27777", request.getCandidates(0).getAddress());
+        assertEquals("dc1", request.getCandidates(0).getMetrics());
+        assertEquals("{\"datacenter\":\"dc2\"}", request.getCandidates(1).getMetrics());
+        assertEquals("dc1,gpu", request.getCandidates(2).getTag());
     }
 
     @Test
-    @DisplayName("In the steady state no dispatch makes a call; a switch makes one, and no more")
-    void memory() {
+    @DisplayName("In the steady state no dispatch calls the sidecar; a switch causes exactly one call")
+    void cachedAnswer() {
         Router router = router();
         List<WorkerInfo> workers = workers("dc1", "dc2", "dc1");
         for (int dispatch = 0; dispatch < 5; dispatch++) {
             assertEquals(addresses(1, 3), addresses(router.route(job(1), null, workers)));
         }
-        assertEquals(1, fake.asked.size());
+        assertEquals(1, fake.requests.size());
         assertEquals(4, counters.decisions(Origin.MEMORY));
         switchTo("dc2");
         for (int dispatch = 0; dispatch < 5; dispatch++) {
             assertEquals(addresses(2), addresses(router.route(job(1), null, workers)));
         }
-        assertEquals(2, fake.asked.size());
+        assertEquals(2, fake.requests.size());
     }
 
     @Test
-    @DisplayName("A worker that comes, goes, or moves makes another question; new load figures do not")
+    @DisplayName("A worker that joins, leaves or moves causes a call; new load figures do not")
     void candidatesChange() {
         Router router = router();
         router.route(job(1), null, workers("dc1", "{\"datacenter\":\"dc1\",\"load\":1}"));
         router.route(job(1), null, workers("dc1", "{\"datacenter\":\"dc1\",\"load\":2}"));
-        assertEquals(1, fake.asked.size());
+        assertEquals(1, fake.requests.size());
         assertEquals(addresses(1), addresses(router.route(job(1), null, workers("dc1"))));
         assertEquals(addresses(1, 2), addresses(router.route(job(1), null, workers("dc1", "dc1"))));
         assertEquals(addresses(1), addresses(router.route(job(1), null, workers("dc1", "dc2"))));
-        assertEquals(4, fake.asked.size());
+        assertEquals(4, fake.requests.size());
     }
 
     @Test
-    @DisplayName("All instances of a job share an answer, unless the sidecar says that it is for one only")
+    @DisplayName("All instances of a job share an answer unless the sidecar marks it for_instance")
     void forInstance() {
         Router router = router();
         router.route(job(1), 11L, workers("dc1"));
         router.route(job(1), 12L, workers("dc1"));
-        assertEquals(1, fake.asked.size());
+        assertEquals(1, fake.requests.size());
         fake.forInstance = true;
         router.route(job(2), 21L, workers("dc1"));
         router.route(job(2), 22L, workers("dc1"));
-        assertEquals("21", fake.asked.get(1).getInstance());
-        assertEquals("22", fake.asked.get(2).getInstance());
+        assertEquals("21", fake.requests.get(1).getInstance());
+        assertEquals("22", fake.requests.get(2).getInstance());
         kill();
         assertEquals(addresses(1), addresses(router.route(job(2), 23L, workers("dc1", "dc2"))));
         assertEquals(1, counters.decisions(Origin.LAST_ANSWER));
     }
 
     @Test
-    @DisplayName("Sidecar killed: the last answer of the same job holds for whoever is left of its workers, new ones stay out")
+    @DisplayName("Sidecar killed: the last answer for the job still applies to its remaining workers; new workers are left out")
     void lastAnswer() {
         Router router = router();
         router.route(job(1), null, workers("dc1", "dc2", "dc1"));
@@ -103,35 +103,35 @@ class RouterTest {
         assertEquals(addresses(1, 3), addresses(router.route(job(1), null, workers("dc1", "dc2", "dc1", "dc2"))));
         assertEquals(addresses(1), addresses(router.route(job(1), null, workers("dc1", "dc2"))));
         assertEquals(2, counters.decisions(Origin.LAST_ANSWER));
-        assertTrue(router.away());
+        assertTrue(router.isSidecarAway());
     }
 
     @Test
-    @DisplayName("Sidecar killed: a job never asked about goes to every worker, or to none where the operator says so")
+    @DisplayName("Sidecar killed: a job without a cached answer is allowed every worker, or none with when-away=closed")
     void openAndClosed() {
         Router open = router();
         kill();
         assertEquals(addresses(1, 2), addresses(open.route(job(1), null, workers("dc1", "dc2"))));
         assertEquals(1, counters.decisions(Origin.OPEN));
-        Router closed = new Router(Given.settings("when-away", "closed"), sidecar, app -> "billing", counters);
+        Router closed = new Router(Fixtures.settings("when-away", "closed"), sidecar, app -> "billing", counters);
         assertEquals(addresses(), addresses(closed.route(job(1), null, workers("dc1", "dc2"))));
         assertEquals(1, counters.decisions(Origin.CLOSED));
-        assertEquals(1, counters.withoutWorkersCount());
+        assertEquals(1, counters.withoutWorkers());
     }
 
     @Test
-    @DisplayName("An answer that nobody confirmed for longer than the bound is no answer")
-    void tooOld() {
+    @DisplayName("An answer unconfirmed for longer than last-answer-for is not used")
+    void expiredAnswer() {
         Router router = router("last-answer-for", "1ms");
         router.route(job(1), null, workers("dc1", "dc2"));
         kill();
-        eventually("the answer is too old",
+        eventually("the answer expires",
                 () -> addresses(router.route(job(1), null, workers("dc1", "dc2"))).equals(addresses(1, 2)));
         assertTrue(counters.decisions(Origin.OPEN) > 0);
     }
 
     @Test
-    @DisplayName("The bound counts from when the sidecar was lost, not from when the question was asked")
+    @DisplayName("last-answer-for counts from the loss of the sidecar, not from the request")
     void ageCountsFromTheLoss() throws InterruptedException {
         Router router = router("last-answer-for", "2s");
         router.route(job(1), null, workers("dc1", "dc2"));
@@ -142,22 +142,22 @@ class RouterTest {
     }
 
     @Test
-    @DisplayName("A sidecar that comes back with another route is believed, though its generations begin at the same number")
+    @DisplayName("A restarted sidecar with another route is followed although its generation numbers repeat")
     void restart() {
         Router router = router();
         List<WorkerInfo> workers = workers("dc1", "dc2");
         router.route(job(1), null, workers);
-        View old = sidecar.view();
+        RoutingEpoch previous = sidecar.epoch();
         fake.kill();
         fake.switchTo("dc2");
         fake.restart();
-        eventually("watching again", () -> sidecar.view() != null && sidecar.view() != old);
+        eventually("the watch is back", () -> sidecar.epoch() != null && sidecar.epoch() != previous);
         assertEquals(addresses(2), addresses(router.route(job(1), null, workers)));
-        assertFalse(router.away());
+        assertFalse(router.isSidecarAway());
     }
 
     @Test
-    @DisplayName("A sidecar that hangs costs one dispatch the timeout, the next ones nothing, and is asked again when it wakes")
+    @DisplayName("A hung sidecar costs one dispatch the timeout and later ones nothing, and is used again once it responds")
     void hang() {
         Router router = router();
         router.route(job(1), null, workers("dc1", "dc2"));
@@ -170,65 +170,65 @@ class RouterTest {
         assertTrue(tookMs >= 190 && tookMs < 1500, "100 dispatches took " + tookMs + " ms");
         assertEquals(100, counters.decisions(Origin.OPEN));
         fake.resume();
-        eventually("answers again", () -> addresses(router.route(job(1), null, workers("dc1", "dc2", "dc2"))).equals(addresses(1)));
+        eventually("the sidecar is used again", () -> addresses(router.route(job(1), null, workers("dc1", "dc2", "dc2"))).equals(addresses(1)));
     }
 
     @Test
-    @DisplayName("A refusal or a choice that makes no sense is no answer, and nothing is thrown")
-    void nonsense() {
+    @DisplayName("An error or an invalid answer counts as no answer and throws nothing")
+    void invalidAnswer() {
         Router router = router();
-        fake.chooseAlso = 9;
+        fake.extraIndex = 9;
         assertEquals(addresses(1, 2), addresses(router.route(job(1), null, workers("dc1", "dc2"))));
-        fake.chooseAlso = -1;
-        fake.refuseWith = Status.RESOURCE_EXHAUSTED;
+        fake.extraIndex = -1;
+        fake.failWith = Status.RESOURCE_EXHAUSTED;
         assertEquals(addresses(1, 2), addresses(router.route(job(1), null, workers("dc1", "dc2"))));
         assertEquals(2, counters.decisions(Origin.OPEN));
-        fake.refuseWith = null;
+        fake.failWith = null;
         assertEquals(addresses(1), addresses(router.route(job(1), null, workers("dc1", "dc2"))));
-        assertFalse(router.away());
+        assertFalse(router.isSidecarAway());
     }
 
     @Test
-    @DisplayName("A watch that has become deaf is found out and replaced, so that a switch is not missed for good")
-    void deafWatch() {
+    @DisplayName("A stalled watch is detected and replaced, so a switch is delayed but not missed")
+    void stalledWatch() {
         Router router = router();
         List<WorkerInfo> workers = workers("dc1", "dc2");
         router.route(job(1), null, workers);
-        fake.deaf = true;
+        fake.stalled = true;
         fake.switchTo("dc2");
         assertEquals(addresses(1), addresses(router.route(job(1), null, workers)));
         eventually("the switch is noticed", () -> addresses(router.route(job(1), null, workers)).equals(addresses(2)));
     }
 
     @Test
-    @DisplayName("A channel that cannot be made is tried again, and meanwhile nothing is thrown")
+    @DisplayName("A channel that cannot be created is retried, and meanwhile nothing is thrown")
     void noChannel() {
-        sidecar = new Sidecar(() -> {
+        sidecar = new SidecarClient(() -> {
             throw new java.io.FileNotFoundException("/etc/ca.pem");
         }, 1);
         sidecar.start();
-        Router router = new Router(Given.settings(), sidecar, app -> null, counters);
+        Router router = new Router(Fixtures.settings(), sidecar, app -> null, counters);
         assertEquals(addresses(1), addresses(router.route(job(1), null, workers("dc1"))));
-        assertTrue(router.away());
+        assertTrue(router.isSidecarAway());
     }
 
     private Router router(String... settings) {
-        Settings read = Given.settings(settings);
-        Settings target = Given.settings("target", fake.target());
-        sidecar = new Sidecar(() -> Channels.open(target), read.timeout.toNanos());
+        Settings read = Fixtures.settings(settings);
+        Settings target = Fixtures.settings("target", fake.target());
+        sidecar = new SidecarClient(() -> ChannelFactory.open(target), read.timeout.toNanos());
         sidecar.start();
-        eventually("watching", () -> sidecar.view() != null);
+        eventually("the watch is up", () -> sidecar.epoch() != null);
         return new Router(read, sidecar, app -> "billing", counters);
     }
 
     private void kill() {
         fake.kill();
-        eventually("the loss is noticed", () -> sidecar.view() == null);
+        eventually("the loss is noticed", () -> sidecar.epoch() == null);
     }
 
     private void switchTo(String datacenter) {
-        View old = sidecar.view();
+        RoutingEpoch previous = sidecar.epoch();
         fake.switchTo(datacenter);
-        eventually("the switch arrives", () -> sidecar.view() != old);
+        eventually("the switch arrives", () -> sidecar.epoch() != previous);
     }
 }

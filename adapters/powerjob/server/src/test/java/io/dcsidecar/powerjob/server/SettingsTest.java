@@ -12,9 +12,9 @@ import org.springframework.core.env.SystemEnvironmentPropertySource;
 
 class SettingsTest {
     @Test
-    @DisplayName("Without any property the defaults hold, and a dispatch waits 200 ms at most")
+    @DisplayName("Without properties the defaults apply: a dispatch waits at most 200 ms")
     void defaults() {
-        Settings settings = Given.settings();
+        Settings settings = Fixtures.settings();
         assertEquals(Duration.ofMillis(200), settings.timeout);
         assertEquals(Settings.WhenAway.OPEN, settings.whenAway);
         assertEquals(Settings.OnNoWorker.FAIL, settings.onNoWorker);
@@ -22,16 +22,16 @@ class SettingsTest {
     }
 
     @Test
-    @DisplayName("Values are read as an operator writes them")
+    @DisplayName("Values are read as an operator writes them, in either case")
     void values() {
-        Settings settings = Given.settings("target", "sidecar:50051", "timeout", "1s", "when-away", "closed", "on-no-worker", "Hold",
+        Settings settings = Fixtures.settings("target", "sidecar:50051", "timeout", "1s", "when-away", "closed", "on-no-worker", "Hold",
                 "hold-for", "30m", "tls.ca", "/etc/ca.pem");
         assertEquals("target=sidecar:50051 (TLS), timeout=1000ms, when-away=closed, last-answer-for=600s, on-no-worker=hold, "
                 + "hold-for=1800s", settings.toString());
     }
 
     @Test
-    @DisplayName("Environment variables are names in capitals with underscores")
+    @DisplayName("Environment variables are property names in upper case with underscores")
     void environmentVariables() {
         StandardEnvironment environment = new StandardEnvironment();
         environment.getPropertySources().addFirst(new SystemEnvironmentPropertySource("variables",
@@ -40,14 +40,14 @@ class SettingsTest {
     }
 
     @Test
-    @DisplayName("A value that does not fit is told with what is expected, and its default holds")
-    void unfitValues() {
-        Settings settings = Given.settings("timeout", "soon", "on-no-worker", "wait", "tls.enabled", "maybe", "hold-for", "-1s");
+    @DisplayName("An invalid value is reported with the expected form, and its default applies")
+    void invalidValues() {
+        Settings settings = Fixtures.settings("timeout", "soon", "on-no-worker", "wait", "tls.enabled", "maybe", "hold-for", "-1s");
         assertEquals(Duration.ofMillis(200), settings.timeout);
         assertEquals(Settings.OnNoWorker.FAIL, settings.onNoWorker);
         assertEquals(4, settings.problems.size());
-        assertEquals("dc-sidecar.timeout is 'soon', expected a duration above zero, such as 200ms, 10s or 5m; taking PT0.2S",
+        assertEquals("dc-sidecar.timeout: found 'soon', expected a duration above zero such as 200ms, 10s or 5m; using PT0.2S",
                 settings.problems.get(0));
-        assertEquals("dc-sidecar.on-no-worker is 'wait', expected one of [fail, hold]; taking FAIL", settings.problems.get(1));
+        assertEquals("dc-sidecar.on-no-worker: found 'wait', expected one of [fail, hold]; using FAIL", settings.problems.get(1));
     }
 }

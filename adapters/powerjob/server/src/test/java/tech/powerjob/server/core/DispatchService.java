@@ -7,7 +7,7 @@ import tech.powerjob.server.persistence.remote.model.InstanceInfoDO;
 import tech.powerjob.server.persistence.remote.model.JobInfoDO;
 import tech.powerjob.server.remote.worker.WorkerClusterQueryService;
 
-/** Stands where PowerJob's class of this name does, which needs the whole scheduler: chooses workers within a dispatch. */
+/** Stub for PowerJob's class of this name, which needs the whole scheduler: selects workers within a dispatch. */
 public class DispatchService {
     private final WorkerClusterQueryService workers;
     private List<WorkerInfo> seen;

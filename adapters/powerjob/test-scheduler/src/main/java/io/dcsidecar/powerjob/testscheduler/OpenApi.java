@@ -28,7 +28,7 @@ import tech.powerjob.server.persistence.remote.model.AppInfoDO;
 import tech.powerjob.server.persistence.remote.model.WorkflowNodeInfoDO;
 import tech.powerjob.server.persistence.remote.repository.AppInfoRepository;
 
-/** The part of PowerJob's OpenAPI that tests use, under its paths, open and secured; `registerApp` stands for the console. */
+/** The part of PowerJob's OpenAPI that the tests use, under its open and its secured paths, and {@code registerApp}. */
 @RestController
 @RequestMapping({"/openApi", "/secured/openApi"})
 class OpenApi {

@@ -20,7 +20,7 @@ import tech.powerjob.server.auth.jwt.JwtService;
 import tech.powerjob.server.auth.jwt.ParseResult;
 import tech.powerjob.server.core.service.AppInfoService;
 
-/** PowerJob's own tokens and passwords before the secured OpenAPI, told as the stock server tells them. */
+/** Authenticates the secured OpenAPI with PowerJob's own tokens and passwords, and answers as the stock server does. */
 @RestController
 class OpenApiAuth implements WebMvcConfigurer, HandlerInterceptor {
     private final JwtService tokens;
@@ -37,10 +37,10 @@ class OpenApiAuth implements WebMvcConfigurer, HandlerInterceptor {
     }
 
     @PostMapping({"/openApi/authApp", "/secured/openApi/authApp"})
-    PowerResultDTO<Map<String, Object>> signIn(@RequestBody Map<String, String> asked) {
+    PowerResultDTO<Map<String, Object>> signIn(@RequestBody Map<String, String> request) {
         try {
             Map<String, Object> claims = new HashMap<>();
-            claims.put("appId", apps.assertApp(asked.get("appName"), asked.get("encryptedPassword"), asked.get("encryptType")));
+            claims.put("appId", apps.assertApp(request.get("appName"), request.get("encryptedPassword"), request.get("encryptType")));
             Map<String, Object> result = new HashMap<>(claims);
             result.put("token", tokens.build(claims, null));
             return PowerResultDTO.s(result);
@@ -55,8 +55,8 @@ class OpenApiAuth implements WebMvcConfigurer, HandlerInterceptor {
         String token = request.getHeader(OpenAPIConstant.REQUEST_HEADER_ACCESS_TOKEN);
         boolean passed = false;
         if (app != null && token != null) {
-            ParseResult told = tokens.parse(token, null);
-            passed = told.getStatus() == ParseResult.Status.SUCCESS && app.equals(String.valueOf(told.getResult().get("appId")));
+            ParseResult parsed = tokens.parse(token, null);
+            passed = parsed.getStatus() == ParseResult.Status.SUCCESS && app.equals(String.valueOf(parsed.getResult().get("appId")));
         }
         response.addHeader(OpenAPIConstant.RESPONSE_HEADER_AUTH_STATUS, String.valueOf(passed));
         if (!passed) {

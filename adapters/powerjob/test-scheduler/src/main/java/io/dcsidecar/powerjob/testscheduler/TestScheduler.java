@@ -24,7 +24,7 @@ import tech.powerjob.server.remote.aware.TransportServiceAware;
 import tech.powerjob.server.remote.server.self.ServerInfoService;
 import tech.powerjob.server.remote.transporter.TransportService;
 
-/** PowerJob's scheduler core with what its starter would add: pools, wiring, and the calls that workers and tests make. */
+/** PowerJob's scheduler core with the parts of its starter: thread pools, wiring, and the HTTP API for workers and tests. */
 @EnableAsync
 @EnableScheduling
 @SpringBootConfiguration
@@ -61,7 +61,7 @@ public class TestScheduler {
         return scheduler;
     }
 
-    /** Hands the parts of the core to those that ask for them by their "aware" interfaces. */
+    /** Injects the beans that PowerJob requests through its "aware" interfaces. */
     @Bean
     Object awareness(TransportService transport, List<TransportServiceAware> transportAware, ServerInfoService servers,
             List<ServerInfoAware> serverAware) {

@@ -13,7 +13,7 @@ import tech.powerjob.server.persistence.remote.repository.AppInfoRepository;
 import tech.powerjob.server.remote.server.election.ServerElectionService;
 import tech.powerjob.server.remote.worker.WorkerClusterQueryService;
 
-/** What a worker calls over HTTP when it starts, and the list of workers. */
+/** The HTTP endpoints that a worker calls at startup, and the list of workers. */
 @RestController
 @RequestMapping({"/server", "/secured/server"})
 class WorkerEndpoints {

@@ -7,7 +7,7 @@ import tech.powerjob.worker.PowerJobWorker;
 import tech.powerjob.worker.common.PowerJobWorkerConfig;
 import tech.powerjob.worker.common.constants.StoreStrategy;
 
-/** A worker without Spring; `stock` leaves our line out, `tag` sets one. */
+/** A worker without Spring. System property {@code stock} leaves the adapter out, {@code tag} sets the worker's tag. */
 public final class PlainWorker {
     private PlainWorker() {}
 

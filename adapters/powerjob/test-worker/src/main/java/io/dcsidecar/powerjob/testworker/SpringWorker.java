@@ -4,7 +4,7 @@ import org.springframework.boot.WebApplicationType;
 import org.springframework.boot.autoconfigure.EnableAutoConfiguration;
 import org.springframework.boot.builder.SpringApplicationBuilder;
 
-/** A worker under Spring Boot, with PowerJob's starter and ours on the class path and no line of ours in it. */
+/** A worker under Spring Boot, with PowerJob's starter and the adapter on the class path and no adapter code. */
 @EnableAutoConfiguration
 public class SpringWorker {
     public static void main(String[] arguments) throws InterruptedException {

@@ -14,7 +14,7 @@ import tech.powerjob.worker.common.PowerJobWorkerConfig;
 import tech.powerjob.worker.common.utils.SystemInfoUtils;
 import tech.powerjob.worker.extension.SystemMetricsCollector;
 
-/** Under Spring Boot the worker reports its datacenter by itself; {@code dc-sidecar.enabled=false} switches it off. */
+/** Makes a Spring Boot worker report its datacenter without code; {@code dc-sidecar.enabled=false} disables it. */
 @Configuration(proxyBeanMethods = false)
 @ConditionalOnClass(PowerJobSpringWorker.class)
 @ConditionalOnProperty(prefix = "dc-sidecar", name = "enabled", matchIfMissing = true)
@@ -25,15 +25,15 @@ public class DatacenterAutoConfiguration {
             @Override
             public Object postProcessBeforeInitialization(Object bean, String name) {
                 if (bean instanceof PowerJobSpringWorker) {
-                    report((PowerJobSpringWorker) bean, new Datacenter(environment::getProperty));
+                    report((PowerJobSpringWorker) bean, new DatacenterResolver(environment::getProperty));
                 }
                 return bean;
             }
         };
     }
 
-    /** The worker starts when it is initialized, and PowerJob's starter has no other place for a collector of metrics. */
-    private static void report(PowerJobSpringWorker worker, Datacenter datacenter) {
+    /** Runs before the worker starts at initialization; PowerJob's starter has no extension point for a metrics collector. */
+    private static void report(PowerJobSpringWorker worker, DatacenterResolver datacenter) {
         try {
             Field field = PowerJobSpringWorker.class.getDeclaredField("config");
             field.setAccessible(true);
@@ -43,9 +43,9 @@ public class DatacenterAutoConfiguration {
                 config.setSystemMetricsCollector(
                         new DatacenterMetrics(present == null ? SystemInfoUtils::getSystemMetrics : present, datacenter));
             }
-        } catch (ReflectiveOperationException | RuntimeException other) {
+        } catch (ReflectiveOperationException | RuntimeException failed) {
             Logger log = LoggerFactory.getLogger(DatacenterAutoConfiguration.class);
-            log.warn("This PowerJob worker is not as expected, so it does not report its datacenter by itself; set its tag", other);
+            log.warn("Unsupported PowerJob worker: its datacenter is not reported. Set the worker's tag to the datacenter", failed);
         }
     }
 }

@@ -8,13 +8,13 @@ import tech.powerjob.worker.common.utils.SystemInfoUtils;
 import tech.powerjob.worker.extension.SystemMetricsCollector;
 
 /**
- * Adds this worker's datacenter to the metrics it reports with each heartbeat.
+ * Adds this worker's datacenter to the metrics of each heartbeat.
  *
  * <pre>{@code config.setSystemMetricsCollector(new DatacenterMetrics());}</pre>
  *
  * <p>The name comes from the system property {@code dc-sidecar.datacenter}, the environment variable
- * {@code DC_SIDECAR_DATACENTER}, or the file that {@code dc-sidecar.datacenter-file} or {@code DC_SIDECAR_DATACENTER_FILE}
- * names. Never throws: a heartbeat that fails would cost the worker its place.
+ * {@code DC_SIDECAR_DATACENTER}, or the file named by {@code dc-sidecar.datacenter-file} or
+ * {@code DC_SIDECAR_DATACENTER_FILE}. Never throws: PowerJob would take a worker without heartbeats for dead.
  */
 public final class DatacenterMetrics implements SystemMetricsCollector {
     private static final Logger LOG = LoggerFactory.getLogger(DatacenterMetrics.class);
@@ -23,14 +23,14 @@ public final class DatacenterMetrics implements SystemMetricsCollector {
     private final Supplier<String> datacenter;
     private boolean warned;
 
-    /** On top of PowerJob's own metrics. */
+    /** Extends PowerJob's own metrics. */
     public DatacenterMetrics() {
         this(SystemInfoUtils::getSystemMetrics);
     }
 
-    /** On top of the metrics that an application collects by itself. */
+    /** Extends the metrics of an application's own collector. */
     public DatacenterMetrics(SystemMetricsCollector metrics) {
-        this(metrics, Datacenter.ofThisProcess());
+        this(metrics, DatacenterResolver.ofThisProcess());
     }
 
     DatacenterMetrics(SystemMetricsCollector metrics, Supplier<String> datacenter) {
@@ -46,13 +46,13 @@ public final class DatacenterMetrics implements SystemMetricsCollector {
             if (!name.isEmpty()) {
                 collected.setExtra(with(name, collected.getExtra()));
             }
-        } catch (RuntimeException broken) {
-            warn("This worker cannot report its datacenter: " + broken);
+        } catch (RuntimeException failed) {
+            warn("This worker cannot report its datacenter: " + failed);
         }
         return collected;
     }
 
-    /** Puts the name beside what the application reports: into a JSON object, or alone where there is nothing. */
+    /** Adds the name to the application's own JSON object, or returns it alone if the application reports nothing. */
     private String with(String name, String extra) {
         String present = extra == null ? "" : extra.trim();
         if (present.isEmpty()) {
@@ -62,15 +62,15 @@ public final class DatacenterMetrics implements SystemMetricsCollector {
             String members = present.substring(1, present.length() - 1).trim();
             return "{" + members + (members.isEmpty() ? "" : ",") + "\"datacenter\":\"" + name + "\"}";
         }
-        warn("This worker's own extra metrics '" + present + "' are no JSON object, so the datacenter has no place there; set the"
+        warn("Cannot add the datacenter to this worker's extra metrics '" + present + "', which are not a JSON object; set the"
                 + " worker's tag to the datacenter instead");
         return extra;
     }
 
-    private void warn(String what) {
+    private void warn(String message) {
         if (!warned) {
             warned = true;
-            LOG.warn(what);
+            LOG.warn(message);
         }
     }
 }

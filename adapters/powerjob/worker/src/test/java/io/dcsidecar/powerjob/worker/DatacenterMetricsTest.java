@@ -18,7 +18,7 @@ import tech.powerjob.worker.common.utils.SystemInfoUtils;
 
 class DatacenterMetricsTest {
     @Test
-    @DisplayName("PowerJob's own metrics are there, with the datacenter beside them")
+    @DisplayName("PowerJob's own metrics are kept and the datacenter is added")
     void ownMetrics() {
         SystemMetrics metrics = new DatacenterMetrics(SystemInfoUtils::getSystemMetrics, () -> "dc1").collect();
         assertEquals("dc1", metrics.getExtra());
@@ -27,30 +27,30 @@ class DatacenterMetricsTest {
     }
 
     @Test
-    @DisplayName("An application's own object keeps its members and gets the datacenter as one more")
+    @DisplayName("An application's own JSON object keeps its members and gains the datacenter")
     void objects() {
         assertEquals("{\"gpu\":0.3,\"datacenter\":\"dc1\"}", extra("{\"gpu\":0.3}", "dc1"));
         assertEquals("{\"datacenter\":\"dc1\"}", extra(" { } ", "dc1"));
     }
 
     @Test
-    @DisplayName("An application's own text is left alone: its own filters read it")
+    @DisplayName("An application's own plain text is left unchanged, since its own filters read it")
     void text() {
         assertEquals("gpu", extra("gpu", "dc1"));
     }
 
     @Test
-    @DisplayName("Without a datacenter, or when finding it fails, the heartbeat goes out as it would without us")
+    @DisplayName("Without a datacenter, or if resolving it fails, the heartbeat is unchanged")
     void nothingToAdd() {
         assertNull(extra(null, ""));
         SystemMetrics metrics = new DatacenterMetrics(SystemMetrics::new, () -> {
-            throw new IllegalStateException("broken");
+            throw new IllegalStateException("resolver failed");
         }).collect();
         assertNull(metrics.getExtra());
     }
 
     @Test
-    @DisplayName("Under Spring Boot the worker gets its collector by itself, and an application's own one is kept beneath")
+    @DisplayName("Under Spring Boot the collector is installed without code and wraps an application's own collector")
     void springBoot() {
         try (ConfigurableApplicationContext context = new SpringApplicationBuilder(Application.class).web(WebApplicationType.NONE)
                 .run("--dc-sidecar.datacenter=dc3")) {
@@ -69,7 +69,7 @@ class DatacenterMetricsTest {
         return metrics;
     }
 
-    /** An application with a worker that does not need a server to start. */
+    /** An application with a worker that starts without a server. */
     @ImportAutoConfiguration(DatacenterAutoConfiguration.class)
     static class Application {
         @Bean
@@ -84,7 +84,7 @@ class DatacenterMetricsTest {
             return new PowerJobSpringWorker(config) {
                 @Override
                 public void afterPropertiesSet() {
-                    // PowerJob would connect to its server here.
+                    // PowerJob connects to its server here.
                 }
 
                 @Override

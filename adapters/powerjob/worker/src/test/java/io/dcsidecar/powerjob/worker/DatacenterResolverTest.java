@@ -12,31 +12,31 @@ import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-class DatacenterTest {
+class DatacenterResolverTest {
     private final Map<String, String> properties = new HashMap<>();
-    private final Datacenter datacenter = new Datacenter(properties::get);
+    private final DatacenterResolver datacenter = new DatacenterResolver(properties::get);
     @TempDir
     Path folder;
 
     @Test
-    @DisplayName("A property comes before a file, and blanks around a name do not count")
+    @DisplayName("The property wins over the file, and surrounding whitespace is trimmed")
     void property() throws IOException {
         file("dc2\n");
         assertEquals("dc2", datacenter.get());
-        properties.put(Datacenter.NAME, " dc1 ");
+        properties.put(DatacenterResolver.NAME, " dc1 ");
         assertEquals("dc1", datacenter.get());
     }
 
     @Test
-    @DisplayName("Nothing said, and no file there, is no datacenter")
+    @DisplayName("Without property and file there is no datacenter")
     void nothing() {
         assertEquals("", datacenter.get());
-        properties.put(Datacenter.FILE, folder.resolve("missing").toString());
+        properties.put(DatacenterResolver.FILE, folder.resolve("missing").toString());
         assertEquals("", datacenter.get());
     }
 
     @Test
-    @DisplayName("The file is read anew at each heartbeat; while it is gone or empty the last name holds")
+    @DisplayName("The file is read at every heartbeat; while it is missing or empty the last name stays")
     void file() throws IOException {
         Path file = file("dc1");
         assertEquals("dc1", datacenter.get());
@@ -49,7 +49,7 @@ class DatacenterTest {
     }
 
     @Test
-    @DisplayName("What cannot be a datacenter's name is not reported")
+    @DisplayName("An invalid datacenter name is not reported")
     void invalid() throws IOException {
         file("dc1");
         assertEquals("dc1", datacenter.get());
@@ -59,7 +59,7 @@ class DatacenterTest {
 
     private Path file(String content) throws IOException {
         Path file = folder.resolve("datacenter");
-        properties.put(Datacenter.FILE, file.toString());
+        properties.put(DatacenterResolver.FILE, file.toString());
         return Files.write(file, content.getBytes(StandardCharsets.UTF_8));
     }
 }

@@ -1,7 +1,7 @@
 package io.dcsidecar.powerjob.server;
 
-import static io.dcsidecar.powerjob.server.Given.addresses;
-import static io.dcsidecar.powerjob.server.Given.eventually;
+import static io.dcsidecar.powerjob.server.Fixtures.addresses;
+import static io.dcsidecar.powerjob.server.Fixtures.eventually;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -39,8 +39,8 @@ import tech.powerjob.server.remote.worker.filter.DesignatedWorkerFilter;
 import tech.powerjob.server.remote.worker.filter.DisconnectedWorkerFilter;
 import tech.powerjob.server.remote.worker.filter.SystemMetricsWorkerFilter;
 
-/** The adapter in a Spring Boot application with PowerJob's own class for choosing workers. */
-class ServerTest {
+/** The adapter in a Spring Boot application with PowerJob's own worker selection. */
+class RoutingAutoConfigurationTest {
     private final FakeSidecar fake = new FakeSidecar();
     private ConfigurableApplicationContext context;
 
@@ -61,46 +61,46 @@ class ServerTest {
     }
 
     @Test
-    @DisplayName("The aspect decides once for each dispatch, before the job's worker limit is applied")
+    @DisplayName("The aspect decides once per dispatch, before the job's worker limit is applied")
     void aspect() {
         boot();
         switchTo("dc2");
         JobInfoDO job = job();
         job.setMaxWorkerCount(1);
-        assertEquals(addresses(2), addresses(choose(job)));
-        assertEquals(addresses(2), addresses(choose(job)));
-        assertEquals(1, fake.asked.size());
-        assertEquals(3, fake.asked.get(0).getCandidatesCount());
-        assertEquals("billing", fake.asked.get(0).getAppAliases(0));
+        assertEquals(addresses(2), addresses(select(job)));
+        assertEquals(addresses(2), addresses(select(job)));
+        assertEquals(1, fake.requests.size());
+        assertEquals(3, fake.requests.get(0).getCandidatesCount());
+        assertEquals("billing", fake.requests.get(0).getAppAliases(0));
         assertEquals(1, job.getMaxWorkerCount());
     }
 
     @Test
-    @DisplayName("The plain filter alone gives the same result, with one question for all candidates")
+    @DisplayName("The plain filter alone gives the same result, with one request for all candidates")
     void plainFilter() {
         boot("--dc-sidecar.aspect=false");
         JobInfoDO job = job();
-        assertEquals(sorted(addresses(1, 3)), sorted(addresses(choose(job))));
-        assertEquals(sorted(addresses(1, 3)), sorted(addresses(choose(job))));
-        assertEquals(1, fake.asked.size());
-        assertEquals(3, fake.asked.get(0).getCandidatesCount());
+        assertEquals(sorted(addresses(1, 3)), sorted(addresses(select(job))));
+        assertEquals(sorted(addresses(1, 3)), sorted(addresses(select(job))));
+        assertEquals(1, fake.requests.size());
+        assertEquals(3, fake.requests.get(0).getCandidatesCount());
     }
 
     @Test
-    @DisplayName("Only workers that pass PowerJob's own filters are candidates, in both ways")
+    @DisplayName("Only workers that pass PowerJob's own filters are candidates, with the aspect and without")
     void designatedWorkers() {
         for (String aspect : new String[] {"true", "false"}) {
             boot("--dc-sidecar.aspect=" + aspect);
             JobInfoDO job = job();
             job.setDesignatedWorkers("10.0.0.3:27777,10.0.0.2:27777");
-            assertEquals(addresses(3), addresses(choose(job)));
-            assertEquals(2, fake.asked.get(fake.asked.size() - 1).getCandidatesCount());
+            assertEquals(addresses(3), addresses(select(job)));
+            assertEquals(2, fake.requests.get(fake.requests.size() - 1).getCandidatesCount());
             context.close();
         }
     }
 
     @Test
-    @DisplayName("hold: a dispatch that no worker may take sees a busy worker, so that PowerJob lets the instance wait")
+    @DisplayName("hold: a dispatch without an allowed worker sees an overloaded placeholder, so PowerJob lets the instance wait")
     void hold() {
         boot("--dc-sidecar.on-no-worker=hold");
         switchTo("dc9");
@@ -111,7 +111,7 @@ class ServerTest {
     }
 
     @Test
-    @DisplayName("hold: ends when the instance has been due for longer than the bound")
+    @DisplayName("hold: ends when the instance is overdue for longer than hold-for")
     void holdEnds() {
         boot("--dc-sidecar.on-no-worker=hold", "--dc-sidecar.hold-for=1m");
         switchTo("dc9");
@@ -123,39 +123,39 @@ class ServerTest {
     }
 
     @Test
-    @DisplayName("hold: a running job that looks for more workers is told of none, not of a busy one")
+    @DisplayName("hold: a running job that looks for more workers sees none, not the placeholder")
     void holdOnlyInDispatch() {
         boot("--dc-sidecar.on-no-worker=hold");
         switchTo("dc9");
-        assertEquals(0, choose(job()).size());
+        assertEquals(0, select(job()).size());
     }
 
     @Test
-    @DisplayName("The server boots whatever is wrong with the sidecar or the settings, and jobs run")
-    void bootsAnyway() {
+    @DisplayName("The server starts and jobs run whatever is wrong with the sidecar or the settings")
+    void startsWithInvalidSettings() {
         fake.kill();
         for (String wrong : new String[] {"target=nowhere.invalid:1", "target=:::", "target=unix:/does/not/exist", "timeout=soon",
             "tls.ca=/does/not/exist", "tls.certificate=/does/not/exist", "on-no-worker=perhaps"}) {
             run("--dc-sidecar." + wrong);
-            assertEquals(3, choose(job()).size(), wrong);
+            assertEquals(3, select(job()).size(), wrong);
             context.close();
         }
     }
 
     @Test
-    @DisplayName("dc-sidecar.enabled=false leaves no trace of the adapter")
+    @DisplayName("dc-sidecar.enabled=false disables the adapter completely")
     void disabled() {
         boot("--dc-sidecar.enabled=false");
-        assertEquals(3, choose(job()).size());
+        assertEquals(3, select(job()).size());
         assertEquals(0, context.getBeanNamesForType(RoutingFilter.class).length);
     }
 
     @Test
-    @DisplayName("JMX and the actuator count decisions by where they came from")
-    void figures() throws Exception {
+    @DisplayName("JMX and Micrometer count decisions by origin")
+    void metrics() throws Exception {
         boot();
-        choose(job());
-        choose(job());
+        select(job());
+        select(job());
         ObjectName name = new ObjectName("io.dcsidecar:type=Routing");
         assertEquals(1L, ManagementFactory.getPlatformMBeanServer().getAttribute(name, "DecisionsFromSidecar"));
         assertEquals(1L, ManagementFactory.getPlatformMBeanServer().getAttribute(name, "DecisionsFromMemory"));
@@ -175,8 +175,8 @@ class ServerTest {
         String[] all = Arrays.copyOf(arguments, arguments.length + 1);
         all[arguments.length] = "--dc-sidecar.target=" + fake.target();
         run(all);
-        if (context.containsBean("dcSidecar")) {
-            eventually("watching", () -> context.getBean(Sidecar.class).view() != null);
+        if (context.containsBean("dcSidecarClient")) {
+            eventually("the watch is up", () -> context.getBean(SidecarClient.class).epoch() != null);
         }
     }
 
@@ -185,13 +185,13 @@ class ServerTest {
     }
 
     private void switchTo(String datacenter) {
-        Sidecar sidecar = context.getBean(Sidecar.class);
-        View old = sidecar.view();
+        SidecarClient sidecar = context.getBean(SidecarClient.class);
+        RoutingEpoch previous = sidecar.epoch();
         fake.switchTo(datacenter);
-        eventually("the switch arrives", () -> sidecar.view() != old);
+        eventually("the switch arrives", () -> sidecar.epoch() != previous);
     }
 
-    private List<WorkerInfo> choose(JobInfoDO job) {
+    private List<WorkerInfo> select(JobInfoDO job) {
         return context.getBean(WorkerClusterQueryService.class).geAvailableWorkers(job);
     }
 
@@ -202,13 +202,13 @@ class ServerTest {
     }
 
     private static JobInfoDO job() {
-        JobInfoDO job = Given.job(1);
+        JobInfoDO job = Fixtures.job(1);
         job.setMinCpuCores(0);
         return job;
     }
 
     private static void heartbeat(String address, String extra) {
-        WorkerClusterManagerService.updateStatus(Given.heartbeat(7L, address, extra));
+        WorkerClusterManagerService.updateStatus(Fixtures.heartbeat(7L, address, extra));
     }
 
     private static List<String> sorted(List<String> addresses) {
@@ -216,7 +216,7 @@ class ServerTest {
         return addresses;
     }
 
-    /** What the stock server has of this. */
+    /** The beans of a stock server that worker selection uses. */
     @EnableAspectJAutoProxy(proxyTargetClass = true)
     @ImportAutoConfiguration(RoutingAutoConfiguration.class)
     @Import({WorkerClusterQueryService.class, DispatchService.class, DesignatedWorkerFilter.class, DisconnectedWorkerFilter.class,

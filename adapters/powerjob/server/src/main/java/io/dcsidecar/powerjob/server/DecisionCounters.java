@@ -3,22 +3,22 @@ package io.dcsidecar.powerjob.server;
 import java.util.Locale;
 import java.util.concurrent.atomic.LongAdder;
 
-/** Counts where decisions came from. */
-final class Counters {
-    /** Where the decision for one dispatch came from. */
+/** Counts decisions by origin, held dispatches, and decisions that left no worker. */
+final class DecisionCounters {
+    /** Where a decision came from. */
     enum Origin {
-        /** Remembered, and still what the sidecar would say. */
+        /** A cached answer that is still valid. */
         MEMORY,
-        /** Asked just now. */
+        /** A call to the sidecar. */
         SIDECAR,
-        /** Remembered from before the sidecar went away. */
+        /** The last answer for the job, while the sidecar is unreachable. */
         LAST_ANSWER,
-        /** No answer: every worker. */
+        /** No answer: every worker allowed. */
         OPEN,
-        /** No answer: no worker. */
+        /** No answer: no worker allowed. */
         CLOSED;
 
-        /** As a metric's tag. */
+        /** The value of the metric's {@code origin} tag. */
         final String tag = name().toLowerCase(Locale.ROOT);
     }
 
@@ -26,21 +26,21 @@ final class Counters {
     private final LongAdder held = new LongAdder();
     private final LongAdder withoutWorkers = new LongAdder();
 
-    Counters() {
+    DecisionCounters() {
         for (Origin origin : Origin.values()) {
             decisions[origin.ordinal()] = new LongAdder();
         }
     }
 
-    void decided(Origin origin) {
+    void countDecision(Origin origin) {
         decisions[origin.ordinal()].increment();
     }
 
-    void held() {
+    void countHeld() {
         held.increment();
     }
 
-    void withoutWorkers() {
+    void countWithoutWorkers() {
         withoutWorkers.increment();
     }
 
@@ -48,13 +48,13 @@ final class Counters {
         return decisions[origin.ordinal()].sum();
     }
 
-    /** Dispatches put off because no worker may run the job. */
-    long heldCount() {
+    /** Returns the number of dispatches held because no worker may run the job. */
+    long held() {
         return held.sum();
     }
 
-    /** Decisions after which no worker was left. */
-    long withoutWorkersCount() {
+    /** Returns the number of decisions that left no worker. */
+    long withoutWorkers() {
         return withoutWorkers.sum();
     }
 }

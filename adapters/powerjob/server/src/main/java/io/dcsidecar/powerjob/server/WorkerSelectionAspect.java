@@ -9,39 +9,39 @@ import tech.powerjob.server.common.module.WorkerInfo;
 import tech.powerjob.server.persistence.remote.model.JobInfoDO;
 
 /**
- * One decision for each choice of workers, with all candidates in sight.
+ * Routes each worker selection of PowerJob with one decision over all candidates.
  *
- * <p>It rests on the name of a method that is no API of PowerJob's; where that changes, this advice is never called and
- * {@link RoutingFilter} decides.
+ * <p>The pointcut names a method that is not part of PowerJob's API. If a release renames it, this advice never runs and
+ * {@link RoutingFilter} decides instead.
  */
 @Aspect
-final class ChoiceAspect {
-    private static final ThreadLocal<Boolean> DECIDING = new ThreadLocal<>();
+final class WorkerSelectionAspect {
+    private static final ThreadLocal<Boolean> ACTIVE = new ThreadLocal<>();
 
-    private final Gate gate;
+    private final DispatchGate gate;
 
-    ChoiceAspect(Gate gate) {
+    WorkerSelectionAspect(DispatchGate gate) {
         this.gate = gate;
     }
 
-    /** Tells whether this thread is inside the advice, which will decide when all candidates are known. */
-    static boolean isDeciding() {
-        return DECIDING.get() != null;
+    /** Returns whether this thread is inside the advice, which decides once PowerJob has collected the candidates. */
+    static boolean isActive() {
+        return ACTIVE.get() != null;
     }
 
     @Around("execution(java.util.List tech.powerjob.server..WorkerClusterQueryService.geAvailableWorkers(..)) && args(job)")
-    Object choose(ProceedingJoinPoint call, JobInfoDO job) throws Throwable {
+    Object select(ProceedingJoinPoint call, JobInfoDO job) throws Throwable {
         List<WorkerInfo> candidates;
-        DECIDING.set(Boolean.TRUE);
+        ACTIVE.set(Boolean.TRUE);
         try {
             candidates = workers(call.proceed(new Object[] {withoutLimit(job)}));
         } finally {
-            DECIDING.remove();
+            ACTIVE.remove();
         }
         return gate.admit(job, candidates);
     }
 
-    /** PowerJob cuts the list to the job's worker limit before the advice sees it: the wrong datacenter's might be left. */
+    /** Lifts the job's worker limit: PowerJob applies it before the advice, and could keep only workers of another datacenter. */
     private static JobInfoDO withoutLimit(JobInfoDO job) {
         if (job.getMaxWorkerCount() == null || job.getMaxWorkerCount() <= 0) {
             return job;

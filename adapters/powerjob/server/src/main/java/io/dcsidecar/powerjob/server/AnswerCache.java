@@ -4,21 +4,21 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Objects;
 
-/** The last answer for each job; the ones not used for longest are forgotten first. */
-final class Memory {
+/** The last answer for each job, in a bounded LRU cache split into stripes with a lock each. */
+final class AnswerCache {
     private static final int STRIPES = 16;
 
-    private final Map<Key, Answer>[] stripes;
+    private final Map<Key, SidecarAnswer>[] stripes;
 
     /** Holds about {@code capacity} answers. */
     @SuppressWarnings({"unchecked", "rawtypes"})
-    Memory(int capacity) {
+    AnswerCache(int capacity) {
         stripes = new Map[STRIPES];
         int each = Math.max(1, capacity / STRIPES);
-        for (int at = 0; at < STRIPES; at++) {
-            stripes[at] = new LinkedHashMap<Key, Answer>(16, 0.75f, true) {
+        for (int index = 0; index < STRIPES; index++) {
+            stripes[index] = new LinkedHashMap<Key, SidecarAnswer>(16, 0.75f, true) {
                 @Override
-                protected boolean removeEldestEntry(Map.Entry<Key, Answer> eldest) {
+                protected boolean removeEldestEntry(Map.Entry<Key, SidecarAnswer> eldest) {
                     return size() > each;
                 }
             };
@@ -26,26 +26,26 @@ final class Memory {
     }
 
     /** Returns the last answer, or null. */
-    Answer get(Key key) {
-        Map<Key, Answer> stripe = stripe(key);
+    SidecarAnswer get(Key key) {
+        Map<Key, SidecarAnswer> stripe = stripe(key);
         synchronized (stripe) {
             return stripe.get(key);
         }
     }
 
-    void put(Key key, Answer answer) {
-        Map<Key, Answer> stripe = stripe(key);
+    void put(Key key, SidecarAnswer answer) {
+        Map<Key, SidecarAnswer> stripe = stripe(key);
         synchronized (stripe) {
             stripe.put(key, answer);
         }
     }
 
-    private Map<Key, Answer> stripe(Key key) {
+    private Map<Key, SidecarAnswer> stripe(Key key) {
         int hash = key.hashCode();
         return stripes[(hash ^ hash >>> 16) & STRIPES - 1];
     }
 
-    /** Whose answer it is. */
+    /** A job of an application. */
     static final class Key {
         private final Long app;
         private final Long job;

@@ -6,17 +6,18 @@ import org.aspectj.lang.annotation.Around;
 import org.aspectj.lang.annotation.Aspect;
 import tech.powerjob.server.persistence.remote.model.InstanceInfoDO;
 
-/** Lets the choice of workers know for which instance it is, and that the instance can wait. */
+/** Opens a {@link DispatchContext} around each dispatch of PowerJob. */
 @Aspect
-final class DispatchAspect {
+final class DispatchContextAspect {
     @Around("execution(void tech.powerjob.server..DispatchService.dispatch(..)) && args(*, instance, record, ..)")
     Object dispatch(ProceedingJoinPoint call, Long instance, Optional<?> record) throws Throwable {
-        Object known = record == null ? null : record.orElse(null);
-        Dispatch dispatch = Dispatch.enter(instance, known instanceof InstanceInfoDO ? (InstanceInfoDO) known : null);
+        Object loaded = record == null ? null : record.orElse(null);
+        InstanceInfoDO instanceInfo = loaded instanceof InstanceInfoDO ? (InstanceInfoDO) loaded : null;
+        DispatchContext context = DispatchContext.enter(instance, instanceInfo);
         try {
             return call.proceed();
         } finally {
-            dispatch.leave();
+            context.leave();
         }
     }
 }

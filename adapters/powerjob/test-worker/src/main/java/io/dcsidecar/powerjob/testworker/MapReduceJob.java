@@ -8,21 +8,21 @@ import tech.powerjob.worker.core.processor.TaskContext;
 import tech.powerjob.worker.core.processor.TaskResult;
 import tech.powerjob.worker.core.processor.sdk.MapReduceProcessor;
 
-/** Splits into as many pieces as its parameters say, which the chosen workers share. */
-public class Pieces implements MapReduceProcessor {
-    /** PowerJob drops the report of a task that ends in the millisecond in which it was handed out. */
-    private static final long LONG_ENOUGH_MS = 300;
+/** Maps to as many subtasks as its parameter says, spread over the selected workers. */
+public class MapReduceJob implements MapReduceProcessor {
+    /** PowerJob drops the report of a task that ends within the millisecond of its dispatch. */
+    private static final long MIN_DURATION_MS = 300;
 
     @Override
     public ProcessResult process(TaskContext context) throws Exception {
         if (isRootTask()) {
             int count = Integer.parseInt(context.getJobParams());
-            Thread.sleep(LONG_ENOUGH_MS);
+            Thread.sleep(MIN_DURATION_MS);
             map(IntStream.range(0, count).boxed().collect(Collectors.toList()), "PIECE");
             return new ProcessResult(true, "");
         }
-        Record.write("begin", "piece " + context.getSubTask(), context);
-        Thread.sleep(LONG_ENOUGH_MS);
+        RunLog.write("begin", "piece " + context.getSubTask(), context);
+        Thread.sleep(MIN_DURATION_MS);
         return new ProcessResult(true, System.getProperty("worker"));
     }
 

@@ -4,18 +4,18 @@ import tech.powerjob.worker.core.processor.ProcessResult;
 import tech.powerjob.worker.core.processor.TaskContext;
 import tech.powerjob.worker.core.processor.sdk.BasicProcessor;
 
-/** Takes as many milliseconds as the job's parameters say, on one worker only where they end with its name: {@code 500@a}. */
-public class Work implements BasicProcessor {
+/** Sleeps for the milliseconds in the job's parameters; {@code 500@a} sleeps on worker a only. */
+public class SleepJob implements BasicProcessor {
     private static final String WORKER = System.getProperty("worker");
 
     @Override
     public ProcessResult process(TaskContext context) throws InterruptedException {
-        Record.write("begin", "work", context);
+        RunLog.write("begin", "work", context);
         String[] milliseconds = String.valueOf(context.getJobParams()).split("@");
         if (milliseconds[0].matches("\\d+") && (milliseconds.length == 1 || milliseconds[1].equals(WORKER))) {
             Thread.sleep(Long.parseLong(milliseconds[0]));
         }
-        Record.write("end", "work", context);
+        RunLog.write("end", "work", context);
         return new ProcessResult(true, WORKER);
     }
 }

@@ -11,31 +11,32 @@ import org.springframework.context.ApplicationContext;
 import org.springframework.context.ApplicationListener;
 import org.springframework.util.ClassUtils;
 
-/** Says, when the server is up, what the adapter is set to and by which of its two ways it decides in this server. */
-final class StartReport implements ApplicationListener<ApplicationReadyEvent> {
-    private static final Logger LOG = LoggerFactory.getLogger(StartReport.class);
-    private static final String CHOICE = "tech.powerjob.server.remote.worker.WorkerClusterQueryService";
-    private static final String DISPATCH = "tech.powerjob.server.core.DispatchService";
+/** Logs the adapter's settings and its integration point, aspect or plain filter, once the server is up. */
+final class StartupReport implements ApplicationListener<ApplicationReadyEvent> {
+    private static final Logger LOG = LoggerFactory.getLogger(StartupReport.class);
+    private static final String SELECTION_SERVICE = "tech.powerjob.server.remote.worker.WorkerClusterQueryService";
+    private static final String DISPATCH_SERVICE = "tech.powerjob.server.core.DispatchService";
 
     private final Settings settings;
 
-    StartReport(Settings settings) {
+    StartupReport(Settings settings) {
         this.settings = settings;
     }
 
     @Override
     public void onApplicationEvent(ApplicationReadyEvent ready) {
-        settings.problems.forEach(problem -> LOG.error("Setting not taken: {}", problem));
+        settings.problems.forEach(problem -> LOG.error("Invalid setting ignored: {}", problem));
         ApplicationContext context = ready.getApplicationContext();
-        boolean once = isAdvised(context, CHOICE, ChoiceAspect.class);
-        LOG.info("dc-sidecar routes this server's jobs: {}; {}", once ? "one decision for each dispatch"
-                : "by the plain WorkerFilter, which decides once for each dispatch and cannot hold jobs", settings);
-        if (settings.onNoWorker == Settings.OnNoWorker.HOLD && !(once && isAdvised(context, DISPATCH, DispatchAspect.class))) {
-            LOG.warn("dc-sidecar.on-no-worker is 'hold', which this PowerJob offers no way to; jobs without workers fail");
+        boolean byAspect = isAdvised(context, SELECTION_SERVICE, WorkerSelectionAspect.class);
+        LOG.info("dc-sidecar routes this server's jobs: one decision per dispatch{}; {}",
+                byAspect ? "" : ", by the plain WorkerFilter, which cannot hold jobs", settings);
+        if (settings.onNoWorker == Settings.OnNoWorker.HOLD
+                && !(byAspect && isAdvised(context, DISPATCH_SERVICE, DispatchContextAspect.class))) {
+            LOG.warn("dc-sidecar.on-no-worker=hold has no effect on this PowerJob version; jobs without workers fail");
         }
     }
 
-    /** Tells whether the one bean of class {@code target} has advice of {@code aspect}; Spring adds only what matches a method. */
+    /** Returns whether the only bean of class {@code target} has advice of {@code aspect}; Spring adds only advice that matches. */
     private static boolean isAdvised(ApplicationContext context, String target, Class<?> aspect) {
         try {
             Class<?> type = ClassUtils.forName(target, context.getClassLoader());
@@ -43,8 +44,8 @@ final class StartReport implements ApplicationListener<ApplicationReadyEvent> {
             Object bean = context.getBeanProvider(type).getIfUnique();
             return aspects.length == 1 && bean instanceof Advised
                     && Arrays.stream(((Advised) bean).getAdvisors()).anyMatch(advisor -> isOf(aspects[0], advisor));
-        } catch (ClassNotFoundException | LinkageError | RuntimeException other) {
-            LOG.debug("{} cannot be looked into", target, other);
+        } catch (ClassNotFoundException | LinkageError | RuntimeException failed) {
+            LOG.debug("Cannot inspect {}", target, failed);
             return false;
         }
     }

@@ -9,19 +9,19 @@ import io.grpc.TlsChannelCredentials;
 import java.io.File;
 import java.io.IOException;
 
-/** Makes the channel to the sidecar. */
-final class Channels {
+/** Creates the gRPC channel to the sidecar. */
+final class ChannelFactory {
     private static final String UNIX = "unix:";
-    /** An update tells the routes of all applications: a few times the longest document that a sidecar takes. */
+    /** A route update lists all applications: several times the maximum document size of the sidecar. */
     private static final int MAX_UPDATE_BYTES = 64 << 20;
 
-    private Channels() {}
+    private ChannelFactory() {}
 
     /**
-     * Opens a channel to {@code unix:/path} or {@code host:port}; the connection itself comes with the first call.
+     * Opens a channel to {@code unix:/path} or {@code host:port}. It connects on the first call.
      *
-     * @throws IOException where a TLS file cannot be read
-     * @throws IllegalArgumentException where the target or a TLS file is not what it should be
+     * @throws IOException if a TLS file cannot be read
+     * @throws IllegalArgumentException if the target or a TLS file is malformed
      */
     static ManagedChannel open(Settings settings) throws IOException {
         String target = settings.target;
@@ -29,7 +29,7 @@ final class Channels {
             target = UNIX + "//" + target.substring(UNIX.length());
         }
         ManagedChannelBuilder<?> builder = Grpc.newChannelBuilder(target, credentials(settings.tls)).disableServiceConfigLookUp()
-                // The sidecar is near; a proxy that the JVM is set to is for somebody else.
+                // The sidecar is local or nearby; the JVM's proxy settings are meant for other traffic.
                 .proxyDetector(address -> null).maxInboundMessageSize(MAX_UPDATE_BYTES);
         if (!settings.tls.serverName.isEmpty()) {
             builder.overrideAuthority(settings.tls.serverName);
@@ -38,7 +38,7 @@ final class Channels {
     }
 
     private static ChannelCredentials credentials(Settings.Tls tls) throws IOException {
-        if (!tls.wanted()) {
+        if (!tls.isEnabled()) {
             return InsecureChannelCredentials.create();
         }
         TlsChannelCredentials.Builder builder = TlsChannelCredentials.newBuilder();

@@ -7,52 +7,53 @@ import java.util.Objects;
 import tech.powerjob.common.model.SystemMetrics;
 import tech.powerjob.server.common.module.WorkerInfo;
 
-/** The workers a question was asked about, as far as the answer can depend on them: address, tag and extra metrics. */
-final class Candidates {
+/** The candidates of one request, reduced to the fields that a decision depends on: address, tag and extra metrics. */
+final class CandidateSnapshot {
     private final String[] addresses;
     private final String[] tags;
     private final String[] extras;
 
-    Candidates(List<WorkerInfo> workers) {
+    CandidateSnapshot(List<WorkerInfo> workers) {
         int count = workers.size();
         addresses = new String[count];
         tags = new String[count];
         extras = new String[count];
-        int at = 0;
+        int index = 0;
         for (WorkerInfo worker : workers) {
-            addresses[at] = worker.getAddress();
-            tags[at] = worker.getTag();
-            extras[at] = extra(worker);
-            at++;
+            addresses[index] = worker.getAddress();
+            tags[index] = worker.getTag();
+            extras[index] = extra(worker);
+            index++;
         }
     }
 
-    /** Tells whether these workers, in this order, are the ones asked about. */
-    boolean match(List<WorkerInfo> workers) {
+    /** Returns whether these workers, in this order, are the candidates of the snapshot. */
+    boolean matches(List<WorkerInfo> workers) {
         if (workers.size() != addresses.length) {
             return false;
         }
-        int at = 0;
+        int index = 0;
         for (WorkerInfo worker : workers) {
-            if (!Objects.equals(addresses[at], worker.getAddress()) || !Objects.equals(tags[at], worker.getTag())
-                    || !ExtraMetrics.sameDatacenter(extras[at], extra(worker))) {
+            if (!Objects.equals(addresses[index], worker.getAddress()) || !Objects.equals(tags[index], worker.getTag())
+                    || !ExtraMetrics.sameDatacenter(extras[index], extra(worker))) {
                 return false;
             }
-            at++;
+            index++;
         }
         return true;
     }
 
+    /** Adds the candidates to a request. */
     void addTo(FilterWorkersRequest.Builder request) {
-        for (int at = 0; at < addresses.length; at++) {
+        for (int index = 0; index < addresses.length; index++) {
             Worker.Builder worker = request.addCandidatesBuilder();
-            if (addresses[at] != null) {
-                worker.setAddress(addresses[at]);
+            if (addresses[index] != null) {
+                worker.setAddress(addresses[index]);
             }
-            if (tags[at] != null) {
-                worker.setTag(tags[at]);
+            if (tags[index] != null) {
+                worker.setTag(tags[index]);
             }
-            worker.setMetrics(ExtraMetrics.forRouting(extras[at]));
+            worker.setMetrics(ExtraMetrics.forRouting(extras[index]));
         }
     }
 
@@ -60,8 +61,8 @@ final class Candidates {
         return addresses.length;
     }
 
-    String address(int at) {
-        return addresses[at];
+    String address(int index) {
+        return addresses[index];
     }
 
     private static String extra(WorkerInfo worker) {

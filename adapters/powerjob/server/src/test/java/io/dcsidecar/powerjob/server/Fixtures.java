@@ -15,9 +15,9 @@ import tech.powerjob.common.request.WorkerHeartbeat;
 import tech.powerjob.server.common.module.WorkerInfo;
 import tech.powerjob.server.persistence.remote.model.JobInfoDO;
 
-/** What tests begin with: jobs, workers in datacenters, settings. */
-final class Given {
-    private Given() {}
+/** Test fixtures: jobs, workers in datacenters, settings. */
+final class Fixtures {
+    private Fixtures() {}
 
     static JobInfoDO job(long id) {
         JobInfoDO job = new JobInfoDO();
@@ -27,12 +27,12 @@ final class Given {
         return job;
     }
 
-    /** A worker for each extra, at 10.0.0.1:27777 and so on. */
+    /** Returns a worker for each value of {@code extra}, at 10.0.0.1:27777, 10.0.0.2:27777, …. */
     static List<WorkerInfo> workers(String... extras) {
         List<WorkerInfo> workers = new ArrayList<>();
-        for (int at = 0; at < extras.length; at++) {
+        for (int index = 0; index < extras.length; index++) {
             WorkerInfo worker = new WorkerInfo();
-            worker.refresh(heartbeat(7L, "10.0.0." + (at + 1) + ":27777", extras[at]));
+            worker.refresh(heartbeat(7L, "10.0.0." + (index + 1) + ":27777", extras[index]));
             workers.add(worker);
         }
         return workers;
@@ -51,14 +51,14 @@ final class Given {
         return heartbeat;
     }
 
-    /** Settings from {@code name, value, name, value, …}, the names without their prefix. */
+    /** Returns settings from {@code name, value, name, value, …}, names without their prefix. */
     static Settings settings(String... namesAndValues) {
         Map<String, Object> values = new HashMap<>();
-        for (int at = 0; at < namesAndValues.length; at += 2) {
-            values.put(Settings.PREFIX + namesAndValues[at], namesAndValues[at + 1]);
+        for (int index = 0; index < namesAndValues.length; index += 2) {
+            values.put(Settings.PREFIX + namesAndValues[index], namesAndValues[index + 1]);
         }
         StandardEnvironment environment = new StandardEnvironment();
-        environment.getPropertySources().addFirst(new MapPropertySource("given", values));
+        environment.getPropertySources().addFirst(new MapPropertySource("test", values));
         return new Settings(environment);
     }
 

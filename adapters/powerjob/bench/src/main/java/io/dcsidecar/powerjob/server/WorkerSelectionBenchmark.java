@@ -38,8 +38,8 @@ import tech.powerjob.server.remote.worker.filter.DisconnectedWorkerFilter;
 import tech.powerjob.server.remote.worker.filter.SystemMetricsWorkerFilter;
 
 /**
- * PowerJob's choice of workers for a dispatch, without the adapter, with the answer in memory, and with a question to the
- * sidecar that {@code dc-sidecar.target} names. The job has a worker limit, the dearer case.
+ * Measures PowerJob's worker selection for one dispatch: without the adapter, with a cached answer, and with a call to the sidecar
+ * at {@code dc-sidecar.target}. The job has a worker limit, which is the more expensive case.
  */
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.SampleTime)
@@ -47,7 +47,7 @@ import tech.powerjob.server.remote.worker.filter.SystemMetricsWorkerFilter;
 @Fork(1)
 @Warmup(iterations = 3, time = 2)
 @Measurement(iterations = 3, time = 3)
-public class ChoiceBenchmark {
+public class WorkerSelectionBenchmark {
     @Param({"3", "100", "1000"})
     public int workers;
 
@@ -60,8 +60,8 @@ public class ChoiceBenchmark {
 
     @Setup(Level.Trial)
     public void start() throws InterruptedException {
-        for (int at = 0; at < workers; at++) {
-            WorkerClusterManagerService.updateStatus(heartbeat(at));
+        for (int number = 0; number < workers; number++) {
+            WorkerClusterManagerService.updateStatus(heartbeat(number));
         }
         context = new SpringApplicationBuilder(Server.class).web(WebApplicationType.NONE)
                 .run("--dc-sidecar.enabled=" + !adapter.equals("without"), "--logging.level.root=error");
@@ -71,7 +71,7 @@ public class ChoiceBenchmark {
         job.setAppId(7L);
         job.setMaxWorkerCount(10);
         if (!adapter.equals("without")) {
-            while (context.getBean(Sidecar.class).view() == null) {
+            while (context.getBean(SidecarClient.class).epoch() == null) {
                 Thread.sleep(10);
             }
         }
@@ -84,7 +84,7 @@ public class ChoiceBenchmark {
     }
 
     @Benchmark
-    public List<WorkerInfo> choose() {
+    public List<WorkerInfo> select() {
         if (adapter.equals("sidecar")) {
             job.setId(job.getId() + 1);
         }
@@ -104,7 +104,7 @@ public class ChoiceBenchmark {
         return heartbeat;
     }
 
-    /** What the stock server has of this. */
+    /** The beans of a stock server that worker selection uses. */
     @EnableAspectJAutoProxy(proxyTargetClass = true)
     @ImportAutoConfiguration(RoutingAutoConfiguration.class)
     @Import({WorkerClusterQueryService.class, DesignatedWorkerFilter.class, DisconnectedWorkerFilter.class,

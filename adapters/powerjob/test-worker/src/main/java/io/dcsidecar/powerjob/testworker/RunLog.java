@@ -9,17 +9,17 @@ import java.nio.file.Paths;
 import java.nio.file.StandardOpenOption;
 import tech.powerjob.worker.core.processor.TaskContext;
 
-/** What this worker ran: a line of JSON for each beginning and end, in the file that `record` names. */
-final class Record {
+/** Writes what this worker ran: a JSON line per start and end, to the file in system property {@code record}. */
+final class RunLog {
     private static final String WORKER = System.getProperty("worker");
     private static final Path FILE = Paths.get(System.getProperty("record"));
 
-    private Record() {}
+    private RunLog() {}
 
     static void write(String event, String task, TaskContext context) {
         String line = String.format("{\"at\":%d,\"worker\":\"%s\",\"event\":\"%s\",\"task\":\"%s\",\"job\":%d,\"instance\":%d}%n",
                 System.currentTimeMillis(), WORKER, event, task, context.getJobId(), context.getInstanceId());
-        synchronized (Record.class) {
+        synchronized (RunLog.class) {
             try {
                 Files.write(FILE, line.getBytes(StandardCharsets.UTF_8), StandardOpenOption.CREATE, StandardOpenOption.APPEND);
             } catch (IOException failed) {

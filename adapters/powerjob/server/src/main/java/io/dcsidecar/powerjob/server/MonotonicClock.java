@@ -1,10 +1,10 @@
 package io.dcsidecar.powerjob.server;
 
-/** Nanoseconds since this class was loaded, 1 or more; never goes back. */
-final class Clock {
+/** Nanoseconds since this class was loaded, at least 1, never decreasing. */
+final class MonotonicClock {
     private static final long START = System.nanoTime() - 1;
 
-    private Clock() {}
+    private MonotonicClock() {}
 
     static long now() {
         return System.nanoTime() - START;

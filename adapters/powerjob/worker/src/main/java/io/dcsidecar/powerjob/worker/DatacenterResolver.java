@@ -13,37 +13,37 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Where this worker runs: what {@code dc-sidecar.datacenter} says, else the content of the file that
- * {@code dc-sidecar.datacenter-file} names, such as one of Kubernetes' downward API.
+ * Resolves this worker's datacenter: the property {@code dc-sidecar.datacenter}, else the content of the file named by
+ * {@code dc-sidecar.datacenter-file}, such as one of Kubernetes' downward API.
  *
- * <p>The file is read anew each time, so that a worker which was started before its pod's labels were complete finds out. A
- * file that cannot be read leaves the last name in force. A name is 1 to 63 of {@code A-Za-z0-9._-}, the first a letter or digit.
+ * <p>The file is read at every call, because a pod's labels may be completed after the worker has started. While the file is
+ * unreadable the last name stays. A name is 1 to 63 characters of {@code A-Za-z0-9._-}, the first a letter or digit.
  */
-final class Datacenter implements Supplier<String> {
+final class DatacenterResolver implements Supplier<String> {
     static final String NAME = "dc-sidecar.datacenter";
     static final String FILE = "dc-sidecar.datacenter-file";
     private static final String DEFAULT_FILE = "/etc/dc-sidecar/datacenter";
     private static final Pattern VALID = Pattern.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,62}");
-    private static final Logger LOG = LoggerFactory.getLogger(Datacenter.class);
+    private static final Logger LOG = LoggerFactory.getLogger(DatacenterResolver.class);
 
     private final UnaryOperator<String> properties;
     private String last = "";
-    private String said = "";
+    private String logged = "";
 
-    /** {@code properties} gives a property's value, or null. */
-    Datacenter(UnaryOperator<String> properties) {
+    /** {@code properties} returns the value of a property, or null. */
+    DatacenterResolver(UnaryOperator<String> properties) {
         this.properties = properties;
     }
 
-    /** From system properties and environment variables, where {@code dc-sidecar.datacenter} is {@code DC_SIDECAR_DATACENTER}. */
-    static Datacenter ofThisProcess() {
-        return new Datacenter(name -> {
+    /** Reads system properties, then environment variables: {@code dc-sidecar.datacenter}, {@code DC_SIDECAR_DATACENTER}. */
+    static DatacenterResolver ofThisProcess() {
+        return new DatacenterResolver(name -> {
             String property = System.getProperty(name);
             return property != null ? property : System.getenv(name.toUpperCase(Locale.ROOT).replaceAll("[.-]", "_"));
         });
     }
 
-    /** Returns the name, or an empty text where none is known. */
+    /** Returns the name, or an empty string if none is known. */
     @Override
     public synchronized String get() {
         String name = properties.apply(NAME);
@@ -56,10 +56,11 @@ final class Datacenter implements Supplier<String> {
         name = name.trim();
         if (name.isEmpty() || VALID.matcher(name).matches()) {
             last = name.isEmpty() ? last : name;
-            say(last.isEmpty() ? "This worker reports no datacenter; its tag or address may tell. Set " + NAME + " or " + FILE
-                    : "This worker reports datacenter " + last);
+            log(last.isEmpty() ? "This worker reports no datacenter; the sidecar falls back to its tag or address. Set " + NAME
+                    + " or " + FILE : "This worker reports datacenter " + last);
         } else {
-            say("'" + name + "' from " + origin + " is no datacenter's name (1 to 63 of A-Za-z0-9._-); reporting '" + last + "'");
+            log("Invalid datacenter name '" + name + "' from " + origin + ", expected 1 to 63 of A-Za-z0-9._-; reporting '" + last
+                    + "'");
         }
         return last;
     }
@@ -75,10 +76,10 @@ final class Datacenter implements Supplier<String> {
         }
     }
 
-    private void say(String what) {
-        if (!what.equals(said)) {
-            said = what;
-            LOG.info(what);
+    private void log(String message) {
+        if (!message.equals(logged)) {
+            logged = message;
+            LOG.info(message);
         }
     }
 }

@@ -19,13 +19,13 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 
 /**
- * The connection to the sidecar: asks, watches for changes, and looks every second whether both still work.
+ * The gRPC client of the sidecar: calls, a watch for changes, and a health check of both every second.
  *
- * <p>{@link #view} is the one word on freshness: while it returns the same object, every answer of that view holds. A watch
- * that is silent because it is deaf is found out by comparing generations, a sidecar that hangs by its silence.
+ * <p>{@link #epoch} decides on cache validity: while it returns the same object, every answer of that epoch is valid. A stalled
+ * watch is detected by comparing generations, a hung sidecar by the check's timeout.
  */
-final class Sidecar implements AutoCloseable {
-    private static final long CHECK_EVERY_MS = 1000;
+final class SidecarClient implements AutoCloseable {
+    private static final long CHECK_INTERVAL_MS = 1000;
     private static final long CHECK_TIMEOUT_MS = 1000;
 
     private final Callable<ManagedChannel> connect;
@@ -36,37 +36,38 @@ final class Sidecar implements AutoCloseable {
         return thread;
     });
     private volatile ManagedChannel channel;
-    /** Why nobody is asked at the moment; null where the sidecar may well answer. */
-    private volatile Status away = Status.UNAVAILABLE.withDescription("not connected yet");
-    private volatile View view;
-    private final AtomicBoolean checkComes = new AtomicBoolean();
-    private Watch watch;
-    private View suspect;
+    /** Why calls fail fast at the moment; null if the sidecar answered last. */
+    private volatile Status unavailable = Status.UNAVAILABLE.withDescription("not connected yet");
+    private volatile RoutingEpoch epoch;
+    private final AtomicBoolean checkScheduled = new AtomicBoolean();
+    private WatchStream watch;
+    /** The epoch that lagged behind the sidecar at the last check. */
+    private RoutingEpoch lagging;
 
-    /** Connects at {@link #start}; where {@code connect} throws, tries again at each check. */
-    Sidecar(Callable<ManagedChannel> connect, long timeoutNanos) {
+    /** Connects at {@link #start}; if {@code connect} throws, each check retries it. */
+    SidecarClient(Callable<ManagedChannel> connect, long timeoutNanos) {
         this.connect = connect;
         this.timeoutNanos = timeoutNanos;
     }
 
     void start() {
-        checks.scheduleWithFixedDelay(this::check, 0, CHECK_EVERY_MS, TimeUnit.MILLISECONDS);
+        checks.scheduleWithFixedDelay(this::check, 0, CHECK_INTERVAL_MS, TimeUnit.MILLISECONDS);
     }
 
-    /** Returns the view that answers are given in now, or null while nobody can tell. */
-    View view() {
-        return view;
+    /** Returns the current epoch, or null while there is no watch. */
+    RoutingEpoch epoch() {
+        return epoch;
     }
 
     /**
-     * Asks the sidecar, for {@code timeout} at most; not at all while it is known to be away.
+     * Calls FilterWorkers with the configured timeout; fails fast while the sidecar is known to be unavailable.
      *
-     * @throws StatusRuntimeException where there is no answer
+     * @throws StatusRuntimeException if there is no answer
      */
-    FilterWorkersResponse ask(FilterWorkersRequest request) {
-        Status why = away;
-        if (why != null) {
-            throw why.asRuntimeException();
+    FilterWorkersResponse filterWorkers(FilterWorkersRequest request) {
+        Status failFast = unavailable;
+        if (failFast != null) {
+            throw failFast.asRuntimeException();
         }
         try {
             return RoutingServiceGrpc.newBlockingStub(channel).withDeadlineAfter(timeoutNanos, TimeUnit.NANOSECONDS)
@@ -74,10 +75,10 @@ final class Sidecar implements AutoCloseable {
         } catch (StatusRuntimeException failed) {
             Status.Code code = failed.getStatus().getCode();
             if (code == Status.Code.DEADLINE_EXCEEDED || code == Status.Code.UNAVAILABLE) {
-                Status gone = withCause(failed.getStatus());
-                away = gone;
+                Status status = withRootCause(failed.getStatus());
+                unavailable = status;
                 checkSoon();
-                throw gone.asRuntimeException();
+                throw status.asRuntimeException();
             }
             throw failed;
         }
@@ -93,16 +94,16 @@ final class Sidecar implements AutoCloseable {
     }
 
     private void checkSoon() {
-        if (!checkComes.compareAndSet(false, true)) {
+        if (!checkScheduled.compareAndSet(false, true)) {
             return;
         }
         try {
             checks.execute(() -> {
-                checkComes.set(false);
+                checkScheduled.set(false);
                 check();
             });
         } catch (RejectedExecutionException closed) {
-            // The scheduler is on its way down; nobody asks again.
+            // The server is shutting down; no further calls are made.
         }
     }
 
@@ -111,29 +112,29 @@ final class Sidecar implements AutoCloseable {
             if (channel == null) {
                 channel = connect.call();
             }
-            // Else the channel waits longer and longer before it tries again, up to two minutes.
+            // Without a reset the channel's own backoff grows to two minutes.
             channel.resetConnectBackoff();
             long generation = RoutingServiceGrpc.newBlockingStub(channel).withDeadlineAfter(CHECK_TIMEOUT_MS, TimeUnit.MILLISECONDS)
                     .getStatus(GetStatusRequest.getDefaultInstance()).getGeneration();
-            away = null;
-            if (watch != null && watch.isDeaf(generation)) {
-                watch.stop("the sidecar is at generation " + generation + " and the watch did not say so");
+            unavailable = null;
+            if (watch != null && watch.isStalled(generation)) {
+                watch.stop("stalled: the sidecar is at generation " + generation + ", which the watch did not report");
             }
             if (watch == null || watch.ended) {
-                watch = new Watch(channel);
+                watch = new WatchStream(channel);
             }
         } catch (StatusRuntimeException failed) {
-            away = withCause(failed.getStatus());
+            unavailable = withRootCause(failed.getStatus());
             if (watch != null) {
-                watch.stop("the sidecar does not answer: " + away);
+                watch.stop("the sidecar does not answer: " + unavailable);
             }
-        } catch (Exception | LinkageError unusable) {
-            away = Status.UNAVAILABLE.withDescription("cannot connect: " + unusable);
+        } catch (Exception | LinkageError failed) {
+            unavailable = Status.UNAVAILABLE.withDescription("cannot connect: " + failed);
         }
     }
 
-    /** Puts the innermost cause, such as a refused connection, into the description, which is what gets logged. */
-    private static Status withCause(Status status) {
+    /** Puts the root cause, such as a refused connection, into the description, which is what gets logged. */
+    private static Status withRootCause(Status status) {
         Throwable root = status.getCause();
         while (root != null && root.getCause() != null) {
             root = root.getCause();
@@ -141,13 +142,13 @@ final class Sidecar implements AutoCloseable {
         return root == null ? status : status.withDescription(root.getMessage() == null ? root.toString() : root.getMessage());
     }
 
-    /** One stream of WatchRoutes; ends once and is replaced by another. */
-    private final class Watch implements ClientResponseObserver<WatchRoutesRequest, RouteUpdate> {
+    /** One WatchRoutes stream. It ends once; the next check opens another. */
+    private final class WatchStream implements ClientResponseObserver<WatchRoutesRequest, RouteUpdate> {
         private ClientCallStreamObserver<WatchRoutesRequest> call;
         private volatile boolean ended;
-        private volatile View seen;
+        private volatile RoutingEpoch latest;
 
-        Watch(ManagedChannel channel) {
+        WatchStream(ManagedChannel channel) {
             RoutingServiceGrpc.newStub(channel).watchRoutes(WatchRoutesRequest.getDefaultInstance(), this);
         }
 
@@ -158,12 +159,12 @@ final class Sidecar implements AutoCloseable {
 
         @Override
         public void onNext(RouteUpdate update) {
-            synchronized (Sidecar.this) {
+            synchronized (SidecarClient.this) {
                 if (ended) {
                     return;
                 }
-                replaceView(new View(update.getGeneration(), update.getRevision(), update.getStale()));
-                seen = view;
+                replaceEpoch(new RoutingEpoch(update.getGeneration(), update.getRevision(), update.getStale()));
+                latest = epoch;
             }
         }
 
@@ -177,33 +178,33 @@ final class Sidecar implements AutoCloseable {
             onError(null);
         }
 
-        /** Tells whether the sidecar was ahead of this watch at the last check, and the watch has heard nothing since. */
-        boolean isDeaf(long generation) {
-            View heard = seen;
-            boolean behind = !ended && heard != null && heard.generation != generation;
-            boolean still = behind && heard == suspect;
-            suspect = behind ? heard : null;
-            return still;
+        /** Returns whether the sidecar was ahead of this watch at two checks in a row without an update in between. */
+        boolean isStalled(long generation) {
+            RoutingEpoch current = latest;
+            boolean behind = !ended && current != null && current.generation != generation;
+            boolean stalled = behind && current == lagging;
+            lagging = behind ? current : null;
+            return stalled;
         }
 
-        void stop(String why) {
+        void stop(String reason) {
             end();
-            call.cancel(why, null);
+            call.cancel(reason, null);
         }
 
         private void end() {
-            synchronized (Sidecar.this) {
+            synchronized (SidecarClient.this) {
                 if (!ended) {
                     ended = true;
-                    replaceView(null);
+                    replaceEpoch(null);
                 }
             }
         }
     }
 
-    private void replaceView(View next) {
-        View previous = view;
-        view = next;
+    private void replaceEpoch(RoutingEpoch next) {
+        RoutingEpoch previous = epoch;
+        epoch = next;
         if (previous != null) {
             previous.end();
         }

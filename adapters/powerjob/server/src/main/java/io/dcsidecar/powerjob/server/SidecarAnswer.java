@@ -1,0 +1,82 @@
+package io.dcsidecar.powerjob.server;
+
+import io.dcsidecar.v1.FilterWorkersResponse;
+import io.dcsidecar.v1.Reason;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
+import tech.powerjob.server.common.module.WorkerInfo;
+
+/** The sidecar's answer for one job and one list of candidates. */
+final class SidecarAnswer {
+    private final CandidateSnapshot candidates;
+    private final int[] selected;
+    private final boolean unrouted;
+    /** The epoch the answer is valid in; null if there was no watch, the epoch changed meanwhile, or it is for one instance only. */
+    private final RoutingEpoch epoch;
+    private final long receivedAt = MonotonicClock.now();
+
+    /** @throws IllegalArgumentException if the indices in the response are not ascending positions in the candidate list */
+    SidecarAnswer(CandidateSnapshot candidates, FilterWorkersResponse response, RoutingEpoch epoch) {
+        this.candidates = candidates;
+        this.epoch = epoch;
+        unrouted = response.getReason() == Reason.REASON_UNROUTED;
+        selected = response.getIndicesList().stream().mapToInt(Integer::intValue).toArray();
+        int previous = -1;
+        for (int index : selected) {
+            if (index <= previous || index >= candidates.size()) {
+                throw new IllegalArgumentException("invalid answer from the sidecar: index " + index + " after " + previous
+                        + ", expected ascending indices below " + candidates.size());
+            }
+            previous = index;
+        }
+    }
+
+    /** Returns whether the sidecar would give the same answer in {@code current} for these workers. */
+    boolean isValidIn(RoutingEpoch current, List<WorkerInfo> workers) {
+        return epoch != null && epoch == current && isFor(workers);
+    }
+
+    /** Returns whether these workers, in this order, are the candidates of this answer. */
+    boolean isFor(List<WorkerInfo> workers) {
+        return candidates.matches(workers);
+    }
+
+    /** Returns the selected workers by position; requires {@link #isFor}. */
+    List<WorkerInfo> select(List<WorkerInfo> workers) {
+        List<WorkerInfo> chosen = new ArrayList<>(selected.length);
+        int index = 0;
+        int next = 0;
+        for (WorkerInfo worker : workers) {
+            if (next < selected.length && selected[next] == index) {
+                chosen.add(worker);
+                next++;
+            }
+            index++;
+        }
+        return chosen;
+    }
+
+    /** Returns the selected workers by address, from a candidate list that may have changed since. */
+    List<WorkerInfo> selectByAddress(List<WorkerInfo> workers) {
+        if (unrouted) {
+            return workers;
+        }
+        Set<String> addresses = new HashSet<>();
+        Arrays.stream(selected).forEach(index -> addresses.add(candidates.address(index)));
+        List<WorkerInfo> chosen = new ArrayList<>(selected.length);
+        for (WorkerInfo worker : workers) {
+            if (addresses.contains(worker.getAddress())) {
+                chosen.add(worker);
+            }
+        }
+        return chosen;
+    }
+
+    /** Returns the nanoseconds since the sidecar last confirmed this answer. */
+    long unconfirmedNanos() {
+        return MonotonicClock.now() - (epoch == null ? receivedAt : Math.max(receivedAt, epoch.confirmedUntil()));
+    }
+}
