@@ -1,7 +1,7 @@
-"""A second, naive implementation of the routing document and the decision rules, from the design's words alone.
+"""A second, naive implementation of docs/decision-rules.md, without failover with patience and probes.
 
-Nothing of `sidecar` is used here: where the two disagree, one of them has misread the design. It is written to be
-compared with the text line by line, so it stores nothing, remembers nothing and is as slow as it likes.
+It uses nothing of `sidecar`: where the two disagree, one of them has misread the rules. It is written to be compared
+with the rules line by line, so it caches nothing and is not optimised.
 """
 
 from __future__ import annotations

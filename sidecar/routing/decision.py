@@ -1,4 +1,4 @@
-"""Which of the candidates may run a job now, and why (design.md, "Decision rules")."""
+"""Decides which of the candidates may run a job now, and why (docs/decision-rules.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""In which datacenter a worker is, where the request does not say so itself (design.md, "Decision rules")."""
+"""Finds the datacenter of a worker that the request does not name one for (docs/decision-rules.md)."""
 
 from __future__ import annotations
 

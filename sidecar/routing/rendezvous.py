@@ -1,4 +1,4 @@
-"""Which datacenter of a split a key belongs to: weighted rendezvous hashing (design.md, decision rule 2)."""
+"""Orders the datacenters of a split for a key: weighted rendezvous hashing (docs/decision-rules.md, "Scores")."""
 
 from __future__ import annotations
 

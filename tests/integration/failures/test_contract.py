@@ -1,4 +1,4 @@
-"""What the design promises "when things break", for every source, with a scheduler that calls all the while."""
+"""The promises of docs/failover.md for when things break: every source, with a scheduler that keeps calling."""
 
 from __future__ import annotations
 

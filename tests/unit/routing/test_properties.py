@@ -44,7 +44,7 @@ def _content(document: RoutingDocument) -> tuple[Any, ...]:
 @slow
 @given(documents.documents, st.lists(documents.requests, min_size=1, max_size=5), documents.instants, st.data())
 def test_decides_as_the_reference_does(document: Plain, requests: list[Plain], now: int, data: st.DataObject) -> None:
-    """An implementation that was written from the design alone comes to the same answers."""
+    """The implementation in tests/reference.py comes to the same answers."""
     text = as_yaml(document, flow=data.draw(st.booleans()))
     down = data.draw(st.frozensets(documents.datacenters, max_size=2))
     state = State(_parse(text), generation=1, now_ns=now, unhealthy=dict.fromkeys(down, "probe"))

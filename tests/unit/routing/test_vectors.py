@@ -21,11 +21,12 @@ Vector: TypeAlias = Any
 
 ROOT = Path(__file__).parents[3]
 VECTORS = ROOT / "tests/vectors"
-SHARED = ROOT.parent / "shared"
+# Other implementations keep the vectors in a directory beside their clone; a clone of this repository alone has none.
+SHARED = ROOT.parent / "shared/vectors"
 
 
-def _load(name: str) -> Vector:
-    return yaml.load((VECTORS / name).read_text(encoding="utf-8"), Loader=yaml.CBaseLoader)
+def _load(name: str, folder: Path = VECTORS) -> Vector:
+    return yaml.load((folder / name).read_text(encoding="utf-8"), Loader=yaml.CBaseLoader)
 
 
 DECISIONS = [
@@ -82,8 +83,8 @@ def test_the_reference_refuses_as_the_vectors_say(case: Vector) -> None:
         reference.parse(case["document"])
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared vectors are not beside this clone")
+@pytest.mark.skipif(not SHARED.is_dir(), reason="there is no ../shared/vectors beside this clone")
 @pytest.mark.parametrize("name", ["decisions.yaml", "invalid.yaml"])
 def test_the_vectors_are_the_shared_ones(name: str) -> None:
-    """The project's copy is equal to the original, byte by byte."""
-    assert (VECTORS / name).read_bytes() == (SHARED / "vectors" / name).read_bytes()
+    """Where ../shared/vectors exists, tests/vectors has the same content, comments aside."""
+    assert _load(name) == _load(name, SHARED)
