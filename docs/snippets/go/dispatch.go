@@ -1,4 +1,4 @@
-// Dispatch chooses the workers for one job: as the sidecar says, or all of them where it says nothing in time.
+// Dispatch selects the workers for one job by the sidecar's answer, or all of them without an answer in time.
 package main
 
 import (
@@ -13,22 +13,22 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 )
 
-// choose returns the workers that may run the job now.
-func choose(client sidecar.RoutingServiceClient, app, job string, workers []*sidecar.Worker) []*sidecar.Worker {
+// selectWorkers returns the workers that may run the job now.
+func selectWorkers(client sidecar.RoutingServiceClient, app, job string, workers []*sidecar.Worker) []*sidecar.Worker {
 	ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
 	defer cancel()
 	answer, err := client.FilterWorkers(ctx, &sidecar.FilterWorkersRequest{
 		App: app, Job: job, Candidates: workers, IndicesOnly: true,
 	})
 	if err != nil {
-		log.Printf("the sidecar gives no answer, every worker may run job %s: %v", job, err)
+		log.Printf("no answer from the sidecar, every worker may run job %s: %v", job, err)
 		return workers
 	}
-	var chosen []*sidecar.Worker
+	var selected []*sidecar.Worker
 	for _, index := range answer.Indices {
-		chosen = append(chosen, workers[index])
+		selected = append(selected, workers[index])
 	}
-	return chosen
+	return selected
 }
 
 func main() {
@@ -43,7 +43,7 @@ func main() {
 		{Address: "10.3.0.4:27777", Tag: "dc2"},
 	}
 	fmt.Print("run job 1001 on")
-	for _, worker := range choose(sidecar.NewRoutingServiceClient(connection), "billing", "1001", workers) {
+	for _, worker := range selectWorkers(sidecar.NewRoutingServiceClient(connection), "billing", "1001", workers) {
 		fmt.Print(" ", worker.Address)
 	}
 	fmt.Println()

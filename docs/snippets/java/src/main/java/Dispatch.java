@@ -11,7 +11,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 
-/** Chooses the workers for one job: as the sidecar says, or all of them where it says nothing in time. */
+/** Selects the workers for one job by the sidecar's answer, or all of them without an answer in time. */
 public final class Dispatch {
     private static final long DEADLINE_MS = Long.getLong("deadline", 200);
 
@@ -22,16 +22,16 @@ public final class Dispatch {
     }
 
     /** Returns the workers that may run the job now. */
-    List<Worker> choose(String app, String job, List<Worker> workers) {
-        FilterWorkersRequest question = FilterWorkersRequest.newBuilder()
+    List<Worker> select(String app, String job, List<Worker> workers) {
+        FilterWorkersRequest request = FilterWorkersRequest.newBuilder()
                 .setApp(app).setJob(job).addAllCandidates(workers).setIndicesOnly(true).build();
         try {
-            FilterWorkersResponse answer = sidecar.withDeadlineAfter(DEADLINE_MS, TimeUnit.MILLISECONDS).filterWorkers(question);
-            List<Worker> chosen = new ArrayList<>();
-            answer.getIndicesList().forEach(index -> chosen.add(workers.get(index)));
-            return chosen;
+            FilterWorkersResponse answer = sidecar.withDeadlineAfter(DEADLINE_MS, TimeUnit.MILLISECONDS).filterWorkers(request);
+            List<Worker> selected = new ArrayList<>();
+            answer.getIndicesList().forEach(index -> selected.add(workers.get(index)));
+            return selected;
         } catch (StatusRuntimeException failure) {
-            System.err.println("the sidecar gives no answer, every worker may run job " + job + ": " + failure.getStatus());
+            System.err.println("no answer from the sidecar, every worker may run job " + job + ": " + failure.getStatus());
             return workers;
         }
     }
@@ -42,9 +42,9 @@ public final class Dispatch {
                 Worker.newBuilder().setAddress("10.2.0.9:27777").setMetrics("dc2").build(),
                 Worker.newBuilder().setAddress("10.3.0.4:27777").setTag("dc2").build());
         ManagedChannel channel = Grpc.newChannelBuilder(arguments[0], InsecureChannelCredentials.create()).build();
-        StringBuilder said = new StringBuilder("run job 1001 on");
-        new Dispatch(channel).choose("billing", "1001", workers).forEach(worker -> said.append(' ').append(worker.getAddress()));
-        System.out.println(said);
+        StringBuilder line = new StringBuilder("run job 1001 on");
+        new Dispatch(channel).select("billing", "1001", workers).forEach(worker -> line.append(' ').append(worker.getAddress()));
+        System.out.println(line);
         channel.shutdownNow();
     }
 }
