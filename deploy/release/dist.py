@@ -1,7 +1,7 @@
-"""Builds and checks what is released, from the last commit alone: wheel, sdist, bill of materials, digests.
+"""Builds and checks the release artifacts of the last commit: wheel, sdist, bill of materials, digests.
 
-`make dist` runs it. The version is that of the tag `v…` at the commit; without one it is the version in
-sidecar/__init__.py as a development release. The same commit gives the same bytes, anywhere and at any time.
+Run by `make dist`. The version is that of the tag `v…` at the commit, or without a tag a development release of the
+version in sidecar/__init__.py. Builds are reproducible: the same commit gives the same bytes.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ _TAG = re.compile(r"v([0-9]+\.[0-9]+\.[0-9]+(?:(?:a|b|rc)[0-9]+)?)")
 
 
 class NotReleasable(Exception):
-    """What was built is not what it should be; the message says what is wrong."""
+    """A built artifact fails a check; the message says which."""
 
 
 def main() -> int:
-    """Build into dist/, check, and say what is there."""
+    """Build into dist/, check, and list the files."""
     target = ROOT / "dist"
     try:
         version, made = build(target)
@@ -73,7 +73,7 @@ def build(target: Path, revision: str = "HEAD") -> tuple[str, list[Path]]:
 
 
 def distributions(target: Path, version: str, revision: str, tree: Path) -> None:
-    """Build wheel and sdist of a commit into `target`, from its files alone, in the empty folder `tree`."""
+    """Build wheel and sdist of a commit into `target`, from an export of its files in the empty folder `tree`."""
     archive = subprocess.run(["git", "archive", revision], cwd=ROOT, check=True, capture_output=True).stdout
     with tarfile.open(fileobj=BytesIO(archive)) as files:
         files.extractall(tree, filter="data")
@@ -84,9 +84,9 @@ def distributions(target: Path, version: str, revision: str, tree: Path) -> None
 
 
 def bill_of_materials(target: Path, version: str, tree: Path, folder: Path) -> None:
-    """Write what an installation with all sources consists of (CycloneDX), from an empty environment that has it.
+    """Write the bill of materials (CycloneDX) of an installation with all extras, from a new environment.
 
-    The vectors are run in that environment, from the installed wheel.
+    The test vectors are run in that environment, from the installed wheel.
     """
     (wheel,) = target.glob("*.whl")
     empty = folder / "environment"
@@ -99,7 +99,7 @@ def bill_of_materials(target: Path, version: str, tree: Path, folder: Path) -> N
     bill = target / f"dc_sidecar-{version}.cdx.json"
     words = ("environment", python, "--pyproject", str(tree / "pyproject.toml"), "--mc-type", "application")
     run(str(BIN / "cyclonedx-py"), *words, "--output-reproducible", "--output-file", str(bill))
-    # The wheel of a temporary folder is the component itself; where it lay is nobody's business.
+    # The wheel is the component itself; remove the path of the temporary folder.
     content = json.loads(bill.read_text(encoding="utf-8"))
     content["metadata"]["component"]["version"] = version
     for component in content["components"]:
@@ -109,7 +109,7 @@ def bill_of_materials(target: Path, version: str, tree: Path, folder: Path) -> N
 
 
 def check(target: Path, version: str) -> None:
-    """Raise NotReleasable where something is missing or does not belong there."""
+    """Raise NotReleasable if a file is missing or does not belong in an artifact."""
     (wheel,) = target.glob("*.whl")
     (sdist,) = target.glob("*.tar.gz")
     run(str(BIN / "twine"), "check", "--strict", str(wheel), str(sdist))
@@ -123,14 +123,14 @@ def check(target: Path, version: str) -> None:
             raise NotReleasable(f"{wheel.name}: {needed} is missing")
     strays = [name for name in names if not name.startswith(("sidecar/", f"dc_sidecar-{version}.dist-info/"))]
     if strays:
-        raise NotReleasable(f"{wheel.name}: found {strays[0]}, expected nothing but sidecar/")
+        raise NotReleasable(f"{wheel.name}: found {strays[0]}, expected only sidecar/")
     with tarfile.open(sdist) as files:
         if f"dc_sidecar-{version}/protos/dcsidecar/v1/routing.proto" not in files.getnames():
             raise NotReleasable(f"{sdist.name}: the contract is missing")
 
 
 def run(*words: str, cwd: Path = ROOT, env: Mapping[str, str] | None = None) -> str:
-    """Return what a command prints. Raises NotReleasable with its errors."""
+    """Return the output of a command. Raises NotReleasable, with its errors, if it fails."""
     done = subprocess.run(
         words, cwd=cwd, env={**os.environ, **(env or {})}, capture_output=True, text=True, check=False
     )

@@ -1,4 +1,4 @@
-"""Holds an installed dc-sidecar to the vectors, in an environment with nothing else: `vectors.py FOLDER VERSION`."""
+"""Checks an installed dc-sidecar against the test vectors, in a clean environment: `vectors.py FOLDER VERSION`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sidecar.routing.state import State
 
 
 def main(folder: Path, version: str) -> int:
-    """Return 0 where all is as it should be; else print what is not."""
+    """Print every deviation; return 0 if there is none, else 1."""
     wrong = [] if sidecar.__version__ == version else [f"found version {sidecar.__version__}, expected {version}"]
     decided = refused = 0
     for group in yaml.load((folder / "decisions.yaml").read_text(encoding="utf-8"), Loader=yaml.CBaseLoader):  # noqa: S506 - texts only
@@ -34,7 +34,7 @@ def main(folder: Path, version: str) -> int:
     for case in yaml.load((folder / "invalid.yaml").read_text(encoding="utf-8"), Loader=yaml.CBaseLoader):  # noqa: S506 - texts only
         try:
             parse_document(case["document"].encode())
-            wrong.append(f"{case['name']}: taken, expected a refusal of {case['path']}")
+            wrong.append(f"{case['name']}: accepted, expected a refusal of {case['path']}")
         except DocumentRejected as error:
             if error.problems[0].path != case["path"]:
                 wrong.append(f"{case['name']}: refused {error.problems[0].path}, expected {case['path']}")

@@ -163,7 +163,7 @@ def test_the_judge_judges(tmp_path: Path) -> None:
         ({**DOCUMENT, "tls": {"secretName": "c"}, "probes": {"type": "grpc"}}, "expected exec"),
         ({**DOCUMENT, "probes": {"type": "http"}}, "http.enabled"),
         ({**DOCUMENT, "serviceMonitor": {"enabled": True}}, "http.enabled"),
-        ({**DOCUMENT, "http": {"enabled": True, "port": 50051}}, "which is tcp.port too"),
+        ({**DOCUMENT, "http": {"enabled": True, "port": 50051}}, "the same as tcp.port"),
         ({**DOCUMENT, "credentials": [{"option": "nacos-username", "secretName": "n", "key": "k"}]}, "credentials"),
         ({**DOCUMENT, "socket": {"directory": "run"}}, "socket/directory"),
     ],

@@ -1,4 +1,4 @@
-{{- /* The container, for a list. Called with the chart's context (in a parent chart: index .Subcharts "dc-sidecar"). */ -}}
+{{- /* The container, as a list item. Call it with the chart's context (in a parent chart: index .Subcharts "dc-sidecar"). */ -}}
 {{- define "dc-sidecar.container" -}}
 {{- include "dc-sidecar.check" . -}}
 {{- $socket := printf "%s/sidecar.sock" .Values.socket.directory -}}
@@ -118,7 +118,7 @@
     {{- end }}
 {{- end -}}
 
-{{- /* An option's value as its variable wants it: lists with commas, large numbers without an exponent. */ -}}
+{{- /* An option's value for its environment variable: lists with commas, large numbers without an exponent. */ -}}
 {{- define "dc-sidecar.optionValue" -}}
 {{- if kindIs "slice" . -}}
 {{- $texts := list -}}
@@ -135,7 +135,7 @@
 {{ if contains ":" .address }}[{{ .address }}]{{ else }}{{ .address }}{{ end }}:{{ .port }}
 {{- end -}}
 
-{{- /* The client of Nacos and the HTTP server take memory of their own; whoever changed the limit knows better. */ -}}
+{{- /* The Nacos client and the HTTP server need more memory; a limit other than the default is left unchanged. */ -}}
 {{- define "dc-sidecar.resources" -}}
 {{- $resources := deepCopy (default dict .Values.resources) -}}
 {{- if eq (dig "limits" "memory" "" $resources | toString) "64Mi" -}}
@@ -145,7 +145,7 @@
 {{- toYaml $resources -}}
 {{- end -}}
 
-{{- /* For `initContainers:` of the scheduler's pod, before those that need the sidecar; empty before Kubernetes 1.29. */ -}}
+{{- /* For `initContainers:` of the scheduler's pod, before containers that need the sidecar; empty before Kubernetes 1.29. */ -}}
 {{- define "dc-sidecar.initContainers" -}}
 {{- if include "dc-sidecar.native" . }}{{ include "dc-sidecar.container" . }}{{ end -}}
 {{- end -}}

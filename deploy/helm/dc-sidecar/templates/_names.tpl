@@ -35,14 +35,14 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- end -}}
 {{- end -}}
 
-{{- /* The ConfigMap that holds the document; empty where a URL says where it is. */ -}}
+{{- /* The ConfigMap with the document; empty if source.url is set. */ -}}
 {{- define "dc-sidecar.documentConfigMap" -}}
 {{- if not .Values.source.url -}}
 {{- default (printf "%s-routing" (include "dc-sidecar.fullname" .)) .Values.source.configMap.name -}}
 {{- end -}}
 {{- end -}}
 
-{{- /* "true" or "": what the nulls of values.yaml stand for. */ -}}
+{{- /* "true" or "": resolves the nulls of values.yaml. */ -}}
 {{- define "dc-sidecar.tcp" -}}
 {{- if kindIs "invalid" .Values.tcp.enabled -}}{{ if eq .Values.mode "standalone" }}true{{ end }}
 {{- else if .Values.tcp.enabled -}}true{{- end -}}
@@ -65,7 +65,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- default (ternary "grpc" "exec" (not (not $grpc))) .Values.probes.type -}}
 {{- end -}}
 
-{{- /* What no schema can say: values that do not go together. */ -}}
+{{- /* Rejects combinations of values that the schema cannot express. */ -}}
 {{- define "dc-sidecar.check" -}}
 {{- $source := .Values.source -}}
 {{- if and $source.url (or $source.configMap.name $source.configMap.document) -}}
@@ -75,25 +75,25 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- fail "source: found nothing, expected source.url (nacos://…, zookeeper://…), source.configMap.name or source.configMap.document" -}}
 {{- end -}}
 {{- if and $source.configMap.name $source.configMap.document -}}
-{{- fail "source.configMap: found a name and a document, expected one: the document is for a ConfigMap that the chart makes" -}}
+{{- fail "source.configMap: found a name and a document, expected one: the document is for a ConfigMap that the chart creates" -}}
 {{- end -}}
 {{- if and (eq .Values.mode "standalone") (not (include "dc-sidecar.tcp" .)) -}}
-{{- fail "tcp.enabled: found false, expected true in mode standalone: nobody could reach the sidecar" -}}
+{{- fail "tcp.enabled: found false, expected true in mode standalone: otherwise clients cannot reach the sidecar" -}}
 {{- end -}}
 {{- if and .Values.tls.clientCA (not .Values.tls.secretName) -}}
-{{- fail "tls.clientCA: found true without tls.secretName, whose ca.crt it takes" -}}
+{{- fail "tls.clientCA: found true without tls.secretName, whose ca.crt it needs" -}}
 {{- end -}}
 {{- if and (eq .Values.probes.type "grpc") (or .Values.tls.secretName (not (include "dc-sidecar.tcp" .))) -}}
-{{- fail "probes.type: found grpc, expected exec: kubelet asks without TLS and only over TCP" -}}
+{{- fail "probes.type: found grpc, expected exec: kubelet probes gRPC without TLS and over TCP only" -}}
 {{- end -}}
 {{- if and (eq .Values.probes.type "http") (not .Values.http.enabled) -}}
-{{- fail "probes.type: found http, expected http.enabled: true with it" -}}
+{{- fail "probes.type: found http, expected http.enabled: true as well" -}}
 {{- end -}}
 {{- if and .Values.serviceMonitor.enabled (or (not .Values.http.enabled) (ne .Values.mode "standalone")) -}}
-{{- fail "serviceMonitor.enabled: expected http.enabled: true and mode: standalone with it" -}}
+{{- fail "serviceMonitor.enabled: found true, expected http.enabled: true and mode: standalone as well" -}}
 {{- end -}}
 {{- if and .Values.http.enabled (include "dc-sidecar.tcp" .) (eq (int .Values.http.port) (int .Values.tcp.port)) -}}
-{{- fail (printf "http.port: found %d, which is tcp.port too, expected another" (int .Values.http.port)) -}}
+{{- fail (printf "http.port: found %d, the same as tcp.port, expected another" (int .Values.http.port)) -}}
 {{- end -}}
 {{- $needed := add (int (include "dc-sidecar.preStopSeconds" .)) (int .Values.graceSeconds) 2 -}}
 {{- if lt (int .Values.terminationGracePeriodSeconds) (int $needed) -}}
