@@ -1,10 +1,10 @@
-"""Measures whether a document of 10,000 applications makes a decision cost more than one of a single application.
+"""Measures whether a document of 10,000 applications makes a decision more expensive than one of a single application.
 
     python -m bench.apps [--rounds 7]
 
-Both are served at the same time, on the same core, and called in turns. Two that are alike differ by several percent
-in one round or another, for reasons not known: so both are started anew for each round, and rounds of two that are
-alike are measured too.
+Both servers run at the same time on the same core and are called in turns. Two identical servers differ by several
+percent in some rounds, for unknown reasons. So both are restarted for each round, and pairs of identical servers are
+measured as a baseline.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from bench.results import SERVER_CORE
 from bench.servers import Server
 from bench.slices import Slice, call, middle
 
-TITLE = "10,000 applications beside one"
-ABOUT = """Calls for 16 of 10,000 applications and for the only one, in turns, both servers started anew for each of 7
-rounds. The ratio is the median over the rounds; beside it, how far two servers of one application were apart."""
+TITLE = "10,000 applications compared with one"
+ABOUT = """Calls for 16 of 10,000 applications and for a single one, in turns; both servers restarted for each of 7
+rounds. The ratio is the median over the rounds; the last column is the range of the same ratio for two identical servers."""
 TURNS = 5
 CASES = [(candidates, cold) for candidates in (3, 1_000) for cold in (False, True)]
 
 
 def compare(cases: Sequence[Case], seconds: float) -> tuple[Slice, Slice, float]:
-    """Serve two cases for one round; return the middle of both, and the CPU of the second over that of the first."""
+    """Serve two cases for one round; return the medians of both, and the CPU ratio of the second to the first."""
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         served: list[tuple[Server, Path]] = []
         for number, case in enumerate(cases):
@@ -43,7 +43,7 @@ def compare(cases: Sequence[Case], seconds: float) -> tuple[Slice, Slice, float]
             call(server, requests, seconds)
         pairs: list[tuple[Slice, Slice]] = []
         for turn in range(TURNS):
-            # Whoever comes second is at no advantage.
+            # Alternate the order, so being second is no advantage.
             first, second = (call(*each, seconds) for each in (served if turn % 2 else reversed(served)))
             pairs.append((first, second) if turn % 2 else (second, first))
     first, second = (middle(slices) for slices in zip(*pairs, strict=True))
@@ -51,7 +51,7 @@ def compare(cases: Sequence[Case], seconds: float) -> tuple[Slice, Slice, float]
 
 
 def measure(candidates: int, *, cold: bool, rounds: int, seconds: float) -> list[str]:
-    """Measure one case; return its line of the table."""
+    """Measure one case; return its row of the table."""
     one, many = Case(candidates, cold), Case(candidates, cold, apps=10_000)
     found = [compare((one, many), seconds) for _ in range(rounds)]
     alike = [compare((one, one), seconds)[2] for _ in range(rounds)]

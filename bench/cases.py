@@ -1,4 +1,4 @@
-"""The requests and documents that are measured, and the responses that belong to them."""
+"""Benchmark cases: requests and documents, and the expected responses."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from sidecar.routing.decision import decide
 from sidecar.routing.document import parse_document
 from sidecar.routing.state import State
 
-# The load generator writes the number of each call here, so that no two requests are equal.
+# The load generator overwrites this with the number of the call, so no two requests are equal.
 PLACEHOLDER = "#" * 16
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """`candidates` workers in each request; `cold`: no request comes twice; `apps` applications in the document.
+    """One case: `candidates` workers per request, `apps` applications in the document.
 
-    `strange`: in a cold one it is not the job's run alone that is new, but what one of the workers reports too, so that
-    nothing is known of the candidates.
+    `cold`: no request repeats, its run is new. `strange`: in addition one worker reports something new in each request,
+    so the candidates are not cached.
     """
 
     candidates: int
@@ -32,7 +32,7 @@ class Case:
 
     @property
     def name(self) -> str:
-        """What the case is called in the results."""
+        """The name in the results."""
         words = ["stream" if self.stream else "unary", "strange" if self.strange else "cold" if self.cold else "hot"]
         return f"{' '.join(words)}, {self.candidates:,} candidates, {self.apps:,} application{'s' * (self.apps > 1)}"
 
@@ -42,7 +42,7 @@ class Case:
         return f"default: {{active: dc1, backups: [dc2]}}\napps:\n{apps}"
 
     def requests(self) -> list[bytes]:
-        """Return the requests that are sent in turn."""
+        """Return the requests to send in turn."""
         workers = [
             pb.Worker(address=f"10.{n % 3 + 1}.{n // 250 % 250}.{n % 250}:27777", datacenter=f"dc{n % 3 + 1}")
             for n in range(self.candidates)
@@ -60,7 +60,7 @@ class Case:
         ]
 
     def response(self) -> bytes:
-        """Return the sidecar's response to the first request, for a server that need not make it."""
+        """Return the sidecar's response to the first request, for the no-op server."""
         state = State(parse_document(self.document().encode(), max_bytes=10**8), generation=1, now_ns=0)
         asked = pb.FilterWorkersRequest.FromString(self.requests()[0])
         decision = decide(state, asked.app, asked.job, asked.instance, asked.candidates)
@@ -75,6 +75,6 @@ class Case:
 
 
 def write_frames(path: Path, frames: Iterable[bytes]) -> Path:
-    """Write pieces to a file, each after its length in 4 bytes."""
+    """Write frames to a file, each with a length prefix of 4 bytes."""
     path.write_bytes(b"".join(struct.pack(">I", len(frame)) + frame for frame in frames))
     return path

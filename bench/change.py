@@ -1,10 +1,10 @@
-"""What a change of the document does to calls and to memory.
+"""Measures the effect of a document change on calls and on memory.
 
     python -m bench.change [--changes 6] [--more 1000] [--more-big 40]
 
-Calls go on while a new document is renamed over the old one, again and again. For each change the calls of the second
-before it are held against those that began between the rename and the first second's end, or the moment when the new
-document decides if that comes later. Then many more changes, under full load too, show whether memory comes back.
+While calls continue, a new document is renamed over the old one repeatedly. For each change, the calls of the second
+before it are compared with those begun within a second of the rename, or until the new document is in force if that
+takes longer. Many more changes under full load then show whether memory returns to its level.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ from sidecar.routing.document import revision_of
 
 TITLE = "While the document changes"
 PERIOD_S = 4.0
-FULL = ("16 at once, without a pause", ())
-SOME = ("one at a time, 500 a second", ("-concurrency", "1", "-every", "2ms"))
-# Changes after which memory has its size.
+FULL = ("16 concurrent, no pause", ())
+SOME = ("one at a time, 500 per second", ("-concurrency", "1", "-every", "2ms"))
+# Changes until memory has reached its level.
 WARM = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """How many applications the document has, how it is written, and who calls meanwhile."""
+    """A scenario: number of applications, notation of the document, and load."""
 
     apps: int
     form: str
@@ -48,11 +48,11 @@ class Scene:
 
     @property
     def name(self) -> str:
-        """What it is called in the results."""
+        """The name in the results."""
         return f"{self.apps:,} application{'s' * (self.apps > 1)}, {self.form}"
 
     def document(self, number: int) -> bytes:
-        """Return a document that routes each application otherwise than the one of the number before."""
+        """Return a document that routes each application differently from the previous number."""
         apps = {f"app-{n:05d}": {"active": f"dc{(n + number) % 3 + 1}", "backups": ["dc2"]} for n in range(self.apps)}
         if self.form == "JSON":
             return json.dumps({"meta": {"number": number}, "apps": apps}).encode()
@@ -71,7 +71,7 @@ SCENES = [
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One change: seconds until it was in force, 99th percentiles of the calls before and around it in milliseconds."""
+    """One change: seconds until it was in force, and p99 of the calls before and around it in milliseconds."""
 
     took_s: float
     before_ms: float
@@ -79,7 +79,7 @@ class Change:
 
 
 class Operator:
-    """Replaces the document of a sidecar, and waits until it decides."""
+    """Replaces a sidecar's document and waits until it is in force."""
 
     def __init__(self, path: Path, document: Callable[[int], bytes], channel: grpc.Channel) -> None:
         self._path = path
@@ -92,7 +92,7 @@ class Operator:
         )
 
     def change(self) -> tuple[int, int]:
-        """Put the next document in place; returns when it was renamed and when it was seen in force, Unix ns."""
+        """Put the next document in place; return the times of the rename and of the first answer by it, Unix ns."""
         self._number += 1
         text = self._document(self._number)
         beside = self._path.with_name(".new")
@@ -108,7 +108,7 @@ class Operator:
 
 
 class Load:
-    """Calls a server for so many seconds from another process, beside the `with` block; none may fail."""
+    """Calls a server from another process for a number of seconds during the `with` block; no call may fail."""
 
     def __init__(self, server: Server, folder: Path, seconds: float, flags: Sequence[str]) -> None:
         self._record = folder / "record"
@@ -122,7 +122,7 @@ class Load:
         )
 
     def calls(self) -> array[int]:
-        """Wait for the end; return when each call began and how long it took, one after the other, ns."""
+        """Wait for the end; return start and duration of each call alternately, in ns."""
         told = json.loads(self._process.communicate()[0])
         if told["failed"] or not told["calls"]:
             raise RuntimeError(f"calls failed: {told}")
@@ -132,15 +132,15 @@ class Load:
 
 
 def p99_ms(calls: array[int], since: int, until: int) -> float:
-    """Return the 99th percentile of the calls that began in this time."""
+    """Return the 99th percentile of the calls that began in this interval."""
     took = sorted(took for began, took in zip(calls[::2], calls[1::2], strict=True) if since <= began < until)
     if len(took) < 100:
-        raise RuntimeError(f"{len(took)} calls in {(until - since) / 1e9:.1f} s tell nothing")
+        raise RuntimeError(f"{len(took)} calls in {(until - since) / 1e9:.1f} s are too few")
     return took[len(took) * 99 // 100] / 1e6
 
 
 def measure(scene: Scene, folder: Path, changes: int) -> list[Change]:
-    """Change the document so often, at a steady pace, while calls go on."""
+    """Change the document a number of times at a fixed pace, under load."""
     path = folder / "routing.yaml"
     path.write_bytes(scene.document(0))
     times = []
@@ -168,7 +168,7 @@ def measure(scene: Scene, folder: Path, changes: int) -> list[Change]:
 
 
 def remember(scene: Scene, folder: Path, changes: int) -> tuple[float, float]:
-    """Return the resident memory in MiB before and after so many changes under full load."""
+    """Return the resident memory in MiB before and after a number of changes under full load."""
     path = folder / "routing.yaml"
     path.write_bytes(scene.document(0))
     with (
@@ -194,9 +194,9 @@ def remember(scene: Scene, folder: Path, changes: int) -> tuple[float, float]:
 def main() -> None:
     """Measure and write the results."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--changes", type=int, default=6, help="changes that are measured one by one, of each document")
-    parser.add_argument("--more", type=int, default=1000, help="changes of a small document that memory must outlive")
-    parser.add_argument("--more-big", type=int, default=40, help="the same for one of 10,000 applications")
+    parser.add_argument("--changes", type=int, default=6, help="individually measured changes of each document")
+    parser.add_argument("--more", type=int, default=1000, help="changes of a small document for the memory test")
+    parser.add_argument("--more-big", type=int, default=40, help="the same for a document of 10,000 applications")
     arguments = parser.parse_args()
     rows, memory = [], []
     with tempfile.TemporaryDirectory() as name:
@@ -224,8 +224,8 @@ def main() -> None:
             print(" | ".join(memory[-1]), flush=True)
     heads = "document", "calls", "in force after", "p99 before", "p99 around it", "ratio", "worst ratio"
     about = (
-        f"Of {arguments.changes} changes each, medians, and the worst; no call failed. Before: the second before the "
-        "rename. Around: from the rename for a second, or until the new document decides where that takes longer."
+        f"Medians and maximum of {arguments.changes} changes each; no call failed. Before: the second before the "
+        "rename. Around: a second from the rename, or until the new document is in force if that takes longer."
     )
     lasting = (
         f"Memory before and after many more changes under full load, {WARM} changes after the start; no call failed."

@@ -1,9 +1,9 @@
-"""How long from the rename of a new document over the old one to the first decision by it, of a running sidecar.
+"""Measures the time from the rename of a new document to the first decision by it.
 
     python -m bench.file_latency [--rounds 50]
 
-Asks a real `dc-sidecar serve` over a Unix socket without a pause, renames, and takes the time until the first answer
-that the new document decided. The budget is a median of 50 ms.
+Calls a real `dc-sidecar serve` without a pause, renames, and takes the time until the first answer by the new document.
+The budget is a median of 50 ms.
 """
 
 from __future__ import annotations

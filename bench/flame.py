@@ -1,9 +1,9 @@
-"""Draws who holds the interpreter under load: docs/images/flame-3.svg and flame-1000.svg.
+"""Draws flame graphs of interpreter lock ownership under load: docs/images/flame-3.svg and flame-1000.svg.
 
     python -m bench.flame [--seconds 15] [--py-spy ~/venv/bin/py-spy]
 
-Needs py-spy, which is no dependency of the project (`pip install py-spy`), and the right to trace processes. Each
-request is new. What C does counts for the Python function that called it.
+Needs py-spy, which is not a dependency of the project (`pip install py-spy`), and permission to trace processes. Each
+request is new. Time in C code is attributed to the calling Python function.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ IMAGES = ROOT / "docs/images"
 
 
 def draw(candidates: int, *, seconds: int, spy: str) -> Path:
-    """Draw the time of calls with so many candidates; returns the picture."""
+    """Draw the graph for a number of candidates; return the path of the picture."""
     case = Case(candidates, cold=True)
     picture = IMAGES / f"flame-{candidates}.svg"
     with tempfile.TemporaryDirectory() as name:
@@ -38,7 +38,7 @@ def draw(candidates: int, *, seconds: int, spy: str) -> Path:
             call(server, requests, seconds + 3)
             if recording.wait():
                 raise RuntimeError(f"{spy} failed with status {recording.returncode}")
-    title = f"Who holds the interpreter: unary calls, {candidates:,} candidates, each request new"
+    title = f"Interpreter lock: unary calls, {candidates:,} candidates, each request new"
     drawn = re.sub(r"py-spy record[^<]*|[^<>]*/py-spy record[^<]*", title, picture.read_text(encoding="utf-8"))
     picture.write_text(drawn, encoding="utf-8")
     return picture
@@ -48,7 +48,7 @@ def main() -> None:
     """Draw both pictures."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seconds", type=int, default=15)
-    parser.add_argument("--py-spy", default="py-spy", help="the program")
+    parser.add_argument("--py-spy", default="py-spy", help="path of py-spy")
     arguments = parser.parse_args()
     for candidates in (3, 1_000):
         print(draw(candidates, seconds=arguments.seconds, spy=arguments.py_spy))

@@ -1,8 +1,8 @@
-"""What `serve` takes: seconds from its start to the first answer, and resident memory while nobody asks.
+"""Measures the footprint of `serve`: seconds from start to first answer, and resident memory when idle.
 
     python -m bench.footprint [--rounds 5] [--nacos]
 
-With `--nacos` the source is a real Nacos, started as the tests do; without it a file.
+With `--nacos` the source is a real Nacos, started as in the tests; otherwise a file.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from tests.servers.nacos.server import NacosServer, source_url
 
 TITLE = "Memory and start"
 WITH_NACOS = "Memory and start, with Nacos"
-# After which nothing of the start is under way any more.
+# When startup is complete.
 SETTLED_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Footprint:
-    """Seconds and CPU seconds from the start to the first decision, resident memory in MiB some seconds later."""
+    """Seconds and CPU seconds from start to first decision, and resident memory in MiB some seconds later."""
 
     start_s: float
     cpu_s: float
@@ -38,7 +38,7 @@ class Footprint:
 
 
 def measure(source: str, flags: Sequence[str], folder: Path) -> Footprint:
-    """Start a sidecar, wait, and end it; `{}` in a flag stands for a new folder."""
+    """Start a sidecar, measure, and stop it; `{}` in a flag stands for a new folder."""
     with tempfile.TemporaryDirectory(dir=folder) as state:
         began = time.perf_counter()
         with Server.serving(source, *(flag.format(state) for flag in flags), core=SERVER_CORE) as server:
@@ -49,7 +49,7 @@ def measure(source: str, flags: Sequence[str], folder: Path) -> Footprint:
 
 @contextmanager
 def nacos(folder: Path) -> Iterator[str]:
-    """Start a Nacos with a document; gives the source."""
+    """Start a Nacos with a document; yield the source URL."""
     with NacosServer(folder / "nacos") as server:
         server.operator.publish("footprint", "dc1")
         yield source_url([server], "footprint")
@@ -84,7 +84,7 @@ def main() -> None:
             add("file, with page, metrics, snapshot and audit", f"file:{small}", *every)
             add("file of 10,000 applications", f"file:{big}")
     about = (
-        f"Medians of {arguments.rounds} starts: until the first decision was answered, and what is resident "
+        f"Medians of {arguments.rounds} starts: time to the first answered decision, and resident memory "
         f"{SETTLED_S:g} s later."
     )
     command = "python -m bench.footprint" + " --nacos" * arguments.nacos

@@ -1,4 +1,4 @@
-"""Builds the programs in Go that measuring needs, once for each version of them."""
+"""Builds the Go programs of the benchmarks, once for each version."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ OPA = "github.com/open-policy-agent/opa@v1.10.1"
 
 @cache
 def load_generator() -> Path:
-    """Return the program of bench/load; Go must be there."""
+    """Return the path of the load generator in bench/load; needs Go."""
     digest = sha256(b"".join(path.read_bytes() for path in sorted(SOURCE.iterdir()))).hexdigest()[:12]
     return _built(f"load-{digest}", "load", ["install", "."])
 
 
 @cache
 def policy_agent() -> Path:
-    """Return Open Policy Agent; building it takes minutes."""
+    """Return the path of Open Policy Agent; the build takes minutes."""
     return _built(OPA.rpartition("/")[2], "opa", ["install", "-trimpath", "-ldflags=-s -w", OPA])
 
 
 def _built(name: str, program: str, command: Sequence[str]) -> Path:
-    """Return the program that a command of Go installed, from the cache's folder of this name."""
+    """Return a program installed by a `go` command, from its folder in the cache."""
     cache_folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dc-sidecar-bench"
     folder = cache_folder / name
     if not folder.exists():

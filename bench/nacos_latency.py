@@ -1,11 +1,11 @@
-"""How long from a publish in Nacos to the first decision by it, against a bare listener of nacos-sdk-python.
+"""Measures the time from a publish in Nacos to the first decision by it, compared with a listener of nacos-sdk-python.
 
     python -m bench.nacos_latency [--rounds 50] [--bursts 20] [--kills 30]
 
-Starts a real server and a real sidecar with a scheduler that asks without a pause, and in turn publishes to the key of
-the bare listener and to the key that the sidecar watches. Ends with status 1 where the median of ours is more than 1.2
-times that of the bare one, where after a burst of 500 publishes the last is not in force within 3 s, where after a
-kill -9 and a restart a change is not in force within 10 s, or where a decision failed.
+Starts a real server and a real sidecar with a caller that never pauses, and publishes in turn to the key of the bare
+listener and to the sidecar's. Exits with 1 if the sidecar's median is more than 1.2 times the bare listener's, if the
+last of a burst of 500 publishes is not in force within 3 s, if a change after kill -9 and restart of the server is not
+in force within 10 s, or if a decision fails.
 """
 
 from __future__ import annotations

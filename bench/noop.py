@@ -1,4 +1,4 @@
-"""A gRPC server that does nothing but answer each request with the response it was given for its length."""
+"""A no-op gRPC server that answers every request with the same response."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sidecar.server.settings import ServerSettings
 
 
 def read_frames(path: Path) -> list[bytes]:
-    """Return what a file holds, each piece after its length in 4 bytes."""
+    """Return the frames of a file, each with a length prefix of 4 bytes."""
     data, frames, at = path.read_bytes(), [], 0
     while at < len(data):
         (size,) = struct.unpack_from(">I", data, at)

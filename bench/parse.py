@@ -1,10 +1,9 @@
-"""Prints how fast routing documents are read, and for how long at a stretch the reader keeps the interpreter.
+"""Prints how fast routing documents are parsed, and the longest time that parsing holds the interpreter.
 
     python -m bench.parse
 
-The stretch is the longest time between two calls of `checkpoint`: for so long at
-most another thread waits for the interpreter while a big document is read. What calls of another process notice of it
-is measured by bench.change.
+The stretch is the longest time between two calls of `checkpoint`, and thus the longest wait of another thread for the
+interpreter while a big document is parsed. bench.change measures the effect on calls.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ def main() -> None:
 
 
 def documents() -> dict[str, str]:
-    """Return the measured texts: what the figures of the README rest on, and what the size limit just lets through."""
+    """Return the measured texts: those behind the published figures, and some just below the size limit."""
     apps = {f"app-{n}": {"active": f"dc{n % 3}", "backups": ["dc3", "dc4"]} for n in range(10_000)}
     short = {f"a{n}": "dc1" for n in range(70_000)}
     ramp = {"from": "dc1", "to": "dc2", "start": "2026-11-22T10:00:00Z"}

@@ -1,4 +1,4 @@
-"""The results that are kept: RESULTS.md, a section for each script, each rewritten by its script alone."""
+"""Writes RESULTS.md: one section per benchmark, which each benchmark replaces with its own."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ SERVER_CORE, CLIENT_CORE = 0, 1
 
 _HEAD = """# Results
 
-What each section was measured with stands below its title. Servers ran on core 0, what called them on core 1. CPU is
-the processor time of the server's threads, as the scheduler counts it. docs/performance.md says in words what it means.
+The command, date and machine are below each title. Servers ran on core 0, load generators on core 1. CPU is the CPU
+time of the server's threads, as accounted by the kernel. docs/performance.md discusses the figures.
 """
 
 
 def write(title: str, command: str, text: str) -> None:
-    """Put a section in place of the one of the same title, or at the end; `text` is Markdown."""
+    """Replace the section with this title, or append it; `text` is Markdown."""
     written = RESULTS.read_text(encoding="utf-8") if RESULTS.exists() else ""
     sections = dict(section.partition("\n")[::2] for section in written.split("\n## ")[1:])
     when = datetime.now(UTC).strftime("%Y-%m-%d")
@@ -31,13 +31,13 @@ def write(title: str, command: str, text: str) -> None:
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table, the first column for words, the others for numbers."""
+    """Return a Markdown table; the first column is text, the others are numbers."""
     lines = [heads, ("---", *("---:" for _ in heads[1:])), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def machine() -> str:
-    """Return what was measured on."""
+    """Return the machine and the versions measured with."""
     model = next(
         (
             line.partition(":")[2].strip()

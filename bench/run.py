@@ -1,9 +1,9 @@
-"""Measures what the sidecar costs over a handler that does nothing.
+"""Measures the cost of a call to the sidecar relative to a no-op handler.
 
     python -m bench.run [--only "cold, 3 candidates"] [--call-handling threads]
 
-Both servers are up at the same time, on the same core, and are called in turns, a short slice each: whatever else the
-machine does meets both. A ratio is the median over the turns of CPU per call, sidecar over no-op.
+Both servers run at the same time on the same core and are called in turns, in short slices, so other load affects both.
+A ratio is the median over the turns of CPU per call, sidecar over no-op.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from bench.results import SERVER_CORE
 from bench.servers import Server
 from bench.slices import Slice, call, middle
 
-TITLE = "Over a handler that does nothing"
-ABOUT = """Hot: 16 requests come over and over. Cold: each request is for a new run, about workers that were asked about
-before. Strange: what one of the workers reports is new each time. Ratios are medians over the turns."""
+TITLE = "Compared with a no-op handler"
+ABOUT = """Hot: the same 16 requests repeat. Cold: each request is for a new run, with workers seen before. Strange: one
+worker reports something new in each request. Ratios are medians over the turns."""
 
 CASES = [
     *(Case(candidates, cold) for candidates in (3, 100, 1_000, 10_000) for cold in (False, True)),
@@ -74,16 +74,16 @@ def table(measured: list[Result]) -> str:
 
 
 def row(result: Result) -> list[str]:
-    """Return a line of the table."""
+    """Return a row of the table."""
     ours = result.sidecar
     figures = [result.noop.cpu_us, ours.cpu_us, ours.rate, ours.p50_us, ours.p99_us, ours.p999_us]
     return [result.case.name, f"{result.ratio:.2f}", *(f"{figure:,.0f}" for figure in figures)]
 
 
 def main() -> None:
-    """Measure all cases, or those whose name holds a text, and write or print the results."""
+    """Measure all cases and write the results, or the selected ones and print them."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", default="", help="measure the cases whose name holds this text, and only print")
+    parser.add_argument("--only", default="", help="measure and print only cases whose name contains this text")
     parser.add_argument("--turns", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=1.0, help="length of a slice")
     parser.add_argument("--call-handling", choices=("direct", "threads"), help="only print, with calls handled so")

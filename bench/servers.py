@@ -1,4 +1,4 @@
-"""The servers that are compared, each a process on a core of its own, and what they use of it."""
+"""The servers under comparison, each a process pinned to a core, and their resource usage."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from typing import Self
 
 import grpc
 
-import sidecar.server  # noqa: F401 - sets gRPC's engine for all servers that are started here
+import sidecar.server  # noqa: F401 - selects gRPC's engine for all servers started here
 from sidecar.pb.dcsidecar.v1 import routing_pb2 as pb
 
 ROOT = Path(__file__).parent.parent
 
 
 def free_port() -> int:
-    """Return a port of loopback that nobody listens on now."""
+    """Return a free loopback port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -29,7 +29,7 @@ def free_port() -> int:
 
 
 class Server:
-    """A server as a process, pinned to `core`, that listens on `port` of loopback; ends with the `with` block."""
+    """A server process pinned to `core` that listens on loopback `port`; ends with the `with` block."""
 
     def __init__(self, command: Sequence[str], port: int, *, core: int | str) -> None:
         self.port = port
@@ -43,18 +43,18 @@ class Server:
 
     @classmethod
     def noop(cls, response: Path, *, core: int) -> Server:
-        """Return the server that does nothing."""
+        """Return the no-op server."""
         port = free_port()
         return cls([sys.executable, "-m", "bench.noop", str(port), str(response)], port, core=core)
 
     @classmethod
     def sidecar(cls, document: Path, *flags: str, core: int | str) -> Self:
-        """Return the sidecar, serving a document from a file."""
+        """Return a sidecar with a file source."""
         return cls.serving(f"file:{document}", *flags, core=core)
 
     @classmethod
     def serving(cls, source: str, *flags: str, core: int | str) -> Self:
-        """Return the sidecar, serving from any source."""
+        """Return a sidecar with any source."""
         port = free_port()
         command = [sys.executable, "-m", "sidecar", "serve", "--source", source]
         return cls([*command, "--listen", f"127.0.0.1:{port}", *flags], port, core=core)
@@ -64,12 +64,12 @@ class Server:
         while not self._answers():
             if time.monotonic() > deadline or self._process.poll() is not None:
                 self._process.kill()
-                raise RuntimeError(f"the server on port {self.port} did not come up")
+                raise RuntimeError(f"the server on port {self.port} did not start")
             time.sleep(0.01)
         return self
 
     def _answers(self) -> bool:
-        """Tell whether it answers a decision, which a sidecar does once it has a document."""
+        """Return whether it answers a decision; a sidecar does once it has a document."""
         with grpc.insecure_channel(f"127.0.0.1:{self.port}") as channel:
             ask = channel.unary_unary(
                 "/dcsidecar.v1.RoutingService/FilterWorkers",
@@ -90,7 +90,7 @@ class Server:
             self._process.kill()
 
     def cpu_s(self) -> float:
-        """Return the processor time used so far by all threads that are still there, from the scheduler, in seconds."""
+        """Return the CPU time used so far by all live threads, as accounted by the kernel, in seconds."""
         total = 0
         for task in Path(f"/proc/{self.pid}/task").iterdir():
             total += int((task / "schedstat").read_text().split()[0])

@@ -1,4 +1,4 @@
-"""Short turns of calling a server as fast as it answers, and what they cost it."""
+"""Calls a server at full speed for short slices and measures its cost."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bench.servers import Server
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """One turn of one server: CPU microseconds per call, calls a second, latencies in microseconds."""
+    """One slice of one server: CPU microseconds per call, calls per second, latencies in microseconds."""
 
     cpu_us: float
     rate: float
@@ -26,7 +26,7 @@ class Slice:
 
 
 def call(server: Server, requests: Path, seconds: float, *flags: str) -> Slice:
-    """Call a server for a while; `flags` are the load generator's. Raises RuntimeError where a call failed."""
+    """Call a server for a while; `flags` are the load generator's. Raises RuntimeError if a call fails."""
     before = server.cpu_s()
     command = ["taskset", "-c", str(CLIENT_CORE), str(load_generator()), "-target", f"127.0.0.1:{server.port}"]
     command += ["-requests", str(requests), "-seconds", str(seconds), *flags]

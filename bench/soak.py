@@ -1,8 +1,8 @@
-"""A million calls and a thousand changes of a document: shows that the sidecar's memory stays where it was.
+"""Makes a million calls and a thousand document changes to show that the sidecar's memory does not grow.
 
     python -m bench.soak [--calls 1000000] [--changes 1000]
 
-Prints the time from start to first answer, the idle resident memory, and the memory before and after each part.
+Prints the time from start to first answer, idle resident memory, and memory before and after each part.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ CASE = Case(3, cold=True, apps=1_000)
 
 
 def document(number: int) -> str:
-    """Return a document of a thousand applications, another one for each number."""
+    """Return a document of a thousand applications, different for each number."""
     apps = "".join(f"  app-{n:05d}: {{active: dc{(n + number) % 3 + 1}, backups: [dc2]}}\n" for n in range(1_000))
     return f"default: dc{number % 3 + 1}\napps:\n{apps}"
 
@@ -57,7 +57,7 @@ def main() -> None:
 
 
 def call(server: Server, requests: Path, calls: int) -> None:
-    """Call until there were so many calls; none may fail."""
+    """Make a number of calls; none may fail."""
     done = 0
     while done < calls:
         command = [str(load_generator()), "-target", f"127.0.0.1:{server.port}", "-requests", str(requests)]
@@ -68,7 +68,7 @@ def call(server: Server, requests: Path, calls: int) -> None:
 
 
 def change(server: Server, path: Path, changes: int) -> None:
-    """Replace the document so many times, each time waiting until it decides."""
+    """Replace the document a number of times, waiting each time until it is in force."""
     with grpc.insecure_channel(f"127.0.0.1:{server.port}") as channel:
         ask = channel.unary_unary(
             "/dcsidecar.v1.RoutingService/GetStatus",

@@ -1,9 +1,9 @@
-"""What a second worker process gives, and how far apart the processes are when the document changes.
+"""Measures the gain of a second worker process, and how far apart the processes are at a document change.
 
     python -m bench.workers [--turns 9] [--changes 20]
 
-Servers of one and of two processes are called in turns. They and the load generator share both cores, as on a machine
-that has no more: what the generator takes is not there for them.
+Servers with one and with two processes are called in turns. They share both cores with the load generator, as on a
+two-core machine: CPU used by the generator is not available to them.
 """
 
 from __future__ import annotations
@@ -40,25 +40,25 @@ MOST_CONNECTIONS = 64
 
 
 class Sidecar(Server):
-    """A sidecar with so many processes that answer calls, on both cores."""
+    """A sidecar with a number of worker processes, on both cores."""
 
     @classmethod
     def of(cls, workers: int, document: Path) -> Self:
-        """Return one that serves a document from a file."""
+        """Return a sidecar with a file source."""
         flags = ("--workers", str(workers), "--max-document-size", "16MiB")
         return cls.sidecar(document, *flags, core=BOTH)
 
     def processes(self) -> list[psutil.Process]:
-        """Return all its processes, the first of them the one that was started."""
+        """Return all its processes, the parent first."""
         first = psutil.Process(self.pid)
         return [first, *first.children()]
 
     def answering(self) -> list[psutil.Process]:
-        """Return the processes that answer calls."""
+        """Return the worker processes."""
         return self.processes()[1:] or self.processes()
 
     def cpu_s(self) -> float:
-        """Return the processor time that all of them have used."""
+        """Return the CPU time of all of them."""
         return sum(
             int((task / "schedstat").read_text().split()[0]) / 1e9
             for process in self.processes()
@@ -68,7 +68,7 @@ class Sidecar(Server):
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """Calls a second, and CPU microseconds of the server's and of the generator's for each."""
+    """Calls per second, and CPU microseconds per call of the server and of the generator."""
 
     rate: float
     cpu_us: float
@@ -76,7 +76,7 @@ class Turn:
 
 
 def call(server: Sidecar, requests: Path, seconds: float) -> Turn:
-    """Call a server as fast as it answers, on many connections, so that each process has some."""
+    """Call a server at full speed on many connections, so each process has some."""
     before, ours = server.cpu_s(), children_s()
     told = json.loads(subprocess.run(generator(server, requests, seconds), check=True, stdout=subprocess.PIPE).stdout)
     if told["failed"] or not told["calls"]:
@@ -86,7 +86,7 @@ def call(server: Sidecar, requests: Path, seconds: float) -> Turn:
 
 
 def children_s() -> float:
-    """Return the processor time that children of this process have used which have ended."""
+    """Return the CPU time of this process's terminated children."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
@@ -98,7 +98,7 @@ def generator(server: Sidecar, requests: Path, seconds: float) -> list[str]:
 
 
 def gain(case: Case, folder: Path, *, turns: int, seconds: float) -> list[str]:
-    """Measure one case; return its line of the table."""
+    """Measure one case; return its row of the table."""
     document = folder / "routing.yaml"
     document.write_text(case.document())
     requests = write_frames(folder / "requests", case.requests())
@@ -110,7 +110,7 @@ def gain(case: Case, folder: Path, *, turns: int, seconds: float) -> list[str]:
     figures = [median(turn.rate for turn in turns_) for turns_ in zip(*pairs, strict=True)]
     costs = [median(turn.cpu_us for turn in turns_) for turns_ in zip(*pairs, strict=True)]
     generating = median(turn.generator_us for _, turn in pairs)
-    # What both cores could make of it, were they never idle.
+    # The upper bound if both cores were never idle.
     most = 2e6 / (costs[1] + generating) / figures[0]
     return [
         case.name,
@@ -124,7 +124,7 @@ def gain(case: Case, folder: Path, *, turns: int, seconds: float) -> list[str]:
 
 
 class Prober:
-    """Asks one worker process again and again, on a connection that it has, which revision decides."""
+    """Polls one worker process over its own connection for the revision in force."""
 
     def __init__(self, server: Sidecar) -> None:
         self._channel = grpc.insecure_channel(
@@ -139,7 +139,7 @@ class Prober:
         self._thread = threading.Thread(target=self._run, daemon=True)
         before = self._ours(server)
         self.revision = self._ask(pb.FilterWorkersRequest(app="app")).revision
-        # Of each revision, when the first answer with it came, and when the last call with such an answer began.
+        # For each revision: the time of the first answer, and the start of the last call answered by it.
         self.came: dict[str, float] = {}
         self.asked: dict[str, float] = {}
         (ours,) = self._ours(server) - before
@@ -153,11 +153,11 @@ class Prober:
         )
 
     def start(self) -> None:
-        """Begin to ask."""
+        """Start polling."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End."""
+        """Stop polling."""
         self._stopping.set()
         if self._thread.is_alive():
             self._thread.join()
@@ -181,7 +181,7 @@ class Prober:
 
 @contextmanager
 def probers(server: Sidecar) -> Iterator[list[Prober]]:
-    """Give a prober for each of the processes that answer."""
+    """Yield a prober for each worker process."""
     with ExitStack() as stack:
         found: dict[int, Prober] = {}
         for _ in range(MOST_CONNECTIONS):
@@ -191,14 +191,14 @@ def probers(server: Sidecar) -> Iterator[list[Prober]]:
             if len(found) == len(server.answering()):
                 break
         else:
-            raise RuntimeError(f"no connection with each process among {MOST_CONNECTIONS}")
+            raise RuntimeError(f"no connection to some process among {MOST_CONNECTIONS}")
         for prober in found.values():
             prober.start()
         yield list(found.values())
 
 
 def spread(apps: int, folder: Path, *, changes: int, busy: bool) -> list[str]:
-    """Change the document again and again; return the line of the table that says how far apart the processes were."""
+    """Change the document repeatedly; return the table row with the time between processes."""
     path = folder / "routing.yaml"
     case = Case(3, cold=False, apps=apps)
     path.write_text(case.document())
@@ -237,7 +237,7 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=9)
     parser.add_argument("--seconds", type=float, default=2.0, help="length of a turn")
     parser.add_argument("--changes", type=int, default=20)
-    parser.add_argument("--print", action="store_true", help="only print, and leave RESULTS.md alone")
+    parser.add_argument("--print", action="store_true", help="print only; do not write RESULTS.md")
     arguments = parser.parse_args()
     gains, spreads = [], []
     with tempfile.TemporaryDirectory() as folder:
@@ -251,22 +251,22 @@ def main() -> None:
         return
     one = table(
         (
-            *("case", "calls/s, 1", "calls/s, 2", "ratio", "CPU µs a call, 1", "CPU µs a call, 2", "ratio"),
-            *("generator's CPU µs a call", "rate's ratio at most"),
+            *("case", "calls/s, 1", "calls/s, 2", "ratio", "CPU µs/call, 1", "CPU µs/call, 2", "ratio"),
+            *("generator CPU µs/call", "maximum ratio of rates"),
         ),
         gains,
     )
     other = table(
         (
-            *("document", "first answers apart, ms", "at most", "an older answer after a newer one, ms", "at most"),
-            *("RSS of the parent, MiB", "of a child"),
+            *("document", "first answers apart, ms", "max", "an older answer after a newer one, ms", "max"),
+            *("RSS of the parent, MiB", "RSS of a worker, MiB"),
         ),
         spreads,
     )
     words = (
         "One process and two, called in turns by a generator that shares both cores with them; ratios are medians over "
-        "the turns. At most: what two cores could make of two processes and the generator, were both never idle. "
-        "Below, how far apart two processes were at a change, as two clients saw it."
+        "the turns. Maximum: the rate if both cores were never idle. Below, the time between two processes at a "
+        "document change, as seen by two clients."
     )
     results.write(TITLE, "python -m bench.workers", f"{words}\n\n{one}\n\n{other}")
 

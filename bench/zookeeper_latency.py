@@ -1,10 +1,9 @@
-"""How long from a `set` in ZooKeeper to the first decision by it, against what a bare kazoo DataWatch needs.
+"""Measures the time from a `set` in ZooKeeper to the first decision by it, compared with a kazoo DataWatch.
 
     python -m bench.zookeeper_latency [--rounds 50]
 
-Starts a real server, then in turn sets the node that a bare DataWatch watches and the one that our source watches, with
-the table behind it and a decision as soon as the table has changed. Ends with status 1 where the median of ours is more
-than 1.3 times that of the bare one.
+Starts a real server and sets in turn the node of a bare DataWatch and the node of our source, which feeds a table; a
+decision follows as soon as the table has changed. Exits with 1 if our median is more than 1.3 times the bare one's.
 """
 
 from __future__ import annotations
@@ -52,7 +51,7 @@ def main() -> int:
 
 
 def measure(address: str, rounds: int) -> dict[str, list[float]]:
-    """Return the milliseconds of each round, of both in turn."""
+    """Return the milliseconds of each round for both."""
     with zookeeper_client(address) as operator, zookeeper_client(address) as watcher:
         for node in ("/bare", "/ours"):
             operator.create(node, _DOCUMENT.format(datacenter="dc1", round=0).encode())
@@ -69,7 +68,7 @@ def measure(address: str, rounds: int) -> dict[str, list[float]]:
 
 
 class _Arrivals:
-    """Which texts have arrived, and when."""
+    """The texts that have arrived, with their times."""
 
     def __init__(self) -> None:
         self._at: dict[bytes, float] = {}

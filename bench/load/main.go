@@ -1,5 +1,5 @@
-// Calls FilterWorkers (or POSTs over HTTP) with requests given as bytes, as fast as answers come or at a pace, and tells
-// rates and latencies as JSON; it can keep a record of each call.
+// Load generator: calls FilterWorkers (or POSTs over HTTP) with requests given as bytes, at full speed or at a fixed
+// pace, and prints rates and latencies as JSON. It can record each call.
 package main
 
 import (
@@ -27,11 +27,11 @@ import (
 const (
 	unary  = "/dcsidecar.v1.RoutingService/FilterWorkers"
 	stream = "/dcsidecar.v1.RoutingService/FilterWorkersStream"
-	// Stands in a request where each call is to write a number of its own, so that no two requests are equal.
+	// Placeholder in a request that each call replaces by its number, so no two requests are equal.
 	placeholder = "################"
 )
 
-// raw passes bytes through: encoding and decoding is none of what is measured.
+// raw passes bytes through: encoding and decoding are not measured.
 type raw struct{}
 
 func (raw) Marshal(v any) ([]byte, error) { return *v.(*[]byte), nil }
@@ -51,7 +51,7 @@ type result struct {
 	Longest float64 `json:"longest_us"`
 }
 
-// call is when a call began, Unix nanoseconds, and how long it took.
+// call is the start of a call, Unix nanoseconds, and its duration.
 type call struct {
 	began int64
 	took  time.Duration
@@ -76,7 +76,7 @@ func readRequests(path string) [][]byte {
 	return requests
 }
 
-// source hands out requests in turn, each made unlike all others where it holds the placeholder.
+// source returns requests in turn, each made unique if it contains the placeholder.
 type source struct {
 	requests [][]byte
 	at       int
@@ -155,7 +155,7 @@ func on(channel *grpc.ClientConn) invoke {
 	}
 }
 
-// over returns calls on an HTTP connection of their own; an answer without a result is a failure.
+// over returns an invoke function with its own HTTP connection; an answer without a result is a failure.
 func over(target, path string) invoke {
 	client := &http.Client{Transport: &http.Transport{DisableCompression: true}}
 	return func(request []byte) error {
@@ -189,7 +189,7 @@ func repeat(try invoke, from *source, deadline time.Time, every time.Duration, f
 	return made
 }
 
-// converse keeps `window` requests of one stream under way.
+// converse keeps `window` requests of one stream in flight.
 func converse(channel *grpc.ClientConn, from *source, deadline time.Time, window int, failed *atomic.Int64) []call {
 	description := &grpc.StreamDesc{StreamName: "FilterWorkersStream", ServerStreams: true, ClientStreams: true}
 	talk, err := channel.NewStream(context.Background(), description, stream)

@@ -1,9 +1,9 @@
-"""Measures what a decision costs the sidecar and Open Policy Agent, which does the same by filter.rego over HTTP.
+"""Compares the cost of a decision with Open Policy Agent, which decides by filter.rego over HTTP.
 
     python -m bench.opa [--turns 7]
 
-Both are asked for all decisions of tests/vectors that the Rego covers and for those that are measured, and must answer
-alike. Then both are called in turns on the same core. A ratio is the median over the turns.
+Both must first give the same answers to all test vectors that the Rego covers and to the measured requests. Then both
+are called in turns on the same core. A ratio is the median over the turns.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ from sidecar.routing.model import Active, Route, RoutingDocument, Split
 from sidecar.routing.scalars import parse_time
 from sidecar.routing.state import State
 
-TITLE = "Beside Open Policy Agent"
+TITLE = "Compared with Open Policy Agent"
 PATH = "/v1/data/dcsidecar/filter"
 RULES = Path(__file__).with_name("filter.rego")
 SIZES = 3, 100, 1_000, 10_000
-# What filter.rego leaves out.
+# Not covered by filter.rego.
 UNCOVERED = "ramp", "where a worker's datacenter comes from"
 
 Json = Mapping[str, Any]
 
 
 class PolicyAgent(Server):
-    """Open Policy Agent with a document as its data."""
+    """An Open Policy Agent with a document as its data."""
 
     def __init__(self, document: RoutingDocument, folder: Path, *, core: int) -> None:
         data = folder / "data.json"
@@ -56,7 +56,7 @@ class PolicyAgent(Server):
         super().__init__([*command, "--disable-telemetry", str(RULES), str(data)], port, core=core)
 
     def ask(self, request: Json) -> Json:
-        """Return what it decides."""
+        """Return its decision."""
         body = json.dumps({"input": request}).encode()
         asked = urllib.request.Request(
             f"http://127.0.0.1:{self.port}{PATH}", body, {"Content-Type": "application/json"}
@@ -74,7 +74,7 @@ class PolicyAgent(Server):
 
 
 def data_of(document: RoutingDocument) -> Json:
-    """Return a document as the data of filter.rego, inheritance already applied."""
+    """Return a document as data for filter.rego, inheritance applied."""
     return {
         "revision": document.revision,
         "default": route_of(document.default),
@@ -99,7 +99,7 @@ def data_of(document: RoutingDocument) -> Json:
 
 
 def route_of(route: Route) -> Json:
-    """Return a route as filter.rego has it. Raises ValueError for a ramp."""
+    """Return a route as data for filter.rego. Raises ValueError for a ramp."""
     rest = {
         "backups": route.backups,
         "min_workers": route.min_workers,
@@ -118,7 +118,7 @@ def route_of(route: Route) -> Json:
 
 
 def input_of(request: pb.FilterWorkersRequest) -> dict[str, Any]:
-    """Return a request as filter.rego has it."""
+    """Return a request as input for filter.rego."""
     return {
         "app": request.app,
         "job": request.job,
@@ -128,7 +128,7 @@ def input_of(request: pb.FilterWorkersRequest) -> dict[str, Any]:
 
 
 def vectors() -> Iterator[tuple[str, RoutingDocument, list[tuple[pb.FilterWorkersRequest, int]]]]:
-    """Return titles, documents and requests of tests/vectors, with the time of each."""
+    """Return titles, documents and requests of the test vectors, with their times."""
     for group in yaml.load((ROOT / "tests/vectors/decisions.yaml").read_text(), Loader=yaml.CBaseLoader):
         if group["title"] not in UNCOVERED:
             asked = [
@@ -138,7 +138,7 @@ def vectors() -> Iterator[tuple[str, RoutingDocument, list[tuple[pb.FilterWorker
 
 
 def check(agent: PolicyAgent, document: RoutingDocument, request: pb.FilterWorkersRequest, now_ns: int) -> None:
-    """Raise RuntimeError if the agent decides otherwise than the sidecar."""
+    """Raise RuntimeError if the agent decides differently from the sidecar."""
     told = agent.ask(input_of(request) | {"now_ns": now_ns})
     state = State(document, generation=1, now_ns=now_ns)
     decision = decide(state, request.app, request.job, request.instance, request.candidates)
@@ -150,11 +150,11 @@ def check(agent: PolicyAgent, document: RoutingDocument, request: pb.FilterWorke
         "revision": document.revision,
     }
     if ours != told:
-        raise RuntimeError(f"Open Policy Agent decides otherwise for {request}: {told}, not {ours}")
+        raise RuntimeError(f"Open Policy Agent decides differently for {request}: {told}, expected {ours}")
 
 
 def check_vectors(folder: Path) -> int:
-    """Return for how many vectors both decide the same. Raises RuntimeError if for one they do not."""
+    """Return the number of vectors on which both agree. Raises RuntimeError if they differ on one."""
     count = 0
     for title, document, asked in vectors():
         with PolicyAgent(document, folder, core=SERVER_CORE) as agent:
@@ -167,7 +167,7 @@ def check_vectors(folder: Path) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What a decision cost the agent, and the sidecar with strange, cold and hot requests (bench.cases)."""
+    """Cost of a decision for the agent, and for the sidecar with strange, cold and hot requests (bench.cases)."""
 
     candidates: int
     agent: Slice
@@ -176,7 +176,7 @@ class Comparison:
 
 
 def compare(candidates: int, folder: Path, *, turns: int, seconds: float) -> Comparison:
-    """Measure both with so many candidates."""
+    """Measure both with a number of candidates."""
     cold = Case(candidates, cold=True)
     cases = Case(candidates, cold=True, strange=True), cold, Case(candidates, cold=False)
     text = folder / "routing.yaml"
@@ -207,7 +207,7 @@ def compare(candidates: int, folder: Path, *, turns: int, seconds: float) -> Com
 
 
 def row(measured: Comparison) -> list[str]:
-    """Return a line of the table."""
+    """Return a row of the table."""
     return [
         f"{measured.candidates:,}",
         *(f"{each.cpu_us:,.0f}" for each in (measured.agent, *measured.sidecar)),
@@ -229,11 +229,12 @@ def main() -> None:
         for candidates in SIZES:
             rows.append(row(compare(candidates, Path(folder), turns=arguments.turns, seconds=arguments.seconds)))
             print(" | ".join(rows[-1]), flush=True)
-    heads = "candidates", "OPA CPU µs", "strange", "cold", "hot", "OPA over strange", "over cold", "over hot"
+    heads = "candidates", "OPA CPU µs", "strange", "cold", "hot", "OPA / strange", "OPA / cold", "OPA / hot"
     about = (
-        f"{OPA.rpartition('/')[2]}, a server, the document as its data, the rule in bench/opa/filter.rego; it answers "
-        f"{same} requests of tests/vectors and those measured as the sidecar does. CPU per decision: of Open Policy "
-        "Agent, which remembers no answers, and of the sidecar with strange, cold and hot requests, as above."
+        f"{OPA.rpartition('/')[2]} as a server, with the document as its data and the rule in bench/opa/filter.rego. "
+        f"It gives the same answers as the sidecar to {same} requests of tests/vectors and to the measured ones. CPU "
+        "per decision: of Open Policy Agent, which caches no answers, and of the sidecar with strange, cold and hot "
+        "requests."
     )
     results.write(TITLE, "python -m bench.opa", f"{about}\n\n{results.table(heads, rows)}")
 

@@ -1,6 +1,6 @@
-# The sidecar's decision rules in Rego: data.routing is the document, the input a request of FilterWorkers.
+# docs/decision-rules.md in Rego: data.routing is the document, the input a FilterWorkers request.
 #
-# Ramps, and workers that do not say where they are, are left out.
+# Not covered: ramps, and workers without a datacenter in the request.
 package dcsidecar
 
 now := object.get(input, "now_ns", time.now_ns())
@@ -30,7 +30,7 @@ preferred := [route.active] if {
 	route.active
 } else := [name | some [_, name] in sort([[0 - score(name, weight), name] | some name, weight in route.split; weight > 0])]
 
-# Each datacenter once, where it comes first.
+# Drops duplicates; the first occurrence stays.
 order := [name |
 	all := array.concat(preferred, route.backups)
 	some index, name in all
@@ -85,7 +85,7 @@ score(name, weight) := weight / ((4 * zeros + shift[lead]) * 0.69314718055994530
 	lead := substring(significant, 0, 1)
 	h := sum([part | some place in numbers.range(0, 12); part := value[substring(digits, place, 1)] * power[place]])
 
-	# From 0.5 to 1, where the series of the logarithm converges fast.
+	# Scaled to 0.5 to 1, where the logarithm series converges fast.
 	m := ((h + 0.5) * (factor[zeros] * double[lead])) / 4503599627370496
 	z := (m - 1) / (m + 1)
 	logarithm := 2 * sum([term |
@@ -96,7 +96,7 @@ score(name, weight) := weight / ((4 * zeros + shift[lead]) * 0.69314718055994530
 
 value := {"0": 0, "1": 1, "2": 2, "3": 3, "4": 4, "5": 5, "6": 6, "7": 7, "8": 8, "9": 9, "a": 10, "b": 11, "c": 12, "d": 13, "e": 14, "f": 15}
 
-# How often the leading digit must be doubled to fill its four bits, and what that multiplies by.
+# For each leading hexadecimal digit, the shift that fills its four bits, and its factor.
 shift := {digit: times |
 	some digit, number in value
 	number > 0
