@@ -24,7 +24,7 @@ from bench.slices import Slice, call, middle
 
 TITLE = "10,000 applications compared with one"
 ABOUT = """Calls for 16 of 10,000 applications and for a single one, in turns; both servers restarted for each of 7
-rounds. The ratio is the median over the rounds; the last column is the range of the same ratio for two identical servers."""
+rounds. The ratio is the median over the rounds; the last column is the range of the ratio for two identical servers."""
 TURNS = 5
 CASES = [(candidates, cold) for candidates in (3, 1_000) for cold in (False, True)]
 

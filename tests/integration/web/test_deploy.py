@@ -72,6 +72,15 @@ def test_metrics_are_described(metrics: set[str]) -> None:
     assert not {name for name in families if name not in words}
 
 
+def test_the_documentation_names_metrics_that_there_are(metrics: set[str]) -> None:
+    """No page names a metric of ours that a sidecar does not have."""
+    pages = "".join(path.read_text() for path in (ROOT / "docs").rglob("*.md"))
+    families = {re.sub(r"_(bucket|count|sum|created|total)$", "", name) for name in metrics}
+    named = {re.sub(r"_total$", "", name) for name in re.findall(r"`(dc_sidecar_[a-z_]+[a-z])[`{]", pages)}
+    # These are tables of the audit database.
+    assert named - families <= {"dc_sidecar_changes", "dc_sidecar_sightings"}
+
+
 def test_each_alert_has_its_runbook_entry() -> None:
     """The link of each alert leads to a heading, and no heading is left without its alert."""
     headings = re.findall(r"^### (DcSidecar\w+)$", (ROOT / "docs/operations.md").read_text(), re.MULTILINE)
