@@ -1,4 +1,4 @@
-"""`make demo-powerjob`: a drill, a gray release and the loss of a datacenter, played with a real PowerJob scheduler."""
+"""Demonstrates drill, gray release and failover with a real PowerJob scheduler (`make demo-powerjob`)."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class Demo:
         self._stack.close()
 
     def operate(self, *words: str) -> None:
-        """Type a command as an operator would, on the document, and wait until the scheduler follows."""
+        """Run a command on the document, and wait until the scheduler follows."""
         typed = " ".join(f'"{word}"' if " " in word else word for word in words)
         say(f"$ dc-sidecar {typed}")
         flags = ("--source", self._document, "--by", "demo", "--hold-off", "0", "--yes")
@@ -89,59 +89,59 @@ class Demo:
         self.sidecar.wait_until_followed(self.scheduler)
 
     def run(self, jobs: list[int]) -> list[int]:
-        """Run jobs to their end."""
+        """Run jobs until they finish."""
         instances = [self.scheduler.run(self.app, job) for job in jobs]
         for instance in instances:
             self.scheduler.wait_for(instance)
         return instances
 
-    def tell(self, what: str, instances: list[int], event: str = "begin") -> None:
+    def report(self, what: str, instances: list[int], event: str = "begin") -> None:
         """Print which workers ran what, by the workers' own records."""
         runs = (run for worker in self.workers.values() for run in worker.runs() if run.event == event)
         count = Counter(run.worker for run in runs if run.instance in instances)
         say(f"  {what:<34}" + "  ".join(f"{name} {count[name]:>2}" for name in self.workers))
 
     def drill(self) -> None:
-        """Pretend that dc1 is gone; the drill ends by itself."""
+        """Treat dc1 as lost; the drill ends by itself."""
         say("\n1. Drill")
-        self.tell("before", self.run(self._jobs))
+        self.report("before the drill", self.run(self._jobs))
         self.operate("drill", "start", "dc1", "--for", "15s", "--reason", "Q4 drill")
-        self.tell("while it is on", self.run(self._jobs))
+        self.report("during the drill", self.run(self._jobs))
         eventually(lambda: not self.sidecar.status().outages, "the drill ends", within=60, every=0.2)
         self.sidecar.wait_until_followed(self.scheduler)
-        self.tell("when it has ended by itself", self.run(self._jobs))
+        self.report("after its end", self.run(self._jobs))
 
     def gray_release(self) -> None:
-        """Move the jobs to dc2, some at a time."""
+        """Move the jobs to dc2 in steps."""
         say("\n2. Gray release")
         for weight in (10, 50, 100):
             self.operate("shift", "billing", f"dc1={100 - weight}", f"dc2={weight}")
-            self.tell(f"dc2 has {weight} %", self.run(self._jobs))
+            self.report(f"{weight} % in dc2", self.run(self._jobs))
         self.operate("switch", "billing", "dc1")
-        self.tell("back", self.run(self._jobs))
+        self.report("switched back", self.run(self._jobs))
 
     def loss(self) -> None:
         """Kill dc1's workers while jobs run there, and mark it."""
-        say("\n3. Loss of a datacenter")
+        say("\n3. Failover")
         slow = [self.scheduler.save_job(self.app, jobParams="4000", dispatchStrategy="RANDOM") for _ in range(6)]
         instances = [self.scheduler.run(self.app, job) for job in slow]
         eventually(lambda: self._begun(instances) == len(instances), "they begin", within=60)
-        self.tell("six runs began", instances)
+        self.report("six instances started", instances)
         for name in ("dc1-a", "dc1-b"):
             self.workers[name].process.kill()
-        say("  dc1's workers are killed; PowerJob itself would notice after a minute")
+        say("  dc1's workers killed; PowerJob would notice after a minute")
         self.operate("mark", "dc1", "down", "--reason", "no power")
         for instance in instances:
             eventually(
                 lambda: self.scheduler.status(instance) in FINISHED,  # noqa: B023 - within this turn
-                "the runs are brought back",
+                "the instances are recovered",
                 within=120,
                 every=0.2,
             )
         assert all(self.scheduler.status(instance) == Status.SUCCEEDED for instance in instances)
-        self.tell("they ended", instances, "end")
-        self.tell("new runs", self.run(self._jobs))
-        say("\nWhat the sidecar's audit tells:")
+        self.report("they finished", instances, "end")
+        self.report("new instances", self.run(self._jobs))
+        say("\nThe sidecar's audit:")
         where = ("--state-dir", str(self.sidecar.state_dir))
         eventually(lambda: "rescheduled" in history(*where), "the report", within=60, every=0.5)
         say(history(*where).rstrip())
@@ -152,25 +152,25 @@ class Demo:
 
 
 def history(*flags: str) -> str:
-    """Return what `dc-sidecar history` prints."""
+    """Return the output of `dc-sidecar history`."""
     command = [sys.executable, "-m", "sidecar", "history", *flags]
     return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
 
 
 def say(words: str) -> None:
-    """Print at once."""
+    """Print and flush."""
     sys.stdout.write(words + "\n")
     sys.stdout.flush()
 
 
 def main() -> None:
-    """Play all three, and leave nothing behind."""
+    """Run all three; remove all processes and files."""
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="dc-sidecar-demo-") as folder, Demo(Path(folder)) as demo:
         demo.drill()
         demo.gray_release()
         demo.loss()
-    say(f"\nDone in {time.monotonic() - begun:.0f} s; all processes are ended and all files removed.")
+    say(f"\nDone in {time.monotonic() - begun:.0f} s; all processes stopped, all files removed.")
 
 
 if __name__ == "__main__":
