@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from functools import cache
 from hashlib import sha256
 from importlib.util import find_spec
+from math import log
 from pathlib import Path
 from unicodedata import east_asian_width
 
@@ -16,6 +17,7 @@ import pytest
 from sidecar.cli.main import cli
 from sidecar.config import OPTIONS
 from sidecar.config.layers import CLIENT_VARIABLES
+from sidecar.routing.rendezvous import score
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
@@ -172,6 +174,19 @@ def test_the_transcripts_are_of_the_example_document() -> None:
     revisions = {sha256(each.encode()).hexdigest()[:12] for each in (text, edited)}
     for name in ("README.md", "README.zh-CN.md", "docs/getting-started.md"):
         assert set(re.findall(r"revision[ =]([0-9a-f]{12})\b", (ROOT / name).read_text(encoding="utf-8"))) == revisions
+
+
+def test_the_worked_example_of_the_rules_is_right() -> None:
+    """The figures in docs/decision-rules.md are those of the formula beside them, and of the code."""
+    page = (ROOT / "docs/decision-rules.md").read_text(encoding="utf-8")
+    for datacenter, weight in (("dc1", 90.0), ("dc2", 10.0)):
+        digest = sha256(f"billing\n7\n{datacenter}".encode()).hexdigest()[:16]
+        h = int(digest, 16) >> 12
+        unit = (h + 0.5) / 2**52
+        assert {digest, str(h), str(unit), str(log(unit))} <= set(re.findall(r"[-\w.]+", page))
+        assert -weight / log(unit) == score("billing", "7", datacenter, weight)
+        assert f"**{score('billing', '7', datacenter, weight)}**" in page
+        assert str(score("billing", "5", datacenter, weight)) in page
 
 
 def _columns(line: str) -> int:
