@@ -302,7 +302,7 @@ def test_watch_connects_again(run: Run, sidecar: Sidecar, monkeypatch: pytest.Mo
     monkeypatch.setattr(RoutingClient, "watch", broken_once)
     code, out, err = run("watch", "--sidecar", sidecar.address)
     assert code == 130
-    assert "the sidecar is going down; trying again" in err
+    assert "the sidecar is shutting down; trying again" in err
     assert "connected again" in err
     assert out.splitlines()[-1].split("  ")[1] == "default: dc1 → dc2"
 
