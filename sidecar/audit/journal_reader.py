@@ -11,7 +11,7 @@ from typing import Any
 from sidecar.audit.hash_chain import START, ChainBroken, ChainLink, read_link
 from sidecar.audit.journal import head, segments
 from sidecar.audit.record import Record, record_of
-from sidecar.routing.reader import Checkpoint
+from sidecar.yaml_reader import Checkpoint
 
 FOLDER = "audit"
 """Where the record is within a state directory."""

@@ -13,10 +13,10 @@ from sidecar.lifecycle import SourceState
 from sidecar.routing.changes import changes
 from sidecar.routing.document import revision_of
 from sidecar.routing.model import Drill
-from sidecar.routing.reader import Checkpoint
 from sidecar.routing.scalars import format_time
 from sidecar.routing.state import State
 from sidecar.table import View
+from sidecar.yaml_reader import Checkpoint
 
 # Of a text that is refused, which may be anything, so much is kept.
 _REFUSED_BYTES = 64 * 1024

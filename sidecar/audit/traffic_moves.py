@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sidecar.routing.model import OnEmpty, Ramp, Selector
-from sidecar.routing.reader import Checkpoint
 from sidecar.routing.state import ResolvedRoute, State
+from sidecar.yaml_reader import Checkpoint
 
 
 @dataclass(frozen=True, slots=True)

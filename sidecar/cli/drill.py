@@ -15,9 +15,9 @@ from sidecar.editing import verbs
 from sidecar.editing.proposal import CurrentDocument, Edit, read_current
 from sidecar.errors import ChangeRefused
 from sidecar.routing.model import Drill
-from sidecar.routing.reader import Tree
 from sidecar.routing.scalars import format_time, parse_duration
 from sidecar.sources.base import Content
+from sidecar.yaml_reader import Tree
 
 
 @click.group("drill")

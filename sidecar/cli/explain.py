@@ -16,9 +16,9 @@ from sidecar.client import Worker
 from sidecar.routing.document import parse_document
 from sidecar.routing.explain import Explanation, RankedDatacenter, explain
 from sidecar.routing.location import NAME
-from sidecar.routing.reader import read
 from sidecar.routing.scalars import format_time
 from sidecar.routing.state import State
+from sidecar.yaml_reader import read
 
 _SHOWN = 10
 

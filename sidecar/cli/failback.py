@@ -8,7 +8,7 @@ from sidecar.cli.carry_out import carry_out
 from sidecar.cli.changing import ChangingCommand, orders_of
 from sidecar.editing import verbs
 from sidecar.editing.proposal import CurrentDocument, Edit
-from sidecar.routing.reader import Tree
+from sidecar.yaml_reader import Tree
 
 _EPILOG = """\b
 Examples:

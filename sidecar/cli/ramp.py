@@ -14,8 +14,8 @@ from sidecar.editing import verbs
 from sidecar.editing.proposal import CurrentDocument, Edit
 from sidecar.errors import ChangeRefused
 from sidecar.routing.model import Active
-from sidecar.routing.reader import Tree
 from sidecar.routing.scalars import format_time
+from sidecar.yaml_reader import Tree
 
 _EPILOG = """\b
 Examples:

@@ -14,7 +14,7 @@ from typing import Any
 from sidecar.config.kinds import LIST, SWITCH
 from sidecar.config.options import CONFIG, OPTIONS, PREFIX, SOURCE_OPTIONS, Option, Settings
 from sidecar.errors import ConfigError, DocumentRejected
-from sidecar.routing.reader import places, read
+from sidecar.yaml_reader import places, read
 
 # Variables that begin as ours and are not for `serve`: the first are of the client commands; the pattern is what
 # Kubernetes sets in every container for each service whose name begins with dc-sidecar.

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from sidecar.editing.tree import full, insert, mapping_in
 from sidecar.routing.model import RoutingDocument
-from sidecar.routing.reader import Tree
 from sidecar.routing.scalars import SECOND_NS, format_time, parse_time
+from sidecar.yaml_reader import Tree
 
 _KEYS = ("by", "at", "reason", "ticket")
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sidecar.editing.tree import Top, insert, mapping_in, prune
-from sidecar.routing.reader import Tree
 from sidecar.routing.scalars import parse_duration, parse_integer
+from sidecar.yaml_reader import Tree
 
 _PATH = ("meta", "paused")
 

@@ -18,7 +18,7 @@ from sidecar.errors import ChangeRefused, DocumentRejected
 from sidecar.routing.document import MAX_BYTES, parse_document, revision_of
 from sidecar.routing.lint import warnings
 from sidecar.routing.model import RoutingDocument
-from sidecar.routing.reader import Tree
+from sidecar.yaml_reader import Tree
 
 _NAMED = 3
 

@@ -21,7 +21,7 @@ from sidecar.editing.yaml_writer import (
 )
 from sidecar.errors import ChangeRefused, DocumentRejected
 from sidecar.routing.location import NAME
-from sidecar.routing.reader import Tree, read
+from sidecar.yaml_reader import Tree, read
 
 _BLANKS = " \t\r\n"
 _BOM = "\ufeff"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from copy import deepcopy
 
-from sidecar.routing.reader import Tree
+from sidecar.yaml_reader import Tree
 
 Top = dict[str, Tree]
 

@@ -11,9 +11,9 @@ from sidecar.editing.tree import Top, full, insert, mapping_in, prune
 from sidecar.editing.yaml_writer import BareKey
 from sidecar.errors import ChangeRefused
 from sidecar.routing.model import Drill, Ramp, Route, RoutingDocument, Split
-from sidecar.routing.reader import Tree
 from sidecar.routing.scalars import format_duration, format_time
 from sidecar.routing.schedule import ramp_step, weights_at
+from sidecar.yaml_reader import Tree
 
 _SELECTORS = ("active", "split", "ramp")
 

@@ -6,7 +6,7 @@ import json
 import re
 from dataclasses import dataclass
 
-from sidecar.routing.reader import Tree
+from sidecar.yaml_reader import Tree
 
 # Written without quotes only if no reader of YAML, old or new, can take them for anything but this text.
 _PLAIN = re.compile(r"[^\W\d_](?:[\w ./+@-]*[\w./+@-])?")

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sidecar.routing.model import Active, FailBack, Failover, Ramp, Route
-from sidecar.routing.reader import Checkpoint
 from sidecar.routing.scalars import format_duration, format_time
 from sidecar.routing.schedule import weights_at
 from sidecar.routing.state import State
+from sidecar.yaml_reader import Checkpoint
 
 _NAMED = 3
 

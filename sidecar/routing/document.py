@@ -30,8 +30,8 @@ from sidecar.routing.model import (
     Split,
     Sticky,
 )
-from sidecar.routing.reader import MAX_DEPTH, Checkpoint, Path, Tree, read
 from sidecar.routing.scalars import format_time, parse_number
+from sidecar.yaml_reader import MAX_DEPTH, Checkpoint, Path, Tree, read
 
 MAX_BYTES = 1024 * 1024
 

@@ -9,11 +9,11 @@ from sidecar.routing.changes import failover_words
 from sidecar.routing.decision import Decision, Reason, decide, order_of, split_key
 from sidecar.routing.location import Candidate
 from sidecar.routing.model import Active, OnEmpty, Ramp, Route, Split
-from sidecar.routing.reader import Path, Tree, show
 from sidecar.routing.rendezvous import score
 from sidecar.routing.scalars import format_duration, format_time
 from sidecar.routing.schedule import ramp_step
 from sidecar.routing.state import ResolvedRoute, State
+from sidecar.yaml_reader import Path, Tree, show
 
 _BUILT_IN = "built in"
 

@@ -11,8 +11,8 @@ from typing import TypeVar
 from sidecar.errors import DocumentRejected, Problem
 from sidecar.routing.location import NAME
 from sidecar.routing.model import Datacenter
-from sidecar.routing.reader import MAX_PROBLEMS, Checkpoint, Path, Tree, places, show
 from sidecar.routing.scalars import parse_duration, parse_integer, parse_time
+from sidecar.yaml_reader import MAX_PROBLEMS, Checkpoint, Path, Tree, places, show
 
 _MAX_NAME = 256
 # No control characters, and no halves of characters, which JSON's escapes can write and UTF-8 cannot.

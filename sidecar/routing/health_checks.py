@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 from sidecar.routing.fields import TEXT, FieldReader, shown
 from sidecar.routing.model import Checks, Probe, ProbeKind
-from sidecar.routing.reader import Path, Tree
 from sidecar.routing.scalars import SECOND_NS, format_duration
+from sidecar.yaml_reader import Path, Tree
 
 CHECK_KEYS = ("probes", "interval", "timeout", "fall", "rise", "must_pass")
 MAX_PROBES = 8

@@ -12,9 +12,9 @@ import yaml
 from sidecar.errors import Problem
 from sidecar.routing.location import NAME
 from sidecar.routing.model import Active, Network, OnEmpty, Ramp, Route, RoutingDocument, Split
-from sidecar.routing.reader import Path, Tree, places, read, show
 from sidecar.routing.scalars import SECOND_NS, format_time
 from sidecar.routing.schedule import weights_at
+from sidecar.yaml_reader import Path, Tree, places, read, show
 
 _DAY_NS = 86_400 * SECOND_NS
 # Requests carry no more candidates than this unless the sidecar is told to take them.

@@ -12,8 +12,8 @@ from sidecar.gil import Yielder
 from sidecar.pb.dcsidecar.v1 import routing_pb2 as pb
 from sidecar.routing.explain import explain
 from sidecar.routing.location import NAME
-from sidecar.routing.reader import read
 from sidecar.routing.state import State
+from sidecar.yaml_reader import read
 
 _COUNTED = re.compile(rf"({NAME.pattern})=([0-9]{{1,4}})")
 _MOST = 2000

@@ -15,9 +15,9 @@ from sidecar.editing.safety_rules import equivalent
 from sidecar.errors import ChangeRefused
 from sidecar.routing.document import parse_document
 from sidecar.routing.model import Active, Ramp, RoutingDocument
-from sidecar.routing.reader import Tree
 from sidecar.routing.scalars import format_time
 from sidecar.routing.schedule import weights_at
+from sidecar.yaml_reader import Tree
 from tests import documents
 from tests.unit.editing import texts
 

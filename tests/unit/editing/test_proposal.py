@@ -13,8 +13,8 @@ from sidecar.editing.proposal import CurrentDocument, Edit, Proposal, difference
 from sidecar.editing.safety_rules import SafetyRules, enforce
 from sidecar.errors import ChangeRefused
 from sidecar.routing.document import parse_document
-from sidecar.routing.reader import Tree
 from sidecar.routing.scalars import SECOND_NS, format_time, parse_time
+from sidecar.yaml_reader import Tree
 
 _NOW = parse_time("2026-11-22T10:00:00Z") or 0
 _MINUTE = 60 * SECOND_NS

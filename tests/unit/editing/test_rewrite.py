@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sidecar.editing.rewrite import rewrite, tree_of
-from sidecar.routing.reader import Tree
+from sidecar.yaml_reader import Tree
 from tests.unit.editing import texts
 
 

@@ -12,9 +12,9 @@ from sidecar.editing.rewrite import rewrite, tree_of
 from sidecar.errors import ChangeRefused
 from sidecar.routing.document import parse_document
 from sidecar.routing.model import Ramp, RoutingDocument
-from sidecar.routing.reader import Tree
 from sidecar.routing.scalars import SECOND_NS, format_time, parse_time
 from sidecar.routing.schedule import ramp_step, step_time, weights_at
+from sidecar.yaml_reader import Tree
 
 _HOUR = 3600 * SECOND_NS
 _START = parse_time("2026-11-22T10:00:00Z") or 0

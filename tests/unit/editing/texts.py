@@ -8,7 +8,7 @@ import re
 
 from hypothesis import strategies as st
 
-from sidecar.routing.reader import Tree
+from sidecar.yaml_reader import Tree
 
 _PLAIN = re.compile(r"[^\W_][\w.]*(?: [\w.]+)*")
 

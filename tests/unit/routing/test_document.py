@@ -14,8 +14,8 @@ import pytest
 from sidecar.errors import DocumentRejected
 from sidecar.routing.document import MAX_BYTES, parse_document, revision_of
 from sidecar.routing.model import Active, Datacenter, Drill, OnEmpty, Ramp, Route, RoutingDocument, Split, Sticky
-from sidecar.routing.reader import MAX_PROBLEMS
 from sidecar.routing.scalars import SECOND_NS, parse_time
+from sidecar.yaml_reader import MAX_PROBLEMS
 
 
 def _parse(text: str) -> RoutingDocument:

@@ -11,9 +11,9 @@ from sidecar.routing.decision import Reason, decide
 from sidecar.routing.document import parse_document
 from sidecar.routing.explain import Explanation, explain
 from sidecar.routing.location import NAME
-from sidecar.routing.reader import Tree, read
 from sidecar.routing.scalars import parse_time
 from sidecar.routing.state import State
+from sidecar.yaml_reader import Tree, read
 
 NOW = parse_time("2026-11-22T10:00:00Z") or 0
 DOCUMENT = """

@@ -15,8 +15,8 @@ from sidecar.routing.document import parse_document
 from sidecar.routing.explain import explain
 from sidecar.routing.failover import NONE, FailoverState, FailoverStates, Observation, Phase, advance, apply, remembered
 from sidecar.routing.model import FailBack, Failover, RoutingDocument
-from sidecar.routing.reader import read
 from sidecar.routing.state import State
+from sidecar.yaml_reader import read
 
 S = 10**9
 SCOPE = ("billing", "")

@@ -6,8 +6,8 @@ import jsonschema
 import pytest
 import yaml
 
-from sidecar.routing.reader import read
 from sidecar.routing.schema import schema
+from sidecar.yaml_reader import read
 
 VECTORS = Path(__file__).parents[2] / "vectors"
 VALID = [entry["document"] for entry in yaml.safe_load((VECTORS / "decisions.yaml").read_text())]

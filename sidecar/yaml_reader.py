@@ -1,4 +1,4 @@
-"""Reads YAML 1.2 or JSON into plain values, every scalar as the text it is written as, and finds places in the text."""
+"""Reads YAML 1.2 and JSON into plain values, each scalar as its source text, and locates entries in the text."""
 
 from __future__ import annotations
 
@@ -15,34 +15,34 @@ import yaml
 from sidecar.errors import DocumentRejected, Problem
 
 MAX_DEPTH = 16
-# A text with more problems than this is refused with the first of them: nobody reads on, and memory is finite.
+# Bounds the memory that a hostile text can take; nobody reads a longer report.
 MAX_PROBLEMS = 1000
 
-# A mapping, a list, a scalar's text, or None where something was found that is reported already.
+# A mapping, a list, a scalar's text, or None in place of an entry that is already reported as a problem.
 Tree = dict[str, "Tree"] | list["Tree"] | str | None
 Path = tuple[str | int, ...]
 Checkpoint = Callable[[], None]
-# What comes from libyaml and from json has no types.
+# libyaml and json are untyped.
 _Foreign = Any
 
 _Loader: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 _JSON_WORDS = {True: "true", False: "false", None: "null"}
 _BATCH = 32
 _MAX_STEP = 256
-# libyaml compares each of them with all before it, which takes seconds where they fill a text.
+# libyaml compares each %TAG directive with all earlier ones: quadratic, seconds for a text full of them.
 _TAG_DIRECTIVE = re.compile(r"(?:\A|[\n\r\x85\u2028\u2029])%TAG")
 
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where an entry stands in the text, (line, column) from 1: its key (in a list, the entry itself) and its value."""
+    """An entry's (line, column), both from 1: of its key (in a list, of the entry itself) and of its value."""
 
     key: tuple[int, int]
     value: tuple[int, int]
 
 
 def show(path: Path) -> str:
-    """Return a path as errors name it, in one line: `apps.billing.backups[1]`. A key without a name is left out."""
+    """Return a path in one line, as errors name it: `apps.billing.backups[1]`. Empty keys are omitted."""
     text = ""
     for step in path:
         if isinstance(step, int):
@@ -55,16 +55,16 @@ def show(path: Path) -> str:
 
 
 def read(text: str, checkpoint: Checkpoint) -> Tree:
-    """Return what the text holds. `checkpoint` is called often, so that other threads get their turn.
+    """Parse a text into plain values. `checkpoint` is called every few entries, to let other threads run.
 
-    Raises DocumentRefused, with the place, for what is no YAML, and for duplicate keys, aliases, merge keys, tags, keys
-    that are no scalars, several documents, and nesting deeper than MAX_DEPTH.
+    Raises DocumentRejected, naming each place, for invalid YAML, duplicate keys, aliases, merge keys, tags, keys that
+    are not scalars, more than one document, and nesting deeper than MAX_DEPTH.
     """
     if text.lstrip()[:1] in ("{", "["):
         try:
             return _read_json(text, checkpoint)
         except (ValueError, RecursionError):
-            pass  # It may still be YAML in flow style; if not, YAML's reader says where it breaks.
+            pass  # It may still be YAML in flow style; if not, the YAML parser names the place.
     reader = _YamlReader(text, checkpoint)
     tree = reader.read()
     if reader.problems:
@@ -75,7 +75,7 @@ def read(text: str, checkpoint: Checkpoint) -> Tree:
 def places(
     text: str, *, wanted: Collection[Path] | None = None, checkpoint: Checkpoint = lambda: None
 ) -> dict[Path, Position]:
-    """Return where each entry of a text stands, or each `wanted` one; of a text that breaks off, up to there."""
+    """Return the position of each entry, or of the `wanted` ones; for invalid YAML, of those before the error."""
     reader = _YamlReader(text, checkpoint)
     reader.places = {}
     reader.wanted = wanted
@@ -107,11 +107,11 @@ def _no_constant(word: str) -> None:
 
 
 class _EnoughError(Exception):
-    """Ends the reading of a text that nests too deep, or has too many problems."""
+    """Ends the parsing of a text that nests too deeply or has too many problems."""
 
 
 class _YamlReader:
-    """Walks the parser's events once; collects what is not allowed, and places where `places` is a dictionary."""
+    """Walks the parser's events once; collects problems, and positions if `places` is a dictionary."""
 
     def __init__(self, text: str, checkpoint: Checkpoint) -> None:
         self._text = text
@@ -121,7 +121,7 @@ class _YamlReader:
         self.wanted: Collection[Path] | None = None
 
     def read(self) -> Tree:
-        # Looking for the four letters first is what keeps this free of cost.
+        # The substring test keeps the regular expression off almost every text.
         directive = _TAG_DIRECTIVE.search(self._text) if "%TAG" in self._text else None
         if directive is not None:
             line = len(self._text[: directive.end()].splitlines())
@@ -229,13 +229,13 @@ def _at(mark: _Foreign) -> tuple[int, int]:
 
 
 def _syntax_problem(error: yaml.YAMLError, text: str) -> Problem:
-    """Say in a line what is wrong with a text that is no YAML."""
+    """Return a parser error as one problem with its place and a hint."""
     if isinstance(error, yaml.MarkedYAMLError):
         what = ", ".join(part for part in (error.context, error.problem) if part)
         mark = error.problem_mark or error.context_mark
         line, column = _at(mark) if mark else (1, 1)
     else:
-        # A character that may not stand in YAML; libyaml says where, in bytes.
+        # A character that YAML does not allow; libyaml gives its offset in bytes.
         what = getattr(error, "reason", "") or str(error)
         before = text.encode()[: getattr(error, "position", 0)].decode(errors="ignore")
         line, column = before.count("\n") + 1, len(before) - before.rfind("\n")

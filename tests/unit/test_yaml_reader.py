@@ -1,11 +1,11 @@
-"""Reading YAML and JSON as text, and finding places."""
+"""YAML and JSON are read as text, and entries are located."""
 
 from __future__ import annotations
 
 import pytest
 
 from sidecar.errors import DocumentRejected
-from sidecar.routing.reader import MAX_DEPTH, MAX_PROBLEMS, Position, places, read, show
+from sidecar.yaml_reader import MAX_DEPTH, MAX_PROBLEMS, Position, places, read, show
 
 
 def _nothing() -> None:
@@ -40,7 +40,7 @@ def _problems(text: str) -> list[tuple[str, int | None, int | None, str]]:
     ],
 )
 def test_every_scalar_is_its_text(text: str, tree: object) -> None:
-    """No scalar becomes a number, a boolean or nothing; an anchor that nobody uses changes nothing."""
+    """No scalar becomes a number, a boolean or null; an unused anchor changes nothing."""
     assert read(text, _nothing) == tree
 
 
@@ -63,7 +63,7 @@ def test_every_scalar_is_its_text(text: str, tree: object) -> None:
     ],
 )
 def test_refuses_what_is_not_allowed(text: str, problem: tuple[str, int, int, str]) -> None:
-    """One problem, with its path, line and column, and what to do."""
+    """Each forbidden feature is one problem with path, line, column and remedy."""
     assert _problems(text) == [problem]
 
 
@@ -79,7 +79,7 @@ def test_refuses_what_is_not_allowed(text: str, problem: tuple[str, int, int, st
     ],
 )
 def test_says_where_a_text_is_no_yaml(text: str, line: int, column: int, words: str) -> None:
-    """Line and column count characters, also behind letters of several bytes."""
+    """Invalid YAML is located by characters, also after multi-byte letters."""
     ((path, *place, message),) = _problems(text)
     assert (path, place) == ("", [line, column])
     assert words in message
@@ -87,7 +87,7 @@ def test_says_where_a_text_is_no_yaml(text: str, line: int, column: int, words: 
 
 
 def test_nesting_is_bounded() -> None:
-    """As deep as is allowed is read, one deeper is refused; thousands deeper too, at once."""
+    """MAX_DEPTH is accepted, one level more is rejected; so are 100,000 levels, immediately."""
     read("[" * MAX_DEPTH + "]" * MAX_DEPTH, _nothing)
     for depth in (MAX_DEPTH + 1, 100_000):
         ((path, line, column, message),) = _problems("{a: " + "[" * depth)
@@ -96,12 +96,12 @@ def test_nesting_is_bounded() -> None:
 
 
 def test_problems_are_bounded() -> None:
-    """A text full of problems is refused with the first of them."""
+    """Of a text full of problems the first MAX_PROBLEMS are reported."""
     assert len(_problems("a: b\n" * 5000)) == MAX_PROBLEMS
 
 
-def test_breathes_while_it_reads() -> None:
-    """The callable is called every few entries, in YAML as in JSON, in mappings as in lists."""
+def test_calls_the_checkpoint_while_it_reads() -> None:
+    """The checkpoint is called every few entries, in YAML and JSON, in mappings and lists."""
     for text in (
         "a:\n" + "- b\n" * 10_000,
         '{"a": [' + "1," * 10_000 + "1]}",
@@ -118,7 +118,7 @@ def test_breathes_while_it_reads() -> None:
 
 
 def test_places_are_those_of_keys_and_values() -> None:
-    """Places count from 1; entries of lists stand where they begin."""
+    """Lines and columns count from 1; a list entry is located where it begins."""
     text = 'apps:\n  billing: {active: dc1}\n  "7":\n    backups: [dc2,\n      dc3]\n'
     found = places(text)
     assert found[()] == Position((1, 1), (1, 1))
@@ -128,12 +128,12 @@ def test_places_are_those_of_keys_and_values() -> None:
 
 
 def test_places_of_a_broken_text_are_those_before_the_break() -> None:
-    """A text that is no YAML has places up to where it breaks off."""
+    """Invalid YAML has the positions of the entries before the error."""
     assert places("a: b\nc: 'd")[("a",)] == Position((1, 1), (1, 4))
 
 
 def test_only_wanted_places_are_kept() -> None:
-    """Who wants a few places of a big text gets those only."""
+    """With `wanted`, only those positions are returned."""
     assert set(places("a: [b, c]\nd: e", wanted={("a", 1)})) == {("a", 1)}
 
 
@@ -150,5 +150,5 @@ def test_only_wanted_places_are_kept() -> None:
     ],
 )
 def test_shows_paths_in_one_line(path: tuple[str | int, ...], text: str) -> None:
-    """Whatever the keys are, a path can be logged, printed and sent."""
+    """A path is one printable line, whatever its keys hold."""
     assert show(path) == text
