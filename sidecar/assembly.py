@@ -254,7 +254,7 @@ class Sidecar:
             tls_key=settings.tls_key,
             allow_plaintext=settings.allow_plaintext,
         )
-        savers = [each.standing for each in (self._snapshot, self._failovers) if each is not None]
+        savers = [each.status for each in (self._snapshot, self._failovers) if each is not None]
         page_data = PageData(probes=self._health.outcomes, savers=savers, history=self._history(), recent=self._recent)
         return WebServer(self._table, self._server.stats, settings=web, source=self.url, page_data=page_data)
 

@@ -1,4 +1,4 @@
-"""Files that are whole or the old ones, whatever happens while they are written."""
+"""Atomic file replacement: after a crash there is the old content or the new, never part of one."""
 
 from __future__ import annotations
 
@@ -17,25 +17,39 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-def replace_file(folder: Path, name: str, content: bytes) -> None:
-    """Replace a file of a folder, made if need be: written beside, flushed to the disk, renamed. Raises OSError."""
+def replace_file(folder: Path, name: str, content: bytes, *, mode: int = 0o666, sync_rename: bool = True) -> None:
+    """Replace a file of `folder` atomically: write a temporary file beside it, flush that to disk, rename it.
+
+    A missing folder is created, for its owner alone. `mode` is that of the new file, less the umask. Without
+    `sync_rename` the rename itself is not flushed, which saves one flush: a crash may then bring the old content back.
+    Raises OSError, and leaves the old content in place.
+    """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    beside = folder / f".{name}.new"
-    with beside.open("wb") as file:
+    temporary = folder / f".{name}.new"
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode), "wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-    beside.rename(folder / name)
-    directory = os.open(folder, os.O_RDONLY)
+    temporary.rename(folder / name)
+    if sync_rename:
+        sync_folder(folder)
+
+
+def sync_folder(folder: Path) -> None:
+    """Flush to disk which files a folder has: those created, renamed and removed. Raises OSError."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        os.fsync(directory)
+        os.fsync(descriptor)
     finally:
-        os.close(directory)
+        os.close(descriptor)
 
 
 @dataclass(frozen=True, slots=True)
 class SaveStatus:
-    """How a saver stands: when it last saved (Unix nanoseconds, 0 for never), how often it could not, and if so now."""
+    """The state of a saver: when it last saved (Unix nanoseconds, 0 for never), how often it failed.
+
+    `failing` is true while the last attempt was a failure.
+    """
 
     name: str
     saved_ns: int = 0
@@ -44,40 +58,40 @@ class SaveStatus:
 
 
 class Saver(BackgroundThread, Generic[T]):
-    """Saves the newest of what it is given, on a thread of its own: a slow or full disk holds up nothing else.
+    """Saves the latest value on a thread of its own: a slow or full disk holds up nothing else.
 
-    What `save` cannot write (OSError) is a warning that says what is lost by it, `loss`; the next value is tried again.
-    What waits when it stops is saved.
+    A failure of `save` (OSError) is logged as `loss`, the warning that says what the operator loses by it; the next
+    value is tried again. `stop` saves the value that is still waiting.
     """
 
     def __init__(self, name: str, save: Callable[[T], None], *, loss: str) -> None:
         super().__init__(name)
         self._save = save
-        self._standing = SaveStatus(name)
+        self._status = SaveStatus(name)
         self._loss = loss
-        self._newest: T | None = None
+        self._latest: T | None = None
 
     def put(self, value: T) -> None:
-        """Have a value saved, in place of one that is still waiting; returns at once."""
+        """Schedule a value, in place of one that is still waiting; returns at once."""
         with self._work:
-            self._newest = value
+            self._latest = value
             self._work.notify()
 
-    def standing(self) -> SaveStatus:
-        """Return how it stands now."""
-        return self._standing
+    def status(self) -> SaveStatus:
+        """Return the state of saving now."""
+        return self._status
 
     def _run(self) -> None:
         while True:
             with self._work:
-                self._work.wait_for(lambda: self._newest is not None or self._stopping.is_set())
-                value, self._newest = self._newest, None
+                self._work.wait_for(lambda: self._latest is not None or self._stopping.is_set())
+                value, self._latest = self._latest, None
             if value is None:
                 return
             try:
                 self._save(value)
             except OSError as error:
-                self._standing = replace(self._standing, failures=self._standing.failures + 1, failing=True)
+                self._status = replace(self._status, failures=self._status.failures + 1, failing=True)
                 log.warning("%s", self._loss, extra={"error": error.strerror, "file": error.filename})
             else:
-                self._standing = replace(self._standing, saved_ns=time.time_ns(), failing=False)
+                self._status = replace(self._status, saved_ns=time.time_ns(), failing=False)

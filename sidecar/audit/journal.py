@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from sidecar.atomic_file import replace_file, sync_folder
 from sidecar.audit.hash_chain import START, ChainBroken, ChainLink, append_link, read_link
 from sidecar.audit.record import AuditEvent, Record, RecordCause
 
@@ -127,15 +128,10 @@ class Journal:
         self._save_head()
 
     def _save_head(self) -> None:
-        """Remember the end of the chain, so that a missing end is found; an older end does no harm."""
-        beside = self._folder / f".{_HEAD}.new"
+        """Remember the end of the chain, so that a missing end is found; an older one does no harm."""
+        end = json.dumps({"number": self._number, "hash": self._digest}).encode()
         with suppress(OSError):
-            with beside.open("wb") as file:
-                os.fchmod(file.fileno(), 0o600)
-                file.write(json.dumps({"number": self._number, "hash": self._digest}).encode())
-                file.flush()
-                os.fsync(file.fileno())
-            beside.rename(self._folder / _HEAD)
+            replace_file(self._folder, _HEAD, end, mode=0o600, sync_rename=False)
 
 
 def segments(folder: Path) -> list[Path]:
@@ -166,15 +162,6 @@ def last_link(path: Path) -> tuple[ChainLink | None, int]:
             # Somebody changed it; it stays, as `history verify` is to find it.
             end = start
     return None, length
-
-
-def sync_folder(folder: Path) -> None:
-    """Have the disk know which files a folder has. Raises OSError."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _removal(last: ChainLink) -> Record:

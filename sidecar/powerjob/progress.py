@@ -11,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from sidecar.atomic_file import replace_file
 from sidecar.powerjob.finder import RescheduleAction, RescheduleStep
 from sidecar.powerjob.mover import RescheduleOutcome
 
@@ -102,11 +103,9 @@ class RescheduleProgress:
         if self._path is None:
             return
         try:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             first = [{"change": self.change_ns}, *({"begun": _plain(step)} for step in self._half_done.values())]
-            fresh = self._path.with_name(f".{self._path.name}.new")
-            fresh.write_text("".join(json.dumps(line) + "\n" for line in first), encoding="utf-8")
-            fresh.replace(self._path)
+            content = "".join(json.dumps(line) + "\n" for line in first).encode()
+            replace_file(self._path.parent, self._path.name, content)
         except OSError as error:
             log.warning("what is done for PowerJob is not kept over a restart: %s", error.strerror or error)
 
