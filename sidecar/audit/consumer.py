@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import random
 import time
 from collections import deque
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from sidecar.atomic_file import replace_file
 from sidecar.audit.journal_reader import newest_first
 from sidecar.audit.record import Record
 from sidecar.background import BackgroundThread
+from sidecar.backoff import Backoff, jitter
 from sidecar.counters import TaskStatus
 
 log = logging.getLogger(__name__)
@@ -132,30 +132,29 @@ class RecordConsumer(BackgroundThread):
 
     def _deal_with(self, record: Record) -> bool:
         """Try until it works, or it is too late; False where the sidecar ends before."""
-        pause = self._task.first_pause
+        backoff = Backoff(first_s=self._task.first_pause, longest_s=_LONGEST_PAUSE_S)
         while True:
-            rest = pause
             try:
                 self._task.act(record)
             except TaskDeferred as error:
                 self._error = str(error)
-                rest = min(_LOOK_S, self._task.first_pause)
+                pause = jitter(min(_LOOK_S, self._task.first_pause))
             except TaskFailed as error:
                 age = (time.time_ns() - record.at_ns) / 1e9
-                if error.final or age + pause > self._task.retry_for:
+                if error.final or age + backoff.pause_s > self._task.retry_for:
                     self._error = str(error)
                     self._failed += 1
                     log.error("%s: given up: %s", self._task.name, error)  # noqa: TRY400 - it is told
                     return True
                 if self._error != str(error):
-                    log.warning("%s: it is tried again, for now in %.0f s: %s", self._task.name, pause, error)
+                    log.warning("%s: it is tried again, for now in %.0f s: %s", self._task.name, backoff.pause_s, error)
                 self._error = str(error)
-                pause = min(2 * pause, _LONGEST_PAUSE_S)
+                pause = backoff.fail()
             else:
                 self._done += 1
                 self._error = ""
                 return True
-            if self._stopping.wait(rest * random.uniform(0.8, 1.2)):  # noqa: S311 - no secret
+            if self._stopping.wait(pause):
                 return False
 
     def _load(self) -> None:

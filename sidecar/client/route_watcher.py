@@ -7,6 +7,7 @@ from typing import Any
 
 import grpc
 
+from sidecar.backoff import Backoff
 from sidecar.client.cache import AnswerCache
 from sidecar.pb.dcsidecar.v1 import routing_pb2 as pb
 
@@ -42,7 +43,7 @@ class RouteWatcher:
         self._thread.join()
 
     def _run(self) -> None:
-        wait = _FIRST_WAIT_S
+        backoff = Backoff(first_s=_FIRST_WAIT_S, longest_s=_LONGEST_WAIT_S)
         while not self._stopping.is_set():
             with self._lock:
                 self._stream = self._watch(_NO_ROUTES, wait_for_ready=True)
@@ -51,10 +52,10 @@ class RouteWatcher:
             try:
                 for update in self._stream:
                     self._cache.follow(update.generation)
-                    wait = _FIRST_WAIT_S
+                    backoff.reset()
             except grpc.RpcError:
                 pass
             finally:
                 self._cache.close()
-            self._stopping.wait(wait)
-            wait = min(2 * wait, _LONGEST_WAIT_S)
+            backoff.fail()
+            backoff.wait(self._stopping)

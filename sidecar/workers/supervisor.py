@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 import math
-import random
 import selectors
 import socket
 import threading
 import time
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
+from sidecar.backoff import Backoff
 from sidecar.counters import CallStats, ProcessCounts
 from sidecar.errors import ConfigError, SidecarError
 from sidecar.routing.document import revision_of
@@ -43,8 +43,8 @@ _RINGS = 4096
 _TICK_S = 1.0
 # A process that reported every second, and then not for so many, is taken to hang.
 _QUIET = 10
-# One that has lived for so long is replaced at once; before, each further time takes twice as long.
-_LIVED_S = 10.0
+# A process that served for longer is replaced at once; otherwise each restart in a row waits twice as long.
+_STABLE_S = 10.0
 _FIRST_PAUSE_S = 0.2
 _LONGEST_PAUSE_S = 30.0
 # How much longer than the grace period they may take to say what they counted last.
@@ -53,21 +53,18 @@ _LAST_WORDS_S = 1.0
 
 @dataclass(slots=True)
 class Slot:
-    """One of the places for worker processes: who has it, or when the next one is due, after so many short lives."""
+    """One of the places for worker processes: its process, and when the next one is due while there is none."""
 
     process: WorkerProcess | None = None
-    due: float = 0.0
-    short_lives: int = 0
+    backoff: Backoff = field(default_factory=lambda: Backoff(first_s=_FIRST_PAUSE_S, longest_s=_LONGEST_PAUSE_S))
 
-    def vacate(self, now: float, lived: float) -> None:
-        """Have the next one come at once after a life of so many seconds that is worth the name, else ever later."""
+    def release(self, uptime_s: float) -> None:
+        """Give up the process: the next one is due at once after a long uptime, after a growing pause otherwise."""
         self.process = None
-        if lived > _LIVED_S:
-            self.due, self.short_lives = now, 0
-            return
-        pause = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2**self.short_lives)
-        self.due = now + pause * random.uniform(0.8, 1.2)  # noqa: S311 - no secret
-        self.short_lives += 1
+        if uptime_s > _STABLE_S:
+            self.backoff.reset()
+        else:
+            self.backoff.fail()
 
 
 class Supervisor:
@@ -212,8 +209,8 @@ class Supervisor:
                 self._selector.modify(slot.process.socket, selectors.EVENT_READ | writing, slot)
         if self._grace is not None:
             return _TICK_S / 10
-        dues = [slot.due - time.monotonic() for slot in self._slots if slot.process is None]
-        return max(0.0, min([_TICK_S, *dues]))
+        dues = [slot.backoff.remaining_s for slot in self._slots if slot.process is None]
+        return min([_TICK_S, *dues])
 
     def _hear(self, key: selectors.SelectorKey) -> None:
         slot: Slot | None = key.data
@@ -258,7 +255,7 @@ class Supervisor:
         for slot in self._slots:
             process = slot.process
             if process is None:
-                if now >= slot.due and self._grace is None:
+                if not slot.backoff.remaining_s and self._grace is None:
                     self._begin(slot)
                 continue
             if ticks and process.serving:
@@ -275,7 +272,7 @@ class Supervisor:
         try:
             process = slot.process = WorkerProcess()
         except OSError as error:
-            slot.vacate(time.monotonic(), 0.0)
+            slot.release(0.0)
             self._tell_of(f"a worker process cannot be started: {error.strerror}")
             return
         self._selector.register(process.socket, selectors.EVENT_READ, slot)
@@ -285,8 +282,7 @@ class Supervisor:
     def _lost(self, slot: Slot, why: str) -> None:
         process = slot.process
         assert process is not None
-        now = time.monotonic()
-        slot.vacate(now, now - process.began if process.serving else 0.0)
+        slot.release(time.monotonic() - process.began if process.serving else 0.0)
         self._selector.unregister(process.socket)
         how = process.end()
         if self._grace is not None:

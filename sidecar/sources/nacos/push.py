@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import random
 import threading
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from sidecar.backoff import Backoff
 from sidecar.sources.nacos.credentials import NacosCredentials, NacosTls
 from sidecar.sources.nacos.url import NacosKey
 
@@ -94,7 +94,7 @@ class PushListener:
         self._loop, self._main = asyncio.get_running_loop(), asyncio.current_task()
         # What the SDK's forgotten tasks end with is no news: the session's state is.
         self._loop.set_exception_handler(lambda _loop, _context: None)
-        retry = FIRST_RETRY
+        backoff = Backoff(first_s=FIRST_RETRY, longest_s=LAST_RETRY)
         while not self._stopped:
             if self._held[0] is None:
                 await asyncio.sleep(TICK)
@@ -103,10 +103,11 @@ class PushListener:
             reason = await self._one_session()
             # Whether the server is away, or only the push is broken, is the reader's to say.
             self._wake()
-            await asyncio.sleep(retry * random.uniform(0.5, 1.0))  # noqa: S311 - not a secret, a jitter
+            if not reason or time.monotonic() - began > _STEADY:
+                backoff.reset()
+            await asyncio.sleep(backoff.fail())
             if reason and self._held[0] is not None:
                 self._tell(reason)
-            retry = FIRST_RETRY if time.monotonic() - began > _STEADY or not reason else min(retry * 2, LAST_RETRY)
 
     async def _one_session(self) -> str:
         """Open a session and stay with it to its end; return what was wrong with it, nothing where the server went."""

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from typing import Protocol
 
+from sidecar.backoff import Backoff, Uniform, jitter
 from sidecar.errors import SourceError
 from sidecar.sources.base import Content, Missing, Report, Unreachable
 from sidecar.sources.nacos.api import AbsentConfig, FoundConfig, NacosApi
@@ -38,14 +39,21 @@ class NacosWatcher:
     """Reads every 2 s and whenever `wake` is set; while no server answers, with pauses that grow from 0.25 s to 3 s."""
 
     def __init__(
-        self, api: NacosApi, witness: PushWitness, deliver: Callable[[Report], None], wake: threading.Event
+        self,
+        api: NacosApi,
+        witness: PushWitness,
+        deliver: Callable[[Report], None],
+        wake: threading.Event,
+        *,
+        uniform: Uniform = random.uniform,
     ) -> None:
         self._api = api
         self._witness = witness
         self._deliver = deliver
         self._order = VersionOrder()
         self._gray = False
-        self._retry = FIRST_RETRY
+        self._backoff = Backoff(first_s=FIRST_RETRY, longest_s=LAST_RETRY, uniform=uniform)
+        self._uniform = uniform
         self._wake = wake
         self._stopped = threading.Event()
         self._delivering = threading.Lock()
@@ -66,8 +74,7 @@ class NacosWatcher:
     def _run(self) -> None:
         while not self._stopped.is_set():
             self._wake.clear()
-            pause = self._look()
-            self._wake.wait(pause * random.uniform(0.8, 1.2))  # noqa: S311 - not a secret, a jitter
+            self._wake.wait(self._look())
         self._api.close()
 
     def _look(self) -> float:
@@ -79,20 +86,19 @@ class NacosWatcher:
         except Exception as error:
             log.exception("reading from Nacos failed for a reason of our own")
             return self._failed(f"reading failed: {type(error).__name__}, see the log")
-        self._retry = FIRST_RETRY
+        self._backoff.reset()
         if found is None:
-            return CONFIRM_AFTER
+            return jitter(CONFIRM_AFTER, uniform=self._uniform)
         self._order.accept(found.version)
         self._witness.saw(found.version)
         self._tell_gray(found)
         self._report(Content(found.text, found.version) if isinstance(found, FoundConfig) else Missing(found.reason))
-        return PERIOD
+        return jitter(PERIOD, uniform=self._uniform)
 
     def _failed(self, reason: str) -> float:
         self._witness.saw(None)
         self._report(Unreachable(reason))
-        pause, self._retry = self._retry, min(self._retry * 2, LAST_RETRY)
-        return pause
+        return self._backoff.fail()
 
     def _settle(self, found: FoundConfig | AbsentConfig) -> FoundConfig | AbsentConfig | None:
         """Return what may be reported; None where an earlier version came and a second read did not confirm it."""

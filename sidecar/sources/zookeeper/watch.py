@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-import random
 import threading
 import time
 from collections.abc import Callable
 
+from sidecar.backoff import Backoff, jitter
 from sidecar.errors import SourceError
 from sidecar.sources.base import Content, Missing, Report, Unreachable
 from sidecar.sources.zookeeper.session import NodeState, NoResponse, ZooKeeperSession
@@ -56,7 +56,7 @@ class NodeWatch:
         self._behind_since: float | None = None
         self._session = ZooKeeperSession(settings, self._wake)
         self._opened_at = self._answered_at = clock()
-        self._backoff = _BACKOFF_FROM
+        self._backoff = Backoff(first_s=_BACKOFF_FROM, longest_s=_BACKOFF_TO, clock=clock)
         self._unanswered = 0
 
     def start(self) -> None:
@@ -83,7 +83,7 @@ class NodeWatch:
             except Exception:
                 log.exception("watching %s failed, it goes on", self._settings.path)
                 pause = _LOOK_EVERY
-            self._wake.wait(pause * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
+            self._wake.wait(jitter(pause))
         self._session.close().join(max(0.0, self._deadline - self._clock()))
 
     def _turn(self) -> float:
@@ -99,7 +99,7 @@ class NodeWatch:
                 self._replace(f"{self._unanswered} times no answer over an open connection")
         else:
             self._unanswered = 0
-            self._backoff = _BACKOFF_FROM
+            self._backoff.reset()
             self._answered_at = self._clock()
             self._report(describe(view, self._settings.path))
         return _LOOK_EVERY
@@ -138,12 +138,12 @@ class NodeWatch:
         trouble = self._session.trouble
         if trouble or young > _ANSWER_WITHIN:
             self._report(Unreachable(trouble or f"ZooKeeper at {self._settings.hosts} does not answer"))
-        if self._session.ended and young >= self._backoff:
-            self._backoff = min(self._backoff * 2, _BACKOFF_TO)
+        if self._session.ended and young >= self._backoff.pause_s:
+            self._backoff.fail()
             self._replace(trouble)
         elif now - max(self._answered_at, self._opened_at) > _REPLACE_AFTER:
             self._replace(f"no connection for {_REPLACE_AFTER:g} s")
-        return min(_LOOK_EVERY, self._backoff)
+        return min(_LOOK_EVERY, self._backoff.pause_s)
 
     def _replace(self, why: str) -> None:
         log.debug("the ZooKeeper client is replaced: %s", why)

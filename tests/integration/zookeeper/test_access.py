@@ -107,7 +107,7 @@ def test_a_refused_sasl_password_is_said_and_retried(guarded: tuple[ZooKeeperSer
     eventually(lambda: watch._session is not first, "another client")
     second = watch._session
     eventually(lambda: watch._session is not second, "a third client")
-    assert watch._backoff >= 2.0
+    assert watch._backoff.pause_s >= 2.0
 
 
 def test_tls_with_a_client_certificate(

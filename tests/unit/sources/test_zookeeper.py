@@ -302,7 +302,7 @@ def test_a_client_that_ended_is_replaced_without_haste(servers: _Servers, clock:
     assert pauses == [0.5, 1.0, 2.0, 3.0, 3.0, 3.0]
     servers.connected, servers.shows = True, [_written(b"dc1", 1, 1)]
     watch._turn()
-    assert watch._backoff == 0.5
+    assert watch._backoff.pause_s == 0.5
 
 
 def test_a_client_without_a_connection_is_replaced_after_a_while(servers: _Servers, clock: _Clock) -> None:

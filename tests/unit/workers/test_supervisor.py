@@ -13,18 +13,18 @@ from sidecar.table import RoutingTable
 from sidecar.workers.supervisor import Slot, Supervisor
 
 
-def test_a_short_life_makes_the_next_wait_longer() -> None:
-    """Who dies at once again and again is tried ever less often, up to every half minute; a real life starts anew."""
+def test_a_crash_loop_backs_off() -> None:
+    """A process that dies at once is restarted ever later, up to every half minute; a long uptime begins anew."""
     slot, pauses = Slot(), []
     for _ in range(12):
-        slot.vacate(100.0, 1.0)
-        pauses.append(slot.due - 100.0)
+        slot.release(1.0)
+        pauses.append(slot.backoff.remaining_s)
     assert 0.15 < pauses[0] < 0.25
-    assert all(24 <= pause <= 36 for pause in pauses[-3:])
-    slot.vacate(100.0, 3600.0)
-    assert slot.due == 100.0
-    slot.vacate(100.0, 1.0)
-    assert slot.due < 100.25
+    assert all(23.9 <= pause <= 36 for pause in pauses[-3:])
+    slot.release(3600.0)
+    assert slot.backoff.remaining_s == 0
+    slot.release(1.0)
+    assert slot.backoff.remaining_s < 0.25
 
 
 def test_no_process_is_no_start(monkeypatch: pytest.MonkeyPatch) -> None:

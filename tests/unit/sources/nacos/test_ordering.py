@@ -62,7 +62,13 @@ def play(script: Script, push: Push | None = None) -> tuple[list[Report], list[f
     """Look as often as the script has answers; return the reports and the pauses."""
     reports: list[Report] = []
     pauses = []
-    watcher = NacosWatcher(script, push or Push(), reports.append, threading.Event())  # type: ignore[arg-type]
+    watcher = NacosWatcher(
+        script,  # type: ignore[arg-type]
+        push or Push(),
+        reports.append,
+        threading.Event(),
+        uniform=lambda low, high: (low + high) / 2,
+    )
     while script.answers:
         pauses.append(watcher._look())
     return reports, pauses
