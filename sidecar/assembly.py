@@ -219,7 +219,7 @@ class Sidecar:
             max_bytes=self._settings.audit_size,
             takers=takers,
             shared=shared,
-            origin=Authorship(self._source).of,
+            origin=Authorship(self._source.history).of,
         )
         if self._reactions is not None:
             self._reactions.report_to(audit.report)

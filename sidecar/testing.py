@@ -6,7 +6,7 @@ from collections.abc import Callable
 from hashlib import md5
 
 from sidecar.errors import SourceError, WriteConflict
-from sidecar.sources.base import Content, Missing, Report, Unreachable
+from sidecar.sources.base import Content, History, Missing, Report, Unreachable
 
 
 class FakeSource:
@@ -15,8 +15,11 @@ class FakeSource:
     `put`, `remove` and `lose` change what there is and report it, as a real source would; `report` reports anything.
     """
 
-    def __init__(self, text: bytes | str | None = None, *, url: str = "fake:routing") -> None:
+    def __init__(
+        self, text: bytes | str | None = None, *, url: str = "fake:routing", history: History | None = None
+    ) -> None:
         self.url = url
+        self.history = history
         self._deliver: Callable[[Report], None] | None = None
         self._now: Report = Unreachable("not started")
         self._now = Missing("there is no key") if text is None else _content(text)

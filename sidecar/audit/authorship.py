@@ -1,68 +1,38 @@
-"""Who wrote a text, as the config center's own history knows it: Nacos does, where users log in."""
+"""Looks up who wrote a text in the config center's own history."""
 
 from __future__ import annotations
 
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol, runtime_checkable
+from collections.abc import Callable, Mapping
 
 from sidecar.errors import SidecarError
+from sidecar.sources.base import History
 
 log = logging.getLogger(__name__)
 
 _TIMEOUT_S = 2.0
-_LOOKED_THROUGH = 3
-_PAUSE_S = 600.0
-
-
-class Authored(Protocol):
-    """One change of the key, by its history."""
-
-    @property
-    def version(self) -> str | None:
-        """The source's name for the text that it put in force."""
-        ...
-
-    @property
-    def operator(self) -> str:
-        """Who did it, "" where that is not known."""
-        ...
-
-    @property
-    def address(self) -> str:
-        """From where."""
-        ...
-
-
-@runtime_checkable
-class VersionedSource(Protocol):
-    """A source with a history."""
-
-    def history(self, limit: int, timeout: float) -> Sequence[Authored]:
-        """Return the newest changes, newest first. Raises SourceError."""
-        ...
+_RETRY_S = 600.0
 
 
 class Authorship:
-    """Asks a source's history; after a failure not again for ten minutes, as reactions wait for the answer."""
+    """Asks a source's history; after a failure not again for ten minutes, because reactions wait for the answer."""
 
-    def __init__(self, source: object, *, elapsed: Callable[[], float] = time.monotonic) -> None:
-        self._source = source if isinstance(source, VersionedSource) else None
-        self._elapsed = elapsed
-        self._not_before = -math.inf
+    def __init__(self, history: History | None, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._history = history
+        self._clock = clock
+        self._retry_at = -math.inf
 
     def of(self, version: str) -> Mapping[str, str]:
-        """Return user and address of the write of a version, as far as they are known, within about two seconds."""
-        if self._source is None or self._elapsed() < self._not_before:
+        """Return the `user` and `address` that wrote a version, as far as known, within about two seconds."""
+        if self._history is None or self._clock() < self._retry_at:
             return {}
         try:
-            changes = self._source.history(_LOOKED_THROUGH, _TIMEOUT_S)
+            author = self._history.author(version, _TIMEOUT_S)
         except SidecarError as error:
-            log.info("the config center's history tells no authors: %s", error)
-            self._not_before = self._elapsed() + _PAUSE_S
+            log.info("the config center's history is not readable; changes are recorded without author: %s", error)
+            self._retry_at = self._clock() + _RETRY_S
             return {}
-        change = next((change for change in changes if change.version == version), None)
-        known = {"user": change.operator, "address": change.address} if change else {}
+        known = {"user": author.user, "address": author.address} if author else {}
         return {name: value for name, value in known.items() if value}

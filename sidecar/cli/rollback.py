@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import click
 
@@ -19,7 +18,7 @@ from sidecar.editing.proposal import CurrentDocument, Edit, read_current
 from sidecar.editing.versions import Version, VersionHistory, chosen
 from sidecar.errors import ChangeRefused, SourceError
 from sidecar.routing.scalars import SECOND_NS, format_time
-from sidecar.sources.base import Content, Source
+from sidecar.sources.base import Content, History, Source
 
 # How many documents are looked through.
 _REMEMBERED = 100
@@ -62,8 +61,8 @@ def command(ctx: click.Context, /, revision: str | None, *, listing: bool, **_: 
 
 def past_of(source: Source, state_dir: Path | None) -> VersionHistory:
     """Return who remembers the documents of a source. Raises Refused where nobody does."""
-    if isinstance(source, _Remembering):
-        return _Own(source)
+    if source.history is not None:
+        return _Own(source.history)
     if state_dir is not None:
         return _Recorded(state_dir / FOLDER, source.url)
     raise ChangeRefused(
@@ -72,36 +71,17 @@ def past_of(source: Source, state_dir: Path | None) -> VersionHistory:
     )
 
 
-class _Change(Protocol):
-    """One change as a config center remembers it; it has no text where that is forgotten, or the key was deleted."""
-
-    @property
-    def at(self) -> datetime: ...
-    @property
-    def operator(self) -> str: ...
-    @property
-    def text(self) -> bytes | None: ...
-
-
-@runtime_checkable
-class _Remembering(Protocol):
-    """A source whose config center remembers changes, newest first."""
-
-    def history(self, limit: int, timeout: float) -> Sequence[_Change]: ...
-
-
 @dataclass(frozen=True, slots=True)
 class _Own:
     """The config center's own history."""
 
-    source: _Remembering
+    history: History
 
     def formers(self, limit: int, timeout: float) -> Sequence[Version]:
-        changes = self.source.history(limit, timeout)
         return [
-            Version(change.text, int(change.at.timestamp()) * SECOND_NS, change.operator)
-            for change in changes
-            if change.text is not None
+            Version(entry.text, entry.at_ns // SECOND_NS * SECOND_NS, entry.author.user)
+            for entry in self.history.entries(limit, timeout)
+            if entry.text is not None
         ]
 
 

@@ -1,15 +1,15 @@
-"""What a source of the routing document is: one key of a config center, watched, and written by the command line."""
+"""The source port: one key of a config center, watched by the sidecar and written by the command line."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """The key holds this text; `version` is the source's own name for it (a digest, MD5, mzxid)."""
+    """The key holds this text; `version` is the source's own name for it: a digest, an MD5, an mzxid."""
 
     text: bytes
     version: str
@@ -17,14 +17,14 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """The key does not exist, or holds nothing; `reason` says it in a line for the operator."""
+    """The key does not exist or is empty; `reason` is one line for the operator."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Unreachable:
-    """The config center cannot be asked now; `reason` says why and what to look at."""
+    """The config center does not answer; `reason` says why and what to check."""
 
     reason: str
 
@@ -32,36 +32,79 @@ class Unreachable:
 Report = Content | Missing | Unreachable
 
 
+@dataclass(frozen=True, slots=True)
+class Author:
+    """The user and network address that a change came from, each "" where the config center does not know it."""
+
+    user: str = ""
+    address: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryEntry:
+    """One change of the key, made at `at_ns` (Unix nanoseconds).
+
+    `version` is the source's name for the text that it put in force, `text` that text; both are None for a deletion,
+    and where the config center no longer has the text.
+    """
+
+    version: str | None
+    text: bytes | None
+    at_ns: int
+    author: Author = Author()
+
+
+class History(Protocol):
+    """The earlier versions of a key, as its config center remembers them."""
+
+    def entries(self, limit: int, timeout: float) -> Sequence[HistoryEntry]:
+        """Return the newest `limit` changes, newest first. Raises SourceError within `timeout` seconds."""
+        ...
+
+    def author(self, version: str, timeout: float) -> Author | None:
+        """Return who wrote a version, None if it is not among the newest. Raises SourceError within `timeout` seconds.
+
+        It is asked about each new version, so it costs a few requests at most.
+        """
+        ...
+
+
 class Source(Protocol):
     """One watched key.
 
-    Between `start` and `stop` a source reports, from threads of its own, what it sees: `Content` or `Missing` each time
-    that it has read the key, also when nothing changed (so freshness is known), `Unreachable` once it could not.
-    It reports in order and never an older text after a newer one, outlives every fault of its server without a busy
-    loop, and lets no exception out. `deliver` only takes the newest report and returns at once; it never raises.
+    Between `start` and `stop` a source reports what it reads, from threads of its own: `Content` or `Missing` after
+    each read, also of an unchanged key, since that is how freshness is known; `Unreachable` after a failed one. Reports
+    come in order, and never with an older text after a newer one. A source survives every fault of its server without a
+    busy loop, and raises nothing from its threads. `deliver` only enqueues the report: it returns at once and never
+    raises.
     """
 
     @property
     def url(self) -> str:
-        """Where it looks, fit to be shown to anybody: never with credentials."""
+        """The key's URL, without credentials: it is logged and shown."""
+        ...
+
+    @property
+    def history(self) -> History | None:
+        """The key's earlier versions; None where the config center does not keep any."""
         ...
 
     def start(self, deliver: Callable[[Report], None]) -> None:
-        """Begin to watch; returns at once, also while the config center is away."""
+        """Start watching; returns at once, also while the config center is down."""
         ...
 
     def stop(self, timeout: float) -> None:
-        """End the watching within `timeout` seconds, whatever the server does; nothing is delivered afterwards."""
+        """Stop watching within `timeout` seconds, whatever the server does; nothing is delivered afterwards."""
         ...
 
     def read(self, timeout: float) -> Content | Missing:
-        """Ask once, without `start`. Raises SourceError when there is no answer within `timeout` seconds."""
+        """Read the key once, without `start`. Raises SourceError if there is no answer within `timeout` seconds."""
         ...
 
     def write(self, text: bytes, expected_version: str | None, timeout: float) -> str:
-        """Replace what `read` returned as `expected_version` (None: there must be no key yet); return the new version.
+        """Replace the version that `read` returned (None: the key must not exist yet); return the new version.
 
-        Raises WriteConflict, and writes nothing, when the key is not at that version any more; SourceError when it
-        cannot be written or it is not known whether it was.
+        Raises WriteConflict, with nothing written, if the key is no longer at `expected_version`; SourceError if it
+        cannot be written, or if it is unknown whether it was.
         """
         ...

@@ -78,6 +78,9 @@ class FileSource:
     modification times nor inodes decide anything.
     """
 
+    history: None = None
+    """A file system keeps no earlier versions."""
+
     def __init__(self, path: Path) -> None:
         self._path = path
         self._wake = threading.Event()

@@ -9,16 +9,17 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from sidecar.errors import ConfigError
-from sidecar.sources.base import Content, Missing, Report, Source
+from sidecar.sources.base import Content, History, Missing, Report, Source
 from sidecar.sources.nacos.address import client_address
 from sidecar.sources.nacos.api import FoundConfig, NacosApi
 from sidecar.sources.nacos.credentials import NacosCredentials, NacosTls, tls_from
-from sidecar.sources.nacos.publish import PublishRequest, history, publish
+from sidecar.sources.nacos.history import NacosHistory
+from sidecar.sources.nacos.publish import publish
 from sidecar.sources.nacos.push import PushListener
 from sidecar.sources.nacos.url import NacosKey, parse
 from sidecar.sources.nacos.watcher import NacosWatcher
 
-__all__ = ["Change", "NacosSource", "open_source"]
+__all__ = ["NacosSource", "open_source"]
 
 
 def open_source(url: str, options: Mapping[str, str]) -> Source:
@@ -50,6 +51,11 @@ class NacosSource:
     def url(self) -> str:
         """The URL it was opened with, every default left out."""
         return str(self._target)
+
+    @property
+    def history(self) -> History:
+        """The key's history on the server; operators are named there if users log in."""
+        return NacosHistory(self._asking)
 
     def start(self, deliver: Callable[[Report], None]) -> None:
         """Begin to watch the key, with a thread that reads and one that holds the SDK."""
@@ -86,11 +92,6 @@ class NacosSource:
         """Publish, keeping the key's description, application and tags; return once clients are given it."""
         with self._asking() as api:
             return publish(api, text, expected_version, timeout)
-
-    def history(self, limit: int, timeout: float) -> tuple[PublishRequest, ...]:
-        """Return the newest `limit` changes that the server remembers, newest first; raises SourceError."""
-        with self._asking() as api:
-            return history(api, limit, timeout)
 
     @contextmanager
     def _asking(self) -> Iterator[NacosApi]:

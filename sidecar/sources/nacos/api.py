@@ -118,7 +118,7 @@ class NacosApi:
             self._v3 = probe.status != 404 or "code" in json_of(probe)
         return self._v3
 
-    def choose(self, within: float) -> bool:
+    def select_server(self, within: float) -> bool:
         """Find a server that answers, which `call` then asks; tell whether it speaks the interface of Nacos 3."""
         return self._in_turn(self.is_v3, within)
 
@@ -242,6 +242,30 @@ class NacosApi:
         if self._credentials.has_keys:
             return "the access key may not, or its secret key is wrong"
         return "it wants credentials; set DC_SIDECAR_NACOS_USERNAME and DC_SIDECAR_NACOS_PASSWORD_FILE"
+
+
+def stored_config(api: NacosApi, deadline: float) -> dict[str, Any]:
+    """Return the key as the database has it, which a member's lag and gray versions do not touch; empty for none."""
+    v3 = api.is_v3(remaining_s(deadline))
+    path, more = ("/v3/admin/cs/config", {}) if v3 else ("/v1/cs/configs", {"show": "all"})
+    answer = api.call("GET", path, {**api.key(), **more}, remaining_s(deadline))
+    if json_of(answer).get("code") == 20004 or (answer.status in {200, 404} and not answer.body.strip(b" \r\nnul")):
+        return {}
+    return object_of(api, answer, v3=v3)
+
+
+def object_of(api: NacosApi, answer: HttpResponse, *, v3: bool) -> dict[str, Any]:
+    """Return the object that an answer carries, without the envelope of Nacos 3. Raises SourceError for none."""
+    content = json_of(answer)
+    data = content.get("data") if v3 else content
+    if answer.status != 200 or not isinstance(data, dict) or not data:
+        raise SourceError(f"{api.server} answers with status {answer.status}: {words_of(answer)}")
+    return data
+
+
+def remaining_s(deadline: float) -> float:
+    """Return the seconds until a deadline of the monotonic clock, 0 once it has passed."""
+    return max(deadline - time.monotonic(), 0.0)
 
 
 def md5(text: bytes) -> str:

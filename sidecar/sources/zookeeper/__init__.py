@@ -28,6 +28,9 @@ def open_source(url: str, options: Mapping[str, str]) -> Source:
 class ZooKeeperSource:
     """A `Source`; its versions are the node's mzxid in hexadecimal, the transaction that wrote it last."""
 
+    history: None = None
+    """ZooKeeper keeps no earlier versions of a node."""
+
     def __init__(self, settings: ZooKeeperSettings) -> None:
         self._settings = settings
         self._watch: NodeWatch | None = None

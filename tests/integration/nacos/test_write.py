@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from sidecar.errors import SourceError, WriteConflict
@@ -96,19 +98,22 @@ def test_a_blank_text_is_refused(source: NacosSource) -> None:
 
 
 def test_the_history_tells_what_each_change_put_in_force(source: NacosSource, nacos: NacosServer, key: str) -> None:
-    """Newest first: the deletion, two changes and the creation, each with its text, address and operator."""
+    """Newest first: the deletion, two changes and the creation, each with its text, address and user."""
     first = source.write(b"dc1", None, 5)
     nacos.operator.publish(key, "dc2", src_user="lin")
     source.write(b"dc3", _holds(source, "dc2").version, 5)
     nacos.operator.delete(key)
-    changes = source.history(10, 5)
-    assert [change.action for change in changes] == ["deleted", "changed", "changed", "created"]
-    assert [change.text for change in changes] == [None, b"dc3", b"dc2", b"dc1"]
-    assert changes[3].version == first
-    assert changes[2].operator == "lin"
-    assert changes[3].operator
-    assert {change.address for change in changes} == {"127.0.0.1"}
-    assert [change.at for change in changes] == sorted((change.at for change in changes), reverse=True)
+    entries = source.history.entries(10, 5)
+    assert [entry.text for entry in entries] == [None, b"dc3", b"dc2", b"dc1"]
+    assert (entries[0].version, entries[3].version) == (None, first)
+    assert entries[2].author.user == "lin"
+    assert entries[3].author.user
+    assert {entry.author.address for entry in entries} == {"127.0.0.1"}
+    assert [entry.at_ns for entry in entries] == sorted((entry.at_ns for entry in entries), reverse=True)
+    assert abs(entries[0].at_ns / 1e9 - time.time()) < 60
+    assert entries[1].version is not None
+    assert source.history.author(entries[1].version, 5) == entries[1].author
+    assert source.history.author(first, 5) is None
 
 
 def test_with_users_the_history_names_who_logged_in(nacos_with_users: NacosServer, key: str) -> None:
@@ -117,7 +122,7 @@ def test_with_users_the_history_names_who_logged_in(nacos_with_users: NacosServe
     source = open_source(source_url([nacos_with_users], key), options)
     assert isinstance(source, NacosSource)
     source.write(b"dc1", None, 5)
-    assert [change.operator for change in source.history(10, 5)] == ["nacos"]
+    assert [entry.author.user for entry in source.history.entries(10, 5)] == ["nacos"]
 
 
 def test_a_user_that_may_only_read_cannot_write(nacos_with_users: NacosServer, key: str) -> None:

@@ -1,58 +1,51 @@
-"""Who wrote a text, by the config center's history."""
+"""Who wrote a text is looked up in the config center's history."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sidecar.audit.authorship import Authorship
 from sidecar.errors import SourceError
-
-
-@dataclass(frozen=True)
-class Change:
-    """One entry of a history."""
-
-    version: str | None
-    operator: str = ""
-    address: str = ""
+from sidecar.sources.base import Author, HistoryEntry
 
 
 @dataclass
 class Center:
-    """A source with a history, or one that may not be read."""
+    """A history with authors by version, or one that may not be read."""
 
-    changes: Sequence[Change] = ()
-    asked: list[int] = field(default_factory=list)
+    authors: Mapping[str, Author] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
     refuses: bool = False
 
-    def history(self, limit: int, timeout: float) -> Sequence[Change]:
+    def entries(self, limit: int, timeout: float) -> Sequence[HistoryEntry]:
+        raise NotImplementedError
+
+    def author(self, version: str, timeout: float) -> Author | None:
         assert timeout <= 2
-        self.asked.append(limit)
+        self.asked.append(version)
         if self.refuses:
             raise SourceError("status 403")
-        return self.changes
+        return self.authors.get(version)
 
 
 def test_user_and_address_are_those_of_the_version() -> None:
-    """Not the newest write counts, but that of the text which took effect; what is not known is left out."""
-    origins = Authorship(
-        Center([Change("v3", "eve", "10.0.0.9"), Change("v2", "lin", "10.0.0.1"), Change("v1", "", "x")])
-    )
-    assert origins.of("v2") == {"user": "lin", "address": "10.0.0.1"}
-    assert origins.of("v1") == {"address": "x"}
-    assert origins.of("v0") == {}
+    """What the config center does not know of an author is left out; an unknown version has none."""
+    authorship = Authorship(Center({"v2": Author("lin", "10.0.0.1"), "v1": Author("", "x")}))
+    assert authorship.of("v2") == {"user": "lin", "address": "10.0.0.1"}
+    assert authorship.of("v1") == {"address": "x"}
+    assert authorship.of("v0") == {}
 
 
 def test_a_source_without_a_history_has_no_authors() -> None:
-    """A file knows nobody."""
-    assert Authorship(object()).of("v1") == {}
+    """Without a history there is nobody to ask."""
+    assert Authorship(None).of("v1") == {}
 
 
 def test_a_history_that_may_not_be_read_is_left_alone_for_a_while() -> None:
-    """A sidecar whose user may only read the key does not knock at each change; ten minutes later it tries again."""
-    center, now = Center([Change("v3", "lin")], refuses=True), [0.0]
-    origins = Authorship(center, elapsed=lambda: now[0])
-    assert (origins.of("v1"), origins.of("v2"), len(center.asked)) == ({}, {}, 1)
+    """After a refusal the history is not asked for ten minutes, then again."""
+    center, now = Center({"v3": Author("lin")}, refuses=True), [0.0]
+    authorship = Authorship(center, clock=lambda: now[0])
+    assert (authorship.of("v1"), authorship.of("v2"), center.asked) == ({}, {}, ["v1"])
     center.refuses, now[0] = False, 601.0
-    assert origins.of("v3") == {"user": "lin"}
+    assert authorship.of("v3") == {"user": "lin"}

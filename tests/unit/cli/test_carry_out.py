@@ -25,6 +25,7 @@ class _Center:
     """A config center with one key; `write` goes as each of `ways` says, in turn, and well at the end."""
 
     url = "fake:key"
+    history = None
 
     def __init__(self, *ways: Callable[[_Center, bytes], None]) -> None:
         self.text = _OLD

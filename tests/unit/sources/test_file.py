@@ -64,6 +64,11 @@ def test_a_url_with_a_host_is_refused_without_repeating_it() -> None:
     assert "secret" not in str(refused.value)
 
 
+def test_a_file_has_no_history(tmp_path: Path) -> None:
+    """A file system keeps the newest text only, and the source says so."""
+    assert open_source(f"file:{tmp_path}/routing.yaml", {}).history is None
+
+
 def test_read_returns_the_text_and_its_digest(tmp_path: Path) -> None:
     """The version is the SHA-256 of the bytes."""
     path = tmp_path / "x.yaml"

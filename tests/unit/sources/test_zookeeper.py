@@ -61,6 +61,11 @@ def test_a_wrong_url_is_refused_with_what_is_expected(url: str, message: str) ->
     assert "expected zookeeper://HOST:PORT,HOST:PORT/PATH/TO/NODE" in str(refused.value)
 
 
+def test_a_node_has_no_history() -> None:
+    """ZooKeeper keeps the newest text only, and the source says so."""
+    assert open_source(URL, {}).history is None
+
+
 def test_credentials_in_a_url_are_refused_and_not_repeated() -> None:
     """The message says where they belong; it does not show them."""
     with pytest.raises(ConfigError, match="set zookeeper-username and zookeeper-password-file") as refused:

@@ -11,15 +11,18 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from sidecar.errors import ConfigError, SourceError, WriteConflict
+from sidecar.sources.base import Author
 from sidecar.sources.nacos.api import AbsentConfig, FoundConfig, NacosApi, md5
 from sidecar.sources.nacos.credentials import NacosCredentials, tls_from
-from sidecar.sources.nacos.publish import history, publish, type_of
+from sidecar.sources.nacos.history import NacosHistory
+from sidecar.sources.nacos.publish import publish, type_of
 from sidecar.sources.nacos.url import parse
 from tests.servers.process import free_port
 
@@ -229,6 +232,11 @@ def test_a_login_of_nacos_3_and_a_token_that_is_refused_later(fake: Fake) -> Non
     }
 
 
+def history(api: NacosApi) -> NacosHistory:
+    """Return the history that an API asks for."""
+    return NacosHistory(lambda: nullcontext(api))
+
+
 def test_publishing_to_nacos_3(fake: Fake) -> None:
     """The admin interface, compare-and-set in the header, what was noted beside the key sent along."""
     held = {"content": "dc1", "desc": "where jobs run", "appName": "scheduler", "configTags": None}
@@ -265,7 +273,7 @@ def test_publishing_goes_to_a_server_that_answers(fake: Fake) -> None:
     fake.reply = reply
     target = parse(f"nacos://127.0.0.1:{free_port()},127.0.0.1:{fake.port}/dispatch/routing")
     assert publish(NacosApi(target, NacosCredentials({}), None), b"dc2", md5(b"dc1"), 5) == md5(b"dc2")
-    assert history(NacosApi(target, NacosCredentials({}), None), 5, 5) == ()
+    assert history(NacosApi(target, NacosCredentials({}), None)).entries(5, 5) == ()
 
 
 def test_a_write_without_an_answer_may_have_happened(fake: Fake) -> None:
@@ -318,12 +326,25 @@ def test_the_history_of_nacos_3(fake: Fake) -> None:
         return nacos3({"content": "dc2"})(request)
 
     fake.reply = reply
-    changes = history(fake.api(), 10, 5)
-    assert [(change.action, change.operator, change.text) for change in changes] == [
-        ("changed", "lin", b"dc2"),
-        ("created", "wei", b"dc1"),
-    ]
-    assert changes[0].at.isoformat() == "2023-11-14T22:13:21.500000+00:00"
+    entries = history(fake.api()).entries(10, 5)
+    assert [(entry.author.user, entry.text) for entry in entries] == [("lin", b"dc2"), ("wei", b"dc1")]
+    assert entries[0].at_ns == 1_700_000_001_500 * 10**6
+    assert history(fake.api()).author(md5(b"dc1"), 5) == Author("wei", "192.0.2.2")
+    assert history(fake.api()).author(md5(b"dc3"), 5) is None
+
+
+def test_the_newest_author_costs_three_requests(fake: Fake) -> None:
+    """The list, the stored text, the interface's generation: no detail, as the newest text is the stored one."""
+
+    def reply(request: Request) -> Reply:
+        if request.path.endswith("/history/list"):
+            rows = [{"id": 2, "opType": "U", "srcUser": "lin"}, {"id": 1, "opType": "I"}]
+            return nacos3({"pageItems": rows})(request)
+        return nacos3({"content": "dc2"})(request)
+
+    fake.reply = reply
+    assert history(fake.api()).author(md5(b"dc2"), 5) == Author("lin")
+    assert len(fake.asked) == 3
 
 
 @pytest.mark.parametrize(
