@@ -156,19 +156,18 @@ class ProcessCounts:
 
 
 class CallStats:
-    """All that is counted: `decisions` by application, datacenter and reason; `methods`; how `tasks` stand.
+    """What calls count: `decisions` by application, datacenter and reason, and `methods`.
 
-    `processes` tells how the processes stand that answer calls.
+    `processes` returns the state of the processes that answer calls.
     """
 
-    def __init__(self) -> None:
-        self.processes: Callable[[], ProcessCounts] = ProcessCounts
+    def __init__(self, *, processes: Callable[[], ProcessCounts] = ProcessCounts) -> None:
+        self.processes = processes
         self.decisions = LabeledCounters()
         self.methods: list[MethodStats] = []
-        self.tasks: list[Callable[[], TaskStatus]] = []
 
     def method(self, path: str, kind: str) -> MethodStats:
-        """Begin to count the calls of a method; `path` as in `/package.Service/Method`."""
+        """Start counting the calls of a method; `path` as in `/package.Service/Method`."""
         stats = MethodStats(path, kind)
         self.methods.append(stats)
         return stats

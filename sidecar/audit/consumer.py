@@ -83,7 +83,7 @@ class RecordConsumer(BackgroundThread):
         self._done = self._failed = self._dropped = 0
         self._error = ""
 
-    def take(self, record: Record) -> None:
+    def enqueue(self, record: Record) -> None:
         """Take a record; returns at once."""
         if not self._task.wanted(record):
             return
@@ -98,7 +98,7 @@ class RecordConsumer(BackgroundThread):
             self._waiting.append(record)
             self._work.notify()
 
-    def standing(self) -> TaskStatus:
+    def status(self) -> TaskStatus:
         """Return how it stands now."""
         return TaskStatus(self._task.name, len(self._waiting), self._done, self._failed, self._dropped, self._error)
 

@@ -147,7 +147,7 @@ class AuditDatabase:
             return False
         raise TaskDeferred("another sidecar is at it")
 
-    def end(self, record: Record, reaction: str, *, done: bool) -> None:
+    def release(self, record: Record, reaction: str, *, done: bool) -> None:
         """Give a claim back, for good if it is `done`. Where that is not to be had the claim ends by its time."""
         try:
             with self._transaction() as connection:

@@ -49,7 +49,7 @@ class JournalWriter(BackgroundThread):
         self._done = self._dropped = 0
         self._error = ""
 
-    def take(self, record: Record) -> None:
+    def enqueue(self, record: Record) -> None:
         """Take a record; returns at once."""
         with self._work:
             self._waiting.append(record)
@@ -57,7 +57,7 @@ class JournalWriter(BackgroundThread):
             self._bound()
             self._work.notify()
 
-    def standing(self) -> TaskStatus:
+    def status(self) -> TaskStatus:
         """Return how it stands now."""
         return TaskStatus("audit", len(self._waiting), self._done, 0, self._dropped, self._error)
 

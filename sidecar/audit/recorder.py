@@ -1,4 +1,4 @@
-"""Turns what the table puts in force into records, on a thread of its own, and hands them on."""
+"""Turns changes of the view into records, on a thread of its own."""
 
 from __future__ import annotations
 
@@ -21,47 +21,50 @@ from sidecar.table import View
 
 log = logging.getLogger(__name__)
 
-# Views hold whole documents, so only so many wait; where more come, those in between are one change.
+# Each waiting view holds a whole document. When more come, those in between are merged into one change.
 _MAX_WAITING = 64
-# How many records are looked through for the document that was in force when the sidecar ended.
+# How many records are searched for the document that was in force when the sidecar ended.
 _LOOK_BACK = 10_000
-_TROUBLE = frozenset({"refused", "missing"})
+_PROBLEMS = frozenset({"refused", "missing"})
 
 RecordHandler = Callable[[Record], None]
 AuthorLookup = Callable[[str], Mapping[str, str]]
 
 
 class Recorder(BackgroundThread):
-    """Tells `takers` each change of the view as a record, in order; they return at once.
+    """Calls the subscribed handlers with a record of each change of the view, in order.
 
-    `journal` is the folder of earlier records: what changed while no sidecar ran is told as a change from there.
-    `origin` asks the config center who wrote the text of a version; it may take its time.
-    What waits when it stops is told.
+    `journal` is the folder of earlier records: from there, a change that happened while no sidecar ran is recorded as
+    one at the start. `author_of` looks up who wrote a version of the document; it may block for seconds. Changes that
+    wait when it stops are still recorded.
     """
 
     def __init__(
         self,
         source: str,
-        takers: tuple[RecordHandler, ...],
         *,
         journal: Path | None = None,
-        origin: AuthorLookup | None = None,
+        author_of: AuthorLookup | None = None,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
         super().__init__("audit")
         self._source = source
-        self._takers = takers
+        self._handlers: list[RecordHandler] = []
         self._journal = journal
-        self._origin = origin
+        self._author_of = author_of
         self._clock = clock
         self._waiting: deque[tuple[int, View, View] | Record] = deque()
-        # The refusal or absence that was told last, which a restart or a lost connection only finds again.
-        self._trouble = ""
-        self._told_ns = 0
+        # The refusal or absence that was recorded last: a restart or reconnect finds it again, which is no change.
+        self._problem = ""
+        self._last_ns = 0
         self._checkpoint = Yielder()
 
+    def subscribe(self, handler: RecordHandler) -> None:
+        """Call `handler` with each record, on this thread; it must return at once. To be called before `start`."""
+        self._handlers.append(handler)
+
     def changed(self, before: View, after: View) -> None:
-        """Take note of a change of view; to be subscribed to the table."""
+        """Record a change of the view; a listener of the table."""
         was, now = before.status, after.status
         if after.state is before.state and was.state is now.state and was.refusal is now.refusal:
             return
@@ -74,7 +77,7 @@ class Recorder(BackgroundThread):
             self._work.notify()
 
     def report(self, record: Record) -> None:
-        """Tell a record that a reaction made, in its turn."""
+        """Add a record that a reaction made, behind those that wait."""
         with self._work:
             self._waiting.append(record)
             self._work.notify()
@@ -92,47 +95,47 @@ class Recorder(BackgroundThread):
                     return
                 next_ = self._waiting.popleft()
             if isinstance(next_, Record):
-                self._hand_on(next_)
+                self._publish(next_)
                 continue
             at_ns, before, after = next_
             if last is not None and after.state is not None:
                 if after.status.from_snapshot and after.text != last.text:
-                    # A kill came before the snapshot was saved: it is older than what decided, and soon gone.
+                    # The sidecar was killed before it saved the snapshot: the snapshot is older than what decided.
                     continue
                 before, last = replace(last, status=before.status), None
             try:
-                self._tell(before, after, at_ns)
+                self._record(before, after, at_ns)
             except Exception:
-                log.exception("a change could not be put into the audit")
+                log.exception("a change could not be recorded in the audit")
 
-    def _tell(self, before: View, after: View, at_ns: int) -> None:
+    def _record(self, before: View, after: View, at_ns: int) -> None:
         for found in records(before, after, at_ns, self._source, checkpoint=self._checkpoint):
-            trouble = found.key if found.events[0].kind in _TROUBLE else ""
-            if trouble and trouble == self._trouble:
+            problem = found.key if found.events[0].kind in _PROBLEMS else ""
+            if problem and problem == self._problem:
                 continue
-            if trouble or found.changed:
-                self._trouble = trouble
-            self._hand_on(self._written_by(found))
+            if problem or found.changed:
+                self._problem = problem
+            self._publish(self._with_author(found))
 
-    def _hand_on(self, found: Record) -> None:
-        # No two have the same time, also where the clock went back: it tells what is done from what is not.
-        record = replace(found, at_ns=max(found.at_ns, self._told_ns + 1))
-        self._told_ns = record.at_ns
-        for take in self._takers:
-            take(record)
+    def _publish(self, found: Record) -> None:
+        # Times are unique and ascend, also when the clock steps back: consumers remember their position by them.
+        record = replace(found, at_ns=max(found.at_ns, self._last_ns + 1))
+        self._last_ns = record.at_ns
+        for handler in self._handlers:
+            handler(record)
 
-    def _written_by(self, record: Record) -> Record:
-        if self._origin is None or not record.version:
+    def _with_author(self, record: Record) -> Record:
+        if self._author_of is None or not record.version:
             return record
-        return replace(record, origin=self._origin(record.version))
+        return replace(record, origin=self._author_of(record.version))
 
     def _last_view(self) -> View | None:
-        """Return what decided when the sidecar wrote its last record, None where none tells."""
+        """Return the view that decided when the sidecar wrote its last record, None if no record has it."""
         at_ns = 0
         for record in self._earlier():
             if not at_ns:
-                at_ns = self._told_ns = record.at_ns
-                self._trouble = record.key if record.events[0].kind in _TROUBLE else ""
+                at_ns = self._last_ns = record.at_ns
+                self._problem = record.key if record.events[0].kind in _PROBLEMS else ""
             if record.text and record.events[0].kind == "applied":
                 text = record.text.encode()
                 try:

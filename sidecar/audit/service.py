@@ -1,4 +1,4 @@
-"""The audit of a running sidecar, put together: what the table tells becomes records, which go where they belong."""
+"""The audit of a running sidecar: turns changes of the view into records, and delivers them to where they are kept."""
 
 from __future__ import annotations
 
@@ -32,9 +32,10 @@ _MAX_WAITING = 100
 
 
 class AuditService:
-    """Tells what the table puts in force to `takers`, and keeps it, until it is stopped.
+    """Records each change of the view, and calls the subscribed handlers with each record.
 
-    It is kept in the journal of the state directory, and from there, where there is one, in the database of a fleet.
+    With a `state_dir` the records are kept in the journal there, and from the journal they are copied to `database`,
+    the audit that a fleet shares. `author_of` looks up who wrote a version of the document.
     """
 
     def __init__(
@@ -43,59 +44,63 @@ class AuditService:
         *,
         state_dir: Path | None,
         max_bytes: int,
-        takers: tuple[RecordHandler, ...] = (),
-        shared: AuditDatabase | None = None,
-        origin: AuthorLookup | None = None,
+        database: AuditDatabase | None = None,
+        author_of: AuthorLookup | None = None,
     ) -> None:
         folder = state_dir / FOLDER if state_dir is not None else None
+        self._recorder = Recorder(source, journal=folder, author_of=author_of)
         self._writer = JournalWriter(Journal(folder, max_bytes=max_bytes)) if folder is not None else None
-        if self._writer is not None:
-            takers = (*takers, self._writer.take)
-        self._shipper = None
-        if shared is not None:
+        self._copier: RecordConsumer | None = None
+        if database is not None:
             task = ConsumerTask(
                 name="shared audit",
-                act=shared.add,
+                act=database.add,
                 wanted=lambda record: record.cause is not RecordCause.AUDIT,
                 retry_for=math.inf,
                 from_start=True,
             )
-            self._shipper = RecordConsumer(
+            self._copier = RecordConsumer(
                 task, source=source, state_dir=state_dir, journal=folder, max_waiting=_MAX_WAITING
             )
-            takers = (*takers, self._shipper.take)
-        self._recorder = Recorder(source, takers, journal=folder, origin=origin)
+        for part in (self._writer, self._copier):
+            if part is not None:
+                self._recorder.subscribe(part.enqueue)
 
     @property
     def tasks(self) -> tuple[Callable[[], TaskStatus], ...]:
-        """What tells how the journal and the shared database stand."""
-        return tuple(part.standing for part in (self._writer, self._shipper) if part is not None)
+        """Return the status of the journal and of the copy to the shared database, as far as there are such."""
+        return tuple(part.status for part in (self._writer, self._copier) if part is not None)
+
+    def subscribe(self, handler: RecordHandler) -> None:
+        """Call `handler` with each record, in order, on the audit's thread; it must return at once. Before `start`."""
+        self._recorder.subscribe(handler)
 
     def changed(self, before: View, after: View) -> None:
-        """Take note of a change of view; to be subscribed to the table."""
+        """Record a change of the view; a listener of the table."""
         self._recorder.changed(before, after)
 
     def report(self, record: Record) -> None:
-        """Keep a record of what a reaction did."""
+        """Add a record that a reaction made."""
         self._recorder.report(record)
 
     def start(self) -> None:
-        """Begin."""
-        for part in (self._writer, self._shipper, self._recorder):
+        """Start the threads."""
+        for part in (self._writer, self._copier, self._recorder):
             if part is not None:
                 part.start()
 
     def stop(self, timeout: float) -> None:
-        """Write what is waiting, within `timeout` seconds, and end."""
+        """Write what is waiting, and stop, within `timeout` seconds."""
         deadline = time.monotonic() + timeout
+        # First, so that the others still get its last records.
         self._recorder.stop(timeout / 2)
-        for part in (self._writer, self._shipper):
+        for part in (self._writer, self._copier):
             if part is not None:
                 part.stop(max(0.0, deadline - time.monotonic()))
 
 
 def open_configured(settings: Settings) -> AuditDatabase:
-    """Return the database that `audit-db` names, not connected yet, under our own name. Raises ConfigError."""
+    """Return the database of `audit-db`, under a name that is this sidecar's own; not connected. Raises ConfigError."""
     url, state_dir = database_url(settings), settings.state_dir
     if state_dir is None:
         raise ConfigError("audit-db: expected state-dir beside it, where changes wait while the database is away")
@@ -103,16 +108,16 @@ def open_configured(settings: Settings) -> AuditDatabase:
 
 
 def open_database(url: str, *, sidecar: str) -> AuditDatabase:
-    """Return the database at a URL, not connected yet. Raises ConfigError."""
+    """Return the database at a URL, not connected. Raises ConfigError."""
     try:
-        from sidecar.audit.database import AuditDatabase  # noqa: PLC0415 - 20 MiB, only where it is asked for
+        from sidecar.audit.database import AuditDatabase  # noqa: PLC0415 - 20 MiB, only where it is configured
     except ModuleNotFoundError as error:
         raise ConfigError(f"audit-db needs the package {error.name!r}: pip install 'dc-sidecar[audit-db]'") from error
     return AuditDatabase(url, sidecar=sidecar)
 
 
 def database_url(settings: Settings) -> str:
-    """Return what `audit-db`, or the file that `audit-db-file` names, says; "" for neither. Raises ConfigError."""
+    """Return the URL in `audit-db` or in the file of `audit-db-file`, "" for neither. Raises ConfigError."""
     if settings.audit_db_file is None:
         if re.search(r"://[^/@]*:[^/@]+@", settings.audit_db or ""):
             raise ConfigError("audit-db: found a password in the URL: put the URL into a file, for audit-db-file")
@@ -126,7 +131,7 @@ def database_url(settings: Settings) -> str:
 
 
 def _own_name(state_dir: Path) -> str:
-    """Return a name that no other sidecar has, and that this one keeps as long as its state directory."""
+    """Return this sidecar's name: unique, chosen once, kept in the state directory."""
     try:
         return (state_dir / _NAME).read_text(encoding="utf-8").strip()
     except FileNotFoundError:

@@ -85,7 +85,7 @@ class Rescheduling:
         # Set when there is something better to do than to wait for what PowerJob notices late.
         self._hurry = threading.Event()
 
-    def note(self, record: Record) -> None:
+    def notify(self, record: Record) -> None:
         """Take note of a change that is to come: what is under way for an earlier one need not wait any longer."""
         if self._wanted(record):
             self._newest_ns = record.at_ns

@@ -1,4 +1,4 @@
-"""All reactions of a sidecar, each a follower of the audit; with a shared database, each change for one sidecar."""
+"""The reactions of a sidecar: consumers of the audit. With a shared database one sidecar reacts for the fleet."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from sidecar.audit.database import AuditDatabase
     from sidecar.reactions.rescheduling import Rescheduling
 
-# How long a change waits for the shared database before a webhook is told of it without.
-_PATIENCE_S = 60.0
+# How long a webhook waits for the shared database before it is called without a claim.
+_CLAIM_PATIENCE_S = 60.0
 
 Perform = Callable[[Reaction, Record, tuple[AuditEvent, ...]], None]
 
@@ -29,7 +29,8 @@ Perform = Callable[[Reaction, Record, tuple[AuditEvent, ...]], None]
 class Reactions:
     """The reactions that the configuration lists; none delays another. Raises ConfigError.
 
-    `claims` are those of a fleet, None where each sidecar acts for itself. `state` tells what decides now.
+    `claims` is the database through which a fleet agrees on who reacts, None where each sidecar reacts for itself.
+    `state` returns the State in force, `report` takes a record of what a reaction did.
     """
 
     def __init__(
@@ -41,69 +42,63 @@ class Reactions:
         claims: AuditDatabase | None = None,
         perform: Perform = perform,
         state: Callable[[], State | None] = lambda: None,
+        report: Callable[[Record], None] = lambda _: None,
     ) -> None:
         journal = state_dir / AUDIT_FOLDER if state_dir is not None else None
         self._state = state
+        self._report = report
         self._state_dir = state_dir
         self._claims = claims
-        self._report: Callable[[Record], None] = lambda _: None
         self._rescheduling: list[Rescheduling] = []
-        self._followers = tuple(
+        self._consumers = tuple(
             RecordConsumer(self._task(reaction, perform), source=source, state_dir=state_dir, journal=journal)
             for reaction in read_reactions(tree)
         )
 
-    def report_to(self, report: Callable[[Record], None]) -> None:
-        """Have what reactions did told to the audit."""
-        self._report = report
-
     def start(self) -> None:
-        """Begin all."""
-        for follower in self._followers:
-            follower.start()
+        """Start all."""
+        for consumer in self._consumers:
+            consumer.start()
 
     def stop(self, timeout: float) -> None:
-        """End all within `timeout` seconds."""
+        """Stop all within `timeout` seconds."""
         deadline = time.monotonic() + timeout
         for rescheduling in self._rescheduling:
             rescheduling.stop()
-        for follower in self._followers:
-            follower.stop(max(0.0, deadline - time.monotonic()))
+        for consumer in self._consumers:
+            consumer.stop(max(0.0, deadline - time.monotonic()))
 
-    def take(self, record: Record) -> None:
-        """Hand a record to each of them; returns at once."""
+    def dispatch(self, record: Record) -> None:
+        """Enqueue a record for each reaction; returns at once."""
         for rescheduling in self._rescheduling:
-            rescheduling.note(record)
-        for follower in self._followers:
-            follower.take(record)
+            rescheduling.notify(record)
+        for consumer in self._consumers:
+            consumer.enqueue(record)
 
     @property
     def tasks(self) -> tuple[Callable[[], TaskStatus], ...]:
-        """What tells how each of them stands."""
-        return tuple(follower.standing for follower in self._followers)
-
-    def _tell(self, record: Record) -> None:
-        self._report(record)
+        """Return the status of each reaction."""
+        return tuple(consumer.status for consumer in self._consumers)
 
     def _task(self, reaction: Reaction, perform: Perform) -> ConsumerTask:
         if reaction.powerjob is not None:
             perform = self._reschedule(reaction)
         claims = self._claims
-        do = partial(_alone, reaction, perform) if claims is None else partial(_for_all, reaction, perform, claims)
+        act = partial(_react, reaction, perform) if claims is None else partial(_react_once, reaction, perform, claims)
         return ConsumerTask(
             name=f"reaction {reaction.name}",
-            act=do,
+            act=act,
             wanted=lambda record: bool(reaction.wanted(record)),
             retry_for=reaction.retry_for,
         )
 
     def _reschedule(self, reaction: Reaction) -> Perform:
-        from sidecar.reactions.rescheduling import Rescheduling  # noqa: PLC0415 - only where it is asked for
+        from sidecar.reactions.rescheduling import Rescheduling  # noqa: PLC0415 - only where it is configured
 
         rescheduling = Rescheduling(
             reaction,
             state=self._state,
-            report=self._tell,
+            report=self._report,
             state_dir=self._state_dir,
             claims=self._claims,
         )
@@ -111,25 +106,28 @@ class Reactions:
         return lambda _, record, events: rescheduling(record, events)
 
 
-def _alone(reaction: Reaction, perform: Perform, record: Record) -> None:
+def _react(reaction: Reaction, perform: Perform, record: Record) -> None:
     perform(reaction, record, reaction.wanted(record))
 
 
-def _for_all(reaction: Reaction, perform: Perform, claims: AuditDatabase, record: Record) -> None:
-    """Act for the fleet, if no other sidecar does or did. While the database is away an alarm goes before silence."""
+def _react_once(reaction: Reaction, perform: Perform, claims: AuditDatabase, record: Record) -> None:
+    """React for the fleet, unless another sidecar does or did.
+
+    While the database is unavailable a webhook is called all the same: an alarm may come twice, but never not at all.
+    """
     try:
-        mine = claims.claim(record, reaction.name, reaction.lease)
+        claimed = claims.claim(record, reaction.name, reaction.lease)
     except DependencyUnavailable:
-        if reaction.command or time.time_ns() - record.at_ns < _PATIENCE_S * 1e9:
+        if reaction.command or time.time_ns() - record.at_ns < _CLAIM_PATIENCE_S * 1e9:
             raise
-        _alone(reaction, perform, record)
+        _react(reaction, perform, record)
         return
-    if mine:
+    if claimed:
         try:
-            _alone(reaction, perform, record)
+            _react(reaction, perform, record)
         except TaskFailed as error:
-            # Where this one fails another may do better, as long as there is time.
+            # Another sidecar may succeed where this one failed, as long as there is time.
             last = error.final or (time.time_ns() - record.at_ns) / 1e9 > reaction.retry_for
-            claims.end(record, reaction.name, done=last)
+            claims.release(record, reaction.name, done=last)
             raise
-        claims.end(record, reaction.name, done=True)
+        claims.release(record, reaction.name, done=True)

@@ -81,7 +81,7 @@ class Metrics:
         yield CounterMetricFamily(
             "dc_sidecar_documents_refused", "Documents that were refused.", value=self._documents.refused
         )
-        yield from _tasks(self._tally)
+        yield from _tasks(self._page_data)
         yield from _processes(self._tally)
         yield from _saved(self._page_data)
         yield _probes(self._page_data)
@@ -139,9 +139,9 @@ def _gauge(name: str, words: str, value: float) -> Metric:
     return GaugeMetricFamily(f"dc_sidecar_{name}", words, value=value)
 
 
-def _tasks(stats: CallStats) -> Iterator[Metric]:
+def _tasks(page_data: PageData) -> Iterator[Metric]:
     """Yield how the audit and each reaction stand."""
-    standings = [task() for task in stats.tasks]
+    standings = [task() for task in page_data.tasks]
     label = ("task",)
     waiting = GaugeMetricFamily(
         "dc_sidecar_task_waiting", "Changes that wait for a reaction or the audit.", labels=label

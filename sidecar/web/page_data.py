@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from sidecar.atomic_file import SaveStatus
+from sidecar.counters import TaskStatus
 from sidecar.web.history import HistoryReader
 from sidecar.web.recent_changes import RecentChanges
 
@@ -14,11 +15,12 @@ from sidecar.web.recent_changes import RecentChanges
 class PageData:
     """Each is asked anew for every answer.
 
-    `probes` returns datacenter, probe, and whether it is up; `savers` tell how their files stand; `history` tells the
-    audit, None where none is kept, and `recent` has the last of it.
+    `probes` returns datacenter, probe, and whether it is up; `savers` tell how their files stand, `tasks` how the
+    audit and each reaction stand; `history` tells the audit, None where none is kept, and `recent` has the last of it.
     """
 
     probes: Callable[[], Iterable[tuple[str, str, bool]]] = tuple
     savers: Sequence[Callable[[], SaveStatus]] = ()
+    tasks: Sequence[Callable[[], TaskStatus]] = ()
     history: HistoryReader | None = None
     recent: RecentChanges = field(default_factory=RecentChanges)

@@ -34,13 +34,13 @@ class ShownChange(Protocol):
 class RecentChanges:
     """Keeps the newest thirty changes, each as much of it as a page shows; `history` tells those before.
 
-    `count` says how many were taken, `changed` is called after each. Any thread may call what is here.
+    `count` says how many were taken. Any thread may call what is here.
     """
 
     def __init__(self, history: HistoryReader | None = None) -> None:
         self._history = history
         self.count = 0
-        self.changed: Callable[[], None] = lambda: None
+        self._listeners: list[Callable[[], None]] = []
         # By their times, of which the audit gives no two records the same; so it matters to nobody who tells one.
         self._kept: dict[int, Json] = {}
         self._lock = threading.Lock()
@@ -50,7 +50,12 @@ class RecentChanges:
         """Keep a change."""
         self._keep(record.outline())
         self.count += 1
-        self.changed()
+        for listener in self._listeners:
+            listener()
+
+    def subscribe(self, listener: Callable[[], None]) -> None:
+        """Have `listener` called after each change, on the thread that takes it. To be called before the start."""
+        self._listeners.append(listener)
 
     def newest_first(self) -> list[Json]:
         """Return the changes as JSON. The first time it reads the disk: not for the loop."""

@@ -36,7 +36,7 @@ class WebServer:
     ) -> None:
         self._settings = settings
         self._loop: asyncio.AbstractEventLoop | None = None
-        page_data.recent.changed = self._changed
+        page_data.recent.subscribe(self._changed)
         self._rates = DecisionRates(stats.decisions)
         documents = DocumentMetrics()
         metrics = Metrics(table, stats, documents, page_data)

@@ -77,8 +77,7 @@ class Supervisor:
     def __init__(
         self, settings: ServerSettings, *, workers: int, source: str, max_document_size: int, log_format: str
     ) -> None:
-        self.stats = CallStats()
-        self.stats.processes = self.standing
+        self.stats = CallStats(processes=self.processes)
         self._settings = settings
         self._source = source
         self._max_document_size = max_document_size
@@ -103,11 +102,11 @@ class Supervisor:
         self._ticked = 0.0
         self._thread = threading.Thread(target=self._run, name="worker processes", daemon=True)
 
-    def standing(self) -> ProcessCounts:
+    def processes(self) -> ProcessCounts:
         """Return how they stand."""
         return ProcessCounts(len(self._slots), sum(process.serving for process in self._processes()), self._replaced)
 
-    def together(self, parse: Parse) -> Parse:
+    def preloading(self, parse: Parse) -> Parse:
         """Return `parse`, made to have all worker processes read the same text meanwhile, and to wait for them."""
 
         def parse_together(text: bytes) -> RoutingDocument:
@@ -126,7 +125,7 @@ class Supervisor:
 
         return parse_together
 
-    def follow(self, table: RoutingTable) -> None:
+    def connect(self, table: RoutingTable) -> None:
         """Put in force what this table does; to be called once, before the table starts."""
         self._table = table
         table.subscribe(self._changed)
@@ -175,8 +174,8 @@ class Supervisor:
         return [slot.process for slot in self._slots if slot.process is not None]
 
     def _complete(self) -> bool:
-        standing = self.standing()
-        return standing.serving == standing.wanted
+        processes = self.processes()
+        return processes.serving == processes.wanted
 
     def _run(self) -> None:
         assert self._rollout is not None

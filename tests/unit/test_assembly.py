@@ -1,21 +1,55 @@
-"""The parts of a sidecar are started and ended together, whatever one of them does."""
+"""The parts of a sidecar are connected, and started and stopped together."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
 from sidecar import config
 from sidecar.assembly import Sidecar
+from sidecar.audit.journal_reader import FOLDER, newest_first
 from tests.harness import Client
 from tests.waiting import eventually
+
+
+def test_a_change_reaches_every_part(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A new document gets to calls, log, snapshot, audit, reactions and the page, and tasks to the metrics."""
+    caplog.set_level("INFO", "sidecar")
+    document, state, told = tmp_path / "routing.yaml", tmp_path / "state", tmp_path / "told.json"
+    document.write_text("dc1")
+    reaction = {"name": "note", "command": ["dd", f"of={told}", "status=none"]}
+    flags = ["--source", f"file:{document}", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"]
+    settings = config.load([*flags, "--state-dir", str(state), "--reactions", json.dumps([reaction])], {})
+    sidecar = Sidecar(settings)
+    address, page = sidecar.start()
+    try:
+        sidecar.watch()
+        with Client(address) as client:
+            first = eventually(lambda: client.status().revision, "a document in force")
+            document.write_text("dc2")
+            second = eventually(lambda: (now := client.status().revision) != first and now, "the second document")
+        eventually(lambda: (state / "snapshot").read_bytes().endswith(b"\ndc2"), "the second document in the snapshot")
+        eventually(lambda: next(newest_first(state / FOLDER)).changed == second, "the change in the audit")
+        eventually(lambda: told.is_file() and told.read_text().endswith("}"), "the reaction")
+        assert json.loads(told.read_text())["revision"] == second
+        with urlopen(f"{page}/v1/changes") as answer:
+            assert json.load(answer)["changes"][0]["revision"] == second
+        with urlopen(f"{page}/metrics") as answer:
+            metrics = answer.read().decode()
+        assert 'dc_sidecar_task_done_total{task="reaction note"}' in metrics
+        assert 'dc_sidecar_task_done_total{task="audit"}' in metrics
+        assert "dc1 → dc2" in caplog.text
+    finally:
+        sidecar.stop(10)
 
 
 def test_a_part_that_cannot_be_stopped_keeps_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A defect in one part's end is logged, and all the others end as ever: what was to be saved is saved."""
+    """A part whose stop raises is logged, and all others still stop and save what is to be saved."""
     (tmp_path / "routing.yaml").write_text("dc1")
     flags = ["--source", f"file:{tmp_path}/routing.yaml", "--listen", "127.0.0.1:0", "--state-dir", f"{tmp_path}/state"]
     sidecar = Sidecar(config.load(flags, {}))

@@ -18,7 +18,7 @@ ALWAYS = {
         for name in ("assembly", "audit", "background", "config", "daemon", "atomic_file", "errors", "health")
     ),
     *(f"sidecar.{name}" for name in ("lifecycle", "log", "change_log", "gil", "pb", "routing", "server")),
-    *(f"sidecar.{name}" for name in ("snapshot", "sources", "table", "counters")),
+    *(f"sidecar.{name}" for name in ("snapshot", "sources", "table", "counters", "backoff", "yaml_reader")),
 }
 WITH_HTTP = {"anyio", "click", "h11", "msgspec", "prometheus_client", "sidecar.web", "starlette", "uvicorn"}
 

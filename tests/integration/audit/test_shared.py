@@ -131,7 +131,7 @@ def test_one_sidecar_reacts(url: str) -> None:
         with pytest.raises(TaskDeferred, match="another sidecar is at it"):
             other.claim(record, "chat", 60)
         assert holder.claim(record, "chat", 60)
-        holder.end(record, "chat", done=True)
+        holder.release(record, "chat", done=True)
         assert [shared.claim(record, "chat", 60) for shared in sidecars] == [False] * 5
         assert other.claim(record, "mail", 60)
 
@@ -143,10 +143,10 @@ def test_a_claim_passes_on(url: str) -> None:
         for shared in (one, two, three):
             shared.add(record)
         assert one.claim(record, "chat", 60)
-        one.end(record, "chat", done=False)
+        one.release(record, "chat", done=False)
         assert two.claim(record, "chat", 0.0)
         assert three.claim(record, "chat", 60)
-        two.end(record, "chat", done=True)
+        two.release(record, "chat", done=True)
         with pytest.raises(TaskDeferred):
             one.claim(record, "chat", 60)
 

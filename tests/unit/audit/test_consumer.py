@@ -88,11 +88,11 @@ def test_in_order_and_only_what_is_wanted() -> None:
     receiver = Receiver()
     with running(receiver) as follower:
         for record in changes(3):
-            follower.take(replace(record, events=(AuditEvent(kind="applied", words=""),), revision="x"))
-            follower.take(record)
+            follower.enqueue(replace(record, events=(AuditEvent(kind="applied", words=""),), revision="x"))
+            follower.enqueue(record)
         eventually(lambda: len(receiver.got) == 3, "all three")
     assert receiver.got == ["0", "1", "2"]
-    assert (follower.standing().done, follower.standing().waiting) == (3, 0)
+    assert (follower.status().done, follower.status().waiting) == (3, 0)
 
 
 def test_it_tries_again_and_keeps_the_order() -> None:
@@ -101,12 +101,12 @@ def test_it_tries_again_and_keeps_the_order() -> None:
     receiver.fail = TaskFailed("status 503")
     with running(receiver) as follower:
         for record in changes(2):
-            follower.take(record)
+            follower.enqueue(record)
         eventually(lambda: receiver.attempts > 3, "several attempts")
-        assert (follower.standing().waiting, follower.standing().error) == (2, "status 503")
+        assert (follower.status().waiting, follower.status().error) == (2, "status 503")
         receiver.fail = None
         eventually(lambda: receiver.got == ["0", "1"], "both")
-        eventually(lambda: follower.standing().error == "", "no error")
+        eventually(lambda: follower.status().error == "", "no error")
 
 
 @pytest.mark.parametrize(("final", "retry_for"), [(True, 3600.0), (False, 0.0)])
@@ -116,8 +116,8 @@ def test_it_gives_up(caplog: pytest.LogCaptureFixture, final: bool, retry_for: f
     receiver.fail = TaskFailed("status 404", final=final)
     with running(receiver, retry_for=retry_for) as follower:
         for record in changes(2):
-            follower.take(record)
-        eventually(lambda: follower.standing().failed == 2, "both given up")
+            follower.enqueue(record)
+        eventually(lambda: follower.status().failed == 2, "both given up")
     assert receiver.attempts == 2
     assert "chat: given up: status 404" in caplog.text
 
@@ -129,13 +129,13 @@ def test_a_slow_one_holds_up_nobody() -> None:
     with running(slow) as held, running(quick) as other:
         began = time.process_time()
         for record in changes(1200):
-            held.take(record)
-            other.take(record)
-            eventually(lambda: other.standing().waiting < 900, "the quick one")
+            held.enqueue(record)
+            other.enqueue(record)
+            eventually(lambda: other.status().waiting < 900, "the quick one")
         assert time.process_time() - began < 5
         eventually(lambda: len(quick.got) == 1200, "the quick one")
-        assert held.standing().waiting <= 1000
-        assert held.standing().dropped >= 199
+        assert held.status().waiting <= 1000
+        assert held.status().dropped >= 199
 
 
 def test_a_restart_goes_on_where_it_ended(tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_a_restart_goes_on_where_it_ended(tmp_path: Path) -> None:
         eventually(lambda: receiver.got == ["1", "2"], "what was left")
         eventually(lambda: str(second.at_ns) in (tmp_path / "followers" / "chat").read_text(), "the mark")
     with running(receiver, tmp_path) as follower:
-        follower.take(replace(third, at_ns=time.time_ns()))
+        follower.enqueue(replace(third, at_ns=time.time_ns()))
         eventually(lambda: receiver.got == ["1", "2", "3"], "the new one only")
 
 
@@ -159,7 +159,7 @@ def test_a_first_start_does_not_tell_of_the_past(tmp_path: Path) -> None:
     receiver = Receiver()
     with running(receiver, tmp_path) as follower:
         eventually((tmp_path / "followers" / "chat").exists, "a first mark")
-        follower.take(replace(RECORD, at_ns=time.time_ns(), revision="new"))
+        follower.enqueue(replace(RECORD, at_ns=time.time_ns(), revision="new"))
         eventually(lambda: receiver.got, "the new one")
     assert receiver.got == ["new"]
 
@@ -169,7 +169,7 @@ def test_it_ends_while_it_waits_for_another_attempt() -> None:
     receiver = Receiver()
     receiver.fail = TaskFailed("status 503")
     with running(receiver, first_pause=60.0) as follower:
-        follower.take(changes(1)[0])
+        follower.enqueue(changes(1)[0])
         eventually(lambda: receiver.attempts, "an attempt")
         began = time.monotonic()
         follower.stop(5)
@@ -181,10 +181,10 @@ def test_a_bug_of_ours_ends_no_reaction(caplog: pytest.LogCaptureFixture) -> Non
     receiver = Receiver()
     with running(receiver) as follower:
         receiver.fail = ZeroDivisionError()  # type: ignore[assignment]
-        follower.take(changes(1)[0])
+        follower.enqueue(changes(1)[0])
         eventually(lambda: "chat failed" in caplog.text, "the log line")
         receiver.fail = None
-        follower.take(changes(1)[0])
+        follower.enqueue(changes(1)[0])
         eventually(lambda: receiver.got, "the next one")
 
 
@@ -193,11 +193,11 @@ def test_what_is_not_yet_to_be_done_is_never_given_up() -> None:
     receiver = Receiver()
     receiver.fail = TaskDeferred("another one is at it")
     with running(receiver, retry_for=0.0) as follower:
-        follower.take(changes(1)[0])
+        follower.enqueue(changes(1)[0])
         eventually(lambda: receiver.attempts > 3, "several looks")
         receiver.fail = None
         eventually(lambda: receiver.got == ["0"], "its turn")
-    assert follower.standing().failed == 0
+    assert follower.status().failed == 0
 
 
 def test_what_memory_has_no_room_for_is_found_in_the_journal(tmp_path: Path) -> None:
@@ -207,7 +207,7 @@ def test_what_memory_has_no_room_for_is_found_in_the_journal(tmp_path: Path) -> 
     everything = changes(25)
     with running(receiver, tmp_path, max_waiting=4, from_start=True) as follower:
         for record in everything:
-            follower.take(record)
+            follower.enqueue(record)
         eventually(lambda: receiver.attempts > 2, "attempts")
         receiver.fail = None
         eventually(lambda: len(receiver.got) == 4, "those in memory")
@@ -217,7 +217,7 @@ def test_what_memory_has_no_room_for_is_found_in_the_journal(tmp_path: Path) -> 
         more = changes(3, first=25)
         journaled(tmp_path, *more)
         for record in more:
-            follower.take(record)
+            follower.enqueue(record)
         eventually(lambda: len(receiver.got) == 28, "what came then")
     assert receiver.got == [str(number) for number in range(28)]
 

@@ -58,10 +58,10 @@ def test_a_full_disk_loses_nothing(caplog: pytest.LogCaptureFixture) -> None:
     disk.full = True
     with writing(disk) as writer:
         for number in range(5):
-            writer.take(record(number))
+            writer.enqueue(record(number))
         eventually(lambda: disk.attempts > 3, "several attempts")
-        eventually(lambda: writer.standing().waiting == 5, "what waits, between attempts")
-        assert writer.standing().error == "No space left on device"
+        eventually(lambda: writer.status().waiting == 5, "what waits, between attempts")
+        assert writer.status().error == "No space left on device"
         disk.full = False
         eventually(lambda: len(disk.records) == 5, "the records")
     assert words(disk) == [f"change {number}" for number in range(5)]
@@ -74,10 +74,10 @@ def test_beyond_the_bound_the_oldest_go_and_are_counted(bounds: dict[str, int]) 
     disk = Disk()
     disk.full = True
     with writing(disk, **bounds) as writer:
-        writer.take(record(0, "x" * 10))
+        writer.enqueue(record(0, "x" * 10))
         eventually(lambda: disk.attempts, "an attempt")
         for number in range(1, 10):
-            writer.take(record(number, "x" * 10))
+            writer.enqueue(record(number, "x" * 10))
         disk.full = False
         eventually(lambda: words(disk)[-1:] == ["change 9"], "the newest")
     assert words(disk)[-3:] == ["change 7", "change 8", "change 9"]
@@ -90,10 +90,10 @@ def test_a_hung_disk_holds_up_nobody() -> None:
     disk = Disk()
     disk.free.clear()
     with writing(disk) as writer:
-        writer.take(record(1))
+        writer.enqueue(record(1))
         eventually(lambda: disk.attempts, "an attempt")
         for number in range(2, 1000):
-            writer.take(record(number))
+            writer.enqueue(record(number))
         writer.stop(0.05)
 
 
@@ -101,7 +101,7 @@ def test_stopping_writes_what_is_waiting() -> None:
     """What was told just before the end is on the disk after `stop`."""
     disk = Disk()
     with writing(disk) as writer:
-        writer.take(record(1))
+        writer.enqueue(record(1))
         writer.stop(5)
         assert words(disk) == ["change 1"]
 
@@ -111,7 +111,7 @@ def test_stopping_on_a_full_disk_says_what_is_lost(caplog: pytest.LogCaptureFixt
     disk = Disk()
     disk.full = True
     with writing(disk) as writer:
-        writer.take(record(1))
+        writer.enqueue(record(1))
         eventually(lambda: disk.attempts, "an attempt")
         writer.stop(5)
     assert "the last 1 records of the audit are lost" in caplog.text

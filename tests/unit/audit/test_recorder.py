@@ -26,7 +26,8 @@ SOURCE = "fake:routing"
 def telling(journal: Path | None = None) -> Iterator[tuple[Recorder, list[Record]]]:
     """Run a chronicle, and collect what it tells."""
     told: list[Record] = []
-    recorder = Recorder(SOURCE, (told.append,), journal=journal)
+    recorder = Recorder(SOURCE, journal=journal)
+    recorder.subscribe(told.append)
     recorder.start()
     try:
         yield recorder, told
@@ -131,7 +132,8 @@ def test_another_source_has_another_past(tmp_path: Path) -> None:
     """A state directory that is used for another key does not make a switch of it."""
     remembered(tmp_path, (NOTHING, view("dc1")))
     told: list[Record] = []
-    recorder = Recorder("fake:other", (told.append,), journal=tmp_path)
+    recorder = Recorder("fake:other", journal=tmp_path)
+    recorder.subscribe(told.append)
     recorder.start()
     recorder.changed(NOTHING, view("dc2"))
     eventually(lambda: told, "the record")
@@ -148,7 +150,8 @@ def test_when_too_many_wait_those_in_between_are_one_change() -> None:
         held.wait(10)
         told.append(record)
 
-    recorder = Recorder(SOURCE, (slow,))
+    recorder = Recorder(SOURCE)
+    recorder.subscribe(slow)
     recorder.start()
     views = [view(f"dc{number}") for number in range(200)]
     for index in range(199):
@@ -167,6 +170,6 @@ def test_a_failure_of_ours_is_logged_and_the_next_change_is_told(
         with monkeypatch.context() as patched:
             patched.setattr("sidecar.audit.record.moves", lambda *_: 1 / 0)
             recorder.changed(view("dc1"), view("dc2"))
-            eventually(lambda: "could not be put into the audit" in caplog.text, "the log line")
+            eventually(lambda: "could not be recorded in the audit" in caplog.text, "the log line")
         recorder.changed(view("dc2"), view("dc3"))
         eventually(lambda: told, "the record")

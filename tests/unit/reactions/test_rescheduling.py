@@ -175,7 +175,7 @@ def test_a_newer_change_does_not_wait(fake: FakePowerJob) -> None:
     with site.at_work(change()) as ended:
         eventually(lambda: fake.named("queryInstance"), "a look")
         assert ended == []
-        site.reacting.note(change())
+        site.reacting.notify(change())
         eventually(lambda: ended == [None], "its end")
 
 
@@ -184,7 +184,7 @@ def test_of_two_changes_the_newer_one_is_acted_on(fake: FakePowerJob) -> None:
     fake.instance(1, InstanceStatus.RUNNING, taskTrackerAddress=DC1)
     site = Site(fake, running="true")
     older, newer = change(), replace(change(RETURN), at_ns=time.time_ns() + 1)
-    site.reacting.note(newer)
+    site.reacting.notify(newer)
     site.react(older)
     assert fake.calls == []
     site.react(newer)
@@ -337,11 +337,14 @@ def test_it_reports_through_the_audit_of_its_sidecar(fake: FakePowerJob) -> None
     reports: list[Record] = []
     with ExitStack() as stack:
         reactions = Reactions(
-            tree, source="fake:", state_dir=None, state=lambda: State(document("dc2"), 1, time.time_ns())
+            tree,
+            source="fake:",
+            state_dir=None,
+            state=lambda: State(document("dc2"), 1, time.time_ns()),
+            report=reports.append,
         )
-        reactions.report_to(reports.append)
         reactions.start()
         stack.callback(reactions.stop, 20)
-        reactions.take(replace(change(), at_ns=time.time_ns() - 10 * 10**9))
+        reactions.dispatch(replace(change(), at_ns=time.time_ns() - 10 * 10**9))
         eventually(lambda: fake.named("retryInstance"), "the retry")
     assert [report.events[0].kind for report in reports] == ["rescheduled"]

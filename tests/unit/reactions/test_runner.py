@@ -48,7 +48,7 @@ class Claims(AuditDatabase):
             raise self.answer
         return self.answer
 
-    def end(self, record: Record, reaction: str, *, done: bool) -> None:  # noqa: ARG002 - all are alike
+    def release(self, record: Record, reaction: str, *, done: bool) -> None:  # noqa: ARG002 - all are alike
         self.ended.append(done)
 
 
@@ -72,7 +72,7 @@ def test_each_reaction_gets_what_it_wants() -> None:
     """Two reactions of one sidecar are told of the same change; a third one, for something else, is not."""
     receiver = Receiver()
     with reacting(receiver, None, HOOK, HOOK | {"name": "mail"}, HOOK | {"name": "no", "on": ["refused"]}) as reactions:
-        reactions.take(change())
+        reactions.dispatch(change())
         eventually(lambda: len(receiver.got) == 2, "both")
     assert sorted(receiver.got) == [("chat", "r"), ("mail", "r")]
     assert [standing.done for standing in (task() for task in reactions.tasks)] == [1, 1, 0]
@@ -83,7 +83,7 @@ def test_for_a_fleet_it_acts_with_a_claim_only() -> None:
     for mine, acted in ((True, [("chat", "r")]), (False, [])):
         receiver, claims = Receiver(), Claims(mine)
         with reacting(receiver, claims, HOOK) as reactions:
-            reactions.take(change())
+            reactions.dispatch(change())
             eventually(lambda: reactions.tasks[0]().done, "the end")
         assert (receiver.got, claims.ended) == (acted, [True] * len(acted))
 
@@ -94,7 +94,7 @@ def test_a_failure_passes_the_claim_on_unless_it_is_final(final: bool, ended: bo
     receiver, claims = Receiver(), Claims(True)
     receiver.fail = TaskFailed("it failed", final=final)
     with reacting(receiver, claims, HOOK) as reactions:
-        reactions.take(change())
+        reactions.dispatch(change())
         eventually(lambda: claims.ended, "the end of the claim")
     assert claims.ended[0] is ended
 
@@ -104,7 +104,7 @@ def test_a_command_that_failed_is_not_run_elsewhere() -> None:
     receiver, claims = Receiver(), Claims(True)
     receiver.fail = TaskFailed("it exited with 1")
     with reacting(receiver, claims, {"name": "chat", "command": ["x"]}) as reactions:
-        reactions.take(change())
+        reactions.dispatch(change())
         eventually(lambda: reactions.tasks[0]().failed, "the failure")
     assert claims.ended == [True]
 
@@ -112,10 +112,10 @@ def test_a_command_that_failed_is_not_run_elsewhere() -> None:
 def test_while_the_database_is_away_an_alarm_goes_out_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     """After a minute a webhook is told without a claim, as twice is better than never; a command waits."""
     receiver = Receiver()
-    monkeypatch.setattr(runner, "_PATIENCE_S", 1.5)
+    monkeypatch.setattr(runner, "_CLAIM_PATIENCE_S", 1.5)
     command = {"name": "run", "command": ["x"]}
     with reacting(receiver, Claims(DependencyUnavailable("away")), HOOK, command) as reactions:
-        reactions.take(change())
+        reactions.dispatch(change())
         assert receiver.got == []
         eventually(lambda: receiver.got, "the alarm")
         assert [standing.waiting for standing in (task() for task in reactions.tasks)][1] == 1
@@ -126,7 +126,7 @@ def test_what_another_one_is_at_is_never_told_twice() -> None:
     """However old the change is: as long as another sidecar holds the claim, this one waits."""
     receiver, claims = Receiver(), Claims(TaskDeferred("another sidecar is at it"))
     with reacting(receiver, claims, HOOK) as reactions:
-        reactions.take(change(age_s=3000))
+        reactions.dispatch(change(age_s=3000))
         eventually(lambda: reactions.tasks[0]().error == "another sidecar is at it", "a look")
         assert receiver.got == []
         claims.answer = True
@@ -136,7 +136,7 @@ def test_what_another_one_is_at_is_never_told_twice() -> None:
 def test_a_state_directory_is_not_needed(tmp_path: Path) -> None:
     """Without one nothing is written anywhere."""
     with reacting(Receiver(), None, HOOK) as reactions:
-        reactions.take(change())
+        reactions.dispatch(change())
         eventually(lambda: reactions.tasks[0]().done, "the end")
     assert not list(tmp_path.iterdir())
 

@@ -70,7 +70,7 @@ def test_each_change_is_told_to_those_who_follow() -> None:
     """`changed` is called after each."""
     recent = RecentChanges()
     counts: list[int] = []
-    recent.changed = lambda: counts.append(recent.count)
+    recent.subscribe(lambda: counts.append(recent.count))
     for at in (1, 2):
         recent.take(Record(at))
     assert counts == [1, 2]

@@ -37,8 +37,8 @@ def test_no_process_is_no_start(monkeypatch: pytest.MonkeyPatch) -> None:
     supervisor = Supervisor(
         ServerSettings(listen=("127.0.0.1:0",)), workers=2, source="file:/x", max_document_size=1, log_format="console"
     )
-    supervisor.follow(RoutingTable())
+    supervisor.connect(RoutingTable())
     with pytest.raises(SidecarError, match="cannot be started: Resource temporarily unavailable"):
         supervisor.start()
-    assert supervisor.standing().serving == 0
-    assert supervisor.together(parse_document)(b"dc1").default.selector is not None
+    assert supervisor.processes().serving == 0
+    assert supervisor.preloading(parse_document)(b"dc1").default.selector is not None
