@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from http.client import HTTPException
 from typing import Any
-from urllib.error import HTTPError
-from urllib.parse import urlencode, urlsplit
-from urllib.request import HTTPRedirectHandler, Request, build_opener
+from urllib.parse import urlencode
 
 from sidecar.errors import ConfigError, SidecarError
+from sidecar.http_client import RequestFailed, is_http_url, request
 
 _ANSWER_BYTES = 64 * 1024 * 1024
 _SHOWN = 200
@@ -94,44 +92,25 @@ class PowerJobServers:
 
     def _ask(self, url: str, path: str, data: bytes | None, headers: Mapping[str, str]) -> ApiResponse:
         try:
-            with _OPENER.open(Request(f"{url}/{path}", data, dict(headers)), timeout=self._timeout) as reply:  # noqa: S310 - http and https only
-                passed = reply.headers.get(_AUTH_PASSED, "true")
-                said = json.loads(reply.read(_ANSWER_BYTES))
+            reply = request(f"{url}/{path}", body=data, headers=headers, timeout=self._timeout, max_bytes=_ANSWER_BYTES)
+        except RequestFailed as error:
+            raise PowerJobUnavailable(f"{url} does not answer: {_short(str(error))}") from None
+        if not reply.ok:
+            raise PowerJobUnavailable(f"{url} answers with status {reply.status}: is this PowerJob's server?")
+        passed = reply.headers.get(_AUTH_PASSED, "true")
+        try:
+            said = json.loads(reply.body)
             message = str(said.get("message") or said.get("code") or "").strip()
             return ApiResponse(said["success"] is True, said.get("data"), _short(message), passed.lower() != "false")
-        except HTTPError as error:
-            with error:
-                raise PowerJobUnavailable(
-                    f"{url} answers with status {error.code}: is this PowerJob's server?"
-                ) from None
-        except (OSError, HTTPException) as error:
-            reason = getattr(error, "reason", error)
-            why = getattr(reason, "strerror", None) or str(reason) or type(error).__name__
-            raise PowerJobUnavailable(f"{url} does not answer: {_short(str(why))}") from None
         except (ValueError, KeyError, AttributeError):
             raise PowerJobUnavailable(
                 f"{url} answers, but not as PowerJob does: expected the address of its server"
             ) from None
 
 
-class _NoRedirects(HTTPRedirectHandler):
-    """Follows nobody elsewhere: a token would go where no operator sent it."""
-
-    def redirect_request(self, *_: Any) -> None:  # noqa: ANN401 - as urllib calls it
-        return None
-
-
-_OPENER = build_opener(_NoRedirects)
-
-
 def check_server(url: str) -> str:
     """Return a server's URL without a slash at its end. Raises ConfigError for what is none, or holds a password."""
-    try:
-        parts = urlsplit(url)
-        good = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port or 1) > 0
-    except ValueError:
-        good = False
-    if not good or not url.isprintable() or any(mark in url for mark in " @?#"):
+    if not is_http_url(url) or any(mark in url for mark in "@?#"):
         raise ConfigError("PowerJob's server: expected a URL such as http://powerjob:7700, without user or password")
     return url.rstrip("/")
 

@@ -8,15 +8,12 @@ import signal
 import subprocess
 import time
 from contextlib import suppress
-from http.client import HTTPException
-from typing import Any
-from urllib.error import HTTPError
-from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from sidecar.audit.consumer import TaskFailed
 from sidecar.audit.record import AuditEvent, Record
 from sidecar.config.options import PREFIX
 from sidecar.errors import ConfigError
+from sidecar.http_client import RequestFailed, request
 from sidecar.reactions.fields import read_secret
 from sidecar.reactions.messages import WebhookRequest, message_text, payload, webhook_request
 from sidecar.reactions.settings import Reaction, check_url
@@ -49,30 +46,16 @@ def perform(reaction: Reaction, record: Record, events: tuple[AuditEvent, ...]) 
     _send(webhook_request(reaction.format, url, secret, data, text, time.time_ns()), reaction.format, reaction.timeout)
 
 
-class _NoRedirects(HTTPRedirectHandler):
-    """Follows nobody elsewhere: a redirected POST would become a GET, and go where no operator sent it."""
-
-    def redirect_request(self, *_: Any) -> None:  # noqa: ANN401 - as urllib calls it
-        return None
-
-
-_OPENER = build_opener(_NoRedirects)
-
-
-def _send(request: WebhookRequest, form: str, timeout: float) -> None:
+def _send(post: WebhookRequest, form: str, timeout: float) -> None:
     try:
-        with _OPENER.open(Request(request.url, request.body, request.headers), timeout=timeout) as answer:  # noqa: S310 - http and https only
-            said = answer.read(_ANSWER_BYTES)
-    except HTTPError as error:
-        final = 300 <= error.code < 500 and error.code not in _RETRIED
-        with error:
-            raise TaskFailed(f"status {error.code} {error.reason}"[:_SHOWN], final=final) from None
-    except (OSError, HTTPException, ValueError) as error:
-        # What urllib says of a bad URL would show it, and it may be a secret.
-        why = getattr(error, "reason", None) or (error.strerror if isinstance(error, OSError) else None)
-        raise TaskFailed(str(why or type(error).__name__)[:_SHOWN]) from None
+        response = request(post.url, body=post.body, headers=post.headers, timeout=timeout, max_bytes=_ANSWER_BYTES)
+    except RequestFailed as error:
+        raise TaskFailed(str(error)[:_SHOWN]) from None
+    if not response.ok:
+        final = 300 <= response.status < 500 and response.status not in _RETRIED
+        raise TaskFailed(f"status {response.status} {response.reason}"[:_SHOWN], final=final)
     if form in {"dingtalk", "wecom", "feishu"}:
-        _check_answer(said)
+        _check_answer(response.body)
 
 
 def _check_answer(said: bytes) -> None:

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from sidecar.audit.record import MOVES, AuditEvent, Record
 from sidecar.config.layers import nearest
 from sidecar.errors import ConfigError
+from sidecar.http_client import is_http_url
 from sidecar.reactions.fields import check_keys, seconds, secret_file, text, words
 
 if TYPE_CHECKING:
@@ -161,10 +161,5 @@ def _kinds(
 
 def check_url(url: str, place: str) -> None:
     """Raise ConfigError for what is no URL to post to; the URL itself, which may hold a secret, is not told."""
-    try:
-        parts = urlsplit(url)
-        good = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port or 1) > 0
-    except ValueError:
-        good = False
-    if not good or not url.isprintable() or " " in url:
+    if not is_http_url(url):
         raise ConfigError(f"{place}: expected a URL that begins with https:// or http://")

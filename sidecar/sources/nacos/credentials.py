@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sidecar.errors import ConfigError, SourceError
+from sidecar.sources.tls import client_context
 
 
 class NacosCredentials:
@@ -87,13 +88,10 @@ class NacosTls:
     def context(self) -> ssl.SSLContext:
         """Return what HTTPS needs; raises ConfigError where a file cannot be used."""
         try:
-            context = ssl.create_default_context(cafile=self.ca or None)
-            if self.cert:
-                context.load_cert_chain(self.cert, self.key or None)
+            return client_context(self.ca, self.cert, self.key)
         except (OSError, ValueError) as error:
             files = ", ".join(filter(None, (self.ca, self.cert, self.key)))
             raise ConfigError(f"The TLS files for Nacos cannot be used ({files}): {error}.") from None
-        return context
 
 
 def tls_from(options: Mapping[str, str]) -> NacosTls | None:

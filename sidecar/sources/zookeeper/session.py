@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import socket
-import ssl
 import threading
 import time
 from collections.abc import Mapping
@@ -27,6 +26,7 @@ from kazoo.protocol.states import Callback, KazooState, ZnodeStat
 from kazoo.retry import KazooRetry
 
 from sidecar.errors import SourceError, WriteConflict
+from sidecar.sources.tls import client_context
 from sidecar.sources.zookeeper.settings import ZooKeeperSettings
 
 # Nothing of ours hangs on the session, so it may be short: it says how soon a silent server is given up.
@@ -277,9 +277,7 @@ class _Handler(SequentialThreadingHandler):  # type: ignore[misc] # kazoo has no
 
     def _encrypted(self, connection: socket.socket, hostname: str) -> socket.socket:
         # Made anew for each connection, so that a renewed certificate is used without a restart.
-        context = ssl.create_default_context(cafile=self._settings.ca)
-        if self._settings.cert:
-            context.load_cert_chain(self._settings.cert, self._settings.key)
+        context = client_context(self._settings.ca, self._settings.cert, self._settings.key)
         return context.wrap_socket(connection, server_hostname=hostname)
 
 
