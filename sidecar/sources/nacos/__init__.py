@@ -1,4 +1,4 @@
-"""A key of Nacos as a source: read over HTTP, which is the truth, and watched with nacos-sdk-python, which wakes it."""
+"""The Nacos source: reads the key over HTTP, which decides, and is woken by the push of nacos-sdk-python."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ __all__ = ["NacosSource", "open_source"]
 def open_source(url: str, options: Mapping[str, str]) -> Source:
     """Return the source of a URL `nacos://HOST:PORT,HOST:PORT/GROUP/DATA_ID?namespace=NS`, not started.
 
-    Reads the options `nacos-username` and `-password`, or `nacos-access-key` and `-secret-key`, each also as `…-file`,
-    which is read anew at each login; `nacos-ca`, `-cert`, `-key` (PEM files; any of them means TLS) and `nacos-tls`
+    Options: `nacos-username` and `-password`, or `nacos-access-key` and `-secret-key`, each also as `…-file`, which is
+    read again at each login; `nacos-ca`, `-cert`, `-key` (PEM files; any of them turns on TLS) and `nacos-tls`
     (`true`: TLS with the system's authorities). Raises ConfigError.
     """
     target = parse(url)
@@ -38,7 +38,7 @@ def open_source(url: str, options: Mapping[str, str]) -> Source:
 
 
 class NacosSource:
-    """A `Source`; its versions are Nacos's own: the MD5 of the text."""
+    """A `Source` whose versions are those of Nacos: the MD5 of the text."""
 
     def __init__(self, target: NacosKey, credentials: NacosCredentials, tls: NacosTls | None) -> None:
         self._target = target
@@ -49,16 +49,16 @@ class NacosSource:
 
     @property
     def url(self) -> str:
-        """The URL it was opened with, every default left out."""
+        """The URL it was opened with, without defaults."""
         return str(self._target)
 
     @property
     def history(self) -> History:
-        """The key's history on the server; operators are named there if users log in."""
-        return NacosHistory(self._asking)
+        """The key's history on the server, which names the users where authentication is on."""
+        return NacosHistory(self._open_api)
 
     def start(self, deliver: Callable[[Report], None]) -> None:
-        """Begin to watch the key, with a thread that reads and one that holds the SDK."""
+        """Start watching the key: one thread reads, one runs the SDK."""
         address = client_address()
         api = self._api(address)
         wake = threading.Event()
@@ -75,7 +75,7 @@ class NacosSource:
         push.start()
 
     def stop(self, timeout: float) -> None:
-        """End the watching within `timeout` seconds."""
+        """Stop watching within `timeout` seconds."""
         deadline = time.monotonic() + timeout
         if self._watcher is not None and self._push is not None:
             self._watcher.stop(timeout / 2)
@@ -83,18 +83,18 @@ class NacosSource:
         self._watcher = self._push = None
 
     def read(self, timeout: float) -> Content | Missing:
-        """Read the key over a connection of its own, as a client of this machine's address sees it."""
-        with self._asking() as api:
+        """Read the key over a connection of its own, as a client with this machine's address gets it."""
+        with self._open_api() as api:
             found = api.read(timeout)
         return Content(found.text, found.version) if isinstance(found, FoundConfig) else Missing(found.reason)
 
     def write(self, text: bytes, expected_version: str | None, timeout: float) -> str:
-        """Publish, keeping the key's description, application and tags; return once clients are given it."""
-        with self._asking() as api:
+        """Publish, keeping the key's description, application and tags; return once clients get the new text."""
+        with self._open_api() as api:
             return publish(api, text, expected_version, timeout)
 
     @contextmanager
-    def _asking(self) -> Iterator[NacosApi]:
+    def _open_api(self) -> Iterator[NacosApi]:
         api = self._api(client_address())
         try:
             yield api

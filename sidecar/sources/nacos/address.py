@@ -1,4 +1,4 @@
-"""The address that this client reports to Nacos, which is what a gray (beta) version is published for."""
+"""The address that this client reports to Nacos: gray (beta) versions are published for addresses."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import psutil
 def client_address() -> str:
     """Return the machine's first IPv4 address that is not loopback, by the SDK's own rule; else 127.0.0.1.
 
-    The SDK fails where there is none, so it is told this one. It is what the console lists as a listening client.
+    The SDK fails where there is none, so it gets this one. The console lists it among the listening clients.
     """
     for addresses in psutil.net_if_addrs().values():
         for address in addresses:

@@ -1,4 +1,4 @@
-"""What the sidecar asks of Nacos over HTTP: read the key as a client, publish it, list its history; 2.x and 3.x."""
+"""The HTTP API of Nacos 2 and 3: servers in turn, login, signatures, and reading the key as a client does."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 
 from sidecar.errors import SourceError
 from sidecar.sources.nacos.credentials import NacosCredentials
-from sidecar.sources.nacos.http import HttpConnection, HttpResponse
+from sidecar.sources.nacos.http import HttpConnection, NacosResponse
 from sidecar.sources.nacos.url import NacosAddress, NacosKey
 
 T = TypeVar("T")
@@ -24,7 +24,7 @@ _MODIFIED_RETRIES = 20
 
 @dataclass(frozen=True, slots=True)
 class FoundConfig:
-    """What the key holds for this client: the text, its MD5, whether it is a gray (beta) version for its address."""
+    """The key's text for this client, its MD5, and whether it is a gray (beta) version for the client's address."""
 
     text: bytes
     version: str
@@ -33,20 +33,20 @@ class FoundConfig:
 
 @dataclass(frozen=True, slots=True)
 class AbsentConfig:
-    """There is no such key, or it holds nothing but blanks."""
+    """The key does not exist, or holds only blanks."""
 
     reason: str
     version: str = ""
 
 
 class AccessRefused(SourceError):
-    """The server does not let us: another server of the cluster would not either."""
+    """The server refuses this client; another server of the cluster would too."""
 
 
 class NacosApi:
-    """One client's view of the cluster: the servers in turn, the session's token, the generation of the interface.
+    """A client of one cluster: it keeps a connection per server, the access token, and which API version they have.
 
-    Not for several threads at once, `token` and `abort` excepted.
+    For one thread, but for `token` and `abort`.
     """
 
     def __init__(
@@ -63,39 +63,39 @@ class NacosApi:
 
     @property
     def token(self) -> str:
-        """The access token of the last login, empty where none was needed."""
+        """The access token of the last login, "" before one."""
         return self._token
 
     @property
     def server(self) -> NacosAddress:
-        """The server that is asked first, which is the one that answered last."""
+        """The server that is called first: the one that answered last."""
         return self._connections[self._current].server
 
-    def read(self, within: float, *, elsewhere: bool = False) -> FoundConfig | AbsentConfig:
-        """Return what the key holds for a client of this address; asks each server for 3 s at most, `within` in all.
+    def read(self, within: float, *, other_server: bool = False) -> FoundConfig | AbsentConfig:
+        """Read the key as a client of this address, within `within` seconds, of which each server gets 3 at most.
 
-        With `elsewhere` another server than the last one is asked first, or the same over a new connection. Raises
-        SourceError.
+        With `other_server` another server than the last one is called first, or the only one over a new connection.
+        Raises SourceError.
         """
-        if elsewhere:
+        if other_server:
             self._connections[self._current].close()
             self._current = (self._current + 1) % len(self._connections)
-        return self._in_turn(self._read, within)
+        return self._try_servers(self._read, within)
 
     def close(self) -> None:
-        """Let go of all connections; another request makes new ones."""
+        """Close all connections; the next request makes new ones."""
         for connection in self._connections:
             connection.close()
 
     def abort(self) -> None:
-        """End what is under way, from another thread, for good."""
+        """Abort the request under way, from another thread, and refuse all later ones."""
         for connection in self._connections:
             connection.abort()
 
     def call(
         self, method: str, path: str, parameters: Mapping[str, str], within: float, **headers: str
-    ) -> HttpResponse:
-        """Ask the server whose turn it is, as whoever we are; logs in where that is needed. Raises SourceError."""
+    ) -> NacosResponse:
+        """Call the current server with our credentials, after a login if one is needed. Raises SourceError."""
         deadline = time.monotonic() + within
         if self._credentials.has_login and time.monotonic() > self._token_until:
             self._log_in(deadline)
@@ -104,25 +104,25 @@ class NacosApi:
             self._log_in(deadline)
             answer = self._send(method, path, parameters, deadline, headers)
         if answer.status in {401, 403}:
-            raise AccessRefused(f"{self.server} refuses {method} ({answer.status}): {self._whom()}")
+            raise AccessRefused(f"{self.server} refuses {method} ({answer.status}): {self._permission_hint()}")
         return answer
 
     def is_v3(self, within: float) -> bool:
-        """Tell whether the server speaks the interface of Nacos 3; asked once, and again after a server was lost."""
+        """Return whether the server has the API of Nacos 3; it is asked once, and again after a server failed."""
         if self._v3 is None:
             connection = self._connections[self._current]
             probe = connection.request("GET", f"{self.target.context}/v3/client/cs/config", headers={}, within=within)
             if probe.status >= 500 and json_of(probe).get("code") is None:
-                raise SourceError(f"{self.server} answers with status {probe.status}: {words_of(probe)}")
+                raise SourceError(f"{self.server} answers with status {probe.status}: {message_of(probe)}")
             # A server that does not know the path answers 404 without a code of its own.
             self._v3 = probe.status != 404 or "code" in json_of(probe)
         return self._v3
 
     def select_server(self, within: float) -> bool:
-        """Find a server that answers, which `call` then asks; tell whether it speaks the interface of Nacos 3."""
-        return self._in_turn(self.is_v3, within)
+        """Make a server that answers the current one; return whether it has the API of Nacos 3. Raises SourceError."""
+        return self._try_servers(self.is_v3, within)
 
-    def _in_turn(self, ask: Callable[[float], T], within: float) -> T:
+    def _try_servers(self, call: Callable[[float], T], within: float) -> T:
         deadline = time.monotonic() + within
         failures = []
         for _ in self._connections:
@@ -130,14 +130,14 @@ class NacosApi:
             if left <= 0:
                 break
             try:
-                return ask(min(left, SERVER_LIMIT))
+                return call(min(left, SERVER_LIMIT))
             except AccessRefused:
                 raise
             except SourceError as error:
                 failures.append(str(error))
                 self._v3 = None
                 self._current = (self._current + 1) % len(self._connections)
-        raise SourceError("; ".join(failures) or f"no time left to ask {self.server}")
+        raise SourceError("; ".join(failures) or f"no time left to call {self.server}")
 
     def _read(self, within: float) -> FoundConfig | AbsentConfig:
         deadline = time.monotonic() + within
@@ -151,18 +151,18 @@ class NacosApi:
             if found is not None:
                 return found
             time.sleep(0.05)
-        raise SourceError(f"{self.server} says again and again that the key is being modified")
+        raise SourceError(f"{self.server} keeps answering that the key is being modified")
 
-    def _from_v1(self, answer: HttpResponse) -> FoundConfig | AbsentConfig | None:
+    def _from_v1(self, answer: NacosResponse) -> FoundConfig | AbsentConfig | None:
         if answer.status == 200:
             return self._found(answer.body, gray=answer.headers.get("isbeta") == "true")
         if answer.status == 404 and b"config data not exist" in answer.body:
             return self._absent()
         if answer.status == 409:
             return None
-        raise SourceError(f"{self.server} answers with status {answer.status}: {words_of(answer)}")
+        raise SourceError(f"{self.server} answers with status {answer.status}: {message_of(answer)}")
 
-    def _from_v3(self, answer: HttpResponse) -> FoundConfig | AbsentConfig | None:
+    def _from_v3(self, answer: NacosResponse) -> FoundConfig | AbsentConfig | None:
         content = json_of(answer)
         data = content.get("data")
         if content.get("code") == 0 and isinstance(data, dict) and isinstance(data.get("content"), str):
@@ -171,17 +171,17 @@ class NacosApi:
             return self._absent()
         if content.get("code") == 20005:
             return None
-        raise SourceError(f"{self.server} answers with status {answer.status}: {words_of(answer)}")
+        raise SourceError(f"{self.server} answers with status {answer.status}: {message_of(answer)}")
 
     def _found(self, text: bytes, *, gray: bool) -> FoundConfig | AbsentConfig:
         if not text.strip():
-            return AbsentConfig(f"{self._name()} holds nothing")
+            return AbsentConfig(f"{self._key_name()} holds nothing")
         return FoundConfig(text, md5(text), gray)
 
     def _absent(self) -> AbsentConfig:
-        return AbsentConfig(f"{self._name()} does not exist: publish it, or check the names and the namespace's id")
+        return AbsentConfig(f"{self._key_name()} does not exist: publish it, or check the names and the namespace's id")
 
-    def _name(self) -> str:
+    def _key_name(self) -> str:
         target = self.target
         namespace = f"namespace {target.namespace}" if target.namespace else "the public namespace"
         return f"data id {target.data_id} of group {target.group} in {namespace}"
@@ -195,10 +195,10 @@ class NacosApi:
 
     def _send(
         self, method: str, path: str, parameters: Mapping[str, str], deadline: float, headers: Mapping[str, str]
-    ) -> HttpResponse:
+    ) -> NacosResponse:
         sent = dict(headers)
         if method == "GET" and self._address:
-            # The address that the SDK reports over gRPC, so that both channels see the same gray version.
+            # The address that the SDK reports over gRPC: both channels then get the same gray version.
             sent["X-Real-IP"] = self._address
         if self._token:
             sent["Authorization"] = f"Bearer {self._token}"
@@ -209,7 +209,7 @@ class NacosApi:
 
     def _exchange(
         self, method: str, path: str, parameters: Mapping[str, str], deadline: float, headers: dict[str, str]
-    ) -> HttpResponse:
+    ) -> NacosResponse:
         encoded = urlencode(parameters)
         body = None
         address = self.target.context + path
@@ -236,7 +236,7 @@ class NacosApi:
         self._token = token
         self._token_until = time.monotonic() + 0.8 * (life if isinstance(life, (int, float)) else 18_000)
 
-    def _whom(self) -> str:
+    def _permission_hint(self) -> str:
         if self._credentials.has_login:
             return f"the user {self._credentials.login()[0]!r} may not; give its role the permission"
         if self._credentials.has_keys:
@@ -245,7 +245,7 @@ class NacosApi:
 
 
 def stored_config(api: NacosApi, deadline: float) -> dict[str, Any]:
-    """Return the key as the database has it, which a member's lag and gray versions do not touch; empty for none."""
+    """Return the key as the database has it, unaffected by a lagging member and by gray versions; empty for none."""
     v3 = api.is_v3(remaining_s(deadline))
     path, more = ("/v3/admin/cs/config", {}) if v3 else ("/v1/cs/configs", {"show": "all"})
     answer = api.call("GET", path, {**api.key(), **more}, remaining_s(deadline))
@@ -254,12 +254,12 @@ def stored_config(api: NacosApi, deadline: float) -> dict[str, Any]:
     return object_of(api, answer, v3=v3)
 
 
-def object_of(api: NacosApi, answer: HttpResponse, *, v3: bool) -> dict[str, Any]:
-    """Return the object that an answer carries, without the envelope of Nacos 3. Raises SourceError for none."""
+def object_of(api: NacosApi, answer: NacosResponse, *, v3: bool) -> dict[str, Any]:
+    """Return the object in a response, without the envelope of Nacos 3. Raises SourceError if there is none."""
     content = json_of(answer)
     data = content.get("data") if v3 else content
     if answer.status != 200 or not isinstance(data, dict) or not data:
-        raise SourceError(f"{api.server} answers with status {answer.status}: {words_of(answer)}")
+        raise SourceError(f"{api.server} answers with status {answer.status}: {message_of(answer)}")
     return data
 
 
@@ -269,12 +269,12 @@ def remaining_s(deadline: float) -> float:
 
 
 def md5(text: bytes) -> str:
-    """Return the digest that Nacos itself keeps of a text."""
+    """Return the digest by which Nacos identifies a text."""
     return hashlib.md5(text, usedforsecurity=False).hexdigest()
 
 
-def json_of(answer: HttpResponse) -> dict[str, Any]:
-    """Return the JSON object that an answer holds, empty for anything else."""
+def json_of(answer: NacosResponse) -> dict[str, Any]:
+    """Return the JSON object in a response, an empty one for anything else."""
     try:
         content = json.loads(answer.body)
     except ValueError:
@@ -282,8 +282,8 @@ def json_of(answer: HttpResponse) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def words_of(answer: HttpResponse) -> str:
-    """Return what an answer says in its own words, short and in one line."""
+def message_of(answer: NacosResponse) -> str:
+    """Return the server's own error message in one line of at most 200 characters."""
     content = json_of(answer)
-    words = content.get("message") or content.get("error") or answer.body[:200].decode("utf-8", "replace")
-    return " ".join(str(words).split())[:200] or "without a word"
+    message = content.get("message") or content.get("error") or answer.body[:200].decode("utf-8", "replace")
+    return " ".join(str(message).split())[:200] or "no message"

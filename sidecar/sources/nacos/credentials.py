@@ -1,4 +1,4 @@
-"""Who the sidecar is to Nacos: user and password, or a key pair; from options or from files that may change."""
+"""Credentials for Nacos: user and password, or a key pair, from options or from files that may change."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from sidecar.sources.tls import client_context
 
 
 class NacosCredentials:
-    """What the operator configured. Files are read at each use, so a secret can be changed while running.
+    """The configured credentials. Files are read at each use, so a secret can be rotated while running.
 
-    Raises ConfigError where half of a pair is missing, or both pairs are given.
+    Raises ConfigError if half of a pair is missing, or both pairs are given.
     """
 
     def __init__(self, options: Mapping[str, str]) -> None:
@@ -31,17 +31,17 @@ class NacosCredentials:
             )
 
     def login(self) -> tuple[str, str]:
-        """Return user and password as they are now; raises SourceError where a file cannot be read."""
+        """Return the current user and password. Raises SourceError if a file cannot be read."""
         return self._value("username"), self._value("password")
 
     def keys(self) -> tuple[str, str]:
-        """Return access key and secret key as they are now; raises SourceError where a file cannot be read."""
+        """Return the current access key and secret key. Raises SourceError if a file cannot be read."""
         return self._value("access-key"), self._value("secret-key")
 
     def signature(self, resource: str, timestamp: str) -> dict[str, str]:
-        """Return the headers that prove the key pair; `resource` is namespace+group, `timestamp` in ms since 1970.
+        """Return the headers of a signed request; `resource` is namespace+group, `timestamp` Unix milliseconds.
 
-        As in com.alibaba.nacos.client.auth.ram.utils.SpasAdapter: HMAC-SHA1 over resource+timestamp.
+        The signature is that of com.alibaba.nacos.client.auth.ram.utils.SpasAdapter: HMAC-SHA1 over resource+timestamp.
         """
         access_key, secret_key = self.keys()
         digest = hmac.new(secret_key.encode(), f"{resource}+{timestamp}".encode(), hashlib.sha1).digest()
@@ -79,14 +79,14 @@ class NacosCredentials:
 
 @dataclass(frozen=True, slots=True)
 class NacosTls:
-    """Encryption to the servers, HTTP and gRPC alike: paths of PEM files, `ca` empty for the system's authorities."""
+    """TLS to the servers, for HTTP and gRPC: paths of PEM files; without `ca` the system's authorities are trusted."""
 
     ca: str = ""
     cert: str = ""
     key: str = ""
 
     def context(self) -> ssl.SSLContext:
-        """Return what HTTPS needs; raises ConfigError where a file cannot be used."""
+        """Return the context for HTTPS. Raises ConfigError if a file cannot be used."""
         try:
             return client_context(self.ca, self.cert, self.key)
         except (OSError, ValueError) as error:
@@ -95,7 +95,7 @@ class NacosTls:
 
 
 def tls_from(options: Mapping[str, str]) -> NacosTls | None:
-    """Return the encryption that `options` ask for, None for none; raises ConfigError."""
+    """Return the TLS that `options` configure, None for none. Raises ConfigError."""
     tls = NacosTls(options.get("nacos-ca", ""), options.get("nacos-cert", ""), options.get("nacos-key", ""))
     if options.get("nacos-tls", "").lower() != "true" and tls == NacosTls():
         return None

@@ -1,4 +1,4 @@
-"""The history of a key, as Nacos keeps it: thirty days by default."""
+"""The history of a key in Nacos, which keeps it for 30 days by default."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One server's HTTP connection, kept alive; each request ends by its deadline, whatever the server does."""
+"""A kept-alive HTTP connection to one server; each request ends by its deadline, whatever the server does."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _MAX_BODY = 32 << 20
 
 
 class RequestNotSent(SourceError):
-    """The server could not be connected to: it has seen nothing of the request."""
+    """No connection to the server: it has not seen the request."""
 
 
 @dataclass(frozen=True, slots=True)
-class HttpResponse:
-    """What the server said. Status 0 is what Nacos 2.3 answers, in so many words, to a wrong password."""
+class NacosResponse:
+    """A response. Its status is 0 where Nacos 2.3 sends just that, which it does for a wrong password."""
 
     status: int
     headers: Mapping[str, str]
@@ -32,7 +32,7 @@ class HttpResponse:
 
 
 class HttpConnection:
-    """Requests to one server, one after the other. Only `abort` may be called from another thread."""
+    """One connection, for one request at a time. Only `abort` may be called from another thread."""
 
     def __init__(self, server: NacosAddress, tls: ssl.SSLContext | None) -> None:
         self.server = server
@@ -42,22 +42,22 @@ class HttpConnection:
 
     def request(
         self, method: str, path: str, *, headers: Mapping[str, str], body: bytes | None = None, within: float
-    ) -> HttpResponse:
-        """Return the server's answer, got within so many seconds.
+    ) -> NacosResponse:
+        """Return the response, received within `within` seconds.
 
-        A GET that finds the kept connection closed by the server goes over a new one. Raises NotSent where no
-        connection comes about, else SourceError.
+        A GET is repeated over a new connection if the server has closed the kept one. Raises RequestNotSent if no
+        connection could be made, else SourceError.
         """
         deadline = time.monotonic() + within
         if method != "GET":
             self.close()
         try:
             if self._open is not None and self._open.sock is not None:
-                # Closed by the server while idle, which is the server's right: it has not seen the request.
+                # A server may close an idle connection at any time; it has not seen the request then.
                 with contextlib.suppress(ConnectionError, http.client.BadStatusLine):
-                    return self._ask(self._open, method, path, headers, body, deadline)
+                    return self._exchange(self._open, method, path, headers, body, deadline)
                 self.close()
-            return self._ask(self._connect(deadline), method, path, headers, body, deadline)
+            return self._exchange(self._connect(deadline), method, path, headers, body, deadline)
         except BaseException as error:
             self.close()
             if isinstance(error, http.client.HTTPException):
@@ -67,13 +67,13 @@ class HttpConnection:
             raise
 
     def close(self) -> None:
-        """Let go of the connection; the next request makes a new one."""
+        """Close the connection; the next request makes a new one."""
         connection, self._open = self._open, None
         if connection is not None:
             connection.close()
 
     def abort(self) -> None:
-        """End a request that is under way, from another thread, and refuse all later ones."""
+        """Abort a request under way, from another thread, and refuse all later ones."""
         self._aborted = True
         connection = self._open
         if connection is not None and isinstance(connection.sock, socket.socket):
@@ -82,7 +82,7 @@ class HttpConnection:
 
     def _connect(self, deadline: float) -> http.client.HTTPConnection:
         if self._aborted:
-            raise RequestNotSent(f"{self.server} is not asked any more")
+            raise RequestNotSent(f"{self.server} is not called any more: the source is stopping")
         timeout = _left(deadline)
         host, port = self.server.host, self.server.port
         if self._tls is None:
@@ -96,7 +96,7 @@ class HttpConnection:
             raise RequestNotSent(f"{self.server} {_reason(error, timeout)}") from None
         return connection
 
-    def _ask(
+    def _exchange(
         self,
         connection: http.client.HTTPConnection,
         method: str,
@@ -104,7 +104,7 @@ class HttpConnection:
         headers: Mapping[str, str],
         body: bytes | None,
         deadline: float,
-    ) -> HttpResponse:
+    ) -> NacosResponse:
         connection.sock.settimeout(_left(deadline))
         connection.request(method, path, body, dict(headers))
 
@@ -117,16 +117,16 @@ class HttpConnection:
         except http.client.BadStatusLine as error:
             if str(error).startswith("HTTP/1.1 0"):
                 self.close()
-                return HttpResponse(0, {}, b"")
+                return NacosResponse(0, {}, b"")
             raise
         content = response.read(_MAX_BODY + 1)
         if len(content) > _MAX_BODY:
             raise SourceError(f"{self.server} answers with more than {_MAX_BODY >> 20} MiB")
-        return HttpResponse(response.status, {name.lower(): value for name, value in response.getheaders()}, content)
+        return NacosResponse(response.status, {name.lower(): value for name, value in response.getheaders()}, content)
 
 
 class _BoundedSocket(io.RawIOBase):
-    """A socket as http.client reads it, on which not each read but all of them together end at the deadline."""
+    """A socket for http.client whose deadline is for all reads together, not for each."""
 
     def __init__(self, sock: socket.socket, deadline: float) -> None:
         super().__init__()

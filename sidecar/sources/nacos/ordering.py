@@ -1,4 +1,4 @@
-"""The rule by which a read that brings an earlier document back must be confirmed, as Nacos has no ordered version."""
+"""Tells a new version from an earlier one, which must be confirmed: the versions of Nacos have no order."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _REMEMBERED = 1024
 
 
 class OrderVerdict(Enum):
-    """What a version is to the newest one that was accepted."""
+    """How a version relates to the newest one that was accepted."""
 
     NEW = auto()
     SAME = auto()
@@ -17,9 +17,9 @@ class OrderVerdict(Enum):
 
 
 class VersionOrder:
-    """Which versions were in force, newest last. The key's absence is a version too, the empty one.
+    """The versions that were in force, newest last. The key's absence is a version too, the empty one.
 
-    Decision 0401 says why an earlier version needs a second witness and what counts as one.
+    Decision 0401 says why an earlier version needs a second witness, and what counts as one.
     """
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ class VersionOrder:
         return next(reversed(self._accepted), None)
 
     def judge(self, version: str) -> OrderVerdict:
-        """Tell what `version` is. Absence is never news once there was a document: it, too, wants confirmation."""
+        """Classify `version`. Absence is never new once there was a document, so it needs confirmation too."""
         if version == self.newest:
             return OrderVerdict.SAME
         if version in self._accepted or (not version and self._accepted):

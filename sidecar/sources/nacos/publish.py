@@ -15,22 +15,22 @@ from sidecar.sources.nacos.api import (
     NacosApi,
     json_of,
     md5,
+    message_of,
     remaining_s,
     stored_config,
-    words_of,
 )
 from sidecar.sources.nacos.http import RequestNotSent
 
-# What publishing without them would erase, by the names under which they are published.
+# Fields of the key that a publish without them would erase: their names when published, and when read.
 _KEPT_V1 = {"desc": "desc", "appName": "appName", "configTags": "config_tags", "use": "use", "effect": "effect"}
 _KEPT_V3 = {"desc": "desc", "appName": "appName", "configTags": "configTags"}
 _CLIENTS_LIMIT = 2.0
 
 
 def publish(api: NacosApi, text: bytes, expected_version: str | None, timeout: float) -> str:
-    """Replace `expected_version` (None: no such key) by `text`; return its version once clients are given it.
+    """Replace `expected_version` (None: no such key) by `text`; return the new version once clients get it.
 
-    Raises WriteConflict, SourceError; the latter also where `text` is what Nacos does not take, as blanks only.
+    Raises WriteConflict, SourceError; the latter also for a text that Nacos refuses, such as blanks.
     """
     deadline = time.monotonic() + timeout
     if not text.strip():
@@ -42,8 +42,8 @@ def publish(api: NacosApi, text: bytes, expected_version: str | None, timeout: f
     except UnicodeDecodeError as error:
         raise SourceError(f"The text to publish is not UTF-8 (byte {error.start}); Nacos keeps text only.") from None
     v3 = api.select_server(remaining_s(deadline))
-    _check(held := stored_config(api, deadline), expected_version)
-    kept = {new: str(held[old]) for old, new in (_KEPT_V3 if v3 else _KEPT_V1).items() if held.get(old)}
+    _check(stored := stored_config(api, deadline), expected_version)
+    kept = {new: str(stored[old]) for old, new in (_KEPT_V3 if v3 else _KEPT_V1).items() if stored.get(old)}
     fields = {**api.key(), **kept, "content": content, "type": type_of(content), **_operator(api, v3=v3)}
     headers = {} if expected_version is None else {"casMd5": expected_version}
     path = "/v3/admin/cs/config" if v3 else "/v1/cs/configs"
@@ -57,7 +57,7 @@ def publish(api: NacosApi, text: bytes, expected_version: str | None, timeout: f
         raise WriteConflict(f"Somebody else changed the key since version {expected_version}; nothing was written.")
     done = json_of(answer).get("data") is True if v3 else answer.body.strip() == b"true"
     if answer.status != 200 or not done:
-        raise SourceError(f"{api.server} did not take the text (status {answer.status}): {words_of(answer)}")
+        raise SourceError(f"{api.server} did not take the text (status {answer.status}): {message_of(answer)}")
     version = md5(text)
     if expected_version is None:
         _check_created(api, version, deadline)
@@ -66,7 +66,7 @@ def publish(api: NacosApi, text: bytes, expected_version: str | None, timeout: f
 
 
 def type_of(content: str) -> str:
-    """Return what the console shall highlight `content` as: json, yaml, or text for a bare word."""
+    """Return the type by which the console highlights `content`: json, yaml, or text for a bare word."""
     try:
         if isinstance(json.loads(content), (dict, list)):
             return "json"
@@ -75,9 +75,9 @@ def type_of(content: str) -> str:
     return "text" if len(content.split()) == 1 and ":" not in content else "yaml"
 
 
-def _check(held: dict[str, Any], expected_version: str | None) -> None:
-    """Refuse what compare-and-set would not: Nacos lets it create a key, so a creation or a deletion is found here."""
-    version = md5(str(held["content"]).encode()) if held.get("content") else None
+def _check(stored: dict[str, Any], expected_version: str | None) -> None:
+    """Raise WriteConflict where Nacos would not: its compare-and-set ignores creations and deletions in between."""
+    version = md5(str(stored["content"]).encode()) if stored.get("content") else None
     if version == expected_version:
         return
     if expected_version is None:
@@ -90,7 +90,7 @@ def _check(held: dict[str, Any], expected_version: str | None) -> None:
 
 
 def _operator(api: NacosApi, *, v3: bool) -> dict[str, str]:
-    """Name the operator for the history of a server without authentication; with it, the server names who logged in."""
+    """Return the operator for the history, if the server has no authentication: else it records who logged in."""
     if api.token:
         return {}
     try:
@@ -101,7 +101,7 @@ def _operator(api: NacosApi, *, v3: bool) -> dict[str, str]:
 
 
 def _check_created(api: NacosApi, version: str, deadline: float) -> None:
-    """See that the stored text is this one; another one is somebody else's, who meant to create the key as well."""
+    """Raise SourceError if the stored text is another one: somebody else created the key at the same time."""
     stored = md5(str(stored_config(api, deadline).get("content") or "").encode())
     if stored != version:
         raise SourceError(
@@ -111,8 +111,8 @@ def _check_created(api: NacosApi, version: str, deadline: float) -> None:
 
 
 def _wait_for_clients(api: NacosApi, version: str, deadline: float) -> None:
-    """Wait until a client that asks is given this version, which takes Nacos a moment; for a gray one it may not be."""
-    with contextlib.suppress(SourceError):  # it is written, whatever becomes of the server now
+    """Wait until clients get this version, which takes Nacos a moment; under a gray version this client may never."""
+    with contextlib.suppress(SourceError):  # The text is written, whatever happens to the server now.
         while time.monotonic() < deadline:
             found = api.read(remaining_s(deadline))
             if found.version == version or (isinstance(found, FoundConfig) and found.gray):

@@ -1,4 +1,4 @@
-"""The push: a thread with the SDK's clients in one event loop, which wakes the reader and replaces what is broken."""
+"""The push: a thread that keeps a session of the SDK open in an event loop, to wake the reader at each change."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ _STEADY = 30.0
 
 
 class PushListener:
-    """Wakes the reader at each notice of the server. Nothing that happens in here can hold the reader up.
+    """Wakes the reader at each notification of the server; nothing in here can block the reader.
 
-    A session is closed as soon as the reader cannot read, and a new one opened once it can again: the SDK never gets to
-    reconnect, which is where most of its faults are. A session that did not show, within 5 s, what a read found is deaf
-    and replaced as well. While there is none, changes are seen by the reader's own rhythm.
+    A session is closed as soon as a read fails, and another one is opened once reads succeed again: the SDK never
+    reconnects, which is where most of its defects are. A session that has not received within 5 s what a read found is
+    deaf, and replaced too. Without a session changes are found by the reader's polling.
     """
 
     def __init__(
@@ -51,33 +51,34 @@ class PushListener:
         self._token = token
         self._wake = wake
         self._session: SdkSession | None = None
-        self._held: tuple[str | None, float] = (None, 0.0)
-        self._told = ""
+        # The version that the last read found, None if it failed, and since when that is so.
+        self._last_read: tuple[str | None, float] = (None, 0.0)
+        self._logged = ""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._main: asyncio.Task[None] | None = None
         self._stopped = False
         self._thread = threading.Thread(target=self._run, name="nacos-push", daemon=True)
 
     def start(self) -> None:
-        """Begin; returns at once."""
+        """Start; returns at once."""
         self._thread.start()
 
     def stop(self, timeout: float) -> None:
-        """End it, within `timeout` seconds; what of the SDK does not end by then ends with the process."""
+        """Stop within `timeout` seconds; what of the SDK hangs longer ends with the process."""
         self._stopped = True
         loop, main = self._loop, self._main
         if loop is not None and main is not None:
-            with contextlib.suppress(RuntimeError):  # the loop has just ended by itself
+            with contextlib.suppress(RuntimeError):  # The loop has just ended.
                 loop.call_soon_threadsafe(main.cancel)
         self._thread.join(timeout)
 
-    def saw(self, version: str | None) -> None:
-        """Take the version that the last read found, None where it failed. Any thread."""
-        if version != self._held[0]:
-            self._held = version, time.monotonic()
+    def observed(self, version: str | None) -> None:
+        """Note the version that the last read found, None if it failed. Any thread."""
+        if version != self._last_read[0]:
+            self._last_read = version, time.monotonic()
 
     def has_moved(self, before: str, now: str) -> bool:
-        """Tell whether the member that the session is connected to has gone from `before` to `now`. Any thread."""
+        """Return whether the session's server has moved from `before` to `now`. Any thread."""
         session = self._session
         return session is not None and session.has_moved(before, now)
 
@@ -88,31 +89,31 @@ class PushListener:
         except asyncio.CancelledError:
             pass
         except Exception:
-            log.exception("the push from Nacos ended; changes are still seen within 2 s; restart to mend it")
+            log.exception("the push from Nacos has failed; changes are still seen within 2 s; a restart brings it back")
 
     async def _serve(self) -> None:
         self._loop, self._main = asyncio.get_running_loop(), asyncio.current_task()
-        # What the SDK's forgotten tasks end with is no news: the session's state is.
+        # Errors of the SDK's orphaned tasks say nothing: the state of the session does.
         self._loop.set_exception_handler(lambda _loop, _context: None)
         backoff = Backoff(first_s=FIRST_RETRY, longest_s=LAST_RETRY)
         while not self._stopped:
-            if self._held[0] is None:
+            if self._last_read[0] is None:
                 await asyncio.sleep(TICK)
                 continue
             began = time.monotonic()
-            reason = await self._one_session()
-            # Whether the server is away, or only the push is broken, is the reader's to say.
+            reason = await self._run_session()
+            # A read tells whether the server is down or only the push is broken.
             self._wake()
             if not reason or time.monotonic() - began > _STEADY:
                 backoff.reset()
             await asyncio.sleep(backoff.fail())
-            if reason and self._held[0] is not None:
-                self._tell(reason)
+            if reason and self._last_read[0] is not None:
+                self._log_state(reason)
 
-    async def _one_session(self) -> str:
-        """Open a session and stay with it to its end; return what was wrong with it, nothing where the server went."""
+    async def _run_session(self) -> str:
+        """Open a session and watch it to its end; return what broke it, "" if reads failed too."""
         try:
-            from sidecar.sources.nacos import sdk  # noqa: PLC0415 - 80 MB and a second, so on this thread and not before
+            from sidecar.sources.nacos import sdk  # noqa: PLC0415 - 80 MB and a second, so not before this thread needs it
 
             session = await sdk.SdkSession.open(
                 self._target,
@@ -122,34 +123,34 @@ class PushListener:
                 token=self._token,
                 changed=self._wake,
             )
-        except Exception as error:  # noqa: BLE001 - whatever the SDK raises, or a later one does not have any more
+        except Exception as error:  # noqa: BLE001 - whatever the SDK raises, also for private parts that a later version moved
             return f"no session: {type(error).__name__}: {error}"
         self._session = session
         try:
-            return await self._stay(session)
+            return await self._watch_session(session)
         finally:
             self._session = None
             await session.close()
 
-    async def _stay(self, session: SdkSession) -> str:
+    async def _watch_session(self, session: SdkSession) -> str:
         while True:
-            held, since = self._held
-            if held is None:
+            version, since = self._last_read
+            if version is None:
                 return ""
             if (fault := session.fault()) is not None:
                 return fault
-            if session.shown == held:
-                self._tell("")
+            if session.shown == version:
+                self._log_state("")
             elif min(time.monotonic() - since, session.age) > DEAF_AFTER:
-                return "it did not tell of a change that a read found"
+                return "it has not received a change that a read found"
             await asyncio.sleep(TICK)
 
-    def _tell(self, reason: str) -> None:
-        """Say each state once: nothing that repeats itself may fill a log."""
-        if reason == self._told:
+    def _log_state(self, reason: str) -> None:
+        """Log each state once, however often sessions fail for the same reason."""
+        if reason == self._logged:
             return
         if reason:
             log.warning("no push from Nacos (%s); changes are still seen within 2 s", reason)
         else:
             log.info("Nacos pushes changes")
-        self._told = reason
+        self._logged = reason

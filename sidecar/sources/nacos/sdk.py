@@ -1,4 +1,4 @@
-"""nacos-sdk-python, with each fault of it that we met kept in here; loads the SDK when imported, so import it late."""
+"""Wraps nacos-sdk-python and contains its known defects; importing this module loads the SDK, so import it late."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sidecar.sources.nacos.credentials import NacosCredentials, NacosTls
 from sidecar.sources.nacos.url import NacosKey
 
 with warnings.catch_warnings():
-    # What it uses of other packages that is deprecated is nothing that our operators could mend.
+    # The SDK's use of deprecated parts of other packages is nothing that an operator could fix.
     warnings.simplefilter("ignore")
     from v2.nacos import ClientConfig, NacosConfigService, TLSConfig
     from v2.nacos.transport import rpc_client
@@ -28,31 +28,31 @@ CLOSE_LIMIT = 2.0
 _SHOWN = 64
 _SILENT = logging.CRITICAL + 1
 
-# Its INFO log holds access tokens and published texts. What matters of it we find out and say ourselves.
+# The SDK's INFO log holds access tokens and published texts. What matters in it is found and logged here.
 _silent_logger = logging.getLogger("config")
 _silent_logger.setLevel(_SILENT)
 _silent_logger.propagate = False
-# In one place it logs on the root logger, at each failed reconnect, which also installs a handler where none is.
+# At each failed reconnect the SDK logs on the root logger, which also installs a handler if there is none.
 rpc_client.logging = SimpleNamespace(error=_silent_logger.error)
 
 
 class SdkFault(Exception):
-    """A call of the SDK failed, hung, or cancelled its caller; the message says which."""
+    """A call into the SDK failed, hung, or cancelled its caller; the message says which."""
 
 
 class _Service(NacosConfigService):  # type: ignore[misc]  # the SDK is not typed
     """The SDK's client without its log file."""
 
     def init_log(self, client_config: Any, module: str) -> None:  # noqa: ANN401, ARG002 - the SDK's signature
-        """Take the silent logger; the SDK would make folders, and add a file handler for each client ever made."""
+        """Use the silent logger; the SDK would create folders, and add a file handler for each client."""
         self.logger = _silent_logger
 
 
 class SdkSession:
-    """One client of the SDK, listening to one key until the first sign of trouble; never repaired, only replaced.
+    """One client of the SDK that listens to one key until its first fault; it is never repaired, only replaced.
 
-    It never logs in by itself (the SDK does so without a usable time limit, and puts the password into the URL), writes
-    no file, and reports `address` to the server. To be used in one event loop.
+    It does not log in (the SDK does so without a usable timeout, with the password in the URL), writes no files, and
+    reports `address` to the server. For one event loop.
     """
 
     def __init__(self, service: Any, shown: list[str]) -> None:  # noqa: ANN401 - the SDK is not typed
@@ -72,12 +72,12 @@ class SdkSession:
         token: Callable[[], str],
         changed: Callable[[], None],
     ) -> SdkSession:
-        """Return a session that is connected and listens; `changed` is called in the loop at each notice.
+        """Return a session that is connected and listens; `changed` is called in the loop at each notification.
 
-        Raises SdkFault, having closed what was open.
+        Raises SdkFault, with everything closed again.
         """
         NetUtils.get_local_ip = staticmethod(lambda: address)
-        # A key that does not exist has the empty version, which is also what a new client starts from.
+        # A missing key has the empty version, which is also what a new client starts from.
         shown = [""]
         session = cls(_service(target, credentials, tls, token), shown)
 
@@ -87,7 +87,7 @@ class SdkSession:
             changed()
 
         try:
-            # In this order the first listening goes out with the connection, not up to 5 s later.
+            # In this order the listener is registered with the connection, not up to 5 s later.
             await bounded(session._service.add_listener(target.data_id, target.group, on_change), CALL_LIMIT)
             await bounded(session._service.grpc_client_proxy.start(), CALL_LIMIT)
             session._connected()
@@ -104,21 +104,21 @@ class SdkSession:
 
     @property
     def shown(self) -> str:
-        """The version that the server told this session last."""
+        """The version that the server sent this session last."""
         return self._shown[-1]
 
     @property
     def age(self) -> float:
-        """For how many seconds it has been open."""
+        """The seconds since it was opened."""
         return asyncio.get_running_loop().time() - self._opened
 
     def has_moved(self, before: str, now: str) -> bool:
-        """Tell whether the server told this session of `before` and then of `now`, which still holds. Any thread."""
+        """Return whether the server sent `before` and later `now`, which is still the last. Any thread."""
         shown = tuple(self._shown)
         return shown[-1] == now and before in shown[:-1]
 
     def fault(self) -> str | None:
-        """Tell what is broken in it, None for nothing. The SDK's own server_health is true for every fault here."""
+        """Return what is broken, None for nothing. The SDK's own server_health is true for each of these faults."""
         rpc = self._rpc()
         tasks = {
             "listening": self._service.grpc_client_proxy.listen_task,
@@ -136,22 +136,22 @@ class SdkSession:
         return None
 
     async def close(self) -> None:
-        """Let go of everything; takes 2 s at most, and never raises but for our own cancellation."""
+        """Close everything within 4 s; raises nothing but our own cancellation."""
         proxy = self._service.grpc_client_proxy
-        proxy.listen_task.cancel()  # its own shutdown waits for it, up to 5 s
+        proxy.listen_task.cancel()  # Its own shutdown waits for it, for up to 5 s.
         try:
             await bounded(self._service.shutdown(), CLOSE_LIMIT)
         except SdkFault:
             pass
         finally:
-            await _end_strays()
+            await _cancel_orphans()
 
     def _rpc(self) -> Any:  # noqa: ANN401 - the SDK is not typed
         return next(iter(self._service.grpc_client_proxy.rpc_client_manager.client_map.values()))
 
 
 async def bounded(call: Coroutine[Any, Any, T], seconds: float) -> T:
-    """Return what `call` returns; raises SdkFault when it fails, takes longer, or ends by a cancellation of its own."""
+    """Return the result of `call`. Raises SdkFault if it fails, takes longer, or is cancelled from within the SDK."""
     task = asyncio.ensure_future(call)
     try:
         done, _ = await asyncio.wait({task}, timeout=seconds)
@@ -182,7 +182,7 @@ def _service(
     )
     service = _Service(config)
     if tls is not None:
-        # Only now: its HTTP side, which we do not use, would load the client's certificate even where there is none.
+        # Only now: the SDK's HTTP client, which is not used, would load a client certificate even where there is none.
         config.tls_config = TLSConfig(
             enabled=True,
             ca_file=tls.ca or ssl.get_default_verify_paths().cafile,
@@ -190,9 +190,9 @@ def _service(
             key_file=tls.key or tls.cert or "/dev/null",
         )
     cache = service.config_info_cache
-    # A file in its cache overrides the server, and a folder that cannot be written blinds it: so, no cache.
-    cache.write_config_to_cache = _forget
-    cache.get_config_cache = cache.get_fail_over_config_cache = _nothing
+    # A file in its cache overrides the server, and an unwritable folder makes it miss changes: so, no cache.
+    cache.write_config_to_cache = _discard
+    cache.get_config_cache = cache.get_fail_over_config_cache = _no_cache
 
     async def sign(headers: dict[str, str]) -> None:
         if token():
@@ -202,18 +202,18 @@ def _service(
     return service
 
 
-async def _forget(*_: object) -> None:
+async def _discard(*_: object) -> None:
     pass
 
 
-async def _nothing(*_: object) -> tuple[str, str]:
+async def _no_cache(*_: object) -> tuple[str, str]:
     return "", ""
 
 
-async def _end_strays() -> None:
-    """Cancel the tasks that the SDK started and forgot; the loop holds none but its and the one that runs now."""
-    strays = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in strays:
+async def _cancel_orphans() -> None:
+    """Cancel the tasks that the SDK started and lost: the loop has no others but the current one."""
+    orphans = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in orphans:
         task.cancel()
-    if strays:
-        await asyncio.wait(strays, timeout=CLOSE_LIMIT)
+    if orphans:
+        await asyncio.wait(orphans, timeout=CLOSE_LIMIT)

@@ -1,4 +1,4 @@
-"""Where a Nacos source looks: servers, namespace, group and data id, out of its URL."""
+"""Parses the URL of a Nacos source: servers, namespace, group and data id."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?\.?")
 
 @dataclass(frozen=True, slots=True)
 class NacosAddress:
-    """One member of the cluster; clients also speak gRPC to `port` + 1000."""
+    """One member of the cluster: its HTTP port; clients also connect by gRPC, to `port` + 1000."""
 
     host: str
     port: int
@@ -30,7 +30,7 @@ class NacosAddress:
 
 @dataclass(frozen=True, slots=True)
 class NacosKey:
-    """One key of one cluster. `namespace` is an id, empty for the one that the console calls public."""
+    """One key of one cluster. `namespace` is an id, "" for the namespace that the console calls public."""
 
     servers: tuple[NacosAddress, ...]
     group: str
@@ -47,7 +47,7 @@ class NacosKey:
 
 
 def parse(url: str) -> NacosKey:
-    """Return what `url` says; raises ConfigError, which never repeats a part that may be a password."""
+    """Parse a URL. Raises ConfigError, which never repeats a part that may be a password."""
     parts = urlsplit(url)
     if "@" in parts.netloc:
         raise ConfigError(
@@ -103,7 +103,7 @@ def _parameters(query: str) -> tuple[str, str]:
                 f"The Nacos URL has the unknown parameter {name!r}; known are {', '.join(sorted(known))}{hint}"
             )
         known[name] = value
-    # The console shows the namespace with the empty id as "public"; servers before 3.0 do not know it by that id.
+    # The console shows the namespace with the empty id as "public"; servers before 3.0 do not know that id.
     namespace = "" if known["namespace"] == "public" else known["namespace"]
     context = "/" + known["context"].strip("/") if known["context"].strip("/") else ""
     return namespace, context

@@ -1,4 +1,4 @@
-"""The thread that reads the key again and again, woken by the push, and reports what it found: the truth."""
+"""The reader: a thread that polls the key, woken by the push, and reports what it reads."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ LAST_RETRY = 3.0
 
 
 class PushWitness(Protocol):
-    """The push, as the watcher sees it."""
+    """The push, as far as the reader needs it: a second witness of an earlier version."""
 
     def has_moved(self, before: str, now: str) -> bool:
-        """Tell whether one member of the cluster has shown `before` and then `now`, which it shows still."""
+        """Return whether one server has moved from `before` to `now`, and still is there."""
         ...
 
-    def saw(self, version: str | None) -> None:
-        """Take the version that the last read found, None where it failed."""
+    def observed(self, version: str | None) -> None:
+        """Note the version that the last read found, None if it failed."""
         ...
 
 
 class NacosWatcher:
-    """Reads every 2 s and whenever `wake` is set; while no server answers, with pauses that grow from 0.25 s to 3 s."""
+    """Reads every 2 s and when `wake` is set; while no server answers, after pauses that grow from 0.25 s to 3 s."""
 
     def __init__(
         self,
@@ -60,11 +60,11 @@ class NacosWatcher:
         self._thread = threading.Thread(target=self._run, name="nacos-reader", daemon=True)
 
     def start(self) -> None:
-        """Begin; returns at once."""
+        """Start; returns at once."""
         self._thread.start()
 
     def stop(self, timeout: float) -> None:
-        """End it; nothing is delivered after this returns, even where the thread takes longer than `timeout` s."""
+        """Stop; nothing is delivered after this returns, even if the thread takes longer than `timeout` seconds."""
         with self._delivering:
             self._stopped.set()
         self._wake.set()
@@ -74,34 +74,34 @@ class NacosWatcher:
     def _run(self) -> None:
         while not self._stopped.is_set():
             self._wake.clear()
-            self._wake.wait(self._look())
+            self._wake.wait(self._poll())
         self._api.close()
 
-    def _look(self) -> float:
-        """Read once and report; return the pause until the next look, in seconds."""
+    def _poll(self) -> float:
+        """Read once and report; return the pause until the next poll, in seconds."""
         try:
-            found = self._settle(self._api.read(READ_LIMIT))
+            found = self._confirmed(self._api.read(READ_LIMIT))
         except SourceError as error:
             return self._failed(str(error))
         except Exception as error:
-            log.exception("reading from Nacos failed for a reason of our own")
+            log.exception("reading from Nacos failed by a defect")
             return self._failed(f"reading failed: {type(error).__name__}, see the log")
         self._backoff.reset()
         if found is None:
             return jitter(CONFIRM_AFTER, uniform=self._uniform)
         self._order.accept(found.version)
-        self._witness.saw(found.version)
-        self._tell_gray(found)
+        self._witness.observed(found.version)
+        self._log_gray(found)
         self._report(Content(found.text, found.version) if isinstance(found, FoundConfig) else Missing(found.reason))
         return jitter(PERIOD, uniform=self._uniform)
 
     def _failed(self, reason: str) -> float:
-        self._witness.saw(None)
+        self._witness.observed(None)
         self._report(Unreachable(reason))
         return self._backoff.fail()
 
-    def _settle(self, found: FoundConfig | AbsentConfig) -> FoundConfig | AbsentConfig | None:
-        """Return what may be reported; None where an earlier version came and a second read did not confirm it."""
+    def _confirmed(self, found: FoundConfig | AbsentConfig) -> FoundConfig | AbsentConfig | None:
+        """Return what to report; None if it is an earlier version that no second witness confirms."""
         newest = self._order.newest
         if newest is None or self._order.judge(found.version) is not OrderVerdict.EARLIER:
             return found
@@ -109,13 +109,13 @@ class NacosWatcher:
             return found
         if self._stopped.wait(CONFIRM_AFTER):
             return None
-        again = self._api.read(READ_LIMIT, elsewhere=True)
+        again = self._api.read(READ_LIMIT, other_server=True)
         if again.version == found.version or self._order.judge(again.version) is not OrderVerdict.EARLIER:
             return again
         log.info("Nacos servers disagree (%s, %s); keeping %s", found.version, again.version, newest)
         return None
 
-    def _tell_gray(self, found: FoundConfig | AbsentConfig) -> None:
+    def _log_gray(self, found: FoundConfig | AbsentConfig) -> None:
         gray = isinstance(found, FoundConfig) and found.gray
         if gray and not self._gray:
             log.warning("a gray (beta) version is in force here; other publishes do not arrive until the gray is ended")

@@ -23,10 +23,10 @@ class Script:
 
     def __init__(self, *answers: Answer) -> None:
         self.answers = list(answers)
-        self.elsewhere: list[bool] = []
+        self.other_server: list[bool] = []
 
-    def read(self, within: float, *, elsewhere: bool = False) -> FoundConfig | AbsentConfig:  # noqa: ARG002
-        self.elsewhere.append(elsewhere)
+    def read(self, within: float, *, other_server: bool = False) -> FoundConfig | AbsentConfig:  # noqa: ARG002
+        self.other_server.append(other_server)
         answer = self.answers.pop(0)
         if isinstance(answer, SourceError):
             raise answer
@@ -43,7 +43,7 @@ class Push:
     def has_moved(self, before: str, now: str) -> bool:
         return (before, now) in self.moves
 
-    def saw(self, version: str | None) -> None:
+    def observed(self, version: str | None) -> None:
         self.versions.append(version)
 
 
@@ -70,7 +70,7 @@ def play(script: Script, push: Push | None = None) -> tuple[list[Report], list[f
         uniform=lambda low, high: (low + high) / 2,
     )
     while script.answers:
-        pauses.append(watcher._look())
+        pauses.append(watcher._poll())
     return reports, pauses
 
 
@@ -83,14 +83,14 @@ def test_new_texts_are_reported_as_they_come() -> None:
     """No text that was never in force waits for anything."""
     script = Script(found("a"), found("b"), found("b"), found("c"))
     assert texts(play(script)[0]) == ["a", "b", "b", "c"]
-    assert not any(script.elsewhere)
+    assert not any(script.other_server)
 
 
 def test_a_member_that_lags_is_not_believed() -> None:
     """The old text once more, then the new one from another member: the old one is never reported."""
     script = Script(found("a"), found("b"), found("a"), found("b"), found("b"))
     assert texts(play(script)[0]) == ["a", "b", "b", "b"]
-    assert script.elsewhere == [False, False, False, True, False]
+    assert script.other_server == [False, False, False, True, False]
 
 
 def test_a_rollback_is_believed_at_the_second_read() -> None:
@@ -142,7 +142,7 @@ def test_a_single_read_never_brings_an_earlier_version_back(answers: list[str]) 
     seen: list[str] = []
     while len(script.answers) >= 2:
         before = len(script.answers)
-        watcher._look()
+        watcher._poll()
         used = answers[len(answers) - before : len(answers) - len(script.answers)]
         now = [report.version if isinstance(report, Content) else "" for report in reports]
         if len(now) > len(seen) and now[-1] != (seen[-1] if seen else None):

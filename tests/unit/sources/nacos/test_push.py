@@ -103,19 +103,19 @@ def test_no_session_before_a_read_has_worked(push: PushListener, sdk: Sdk) -> No
     """While no server answers there is nothing to listen to."""
     time.sleep(0.2)
     assert not sdk.opened
-    push.saw("a")
+    push.observed("a")
     sessions(sdk, 1)
 
 
 def test_a_session_ends_as_soon_as_reading_fails(push: PushListener, sdk: Sdk) -> None:
     """And the next one begins when reading works again."""
-    push.saw("a")
+    push.observed("a")
     first = sessions(sdk, 1)
-    push.saw(None)
+    push.observed(None)
     eventually(lambda: first.closed, "the session closed")
     time.sleep(0.2)
     assert len(sdk.opened) == 1
-    push.saw("a")
+    push.observed("a")
     sessions(sdk, 2)
 
 
@@ -124,7 +124,7 @@ def test_a_broken_session_is_replaced_and_said(
 ) -> None:
     """The fault is in the log, once, and so is that all is well again; the reader looks at once."""
     caplog.set_level("INFO")
-    push.saw("a")
+    push.observed("a")
     first = sessions(sdk, 1)
     first.shown = "a"
     first.broken = "its listening task has ended"
@@ -138,12 +138,12 @@ def test_a_broken_session_is_replaced_and_said(
 
 def test_a_deaf_session_is_replaced(push: PushListener, sdk: Sdk) -> None:
     """One that does not tell of what a read found is not alive, whatever it says of itself."""
-    push.saw("a")
+    push.observed("a")
     first = sessions(sdk, 1)
     first.shown = "a"
     time.sleep(0.5)
     assert not first.closed
-    push.saw("b")
+    push.observed("b")
     sessions(sdk, 2)
     assert first.closed
 
@@ -153,14 +153,14 @@ def test_what_cannot_be_opened_is_tried_again_and_said_once(
 ) -> None:
     """Also where the SDK is not what we know: reading goes on, and so does trying."""
     sdk.failures = [AttributeError("no attribute 'grpc_client_proxy'") for _ in range(4)]
-    push.saw("a")
+    push.observed("a")
     sessions(sdk, 1)
     assert caplog.text.count("grpc_client_proxy") == 1
 
 
 def test_only_the_session_of_now_is_a_witness(push: PushListener, sdk: Sdk) -> None:
     """What another session was told of counts for nothing: it may have been another member."""
-    push.saw("a")
+    push.observed("a")
     first = sessions(sdk, 1)
     first.shown = "b"
     assert push.has_moved("a", "b")
@@ -171,7 +171,7 @@ def test_only_the_session_of_now_is_a_witness(push: PushListener, sdk: Sdk) -> N
 
 def test_a_notice_wakes_the_reader(push: PushListener, sdk: Sdk, woken: list[float]) -> None:
     """That is all that a notice does."""
-    push.saw("a")
+    push.observed("a")
     sessions(sdk, 1)
     sdk.changed()
     assert woken
