@@ -1,4 +1,4 @@
-"""ZooKeeper as a source: one node, watched; written with compare-and-set for the command line."""
+"""The ZooKeeper source: watches one node, and writes it with compare-and-set for the command line."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from sidecar.errors import WriteConflict
 from sidecar.sources.base import Content, Missing, Report, Source
 from sidecar.sources.zookeeper.session import ZooKeeperSession
 from sidecar.sources.zookeeper.settings import ZooKeeperSettings, read_settings
-from sidecar.sources.zookeeper.watch import NodeWatch, describe
+from sidecar.sources.zookeeper.watch import NodeWatch, report_of
 
 
 def open_source(url: str, options: Mapping[str, str]) -> Source:
     """Return the source of a URL `zookeeper://HOST:PORT,HOST:PORT/PATH/TO/NODE`, not started.
 
-    Reads the options `zookeeper-username` and `-password` (digest), `zookeeper-sasl-username`, `-password` and
-    `-mechanism` (DIGEST-MD5), `zookeeper-ca`, `-cert`, `-key` (PEM files; any of them means TLS) and `zookeeper-tls`
-    (`true`: TLS with the system's authorities), `zookeeper-acl` (of nodes it creates, as zkCli writes it) and
+    Options: `zookeeper-username` and `-password` (digest), `zookeeper-sasl-username`, `-password` and `-mechanism`
+    (DIGEST-MD5), `zookeeper-ca`, `-cert`, `-key` (PEM files; any of them turns on TLS) and `zookeeper-tls` (`true`: TLS
+    with the system's authorities), `zookeeper-acl` (of created nodes, as zkCli writes it) and
     `zookeeper-create-parents` (`true`: `write` creates missing parents). Raises ConfigError.
     """
     return ZooKeeperSource(read_settings(url, options))
 
 
 class ZooKeeperSource:
-    """A `Source`; its versions are the node's mzxid in hexadecimal, the transaction that wrote it last."""
+    """A `Source` whose versions are the node's mzxid in hexadecimal: the transaction that wrote it last."""
 
     history: None = None
     """ZooKeeper keeps no earlier versions of a node."""
@@ -41,30 +41,30 @@ class ZooKeeperSource:
         return self._settings.url
 
     def start(self, deliver: Callable[[Report], None]) -> None:
-        """Begin to watch the node."""
+        """Start watching the node."""
         self._watch = NodeWatch(self._settings, deliver)
         self._watch.start()
 
     def stop(self, timeout: float) -> None:
-        """End the watching within `timeout` seconds."""
+        """Stop watching within `timeout` seconds."""
         watch, self._watch = self._watch, None
         if watch is not None:
             watch.stop(timeout)
 
     def read(self, timeout: float) -> Content | Missing:
-        """Read the node over a connection of its own, as new as the ensemble's leader has it."""
+        """Read the node over a connection of its own, after a sync with the ensemble's leader."""
         deadline = time.monotonic() + timeout
         with self._session(deadline) as session:
             session.sync(deadline - time.monotonic())
-            return describe(session.look(deadline - time.monotonic()), self._settings.path)
+            return report_of(session.read_node(deadline - time.monotonic()), self._settings.path)
 
     def write(self, text: bytes, expected_version: str | None, timeout: float) -> str:
-        """Write the node if it is at `expected_version`; None creates it, or fills it where it holds nothing."""
+        """Write the node if it is at `expected_version`; None creates it, or fills an empty one."""
         deadline = time.monotonic() + timeout
         with self._session(deadline) as session:
             session.sync(deadline - time.monotonic())
-            view = session.look(deadline - time.monotonic())
-            found = describe(view, self._settings.path)
+            node = session.read_node(deadline - time.monotonic())
+            found = report_of(node, self._settings.path)
             version = found.version if isinstance(found, Content) else None
             if version != expected_version:
                 now, before = (f"version {name}" if name else "nothing" for name in (version, expected_version))
@@ -72,7 +72,7 @@ class ZooKeeperSource:
                     f"{self._settings.path} holds {now}, expected was {before}: somebody else wrote, nothing is written"
                 )
             left = deadline - time.monotonic()
-            mzxid = session.create(text, left) if view.data is None else session.replace(text, view.version, left)
+            mzxid = session.create(text, left) if node.data is None else session.replace(text, node.version, left)
             return f"{mzxid:#x}"
 
     @contextmanager

@@ -1,4 +1,4 @@
-"""A connection to ZooKeeper that can be relied on: kazoo with every call bounded and its last words kept."""
+"""A ZooKeeper session on kazoo: every call is bounded in time, and the reason for each failure is known."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ from sidecar.errors import SourceError, WriteConflict
 from sidecar.sources.tls import client_context
 from sidecar.sources.zookeeper.settings import ZooKeeperSettings
 
-# Nothing of ours hangs on the session, so it may be short: it says how soon a silent server is given up.
+# How soon a silent server is given up. There are no ephemeral nodes, so the session may be this short.
 _SESSION_SECONDS = 4.0
 _CONNECT_SECONDS = 2.0
-# What one request may take by the default of ZooKeeper (jute.maxbuffer), and what of it may not be text.
+# ZooKeeper's default limit of a request (jute.maxbuffer), and what of it is reserved for all but the text.
 _REQUEST_BYTES = 0xFFFFF
 _REQUEST_REST = 2048
 
 
 @dataclass(frozen=True, slots=True)
 class NodeState:
-    """The node as one server showed it; `data` is None where there is no node.
+    """The node as one server has it; `data` is None if there is no node.
 
     `mzxid` is the transaction that wrote the node last, `version` its counter of writes, `zxid` the newest transaction
-    that the server knew of. All but `version` only ever grow, in a whole ensemble, for as long as it keeps its data.
+    of the server. Across an ensemble all but `version` only grow, as long as it keeps its data.
     """
 
     data: bytes | None
@@ -52,23 +52,23 @@ class NodeState:
 
 
 class NoResponse(SourceError):
-    """The server took a request and did not answer in time."""
+    """The server accepted a request and did not answer in time."""
 
 
 class ZooKeeperSession:
-    """A kazoo client, used from one thread. `changed` is set whenever there may be something new to see.
+    """A kazoo client, for one thread. `changed` is set whenever the node or the connection may have changed.
 
-    Every method returns within the seconds it is given; where it cannot, it raises a SourceError that says what to do.
+    Each method returns within its timeout, or raises a SourceError that says what to do.
     """
 
     def __init__(self, settings: ZooKeeperSettings, changed: threading.Event) -> None:
         self._settings = settings
         self._changed = changed
-        self._words = _ClosingErrors(changed)
+        self._errors = _ConnectionErrors(changed)
         self._handler = _Handler(settings)
-        # Of its own, never found by name: kazoo's DEBUG log holds the password.
+        # A logger that nobody can configure by name: kazoo's DEBUG log holds the password.
         logger = logging.Logger("kazoo", level=logging.WARNING)  # noqa: LOG001
-        logger.addHandler(self._words)
+        logger.addHandler(self._errors)
         self._client: Any = KazooClient(
             hosts=settings.hosts,
             timeout=_SESSION_SECONDS,
@@ -81,68 +81,70 @@ class ZooKeeperSession:
         self._client.add_listener(self._state_changed)
 
     def start(self) -> None:
-        """Begin to connect; returns at once."""
+        """Start connecting; returns at once."""
         self._client.start_async()
 
     @property
     def connected(self) -> bool:
-        """Tell whether there is a connection, as far as kazoo knows."""
+        """Whether there is a connection, as far as kazoo knows."""
         return bool(self._client.connected)
 
     @property
-    def ended(self) -> bool:
-        """Tell whether kazoo has given up for good, as it does when it is refused, and on an error of its own."""
-        routine = self._client._connection._connection_routine  # noqa: SLF001 - nothing else tells that it died
+    def terminated(self) -> bool:
+        """Whether kazoo has given up for good: it was refused, or failed by a defect of its own."""
+        routine = self._client._connection._connection_routine  # noqa: SLF001 - nothing else shows that it died
         return routine is None or not routine.is_alive()
 
     @property
-    def trouble(self) -> str:
-        """Why there is no connection, server by server; empty while nothing is known of it."""
-        if self._words.last.startswith("AUTH_FAILED"):
-            return f"ZooKeeper at {self._settings.hosts} refused {self._settings.who}: check user and password"
-        why = "; ".join(f"{server}: {words}" for server, words in sorted(self._handler.tried.items()))
+    def problem(self) -> str:
+        """Why there is no connection, server by server; "" while the reason is unknown."""
+        if self._errors.last.startswith("AUTH_FAILED"):
+            return f"ZooKeeper at {self._settings.hosts} refused {self._settings.identity}: check user and password"
+        why = "; ".join(f"{server}: {outcome}" for server, outcome in sorted(self._handler.tried.items()))
         if why:
             return f"ZooKeeper cannot be reached: {why}"
-        return f"ZooKeeper at {self._settings.hosts} cannot be reached: {self._words.last}" if self._words.last else ""
+        return (
+            f"ZooKeeper at {self._settings.hosts} cannot be reached: {self._errors.last}" if self._errors.last else ""
+        )
 
     def connect(self, timeout: float) -> None:
-        """Wait until there is a connection."""
+        """Wait for a connection. Raises SourceError."""
         deadline = time.monotonic() + timeout
         while not self.connected:
             left = deadline - time.monotonic()
-            if self.ended or left <= 0:
+            if self.terminated or left <= 0:
                 raise SourceError(
-                    self.trouble or f"ZooKeeper at {self._settings.hosts} did not answer in {timeout:.1f} s"
+                    self.problem or f"ZooKeeper at {self._settings.hosts} did not answer in {timeout:.1f} s"
                 )
             self._changed.wait(min(left, 0.5))
             self._changed.clear()
 
-    def look(self, timeout: float, *, watch: bool = False) -> NodeState:
-        """Read the node; with `watch`, `changed` is set when it is written, deleted or created after this."""
+    def read_node(self, timeout: float, *, watch: bool = False) -> NodeState:
+        """Read the node; with `watch`, `changed` is set when it is next written, deleted or created."""
         path = self._settings.path
         watcher = self._node_changed if watch else None
         deadline = time.monotonic() + timeout
         while True:
             try:
-                data, stat = self._wait(self._client.get_async(path, watcher), deadline, "READ", path)
+                data, stat = self._result(self._client.get_async(path, watcher), deadline, "READ", path)
             except NoNodeError:
-                if self._wait(self._client.exists_async(path, watcher), deadline, "READ", path) is None:
+                if self._result(self._client.exists_async(path, watcher), deadline, "READ", path) is None:
                     return NodeState(None, 0, 0, self._client.last_zxid)
             else:
                 return NodeState(data or b"", stat.mzxid, stat.version, self._client.last_zxid)
 
     def sync(self, timeout: float) -> None:
-        """Have the server catch up with the leader of its ensemble."""
+        """Make the server catch up with the leader of its ensemble."""
         path = self._settings.path
-        self._wait(self._client.sync_async(path), time.monotonic() + timeout, "READ", path)
+        self._result(self._client.sync_async(path), time.monotonic() + timeout, "READ", path)
 
     def replace(self, text: bytes, version: int, timeout: float) -> int:
-        """Write the node if it is at `version` (0 is one, too), return its mzxid; raises WriteConflict if it is not."""
+        """Write the node if it is at `version`, which may be 0; return its new mzxid. Raises WriteConflict."""
         self._check_size(text)
         path = self._settings.path
         asked = self._client.set_async(path, text, version)
         try:
-            stat: ZnodeStat = self._wait(asked, time.monotonic() + timeout, "WRITE", path, writing=True)
+            stat: ZnodeStat = self._result(asked, time.monotonic() + timeout, "WRITE", path, writing=True)
         except (BadVersionError, NoNodeError) as error:
             raise WriteConflict(
                 f"{path}: somebody else wrote or deleted the node meanwhile; nothing was written"
@@ -150,7 +152,7 @@ class ZooKeeperSession:
         return int(stat.mzxid)
 
     def create(self, text: bytes, timeout: float) -> int:
-        """Create the node and return its mzxid; raises WriteConflict if it is there."""
+        """Create the node; return its mzxid. Raises WriteConflict if it exists."""
         self._check_size(text)
         deadline = time.monotonic() + timeout
         path, acl = self._settings.path, list(self._settings.acl)
@@ -159,7 +161,7 @@ class ZooKeeperSession:
             if self._settings.create_parents:
                 self._create_parents(deadline)
             asked = self._client.create_async(path, text, acl, include_data=True)
-            _, stat = self._wait(asked, deadline, "CREATE", parent, writing=True)
+            _, stat = self._result(asked, deadline, "CREATE", parent, writing=True)
         except NodeExistsError as error:
             raise WriteConflict(f"{path}: somebody else created the node meanwhile; nothing was written") from error
         except NoNodeError as error:
@@ -169,7 +171,7 @@ class ZooKeeperSession:
         return int(stat.mzxid)
 
     def close(self) -> threading.Thread:
-        """End the session in a thread of its own, which is returned: kazoo may take its time, nobody has to wait."""
+        """End the session on a thread of its own, which is returned: kazoo may take long, and nobody has to wait."""
         self._client.remove_listener(self._state_changed)
         thread = threading.Thread(target=self._close, name="zookeeper-close", daemon=True)
         thread.start()
@@ -179,23 +181,23 @@ class ZooKeeperSession:
         try:
             self._client.stop()
             self._client.close()
-        except Exception as error:  # noqa: BLE001 - of a client that is given up; its threads end by themselves
-            self._words.last = str(error)
+        except Exception as error:  # noqa: BLE001 - the client is given up; its threads end by themselves
+            self._errors.last = str(error)
 
     def _create_parents(self, deadline: float) -> None:
         above = ""
         for name in self._settings.path.split("/")[1:-1]:
             node = f"{above}/{name}"
-            if self._wait(self._client.exists_async(node), deadline, "READ", node) is None:
+            if self._result(self._client.exists_async(node), deadline, "READ", node) is None:
                 try:
                     asked = self._client.create_async(node, b"", list(self._settings.acl))
-                    self._wait(asked, deadline, "CREATE", above or "/")
+                    self._result(asked, deadline, "CREATE", above or "/")
                 except NodeExistsError:
                     pass
             above = node
 
-    def _wait(self, asked: IAsyncResult, deadline: float, right: str, path: str, *, writing: bool = False) -> Any:  # noqa: ANN401
-        """Return the answer, or raise what it means; what is about the node itself is left to the caller."""
+    def _result(self, asked: IAsyncResult, deadline: float, right: str, path: str, *, writing: bool = False) -> Any:  # noqa: ANN401
+        """Return the result. Raises SourceError; kazoo's errors about the node itself are for the caller."""
         unknown = "; it is not known whether it was written: read it again" if writing else ""
         hosts = self._settings.hosts
         started = time.monotonic()
@@ -204,20 +206,23 @@ class ZooKeeperSession:
         except (NoNodeError, NodeExistsError, BadVersionError):
             raise
         except NoAuthError as error:
+            who = self._settings.identity
             raise SourceError(
-                f"ZooKeeper gives {self._settings.who} no {right} permission on {path}: look at its ACL (getAcl {path})"
+                f"ZooKeeper gives {who} no {right} permission on {path}: check its ACL (getAcl {path})"
             ) from error
         except InvalidACLError as error:
             raise SourceError(
                 "ZooKeeper refuses what zookeeper-acl says: `auth` needs credentials, the scheme must be one it knows"
             ) from error
         except AuthFailedError as error:
-            raise SourceError(f"ZooKeeper at {hosts} refused {self._settings.who}: check user and password") from error
+            raise SourceError(
+                f"ZooKeeper at {hosts} refused {self._settings.identity}: check user and password"
+            ) from error
         except KazooTimeoutError as error:
             waited = time.monotonic() - started
             raise NoResponse(f"ZooKeeper at {hosts} did not answer in {waited:.1f} s{unknown}") from error
         except KazooException as error:
-            why = self.trouble or f"ZooKeeper at {hosts}: {type(error).__name__}"
+            why = self.problem or f"ZooKeeper at {hosts}: {type(error).__name__}"
             raise SourceError(f"{why}{unknown}") from error
 
     def _check_size(self, text: bytes) -> None:
@@ -229,7 +234,7 @@ class ZooKeeperSession:
 
     def _state_changed(self, state: str) -> None:
         if state == KazooState.CONNECTED:
-            self._words.last = ""
+            self._errors.last = ""
             self._handler.tried = {}
         self._changed.set()
 
@@ -239,9 +244,9 @@ class ZooKeeperSession:
 
 
 class _Handler(SequentialThreadingHandler):  # type: ignore[misc] # kazoo has no types
-    """Kazoo's threads with a connect of ours: soon given up, trusting the given CA alone, remembering what failed.
+    """Kazoo's threads, with a connect that times out early, trusts the given CA alone, and remembers failures.
 
-    `tried` says what became of the attempts since the last connection, by server.
+    `tried` is what became of the attempts to connect since the last session, by server.
     """
 
     def __init__(self, settings: ZooKeeperSettings) -> None:
@@ -250,7 +255,7 @@ class _Handler(SequentialThreadingHandler):  # type: ignore[misc] # kazoo has no
         self.tried: Mapping[str, str] = {}
 
     def dispatch_callback(self, callback: Callback) -> None:
-        """Call back at once, on the connection's thread: ours only enqueue, and it saves going through another."""
+        """Call back on the connection's thread: ours only set an event, and need no thread of their own."""
         callback.func(*callback.args)
 
     def create_connection(
@@ -266,23 +271,23 @@ class _Handler(SequentialThreadingHandler):  # type: ignore[misc] # kazoo has no
                 connection.close()
                 raise
         except OSError as error:
-            self._note(f"{host}:{port}", str(error.strerror or error))
+            self._record(f"{host}:{port}", str(error.strerror or error))
             raise
-        # Until the session is there, which empties `tried`.
-        self._note(f"{host}:{port}", "takes the connection, but opens no session")
+        # Until there is a session, which empties `tried`.
+        self._record(f"{host}:{port}", "takes the connection, but opens no session")
         return used
 
-    def _note(self, server: str, words: str) -> None:
-        self.tried = {**self.tried, server: words}
+    def _record(self, server: str, outcome: str) -> None:
+        self.tried = {**self.tried, server: outcome}
 
     def _encrypted(self, connection: socket.socket, hostname: str) -> socket.socket:
-        # Made anew for each connection, so that a renewed certificate is used without a restart.
+        # A new context for each connection: a renewed certificate is used without a restart.
         context = client_context(self._settings.ca, self._settings.cert, self._settings.key)
         return context.wrap_socket(connection, server_hostname=hostname)
 
 
-class _ClosingErrors(logging.Handler):
-    """Keeps the last warning of kazoo: it is the only place where it says why a connection ended."""
+class _ConnectionErrors(logging.Handler):
+    """Keeps kazoo's last warning, the only place where it gives the reason why a connection ended."""
 
     def __init__(self, changed: threading.Event) -> None:
         super().__init__(logging.WARNING)
@@ -290,12 +295,12 @@ class _ClosingErrors(logging.Handler):
         self._changed = changed
 
     def emit(self, record: logging.LogRecord) -> None:
-        words = record.getMessage()
-        if words == "Transition to CONNECTING":
+        message = record.getMessage()
+        if message == "Transition to CONNECTING":
             return
         if record.exc_info and record.exc_info[1] is not None:
-            words = f"{words}: {record.exc_info[1]}"
-        self.last = words.removeprefix("Connection dropped: ")
+            message = f"{message}: {record.exc_info[1]}"
+        self.last = message.removeprefix("Connection dropped: ")
         self._changed.set()
 
 

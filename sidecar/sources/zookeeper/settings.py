@@ -1,4 +1,4 @@
-"""What the ZooKeeper source is told: the URL taken apart, credentials, TLS, and the ACL of nodes that it creates."""
+"""The settings of a ZooKeeper source: its URL, credentials, TLS, and the ACL of nodes that it creates."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _RIGHTS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ZooKeeperSettings:
-    """Where the node is and how to get there; nothing of it that is secret is shown by `repr`."""
+    """Where the node is, and how to connect; `repr` shows no secrets."""
 
     url: str
     hosts: str
@@ -38,8 +38,8 @@ class ZooKeeperSettings:
     create_parents: bool = False
 
     @property
-    def who(self) -> str:
-        """Whom ZooKeeper takes this client for, in words."""
+    def identity(self) -> str:
+        """How ZooKeeper identifies this client, for messages."""
         names = []
         if self.digest:
             names.append(f"digest user {self.digest[0]!r}")
@@ -51,10 +51,10 @@ class ZooKeeperSettings:
 
 
 def read_settings(url: str, options: Mapping[str, str]) -> ZooKeeperSettings:
-    """Return what `url` and the options that begin with `zookeeper-` say.
+    """Parse `url` and the options that begin with `zookeeper-`.
 
-    The path begins at the root of ZooKeeper: a chroot is its first part, as in every ZooKeeper connect string. Raises
-    ConfigError, naming what is wrong, also for credentials within the URL (without repeating them).
+    The path starts at the root of ZooKeeper: a chroot is its first part, as in every ZooKeeper connect string. Raises
+    ConfigError, also for credentials in the URL, without repeating them.
     """
     hosts, path = _split(url)
     ca, cert, key = (_file(options, name) for name in ("zookeeper-ca", "zookeeper-cert", "zookeeper-key"))
@@ -76,7 +76,7 @@ def read_settings(url: str, options: Mapping[str, str]) -> ZooKeeperSettings:
 
 
 def parse_acl(text: str) -> tuple[ACL, ...]:
-    """Read an ACL as `zkCli.sh setAcl` writes it: `world:anyone:r,sasl:ops:cdrwa,auth::cdrwa,digest:bob:HASH:rw`."""
+    """Parse an ACL as `zkCli.sh setAcl` takes it: `world:anyone:r,sasl:ops:cdrwa,auth::cdrwa,digest:bob:HASH:rw`."""
     return tuple(_acl_entry(entry.strip()) for entry in text.split(","))
 
 

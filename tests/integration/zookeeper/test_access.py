@@ -47,7 +47,7 @@ def test_a_missing_right_to_read_is_one_line_and_is_retried(
     operator.ensure_path(node.rpartition("/")[0])
     operator.create(node, b"dc1", acl=closed)
     serving = serve(f"zookeeper://{zookeeper.address}{node}", READER)
-    expected = f"ZooKeeper gives digest user 'reader' no READ permission on {node}: look at its ACL (getAcl {node})"
+    expected = f"ZooKeeper gives digest user 'reader' no READ permission on {node}: check its ACL (getAcl {node})"
     eventually(lambda: serving.error == expected, expected)
     assert serving.state is SourceState.CONNECTING
     operator.set_acls(node, [*closed, make_digest_acl("reader", "r3ad-s3cret", read=True)])
@@ -68,12 +68,12 @@ def test_a_missing_right_to_write_is_named(zookeeper: ZooKeeperServer, operator:
     source = open_source(f"zookeeper://{zookeeper.address}{node}", READER)
     found = source.read(5)
     assert isinstance(found, Content)
-    with pytest.raises(SourceError, match=f"digest user 'reader' no WRITE permission on {node}: look"):
+    with pytest.raises(SourceError, match=f"digest user 'reader' no WRITE permission on {node}: check"):
         source.write(b"dc2", found.version, 5)
     url, options = f"zookeeper://{zookeeper.address}{node}/below", READER | {"zookeeper-create-parents": "true"}
-    with pytest.raises(SourceError, match=f"no CREATE permission on {node}: look"):
+    with pytest.raises(SourceError, match=f"no CREATE permission on {node}: check"):
         open_source(url, options).write(b"dc2", None, 5)
-    with pytest.raises(SourceError, match=f"no CREATE permission on {node}: look"):
+    with pytest.raises(SourceError, match=f"no CREATE permission on {node}: check"):
         open_source(f"{url}/and/deeper", options).write(b"dc2", None, 5)
 
 

@@ -51,14 +51,14 @@ def test_an_ensemble_loses_members(tmp_path: Path, serve: Serve) -> None:
 def test_a_lagging_follower_brings_nothing_back(tmp_path: Path, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     """A new client comes to a follower that the newest change has not reached: its older text is seen, not believed."""
     shown: list[bytes | None] = []
-    look = ZooKeeperSession.look
+    read_node = ZooKeeperSession.read_node
 
     def noted(session: ZooKeeperSession, timeout: float, *, watch: bool = False) -> NodeState:
-        view = look(session, timeout, watch=watch)
+        view = read_node(session, timeout, watch=watch)
         shown.append(view.data)
         return view
 
-    monkeypatch.setattr(ZooKeeperSession, "look", noted)
+    monkeypatch.setattr(ZooKeeperSession, "read_node", noted)
     bases = [free_port(1) for _ in range(3)]
     members = [f"127.0.0.1:{base}:{base + 1}" for base in bases]
     # Sessions of the whole ensemble are opened by the leader, after all changes before; local ones are not.

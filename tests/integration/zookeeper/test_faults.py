@@ -198,8 +198,8 @@ def test_data_restored_from_a_backup_are_taken_over(
     tmp_path: Path, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An ensemble whose transactions begin anew is not taken for a lagging server for ever."""
-    monkeypatch.setattr(watch_module, "_REPLACE_AFTER", 2.0)
-    monkeypatch.setattr(watch_module, "_RESTORED_AFTER", 5.0)
+    monkeypatch.setattr(watch_module, "_REPLACE_AFTER_S", 2.0)
+    monkeypatch.setattr(watch_module, "_RESTORED_AFTER_S", 5.0)
     port = free_port()
     with ZooKeeperServer(tmp_path / "before", port=port) as before:
         for number in range(20):

@@ -21,7 +21,7 @@ from tests.waiting import eventually
 @pytest.fixture
 def no_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no look come by itself: whatever is seen, the watch told of it."""
-    monkeypatch.setattr(watch_module, "_LOOK_EVERY", 3600.0)
+    monkeypatch.setattr(watch_module, "_POLL_S", 3600.0)
 
 
 @pytest.mark.usefixtures("no_looks")

@@ -70,7 +70,7 @@ def test_version_zero_is_a_version(zookeeper: ZooKeeperServer, operator: KazooCl
     session.start()
     try:
         session.connect(5)
-        view = session.look(5)
+        view = session.read_node(5)
         assert view.version == 0
         operator.set(node, b"theirs")
         with pytest.raises(WriteConflict, match="meanwhile"):

@@ -120,8 +120,8 @@ def test_no_secret_is_shown() -> None:
     }
     settings = read_settings(URL, options)
     assert settings.digest == ("reader", "s3cret")
-    assert settings.who == "digest user 'reader' and SASL user 'alice'"
-    assert "s3cret" not in f"{settings!r} {settings.who} {open_source(URL, options).url}"
+    assert settings.identity == "digest user 'reader' and SASL user 'alice'"
+    assert "s3cret" not in f"{settings!r} {settings.identity} {open_source(URL, options).url}"
 
 
 def test_an_acl_is_read_as_zkcli_writes_it() -> None:
@@ -140,8 +140,8 @@ class _Servers:
     def __init__(self) -> None:
         self.shows: list[NodeState | SourceError] = []
         self.connected = True
-        self.ended = False
-        self.trouble = ""
+        self.terminated = False
+        self.problem = ""
         self.synced = 0
         self.started = 0
         self.closed = 0
@@ -153,7 +153,7 @@ class _Servers:
     def start(self) -> None:
         self.started += 1
 
-    def look(self, timeout: float, *, watch: bool = False) -> NodeState:
+    def read_node(self, timeout: float, *, watch: bool = False) -> NodeState:
         assert timeout > 0
         assert watch
         shown = self.shows.pop(0)
@@ -207,12 +207,12 @@ def test_a_lagging_server_brings_nothing_back(servers: _Servers) -> None:
     reports: list[Report] = []
     watch = _watch(reports)
     servers.shows = [_written(b"dc2", 20, 25), _written(b"dc1", 10, 15), _written(b"dc2", 20, 26)]
-    watch._turn()
-    watch._turn()
+    watch._poll()
+    watch._poll()
     assert reports == [Content(b"dc2", "0x14")] * 2
     assert servers.synced == 1
     servers.shows = [NodeState(None, 0, 0, 19), _written(b"dc3", 30, 30)]
-    watch._turn()
+    watch._poll()
     assert reports[2:] == [Content(b"dc3", "0x1e")]
     assert servers.synced == 2
 
@@ -228,7 +228,7 @@ def test_a_deleted_document_is_not_brought_back(servers: _Servers) -> None:
         NodeState(None, 0, 0, 12),
     ]
     for _ in range(3):
-        watch._turn()
+        watch._poll()
     assert [type(report) for report in reports] == [Content, Missing, Missing]
 
 
@@ -237,8 +237,8 @@ def test_an_older_write_is_not_believed_whatever_the_server_says_it_knows(server
     reports: list[Report] = []
     watch = _watch(reports)
     servers.shows = [_written(b"dc2", 20, 20), _written(b"dc1", 10, 21), _written(b"dc2", 20, 21)]
-    watch._turn()
-    watch._turn()
+    watch._poll()
+    watch._poll()
     assert reports == [Content(b"dc2", "0x14")] * 2
 
 
@@ -249,19 +249,19 @@ def test_a_server_that_lags_after_a_sync_is_doubted_then_believed(
     reports: list[Report] = []
     watch = _watch(reports, clock)
     servers.shows = [_written(b"dc2", 20, 25)]
-    watch._turn()
+    watch._poll()
     for _ in range(3):
         servers.shows = [_written(b"dc1", 4, 5)] * 2
-        watch._turn()
+        watch._poll()
         clock.now += 5
     assert [type(report) for report in reports] == [Content, Unreachable]
     assert "lags behind what was already seen (transaction 0x5 after 0x19)" in str(reports[1])
     servers.shows = [_written(b"dc1", 4, 5)] * 2
-    watch._turn()
+    watch._poll()
     assert reports[2:] == [Content(b"dc1", "0x4")]
     assert "data went back" in caplog.text
     servers.shows = [_written(b"dc3", 6, 6)]
-    watch._turn()
+    watch._poll()
     assert reports[3:] == [Content(b"dc3", "0x6")]
 
 
@@ -271,10 +271,10 @@ def test_the_same_trouble_is_told_once(servers: _Servers) -> None:
     watch = _watch(reports)
     servers.shows = [NoResponse("slow"), NoResponse("slow"), _written(b"dc1", 1, 1), _written(b"dc1", 1, 2)]
     for _ in range(4):
-        watch._turn()
-    servers.connected, servers.trouble = False, "refused"
-    watch._turn()
-    watch._turn()
+        watch._poll()
+    servers.connected, servers.problem = False, "refused"
+    watch._poll()
+    watch._poll()
     assert reports == [Unreachable("slow"), *[Content(b"dc1", "0x1")] * 2, Unreachable("refused")]
 
 
@@ -283,22 +283,22 @@ def test_a_deaf_client_is_replaced(servers: _Servers) -> None:
     watch = _watch([])
     servers.shows = [SourceError("no right")] * 5
     for _ in range(5):
-        watch._turn()
+        watch._poll()
     assert (servers.closed, servers.started) == (0, 0)
     servers.shows = [NoResponse("silent")] * 3
     for _ in range(3):
-        watch._turn()
+        watch._poll()
     assert (servers.closed, servers.started) == (1, 1)
 
 
 def test_a_client_that_ended_is_replaced_without_haste(servers: _Servers, clock: _Clock) -> None:
     """However often it is woken: after 0.5, 1, 2 and then every 3 s; at once again after an answer."""
     watch = _watch([], clock)
-    servers.connected, servers.ended, servers.trouble = False, True, "refused"
+    servers.connected, servers.terminated, servers.problem = False, True, "refused"
     replaced = []
     for _ in range(104):
         before = servers.started
-        pause = watch._turn()
+        pause = watch._poll()
         assert 0 < pause <= 2
         if servers.started > before:
             replaced.append(clock.now)
@@ -306,7 +306,7 @@ def test_a_client_that_ended_is_replaced_without_haste(servers: _Servers, clock:
     pauses = [after - before for before, after in pairwise([1000.0, *replaced])]
     assert pauses == [0.5, 1.0, 2.0, 3.0, 3.0, 3.0]
     servers.connected, servers.shows = True, [_written(b"dc1", 1, 1)]
-    watch._turn()
+    watch._poll()
     assert watch._backoff.pause_s == 0.5
 
 
@@ -315,14 +315,14 @@ def test_a_client_without_a_connection_is_replaced_after_a_while(servers: _Serve
     watch = _watch([], clock)
     servers.connected = False
     for _ in range(65):
-        watch._turn()
+        watch._poll()
         clock.now += 1
     assert servers.started == 3
 
 
 def test_nothing_ends_the_watching(servers: _Servers, monkeypatch: pytest.MonkeyPatch) -> None:
     """An error that nobody thought of is logged, and the next look comes."""
-    monkeypatch.setattr(watch_module, "_LOOK_EVERY", 0.01)
+    monkeypatch.setattr(watch_module, "_POLL_S", 0.01)
     told = threading.Event()
     reports: list[Report] = []
 
