@@ -1,4 +1,4 @@
-"""Where routing documents come from; each source imports its client only when it is used."""
+"""The sources of routing documents; each imports its config center's client only when it is opened."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import cast
 from sidecar.errors import ConfigError
 from sidecar.sources.base import Source
 
-# Scheme of the URL: the module that has `open_source(url, options)`. A new source adds its line.
+# The scheme of a URL, and the module with its `open_source(url, options)`. A new source adds its line.
 _MODULES = {
     "file": "sidecar.sources.file",
     "nacos": "sidecar.sources.nacos",
@@ -20,11 +20,11 @@ Open = Callable[[str, Mapping[str, str]], Source]
 
 
 def open_source(url: str, options: Mapping[str, str]) -> Source:
-    """Return the source that `url` names, not started.
+    """Return the source of `url`, not started.
 
-    `options` holds what belongs to sources and was set in the configuration: credentials, certificates, ACLs, by name,
-    as in `{"nacos-username": "reader", "nacos-password-file": "/run/secrets/nacos"}`. Raises ConfigError for an unknown
-    scheme, a URL that its source cannot read, credentials within a URL, or a client that is not installed.
+    `options` are the configured options of sources, by name: credentials, certificates, ACLs, as in
+    `{"nacos-username": "reader", "nacos-password-file": "/run/secrets/nacos"}`. Raises ConfigError for an unknown
+    scheme, a malformed URL, credentials in a URL, or a client that is not installed.
     """
     scheme, colon, _ = url.partition(":")
     module = _MODULES.get(scheme)

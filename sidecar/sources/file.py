@@ -1,4 +1,4 @@
-"""The file source: a routing document in a local file, also behind symbolic links and in a mounted ConfigMap."""
+"""The file source: watches and writes a local file, also behind symbolic links and in a mounted ConfigMap."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from typing import TypeVar
 
 from sidecar.errors import ConfigError, SourceError, WriteConflict
 from sidecar.sources.base import Content, Missing, Report, Unreachable
-from sidecar.sources.file_watch import ChangeHints, resolve_path
+from sidecar.sources.file_watch import PathWatcher, resolve_path
 
 T = TypeVar("T")
 
 READ_LIMIT = 16 * 1024 * 1024
-"""Bytes of a file that are read, plus one that shows that there are more: the largest sensible --max-document-size."""
+"""Bytes that are read of a file, plus one that shows that it is longer: the largest sensible --max-document-size."""
 
-_REREAD = 1.0
-"""Seconds between two looks without a hint: what a lost event costs."""
+_POLL_S = 1.0
+"""Seconds between two reads without an event: the delay that a lost event causes."""
 
-_SETTLE = 0.1
-"""Seconds that a file must stay away or empty to be called missing: editors empty, delete and link anew within that."""
+_SETTLE_S = 0.1
+"""Seconds that a file must be gone or empty to be reported missing: editors truncate, delete and relink within that."""
 
-_REST = 0.01
-"""Least seconds between two looks; a look that takes longer is followed by four times its length."""
+_MIN_PAUSE_S = 0.01
+"""Minimum seconds between two reads; a slow read is followed by a pause of four times its duration."""
 
-_UNFINISHED = ".dc-sidecar-write"
-"""What a write under way is called; one name a directory, so that killed writers leave one file at most."""
+_TEMPORARY = ".dc-sidecar-write"
+"""The name of a write under way; one per directory, so killed writers leave one file at most."""
 
 _REMEDIES = {
     errno.EROFS: "the file system is read-only: write where it is mounted from",
@@ -51,11 +51,11 @@ _REMEDIES = {
 log = logging.getLogger(__name__)
 
 
-def open_source(url: str, options: Mapping[str, str]) -> FileSource:  # noqa: ARG001  # every source is opened alike
+def open_source(url: str, options: Mapping[str, str]) -> FileSource:  # noqa: ARG001  # the signature of every source
     """Return the source for `file:/absolute/path`, `file:///absolute/path` or `file:relative/path`.
 
-    What follows `file:` is the path as written: nothing in it is decoded. A relative one starts from the directory that
-    is current now. Raises ConfigError for anything else.
+    The path is taken as written, without decoding. A relative one starts from the current directory. Raises ConfigError
+    for anything else.
     """
     path = url.removeprefix("file:")
     if path.startswith("//"):
@@ -72,10 +72,10 @@ def open_source(url: str, options: Mapping[str, str]) -> FileSource:  # noqa: AR
 
 
 class FileSource:
-    """Watches the file at an absolute path; a Source, whose version is the SHA-256 of the text in hex.
+    """A `Source` for the file at an absolute path; versions are the SHA-256 of the text in hex.
 
-    The text read is the truth. Hints from the file system make it quick, a look every second makes it certain; neither
-    modification times nor inodes decide anything.
+    Only the text that is read counts: events of the file system make it quick, a read every second makes it certain.
+    Modification times and inodes decide nothing.
     """
 
     history: None = None
@@ -84,7 +84,7 @@ class FileSource:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._wake = threading.Event()
-        self._ended = threading.Event()
+        self._stopping = threading.Event()
         self._delivering = threading.Lock()
         self._deliver: Callable[[Report], None] | None = None
         self._thread: threading.Thread | None = None
@@ -97,82 +97,82 @@ class FileSource:
         return f"file:{self._path}"
 
     def start(self, deliver: Callable[[Report], None]) -> None:
-        """Begin to watch, once in the life of this object."""
+        """Start watching; to be called once."""
         self._deliver = deliver
         self._thread = threading.Thread(target=self._watch, name="file-source", daemon=True)
         self._thread.start()
 
     def stop(self, timeout: float) -> None:
-        """End the watching; a file system that hangs is left behind after `timeout` seconds."""
+        """Stop watching; a thread on a hanging file system is abandoned after `timeout` seconds."""
         with self._delivering:
-            self._ended.set()
+            self._stopping.set()
         self._wake.set()
         if self._thread is not None:
             self._thread.join(timeout)
 
     def read(self, timeout: float) -> Content | Missing:
-        """Read the file once. Raises SourceError where it cannot be read, or not within `timeout` seconds."""
-        report = _in_time(lambda: _look(self._path), timeout, f"{self._path} could not be read")
+        """Read the file once. Raises SourceError if it cannot be read within `timeout` seconds."""
+        report = _within(lambda: _read_file(self._path), timeout, f"{self._path} could not be read")
         if isinstance(report, Unreachable):
             raise SourceError(report.reason)
         return report
 
     def write(self, text: bytes, expected_version: str | None, timeout: float) -> str:
-        """Replace the file where `read` saw `expected_version`; links are followed, mode and owner kept where we may.
+        """Replace the file if it is at `expected_version`; links are followed, mode and owner are kept if permitted.
 
-        After a crash there is the old text or the new one, on disk. Writers of ours wait for each other; an editor that
-        saves within the microseconds between comparing and renaming is not noticed.
+        After a crash the old text or the new one is on disk. Writers of ours lock each other out; an editor that saves
+        within the microseconds between the comparison and the rename is not noticed.
         """
         deadline = time.monotonic() + timeout
         unknown = f"{self._path} may have been written or not, read it again: no answer"
-        # The work gives up by itself at the deadline; half a second more is for saying so.
-        return _in_time(lambda: _replace(self._path, text, expected_version, deadline), timeout + 0.5, unknown)
+        # The write gives up by itself at the deadline; half a second more lets it say so.
+        return _within(lambda: _replace(self._path, text, expected_version, deadline), timeout + 0.5, unknown)
 
     def _watch(self) -> None:
-        hints = ChangeHints(self._path, self._wake)
+        watcher = PathWatcher(self._path, self._wake)
         pause = 0.0
-        while not self._ended.is_set():
-            hinted = self._wake.wait(pause)
+        while not self._stopping.is_set():
+            notified = self._wake.wait(pause)
             self._wake.clear()
             began = time.monotonic()
-            pause = rest = _REREAD
+            pause = rest = _POLL_S
             try:
-                report = _look(self._path)
-                rest = max(_REST, 4 * (time.monotonic() - began))
-                if not self._believed(report, began):
-                    pause = _SETTLE
-                elif self._report(report) and isinstance(report, Content) and not hinted:
-                    # Nothing told us of this text: a watch has gone deaf, or the file system tells nobody.
-                    hints.close()
-                if hints.listen():
+                report = _read_file(self._path)
+                rest = max(_MIN_PAUSE_S, 4 * (time.monotonic() - began))
+                if not self._confirmed(report, began):
+                    pause = _SETTLE_S
+                elif self._report(report) and isinstance(report, Content) and not notified:
+                    # No event came for this text: a watch has gone deaf, or the file system sends none.
+                    watcher.close()
+                if watcher.update():
                     self._wake.set()
             except Exception:
-                log.exception("watching %s failed, it goes on", self._path)
-            self._ended.wait(min(rest, _REREAD))
-        hints.close()
+                log.exception("watching %s failed by a defect; it is tried again", self._path)
+            self._stopping.wait(min(rest, _POLL_S))
+        watcher.close()
 
-    def _believed(self, report: Report, now: float) -> bool:
-        """Tell whether what was seen may be reported: that a text is gone only when it has been so for a while."""
+    def _confirmed(self, report: Report, now: float) -> bool:
+        """Return whether a report may be delivered: that a text is gone only once it has been gone for a while."""
         if not isinstance(report, Missing) or not isinstance(self._last, Content):
             self._missing_since = None
             return True
         self._missing_since = self._missing_since or now
-        return now - self._missing_since >= _SETTLE
+        return now - self._missing_since >= _SETTLE_S
 
     def _report(self, report: Report) -> bool:
-        """Deliver it; True if it differs from the one before."""
+        """Deliver a report; return whether it differs from the one before."""
         last = self._last
         if last is not None and last == report:
-            report = last  # One copy of an unchanged text is enough.
+            report = last  # Keep one copy of an unchanged text.
         self._last = report
         with self._delivering:
-            if self._deliver is not None and not self._ended.is_set():
+            if self._deliver is not None and not self._stopping.is_set():
                 self._deliver(report)
         return report is not last
 
 
-def _look(path: Path) -> Report:
-    """Say what is at `path` now; never waits for the other end of a pipe, never reads beyond READ_LIMIT."""
+def _read_file(path: Path) -> Report:
+    """Read what is at `path`, READ_LIMIT bytes at most; never waits for the other end of a pipe."""
     try:
         mode = path.stat().st_mode
         if not stat.S_ISREG(mode):
@@ -203,20 +203,20 @@ def _replace(path: Path, text: bytes, expected: str | None, deadline: float) -> 
         )
     real = Path(os.path.realpath(path))
     try:
-        # The directory itself is what is locked: nothing is left behind, and a killed writer's lock goes with it.
+        # The lock is on the directory itself: nothing is left behind, and a killed writer's lock ends with it.
         folder = os.open(real.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             _lock(folder, path, deadline)
-            _remove(_UNFINISHED, folder)
+            _remove(_TEMPORARY, folder)
             try:
-                _write_beside(real.name, text, folder)
-                # As late as can be, because editors take no lock.
-                _compare(path, real, folder, expected)
+                _write_temporary(real.name, text, folder)
+                # As late as possible, because editors take no lock.
+                _check_version(path, real, folder, expected)
                 if time.monotonic() > deadline:
                     raise SourceError(f"{path} was not written: its file system is too slow for the time given")
-                os.replace(_UNFINISHED, real.name, src_dir_fd=folder, dst_dir_fd=folder)
+                os.replace(_TEMPORARY, real.name, src_dir_fd=folder, dst_dir_fd=folder)
             finally:
-                _remove(_UNFINISHED, folder)
+                _remove(_TEMPORARY, folder)
             os.fsync(folder)
         finally:
             os.close(folder)
@@ -240,14 +240,14 @@ def _lock(folder: int, path: Path, deadline: float) -> None:
             return
 
 
-def _write_beside(name: str, text: bytes, folder: int) -> None:
-    """Put `text` on disk under the unfinished name, with the mode and owner of `name` where that exists."""
+def _write_temporary(name: str, text: bytes, folder: int) -> None:
+    """Write `text` to disk under the temporary name, with the mode and owner of `name` if that exists."""
     try:
         old = os.stat(name, dir_fd=folder)
     except FileNotFoundError:
         old = None
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    with os.fdopen(os.open(_UNFINISHED, flags, 0o666 if old is None else 0o600, dir_fd=folder), "wb") as file:
+    with os.fdopen(os.open(_TEMPORARY, flags, 0o666 if old is None else 0o600, dir_fd=folder), "wb") as file:
         file.write(text)
         file.flush()
         if old is not None:
@@ -257,8 +257,8 @@ def _write_beside(name: str, text: bytes, folder: int) -> None:
         os.fsync(file.fileno())
 
 
-def _compare(path: Path, real: Path, folder: int, expected: str | None) -> None:
-    report = _look(path)
+def _check_version(path: Path, real: Path, folder: int, expected: str | None) -> None:
+    report = _read_file(path)
     if isinstance(report, Unreachable):
         raise SourceError(f"{path} was not written: {report.reason}")
     found = report.version if isinstance(report, Content) else None
@@ -279,14 +279,14 @@ def _remove(name: str, folder: int) -> None:
         os.unlink(name, dir_fd=folder)
 
 
-def _in_time(work: Callable[[], T], timeout: float, what: str) -> T:
-    """Return what `work` returns; SourceError after `timeout` seconds, as a network's file system may hang for ever."""
+def _within(work: Callable[[], T], timeout: float, what: str) -> T:
+    """Return the result of `work`. Raises SourceError after `timeout` seconds: a network file system may hang."""
     future: Future[T] = Future()
 
     def run() -> None:
         try:
             future.set_result(work())
-        except BaseException as error:  # noqa: BLE001  # handed over to the thread that asked
+        except BaseException as error:  # noqa: BLE001  # handed over to the calling thread
             future.set_exception(error)
 
     threading.Thread(target=run, name="file-source-once", daemon=True).start()

@@ -1,4 +1,4 @@
-"""Hints that a file may hold another text now: where its path leads, and watchdog on the directories that decide it."""
+"""Watches a path for changes: resolves its links, and subscribes to the directories on the way with watchdog."""
 
 from __future__ import annotations
 
@@ -25,11 +25,10 @@ if sys.platform == "linux":
     from watchdog.observers.inotify_c import Mask
 
     class _Emitter(InotifyEmitter):
-        """Hears what arrives and what is finished.
+        """Subscribes to arrivals and finished writes only.
 
-        Not what is moved away: watchdog holds each departure back for half a second, to pair it with an arrival, and
-        every event behind it. Not what is opened: our own reading would wake us. Not what is being written: its close
-        says when.
+        Moves away are left out: watchdog holds each one back for half a second, to pair it with an arrival, and with it
+        every later event. So are opens, as our own reads would wake us, and single writes, as the close comes after.
         """
 
         def get_event_mask_from_filter(self) -> Mask:
@@ -45,31 +44,31 @@ else:
 
 log = logging.getLogger(__name__)
 
-# Watchdog reports lost events, and its own races at a stop, as errors: nothing that an operator could mend, or need.
+# Watchdog logs lost events, and its own races at a stop, as errors: nothing that an operator could fix or need.
 logging.getLogger("watchdog").setLevel(logging.CRITICAL)
 
-_LINKS = 40
-"""As many symbolic links as the kernel follows before it gives up."""
+_MAX_LINKS = 40
+"""How many symbolic links the kernel follows before it gives up."""
 
-_TRY_AGAIN = 30.0
-"""Seconds until watching is tried again where the system refused it."""
+_RETRY_S = 30.0
+"""Seconds until watching is tried again after the system refused it."""
 
 _IGNORED = frozenset({"opened", "closed_no_write"})
 
 
 @dataclass(frozen=True, slots=True)
 class ResolvedPath:
-    """How a path is resolved: the entries it goes through, in order, and the directories that can lead it elsewhere."""
+    """The entries that a path goes through, in order, and the directories in which a change can redirect it."""
 
     entries: tuple[Path, ...]
     directories: frozenset[Path]
 
 
 def resolve_path(path: Path) -> ResolvedPath:
-    """Walk the absolute `path` as the kernel does, link by link, to its file or to the first entry that is not there.
+    """Resolve an absolute path as the kernel does, link by link, to its file or to the first missing entry.
 
-    The directories are those that hold a symbolic link on the way, the one where the way ends, and the one above that,
-    in which it could be exchanged as a whole.
+    The directories are those that hold a symbolic link on the way, the last one, and its parent, in which it could be
+    replaced as a whole.
     """
     here = Path("/")
     rest = [*reversed(path.parts)]
@@ -90,7 +89,7 @@ def resolve_path(path: Path) -> ResolvedPath:
             break
         if target is not None:
             links += 1
-            if links > _LINKS:
+            if links > _MAX_LINKS:
                 break
             directories.add(here)
             rest.extend(reversed(target.parts))
@@ -101,10 +100,10 @@ def resolve_path(path: Path) -> ResolvedPath:
     return ResolvedPath(tuple(entries), frozenset(directories | {here, here.parent}))
 
 
-class ChangeHints(FileSystemEventHandler):
-    """Sets `wake` when something happened on the way to `path`; to be used by one thread.
+class PathWatcher(FileSystemEventHandler):
+    """Sets `wake` when something has happened on the way to `path`; for one thread.
 
-    Events may be lost, late, or for nothing. Where the system refuses to watch (inotify's limits), there are none.
+    Events may be lost, late or spurious. Where the system refuses to watch (inotify's limits), there are none.
     """
 
     def __init__(self, path: Path, wake: threading.Event) -> None:
@@ -117,7 +116,7 @@ class ChangeHints(FileSystemEventHandler):
         self._refused_until: float | None = None
 
     def dispatch(self, event: FileSystemEvent) -> None:
-        """Take an event from watchdog's thread."""
+        """Handle an event, on watchdog's thread."""
         if event.event_type in _IGNORED or (event.is_directory and event.event_type == "modified"):
             return
         for path in map(os.fsdecode, (event.src_path, event.dest_path)):
@@ -126,38 +125,38 @@ class ChangeHints(FileSystemEventHandler):
                     self._replaced.append(path)
                 self._wake.set()
 
-    def listen(self) -> bool:
-        """Watch the directories that matter now, no others; True if one is new: nothing was heard of it until here."""
+    def update(self) -> bool:
+        """Watch the directories that matter now; return whether one is new, whose earlier events were not seen."""
         if self._refused_until is not None and time.monotonic() < self._refused_until:
             return False
-        way = resolve_path(self._path)
-        self._entries = frozenset(map(str, way.entries))
-        wanted = {str(path): identity for path in way.directories if (identity := _identity(path)) is not None}
-        # A directory that came or went took its watch with it, also where its inode number is in use again.
+        resolved = resolve_path(self._path)
+        self._entries = frozenset(map(str, resolved.entries))
+        wanted = {str(path): identity for path in resolved.directories if (identity := _identity(path)) is not None}
+        # A directory that was replaced took its watch with it, even if the new one has the same inode number.
         while self._replaced:
-            self._forget(self._replaced.popleft())
+            self._unwatch(self._replaced.popleft())
         new = [path for path, identity in wanted.items() if self._watches.get(path, (None, None))[1] != identity]
         try:
             if self._observer is None:
                 self._observer = _Observer()
                 self._observer.start()
             for path in new:
-                self._forget(path)
-                # One that is gone meanwhile is no refusal; as it was new, the way is walked again.
+                self._unwatch(path)
+                # One that is gone by now is no refusal; as it was new, the path is resolved again.
                 with contextlib.suppress(FileNotFoundError, NotADirectoryError):
                     self._watches[path] = (self._observer.schedule(self, path), wanted[path])
             for path in self._watches.keys() - wanted.keys():
-                self._forget(path)
+                self._unwatch(path)
         except (OSError, RuntimeError) as error:
             self._refuse(error)
             return False
         if self._refused_until is not None:
             self._refused_until = None
-            log.info("changes of %s are heard of at once again", self._path)
+            log.info("changes of %s are seen at once again", self._path)
         return bool(new)
 
     def close(self) -> None:
-        """End the watching; `listen` begins it anew, with nothing left of a watch that may have gone deaf."""
+        """Stop watching; `update` starts afresh, without any watch that may have gone deaf."""
         self._watches.clear()
         observer, self._observer = self._observer, None
         if observer is not None:
@@ -165,7 +164,7 @@ class ChangeHints(FileSystemEventHandler):
             if observer.is_alive():
                 observer.join()
 
-    def _forget(self, path: str) -> None:
+    def _unwatch(self, path: str) -> None:
         known = self._watches.pop(path, None)
         if known is not None and self._observer is not None:
             self._observer.unschedule(known[0])
@@ -179,11 +178,11 @@ class ChangeHints(FileSystemEventHandler):
                 self._path,
                 error,
             )
-        self._refused_until = time.monotonic() + _TRY_AGAIN
+        self._refused_until = time.monotonic() + _RETRY_S
 
 
 def _identity(directory: Path) -> tuple[int, int] | None:
-    """Tell a directory from another one at its path; None where it cannot be watched."""
+    """Return what tells a directory from another one at the same path; None if it cannot be watched."""
     try:
         found = directory.stat()
     except OSError:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sidecar.sources import file
-from sidecar.sources.file_watch import ChangeHints
+from sidecar.sources.file_watch import PathWatcher
 from tests.integration.file.watched import Watch, Watched
 
 
@@ -25,12 +25,12 @@ def watch() -> Iterator[Watch]:
 
 
 @pytest.fixture
-def by_hints(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No look at the file but after a hint: whatever is seen, watchdog told of it."""
-    monkeypatch.setattr(file, "_REREAD", 3600.0)
+def by_events(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do not poll: what is seen, an event of watchdog announced."""
+    monkeypatch.setattr(file, "_POLL_S", 3600.0)
 
 
 @pytest.fixture
-def by_looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Watchdog tells nothing: whatever is seen, the look every second saw it."""
-    monkeypatch.setattr(ChangeHints, "listen", lambda _: False)
+def by_polling(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have no events: what is seen, the read every second saw."""
+    monkeypatch.setattr(PathWatcher, "update", lambda _: False)

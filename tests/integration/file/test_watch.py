@@ -19,7 +19,7 @@ from sidecar.sources.base import Content, Missing, Unreachable
 from tests.integration.file.watched import Watch, Watched
 from tests.waiting import eventually
 
-hints_only = pytest.mark.usefixtures("by_hints")
+events_only = pytest.mark.usefixtures("by_events")
 
 
 def renamed_over(path: Path, text: str) -> None:
@@ -110,9 +110,9 @@ def path(tmp_path: Path) -> Path:
     return path
 
 
-@hints_only
+@events_only
 @pytest.mark.parametrize("replace", WAYS)
-def test_a_replaced_file_is_seen_by_hints_alone_time_after_time(replace: object, path: Path, watch: Watch) -> None:
+def test_a_replaced_file_is_seen_by_events_alone_time_after_time(replace: object, path: Path, watch: Watch) -> None:
     """Each way of replacing a file leaves the watches in a state in which the next replacement is seen too."""
     assert callable(replace)
     watched = watch(path)
@@ -122,7 +122,7 @@ def test_a_replaced_file_is_seen_by_hints_alone_time_after_time(replace: object,
         watched.reaches(f"dc{number}")
 
 
-@hints_only
+@events_only
 def test_link_swaps_on_every_level_are_seen(tmp_path: Path, watch: Watch) -> None:
     """`ln -sfn` of the file's link, of its directory's and of one further up, absolute and relative, is followed."""
     for release in ("r1", "r2", "r3"):
@@ -169,7 +169,7 @@ def kubelet_writes(volume: Path, name: str, text: str, number: int) -> None:
         shutil.rmtree(volume / old_target)
 
 
-@hints_only
+@events_only
 def test_configmap_swaps_are_seen(tmp_path: Path, watch: Watch) -> None:
     """Kubelet's swap of `..data` is followed through many updates, without a moment of Missing."""
     kubelet_writes(tmp_path, "routing.yaml", "v0", 0)
@@ -181,7 +181,7 @@ def test_configmap_swaps_are_seen(tmp_path: Path, watch: Watch) -> None:
     assert all(isinstance(report, Content) for report in watched.reports)
 
 
-@hints_only
+@events_only
 def test_a_directory_may_come_later(tmp_path: Path, watch: Watch) -> None:
     """A path whose directories do not exist yet is Missing, says which, and is read once all are there."""
     watched = watch(tmp_path / "a" / "b" / "c" / "x.yaml")
@@ -201,7 +201,7 @@ def test_a_directory_may_come_later(tmp_path: Path, watch: Watch) -> None:
     watched.reaches("dc2")
 
 
-@hints_only
+@events_only
 def test_a_half_written_file_is_followed_by_the_whole_one(path: Path, watch: Watch) -> None:
     """While a writer has the file open nothing needs to be said; at its close the whole text is delivered."""
     watched = watch(path)
@@ -213,7 +213,7 @@ def test_a_half_written_file_is_followed_by_the_whole_one(path: Path, watch: Wat
     watched.reaches("default: dc2")
 
 
-@pytest.mark.usefixtures("by_looks")
+@pytest.mark.usefixtures("by_polling")
 def test_a_half_written_file_is_delivered_as_it_is_while_its_writer_pauses(path: Path, watch: Watch) -> None:
     """A writer that stays away in the middle hides nothing: the half is shown, to be refused, and later the whole."""
     watched = watch(path)
@@ -226,7 +226,7 @@ def test_a_half_written_file_is_delivered_as_it_is_while_its_writer_pauses(path:
     watched.reaches("default: dc2")
 
 
-@hints_only
+@events_only
 def test_a_moment_of_absence_is_not_reported(path: Path, watch: Watch) -> None:
     """An editor that empties or deletes the file and writes it a moment later never makes it Missing."""
     watched = watch(path)
@@ -239,7 +239,7 @@ def test_a_moment_of_absence_is_not_reported(path: Path, watch: Watch) -> None:
     assert all(isinstance(report, Content) for report in watched.reports)
 
 
-@hints_only
+@events_only
 @pytest.mark.parametrize("emptied", [True, False])
 def test_a_lasting_absence_is_reported(path: Path, watch: Watch, *, emptied: bool) -> None:
     """A file that stays empty or deleted is Missing, and says which of the two."""
@@ -249,7 +249,7 @@ def test_a_lasting_absence_is_reported(path: Path, watch: Watch, *, emptied: boo
     assert watched.becomes(Missing) == Missing(f"{path} is empty" if emptied else f"{path} does not exist")
 
 
-@hints_only
+@events_only
 @pytest.mark.parametrize("kind", ["a directory", "a pipe", "a socket", "a device", "itself"])
 def test_what_is_no_file_is_unreachable_and_holds_nothing_up(kind: str, path: Path, watch: Watch) -> None:
     """A directory, a pipe without a writer, a socket, a device, a link to itself: said, and a file after it is read."""
@@ -277,7 +277,7 @@ def test_what_is_no_file_is_unreachable_and_holds_nothing_up(kind: str, path: Pa
     watched.reaches("dc2")
 
 
-@pytest.mark.usefixtures("by_looks")
+@pytest.mark.usefixtures("by_polling")
 def test_a_change_that_no_event_tells_of_is_seen_within_two_seconds(path: Path, watch: Watch) -> None:
     """Same inode, same size, same modification time and no event: the text alone decides."""
     watched = watch(path)
@@ -303,7 +303,7 @@ def test_an_unchanged_file_is_confirmed(path: Path, watch: Watch) -> None:
 
 
 def test_a_deaf_watch_is_replaced(path: Path, watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a change that was found without a hint, watching begins anew: the next one comes by a hint again."""
+    """After a change that was found without an event, watching starts afresh: the next one comes with an event."""
     watched = watch(path)
     watched.listens()
     (observer,) = [thread for thread in threading.enumerate() if isinstance(thread, BaseObserver)]
@@ -312,7 +312,7 @@ def test_a_deaf_watch_is_replaced(path: Path, watch: Watch, monkeypatch: pytest.
     watched.reaches("dc2")
     eventually(lambda: not observer.is_alive(), "the deaf observer ended")
     eventually(lambda: any(isinstance(one, BaseObserver) for one in threading.enumerate()), "a new observer")
-    monkeypatch.setattr(file, "_REREAD", 3600.0)
+    monkeypatch.setattr(file, "_POLL_S", 3600.0)
     before = len(watched.reports)
     eventually(lambda: len(watched.reports) > before, "the last look by the old rhythm")
     path.write_text("dc3")

@@ -16,7 +16,7 @@ from watchdog.events import DirModifiedEvent, FileCreatedEvent, FileOpenedEvent
 from sidecar.errors import ConfigError, SourceError, WriteConflict
 from sidecar.sources import file, file_watch, open_source
 from sidecar.sources.base import Content, Missing
-from sidecar.sources.file_watch import ChangeHints, resolve_path
+from sidecar.sources.file_watch import PathWatcher, resolve_path
 from tests.waiting import eventually
 
 
@@ -106,7 +106,7 @@ def test_read_gives_up_in_its_time(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         over.wait(30)
         return Missing("late")
 
-    monkeypatch.setattr(file, "_look", hang)
+    monkeypatch.setattr(file, "_read_file", hang)
     began = time.monotonic()
     with pytest.raises(SourceError, match="hang"):
         source_at(tmp_path / "x").read(0.05)
@@ -282,21 +282,21 @@ def test_only_what_lies_on_the_way_wakes(tmp_path: Path) -> None:
     path = tmp_path / "x.yaml"
     path.write_text("dc1")
     wake = threading.Event()
-    hints = ChangeHints(path, wake)
-    assert hints.listen()
+    watcher = PathWatcher(path, wake)
+    assert watcher.update()
     try:
         for event in (
             FileCreatedEvent(f"{tmp_path}/neighbour"),
             FileOpenedEvent(str(path)),
             DirModifiedEvent(str(tmp_path)),
         ):
-            hints.dispatch(event)
+            watcher.dispatch(event)
         assert not wake.is_set()
-        hints.dispatch(FileCreatedEvent(os.fsencode(path)))
+        watcher.dispatch(FileCreatedEvent(os.fsencode(path)))
         assert wake.is_set()
-        assert not hints.listen()
+        assert not watcher.update()
     finally:
-        hints.close()
+        watcher.close()
 
 
 def test_a_directory_made_anew_under_the_same_inode_number_is_watched_anew(tmp_path: Path) -> None:
@@ -305,8 +305,8 @@ def test_a_directory_made_anew_under_the_same_inode_number_is_watched_anew(tmp_p
     path.parent.mkdir()
     path.write_text("dc1")
     wake = threading.Event()
-    hints = ChangeHints(path, wake)
-    hints.listen()
+    watcher = PathWatcher(path, wake)
+    watcher.update()
     try:
         for _ in range(50):
             before = path.parent.stat().st_ino
@@ -314,16 +314,16 @@ def test_a_directory_made_anew_under_the_same_inode_number_is_watched_anew(tmp_p
             path.parent.mkdir()
             if path.parent.stat().st_ino == before:
                 break
-            hints.listen()
+            watcher.update()
         else:
             pytest.skip("this file system does not use inode numbers again")
-        eventually(lambda: str(path.parent) in hints._replaced, "news of the directory")
-        hints.listen()
+        eventually(lambda: str(path.parent) in watcher._replaced, "news of the directory")
+        watcher.update()
         wake.clear()
         path.write_text("dc2")
         assert wake.wait(5)
     finally:
-        hints.close()
+        watcher.close()
 
 
 @pytest.mark.parametrize("number", [errno.EMFILE, errno.ENOSPC])
@@ -339,19 +339,19 @@ def test_a_refusal_to_watch_is_said_once_and_tried_again_later(
         tries += 1
         raise OSError(number, "limit reached")
 
-    hints = ChangeHints(tmp_path / "x.yaml", threading.Event())
+    watcher = PathWatcher(tmp_path / "x.yaml", threading.Event())
     with monkeypatch.context() as patched:
         patched.setattr(file_watch, "_Observer", refuse)
-        assert not hints.listen()
-        assert not hints.listen()
-        hints._refused_until = 0.0
-        assert not hints.listen()
+        assert not watcher.update()
+        assert not watcher.update()
+        watcher._refused_until = 0.0
+        assert not watcher.update()
     assert tries == 2
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert "max_user_instances" in caplog.text
-    hints._refused_until = 0.0
-    assert hints.listen()
-    hints.close()
+    watcher._refused_until = 0.0
+    assert watcher.update()
+    watcher.close()
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
 
 
