@@ -1,4 +1,4 @@
-"""Does something with each record, in order, on a thread of its own, again while it fails, and over restarts."""
+"""Processes records in order on a thread of its own, with retries, and continues after a restart."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from sidecar.counters import TaskStatus
 log = logging.getLogger(__name__)
 
 FOLDER = "followers"
-"""Where, in the state directory, is kept how far each follower has come."""
+"""The folder of the state directory that has each consumer's position."""
 
 _FIRST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 60.0
-_LOOK_S = 1.0
+_POLL_S = 1.0
 
 
 class TaskFailed(Exception):
-    """It did not work; `final` tells that another attempt would not either. The message holds no secret."""
+    """An attempt failed; `final` means that another one would too. The message holds no secret."""
 
     def __init__(self, message: str, *, final: bool = False) -> None:
         super().__init__(message)
@@ -36,19 +36,19 @@ class TaskFailed(Exception):
 
 
 class TaskDeferred(Exception):
-    """It is not yet time: it is to be asked again soon, however long that takes."""
+    """It is not time yet: the attempt is repeated soon, for as long as it takes."""
 
 
 class DependencyUnavailable(TaskDeferred):
-    """What it needs first cannot be asked, or does not know of the record yet."""
+    """What the task needs first is unavailable, or does not know of the record yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsumerTask:
-    """What a follower does: `act` with each record that is `wanted`, until `retry_for` seconds after its time.
+    """What a consumer does: call `act` with each record that is `wanted`, until `retry_for` seconds after its time.
 
-    `act` raises Failed or Later. A follower that is new begins with the next record, with `from_start` with the first
-    one that the journal has.
+    `act` raises TaskFailed or TaskDeferred. `first_pause` is how long it waits after a failure, in seconds; pauses
+    double up to a minute. A new consumer starts with the next record, or with the journal's oldest if `from_start`.
     """
 
     name: str
@@ -60,11 +60,11 @@ class ConsumerTask:
 
 
 class RecordConsumer(BackgroundThread):
-    """Does its task for each record that it takes, what is left from an earlier life first.
+    """Does its task for each record that is enqueued, after what was left at the last stop.
 
-    With a `state_dir` it goes on, after a restart, behind the last record that it was done with, by the `journal`
-    there; and there it looks for those for which memory had no room. Without one the oldest of too many are dropped.
-    What waits when it stops goes on at the next start.
+    With a `state_dir` it keeps its position: after a restart it continues behind the last record that it finished, from
+    the `journal`. There it also finds the records beyond `max_waiting`, which are not kept in memory; without a journal
+    the oldest of them are dropped.
     """
 
     def __init__(
@@ -78,19 +78,20 @@ class RecordConsumer(BackgroundThread):
         self._max_waiting = max_waiting
         self._waiting: deque[Record] = deque()
         # The time of the newest record that is only in the journal, 0 for none.
-        self._behind_ns = 0
-        self._done_ns = 0
+        self._backlog_ns = 0
+        # The position: the time of the last record that was finished.
+        self._position_ns = 0
         self._done = self._failed = self._dropped = 0
         self._error = ""
 
     def enqueue(self, record: Record) -> None:
-        """Take a record; returns at once."""
+        """Enqueue a record; returns at once."""
         if not self._task.wanted(record):
             return
         with self._work:
             full = len(self._waiting) >= self._max_waiting
-            if self._journal is not None and (full or self._behind_ns):
-                self._behind_ns = record.at_ns
+            if self._journal is not None and (full or self._backlog_ns):
+                self._backlog_ns = record.at_ns
                 return
             if full:
                 self._waiting.popleft()
@@ -99,55 +100,55 @@ class RecordConsumer(BackgroundThread):
             self._work.notify()
 
     def status(self) -> TaskStatus:
-        """Return how it stands now."""
+        """Return the consumer's status."""
         return TaskStatus(self._task.name, len(self._waiting), self._done, self._failed, self._dropped, self._error)
 
     def _run(self) -> None:
-        self._load()
-        self._look()
+        self._load_position()
+        self._refill()
         while True:
             with self._work:
-                self._work.wait_for(lambda: self._waiting or self._behind_ns or self._stopping.is_set())
+                self._work.wait_for(lambda: self._waiting or self._backlog_ns or self._stopping.is_set())
                 if self._stopping.is_set():
                     return
                 record = self._waiting[0] if self._waiting else None
             if record is None:
                 # The journal may not have it yet.
-                self._look()
+                self._refill()
                 if not self._waiting:
-                    self._stopping.wait(_LOOK_S)
+                    self._stopping.wait(_POLL_S)
                 continue
             try:
-                finished = self._deal_with(record)
+                finished = self._process(record)
             except Exception:
                 log.exception("%s failed", self._task.name)
                 finished = True
             if not finished:
                 return
             with self._work:
-                # More that came may have pushed it out.
+                # Later records may have pushed it out.
                 if self._waiting and self._waiting[0] is record:
                     self._waiting.popleft()
-            self._save(record.at_ns)
+            self._save_position(record.at_ns)
 
-    def _deal_with(self, record: Record) -> bool:
-        """Try until it works, or it is too late; False where the sidecar ends before."""
+    def _process(self, record: Record) -> bool:
+        """Try until it succeeds or time is up; return False if the sidecar stops before."""
         backoff = Backoff(first_s=self._task.first_pause, longest_s=_LONGEST_PAUSE_S)
         while True:
             try:
                 self._task.act(record)
             except TaskDeferred as error:
                 self._error = str(error)
-                pause = jitter(min(_LOOK_S, self._task.first_pause))
+                pause = jitter(min(_POLL_S, self._task.first_pause))
             except TaskFailed as error:
                 age = (time.time_ns() - record.at_ns) / 1e9
                 if error.final or age + backoff.pause_s > self._task.retry_for:
                     self._error = str(error)
                     self._failed += 1
-                    log.error("%s: given up: %s", self._task.name, error)  # noqa: TRY400 - it is told
+                    log.error("%s: given up: %s", self._task.name, error)  # noqa: TRY400 - a failure of the other side, not a defect
                     return True
                 if self._error != str(error):
-                    log.warning("%s: it is tried again, for now in %.0f s: %s", self._task.name, backoff.pause_s, error)
+                    log.warning("%s: failed, retrying in %.0f s: %s", self._task.name, backoff.pause_s, error)
                 self._error = str(error)
                 pause = backoff.fail()
             else:
@@ -157,51 +158,59 @@ class RecordConsumer(BackgroundThread):
             if self._stopping.wait(pause):
                 return False
 
-    def _load(self) -> None:
-        """Find out how far an earlier life came; a first one begins now."""
+    def _load_position(self) -> None:
+        """Load the position of the last run; a first one starts now."""
         if self._folder is None:
             return
         try:
-            self._done_ns = int(json.loads((self._folder / self._task.name).read_bytes())["done_ns"])
+            self._position_ns = int(json.loads((self._folder / self._task.name).read_bytes())["done_ns"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             if not isinstance(error, FileNotFoundError):
-                log.warning("%s: how far it came is not readable; it begins anew: %s", self._task.name, error)
-            self._save(0 if self._task.from_start else time.time_ns())
+                log.warning("%s: position file unreadable; starting from scratch: %s", self._task.name, error)
+            self._save_position(0 if self._task.from_start else time.time_ns())
 
-    def _look(self) -> None:
-        """Put what the journal has behind the last record that was done before what came since."""
+    def _refill(self) -> None:
+        """Put the unfinished records of the journal before those that were enqueued since the start."""
         if self._journal is None:
             return
-        # Of too many the oldest are kept, for their turn is first.
+        # Beyond the bound the oldest are kept: their turn is first.
         left: deque[Record] = deque(maxlen=self._max_waiting)
         seen = newest = 0
         try:
             for record in newest_first(self._journal):
-                if record.at_ns <= self._done_ns:
+                if record.at_ns <= self._position_ns:
                     break
                 newest = newest or record.at_ns
                 if record.source == self._source and self._task.wanted(record):
                     left.append(record)
                     seen += 1
         except OSError as error:
-            log.warning("%s: what is left to do is not known: %s", self._task.name, error)
+            log.warning(
+                "%s: journal unreadable; unfinished records of earlier runs are not processed now: %s",
+                self._task.name,
+                error,
+            )
             return
         with self._work:
             came = {record.at_ns for record in self._waiting}
             self._waiting.extendleft(record for record in left if record.at_ns not in came)
             if seen > len(left):
-                # Those that came since wait in the journal with the others.
-                self._behind_ns = max(self._behind_ns, newest)
+                # Those enqueued since wait in the journal with the others.
+                self._backlog_ns = max(self._backlog_ns, newest)
                 while len(self._waiting) > self._max_waiting:
-                    self._behind_ns = max(self._behind_ns, self._waiting.pop().at_ns)
-            elif newest >= self._behind_ns:
-                self._behind_ns = 0
+                    self._backlog_ns = max(self._backlog_ns, self._waiting.pop().at_ns)
+            elif newest >= self._backlog_ns:
+                self._backlog_ns = 0
 
-    def _save(self, done_ns: int) -> None:
-        self._done_ns = done_ns
+    def _save_position(self, done_ns: int) -> None:
+        self._position_ns = done_ns
         if self._folder is None:
             return
         try:
             replace_file(self._folder, self._task.name, json.dumps({"done_ns": done_ns}).encode())
         except OSError as error:
-            log.warning("%s: how far it came is not kept: %s", self._task.name, error.strerror or error)
+            log.warning(
+                "%s: position not saved; a restart repeats what was done since: %s",
+                self._task.name,
+                error.strerror or error,
+            )

@@ -1,4 +1,4 @@
-"""The audit of a whole fleet in one database: each change once, however many sidecars saw it, and who saw it when."""
+"""The audit of a fleet in one database: each change once, however many sidecars saw it, and which saw it when."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ from sidecar.errors import ConfigError
 
 log = logging.getLogger(__name__)
 
-# Sidecars tell of the same change within this time; what has the same key and is farther apart happened again.
+# Records with the same key that are at most this far apart are of one change; otherwise it happened again.
 _SAME_NS = 10 * 60 * 10**9
 _ATTEMPTS = 10
 
 _tables = MetaData()
-# SQLite counts only INTEGER by itself.
+# SQLite only autoincrements INTEGER.
 _ID = BigInteger().with_variant(Integer(), "sqlite")
 _LONG = Text().with_variant(Text(2**24), "mysql", "mariadb")
 
@@ -80,7 +80,7 @@ claims = Table(
 
 
 class AuditDatabase:
-    """The database at a URL, as `sidecar`, a name that no other has. Nothing is connected before it is used."""
+    """The database at a URL, used under the unique name `sidecar`; it connects with the first call."""
 
     def __init__(self, url: str, *, sidecar: str) -> None:
         self._engine = _engine(url)
@@ -88,26 +88,26 @@ class AuditDatabase:
         self._ready = False
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         self._engine.dispose()
 
     def add(self, record: Record) -> None:
-        """Have the record in the database once, and this sidecar among those that saw it. Raises Failed."""
+        """Store the record unless it is there, and that this sidecar saw it. Raises TaskFailed."""
         for _ in range(_ATTEMPTS):
             try:
                 with self._transaction() as connection:
-                    if self._change(connection, record) is None:
-                        self._sight(connection, record)
+                    if self._change_id(connection, record) is None:
+                        self._store(connection, record)
             except IntegrityError:
-                # Another sidecar was a moment earlier: now it is found.
+                # Another sidecar stored it in between: the next attempt finds it.
                 continue
             except SQLAlchemyError as error:
                 raise TaskFailed(f"the shared audit cannot be written: {_why(error)}") from None
             return
-        raise TaskFailed("the shared audit is written by many at once")
+        raise TaskFailed("the shared audit is written by many sidecars at once")
 
     def newest_first(self, limit: int) -> Iterator[tuple[Record, int]]:
-        """Yield the newest changes, and how many sidecars saw each. Raises Failed."""
+        """Yield the newest changes, and how many sidecars saw each. Raises TaskFailed."""
         seen = select(func.count()).where(sightings.c.change == changes.c.id).scalar_subquery()
         query = select(changes.c.record, seen).order_by(changes.c.id.desc()).limit(limit)
         try:
@@ -119,16 +119,16 @@ class AuditDatabase:
             yield record_of(json.loads(text)), count
 
     def claim(self, record: Record, reaction: str, lease_s: float) -> bool:
-        """Return True if this sidecar is to react to a change, False if another one did.
+        """Claim a reaction to a change; return True if this sidecar holds it, False if another one has finished it.
 
-        Raises Later while another one is at it, whose claim ends after `lease_s` seconds if it dies; Away while the
-        change is not in the database, or that cannot be asked.
+        A claim expires after `lease_s` seconds. Raises TaskDeferred while another sidecar holds it;
+        DependencyUnavailable if the change is not in the database yet, or the database is unavailable.
         """
         now = time.time_ns()
         mine = {"holder": self._sidecar, "until_ns": now + round(lease_s * 1e9)}
         try:
             with self._transaction() as connection:
-                change = self._change(connection, record)
+                change = self._change_id(connection, record)
                 if change is None:
                     raise DependencyUnavailable("the shared audit does not have the change yet")
                 this = and_(claims.c.change == change, claims.c.reaction == reaction)
@@ -140,22 +140,22 @@ class AuditDatabase:
                     connection.execute(insert(claims).values(change=change, reaction=reaction, done=0, **mine))
                     return True
         except IntegrityError:
-            raise TaskDeferred("another sidecar was a moment earlier") from None
+            raise TaskDeferred("another sidecar claimed it at the same time") from None
         except SQLAlchemyError as error:
-            raise DependencyUnavailable(f"the shared audit is away: {_why(error)}") from None
+            raise DependencyUnavailable(f"the shared audit is unavailable: {_why(error)}") from None
         if done:
             return False
-        raise TaskDeferred("another sidecar is at it")
+        raise TaskDeferred("another sidecar is reacting")
 
     def release(self, record: Record, reaction: str, *, done: bool) -> None:
-        """Give a claim back, for good if it is `done`. Where that is not to be had the claim ends by its time."""
+        """Release a claim, for good if it is `done`. If the database is unavailable the claim expires instead."""
         try:
             with self._transaction() as connection:
-                this = and_(claims.c.change == self._change(connection, record), claims.c.reaction == reaction)
+                this = and_(claims.c.change == self._change_id(connection, record), claims.c.reaction == reaction)
                 held = and_(this, claims.c.holder == self._sidecar)
                 connection.execute(update(claims).where(held).values(done=int(done), until_ns=0))
         except SQLAlchemyError as error:
-            log.warning("reaction %s: the claim could not be given back: %s", reaction, _why(error))
+            log.warning("reaction %s: the claim could not be released: %s", reaction, _why(error))
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
@@ -165,19 +165,19 @@ class AuditDatabase:
         with self._engine.begin() as connection:
             yield connection
 
-    def _change(self, connection: Connection, record: Record) -> int | None:
-        """Return the change as which this sidecar has seen its record."""
+    def _change_id(self, connection: Connection, record: Record) -> int | None:
+        """Return the id of the change that this sidecar stored a record as, None if it did not."""
         query = select(sightings.c.change).where(
             sightings.c.sidecar == self._sidecar, sightings.c.at_ns == record.at_ns
         )
         found: int | None = connection.execute(query).scalar()
         return found
 
-    def _sight(self, connection: Connection, record: Record) -> None:
-        # Counted before it is looked for: who is earlier in between makes the insertion fail.
+    def _store(self, connection: Connection, record: Record) -> None:
+        # Counted before it is looked for: a concurrent insertion makes ours fail.
         same = and_(changes.c.source == record.source, changes.c.key == record.key)
         last = connection.execute(select(func.max(changes.c.occurrence)).where(same)).scalar() or 0
-        change = self._known(connection, record)
+        change = self._same_change(connection, record)
         if change is None:
             row = {
                 "source": record.source,
@@ -191,8 +191,8 @@ class AuditDatabase:
             (change,) = connection.execute(insert(changes).values(**row)).inserted_primary_key or (None,)
         connection.execute(insert(sightings).values(change=change, sidecar=self._sidecar, at_ns=record.at_ns))
 
-    def _known(self, connection: Connection, record: Record) -> int | None:
-        """Return the change that another sidecar has told already.
+    def _same_change(self, connection: Connection, record: Record) -> int | None:
+        """Return the id of the same change as another sidecar has stored it, None if none has.
 
         It is the first with the same key, at about the same time, that this sidecar has not seen; or, for a sidecar
         that was cut off, the newest document of all, whenever that was.
@@ -221,14 +221,14 @@ def _engine(text: str) -> Engine:
     except ModuleNotFoundError as error:
         raise ConfigError(f"audit-db needs the package {error.name!r}: pip install 'dc-sidecar[audit-db]'") from error
     if url.get_backend_name() == "sqlite":
-        # Two that read first and write then would end in a deadlock: writers wait for each other from the start.
+        # Two transactions that read before they write would deadlock: writers lock the database from the start.
         event.listen(engine, "connect", _no_begin)
         event.listen(engine, "begin", _begin)
     return engine
 
 
 def _limits(url: URL) -> dict[str, Any]:
-    """Return how to connect so that nothing is waited for without an end."""
+    """Return the connection options that bound each wait."""
     match url.get_backend_name():
         case "postgresql":
             return {"connect_timeout": 5, "options": "-c statement_timeout=10000", "tcp_user_timeout": 10_000}
@@ -247,5 +247,5 @@ def _begin(connection: Connection) -> None:
 
 
 def _why(error: SQLAlchemyError) -> str:
-    """Return the driver's words in one line; SQLAlchemy's have the statement in them too."""
+    """Return the driver's message in one line; SQLAlchemy's would have the statement too."""
     return " ".join(str(getattr(error, "orig", None) or error).split())[:300]

@@ -1,4 +1,4 @@
-"""What differs between two texts, in as little work as an edit of a big document deserves."""
+"""A unified diff of two texts that is fast for a small edit of a big document."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from difflib import unified_diff
 from itertools import takewhile
 
 _CONTEXT = 3
-# Beyond this a difference tells nobody anything, and takes long to find.
+# Beyond this a diff is of no use to a reader, and takes long to compute.
 _MAX_LINES = 1000
 _MAX_BYTES = 64 * 1024
 
 
 def diff_lines(before: str, after: str) -> list[str]:
-    """Return the lines of a unified difference; one line that says how much differs where that is too much."""
+    """Return the lines of a unified diff, without file headers; one line with its size if it is too large."""
     old, new = before.splitlines(), after.splitlines()
-    # Most edits touch a few lines: what is equal at both ends is left to C, and the rest to difflib.
+    # Most edits touch a few lines: the equal lines at both ends are skipped in C, and difflib gets the rest.
     head = _common(old, new)
     tail = _common(old[head:][::-1], new[head:][::-1])
     first = max(0, head - _CONTEXT)
@@ -33,7 +33,7 @@ def _common(one: list[str], other: list[str]) -> int:
 
 
 def _shifted(header: str, by: int) -> str:
-    """Return `@@ -1,3 +1,4 @@` with both places so many lines further down."""
+    """Return a header such as `@@ -1,3 +1,4 @@` with both line numbers moved down."""
     words = header.split()
     for index in (1, 2):
         line, comma, count = words[index][1:].partition(",")

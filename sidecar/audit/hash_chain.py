@@ -1,4 +1,4 @@
-"""The chain of records: each line names the digest of the one before, so none can be changed or taken out unseen."""
+"""The hash chain of the journal: each line has the digest of the one before, so no change or removal goes unseen."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from hashlib import sha256
 from typing import Any
 
 START = "0" * 64
-"""What stands for the line before the first one."""
+"""The digest that the first line names as its predecessor's."""
 
 _HASH = b',"hash":"'
 _SUFFIX = len(_HASH) + 64 + len(b'"}')
 
 
 class ChainBroken(Exception):
-    """A line is none of this chain; the message says in what way."""
+    """A line is not a valid link of the chain; the message says how."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChainLink:
-    """One line: its number, from 1, its digest, that of the line before, and what it says."""
+    """One line: its number from 1, its digest, that of the previous line, and its content."""
 
     number: int
     digest: str
@@ -30,7 +30,7 @@ class ChainLink:
 
 
 def append_link(body: Mapping[str, Any], number: int, previous: str) -> tuple[bytes, str]:
-    """Return the line, its end included, that continues a chain, and its digest."""
+    """Return the next line of a chain, line break included, and its digest."""
     whole = {"number": number, **body, "previous": previous}
     start = json.dumps(whole, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
     digest = sha256(start).hexdigest()
@@ -38,7 +38,7 @@ def append_link(body: Mapping[str, Any], number: int, previous: str) -> tuple[by
 
 
 def read_link(line: bytes) -> ChainLink:
-    """Return what a line without its end says. Raises Broken where its digest is not that of its bytes."""
+    """Parse a line, without its line break. Raises ChainBroken if its digest is not that of its bytes."""
     start, end = line[:-_SUFFIX] + b"}", line[-_SUFFIX:]
     if not end.startswith(_HASH) or end != _HASH + sha256(start).hexdigest().encode() + b'"}':
         raise ChainBroken("the line is not as it was written")

@@ -1,4 +1,4 @@
-"""The record on disk: JSON Lines in segments, appended and flushed whole, bounded, one process at a time."""
+"""The journal of the audit: JSON Lines in segments, bounded in size, flushed, and written by one process at a time."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from sidecar.audit.record import AuditEvent, Record, RecordCause
 _HEAD = "head"
 _LOCK = "lock"
 _SEGMENTS = 8
-"""How many files the bound is shared out to: the oldest goes as a whole."""
+"""How many files the size bound is divided among: the oldest is removed as a whole."""
 
 
 class JournalInUse(OSError):
-    """Another process writes to this journal."""
+    """Another process is writing to this journal."""
 
 
 class Journal:
-    """Appends to the records of a folder. It is opened by the first append, and again after each failure.
+    """Appends records to the segments of a folder; opened by the first append, and again after each failure.
 
-    `max_bytes` bounds all segments together; the oldest are removed for it, which the chain tells.
+    `max_bytes` bounds all segments together. The oldest ones are removed to stay below, which a record says.
     """
 
     def __init__(self, folder: Path, *, max_bytes: int) -> None:
@@ -42,7 +42,7 @@ class Journal:
         self._digest = START
 
     def append(self, records: Sequence[Record]) -> None:
-        """Write records and flush them to the disk: all of them or none. Raises OSError, JournalInUse among them."""
+        """Write records and flush them to disk, all or none. Raises OSError, JournalInUse among them."""
         try:
             if self._file < 0:
                 self._open()
@@ -53,25 +53,25 @@ class Journal:
             if self._file >= 0:
                 with suppress(OSError):
                     os.ftruncate(self._file, self._size)
-            # Nobody knows what the disk has of it now: the next append looks, and mends.
+            # What the disk has of it is unknown: the next append finds out and repairs it.
             self.close()
             raise
 
     def close(self) -> None:
-        """Let go of the folder."""
+        """Close the files and release the lock."""
         for descriptor in (self._file, self._lock):
             if descriptor >= 0:
                 os.close(descriptor)
         self._file = self._lock = -1
 
     def _open(self) -> None:
-        """Take the folder, and cut off what a death in the middle of a write, or a full disk, has left half done."""
+        """Lock the folder, and cut off a line that a crash or a full disk has left unfinished."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock = os.open(self._folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise JournalInUse(error.errno, f"another sidecar writes to {self._folder}") from error
+            raise JournalInUse(error.errno, f"another sidecar is writing to {self._folder}") from error
         with suppress(ChainBroken):
             self._number, self._digest = head(self._folder)
         paths = segments(self._folder)
@@ -86,7 +86,7 @@ class Journal:
             if length:
                 self._continue(paths[-1])
                 return
-            # Begun, and nothing written: the one before goes on.
+            # An empty segment: the one before is continued.
             paths.pop().unlink()
         self._begin_segment()
 
@@ -95,7 +95,7 @@ class Journal:
         self._size = os.fstat(self._file).st_size
 
     def _begin_segment(self) -> None:
-        """Begin another file, and remove the oldest ones where they are too many, which the chain is told first."""
+        """Start another segment, and remove the oldest ones beyond the bound, after a record that says so."""
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
@@ -103,7 +103,7 @@ class Journal:
         sync_folder(self._folder)
         paths = segments(self._folder)
         total = sum(path.stat().st_size for path in paths)
-        # The newest with a record is never removed.
+        # The newest segment with a record is never removed.
         for path in paths[:-2]:
             if total <= self._max_bytes - self._segment_bytes:
                 break
@@ -128,19 +128,19 @@ class Journal:
         self._save_head()
 
     def _save_head(self) -> None:
-        """Remember the end of the chain, so that a missing end is found; an older one does no harm."""
+        """Save the end of the chain, by which a missing end is detected; an older one does no harm."""
         end = json.dumps({"number": self._number, "hash": self._digest}).encode()
         with suppress(OSError):
             replace_file(self._folder, _HEAD, end, mode=0o600, sync_rename=False)
 
 
 def segments(folder: Path) -> list[Path]:
-    """Return the files of a journal, the oldest first."""
+    """Return the segments of a journal, oldest first."""
     return sorted(folder.glob("[0-9]*.jsonl"))
 
 
 def head(folder: Path) -> tuple[int, str]:
-    """Return the number and digest of the last line as they were remembered beside the lines; (0, START) for none."""
+    """Return the saved number and digest of the last line, (0, START) if there are none. Raises ChainBroken."""
     try:
         found = json.loads((folder / _HEAD).read_bytes())
         return int(found["number"]), str(found["hash"])
@@ -151,7 +151,7 @@ def head(folder: Path) -> tuple[int, str]:
 
 
 def last_link(path: Path) -> tuple[ChainLink | None, int]:
-    """Return the last good line of a segment, and its length without a line that was begun only."""
+    """Return the last valid line of a segment, and the segment's length without an unfinished line."""
     text = path.read_bytes()
     length = end = text.rfind(b"\n") + 1
     while end:
@@ -159,13 +159,13 @@ def last_link(path: Path) -> tuple[ChainLink | None, int]:
         try:
             return read_link(text[start : end - 1]), length
         except ChainBroken:
-            # Somebody changed it; it stays, as `history verify` is to find it.
+            # It was changed; it stays, so that `history verify` finds it.
             end = start
     return None, length
 
 
 def _removal(last: ChainLink) -> Record:
-    """Return what tells of a segment that is removed: the number and the digest of its last line."""
+    """Return the record of a removed segment, with the number and digest of its last line."""
     removed = AuditEvent(
         kind="removed", words=f"records up to number {last.number}", before=str(last.number), after=last.digest
     )

@@ -1,4 +1,4 @@
-"""Reads the record on disk, also while it is written: what happened, former documents, and whether all is there."""
+"""Reads the journal, also while it is written: records, earlier documents, and whether the chain is intact."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from sidecar.audit.record import Record, record_of
 from sidecar.yaml_reader import Checkpoint
 
 FOLDER = "audit"
-"""Where the record is within a state directory."""
+"""The folder of the journal in a state directory."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What a look at the whole chain found: how many records are good, and what is wrong, nothing if all is well."""
+    """The result of verifying a chain: the number of valid records, the first and last number, and what is wrong."""
 
     records: int
     first: int
@@ -28,7 +28,7 @@ class Verification:
 
 
 def newest_first(folder: Path, checkpoint: Checkpoint = lambda: None) -> Iterator[Record]:
-    """Yield the records of a journal, the newest first; lines that are none are left out. Raises OSError."""
+    """Yield the records of a journal, newest first, without invalid lines. Raises OSError."""
     for path in reversed(segments(folder)):
         lines = _lines(path)
         while lines:
@@ -38,7 +38,7 @@ def newest_first(folder: Path, checkpoint: Checkpoint = lambda: None) -> Iterato
 
 
 def matching(records: Iterable[Record], app: str | None, since_ns: int) -> Iterator[Record]:
-    """Yield those of records, the newest first, since a time (Unix nanoseconds), of one application if it is named."""
+    """Yield those of `records`, newest first, since a time (Unix nanoseconds), of `app` or of all (None)."""
     for record in records:
         if record.at_ns < since_ns:
             return
@@ -47,14 +47,14 @@ def matching(records: Iterable[Record], app: str | None, since_ns: int) -> Itera
 
 
 def summaries(folder: Path, app: str | None, since_ns: int, checkpoint: Checkpoint) -> Iterator[dict[str, Any]]:
-    """Yield what JSON can say of the records that match, the newest first, without texts. Raises OSError."""
+    """Yield the matching records for JSON, newest first, without the documents' texts. Raises OSError."""
     return (record.outline() for record in matching(newest_first(folder, checkpoint), app, since_ns))
 
 
 def documents(folder: Path, source: str, checkpoint: Checkpoint = lambda: None) -> Iterator[Record]:
-    """Yield the records with which a document of a source took effect, the newest first. Raises OSError.
+    """Yield the records with which a document of a source took effect, newest first. Raises OSError.
 
-    `text` and `revision` are the document's, `meta` says who wrote it and why.
+    `text` and `revision` are the document's, `meta` has who wrote it and why.
     """
     for record in newest_first(folder, checkpoint):
         if record.source == source and record.text and record.events[0].kind == "applied":
@@ -62,10 +62,10 @@ def documents(folder: Path, source: str, checkpoint: Checkpoint = lambda: None) 
 
 
 def verify(folder: Path) -> Verification:
-    """Look whether every record is as it was written and none is missing. Raises OSError.
+    """Check that each record is as it was written and none is missing. Raises OSError.
 
-    What a sidecar removed to make room is not missing: a later record tells of it. Whoever can write the whole folder
-    can also make a whole new chain; against that, what is kept elsewhere stands, as in a shared database.
+    Records that a sidecar removed to make room are not missing: a later record says so. This does not protect against
+    somebody who can write the whole folder and makes a new chain; a copy elsewhere does, as in a shared database.
     """
     problems: list[str] = []
     removed: dict[int, str] = {}
@@ -102,9 +102,9 @@ def verify(folder: Path) -> Verification:
 
 
 def _lines(path: Path) -> list[bytes]:
-    """Return the lines that have an end: the last one may be on its way."""
+    """Return the complete lines: the last one may still be being written."""
     try:
         return path.read_bytes().split(b"\n")[:-1]
     except FileNotFoundError:
-        # Removed to make room since it was listed.
+        # Removed to make room after it was listed.
         return []

@@ -1,4 +1,4 @@
-"""Writes records to the disk on a thread of its own: a slow or full disk holds up nothing, and loses little."""
+"""Writes records to the journal on a thread of its own: a slow or full disk blocks nothing and loses little."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from sidecar.counters import TaskStatus
 
 log = logging.getLogger(__name__)
 
-# What waits in memory for a disk that takes nothing: so many records, and so many characters of documents in them.
+# How much waits in memory for an unwritable disk: records, and the characters of documents in them.
 _MAX_RECORDS = 10_000
 _MAX_CHARACTERS = 32 * 1024 * 1024
-_AGAIN_S = 2.0
+_RETRY_S = 2.0
 
 
 class JournalWriter(BackgroundThread):
-    """Appends what it takes to a journal, in order, again and again until it is done; bounded while it cannot.
+    """Appends records to a journal in order, and retries every `retry_s` seconds while that fails.
 
-    Beyond the bounds the oldest records go, and another one says so. `written` is called with what is on the disk.
-    `again` is how many seconds pass between attempts. What waits when it stops is written.
+    Beyond the bounds the oldest waiting records are dropped, and a record in their place says how many. `written` is
+    called with records once they are on disk. `stop` writes what is waiting.
     """
 
     def __init__(
@@ -34,34 +34,34 @@ class JournalWriter(BackgroundThread):
         written: Callable[[Sequence[Record]], None] = lambda _: None,
         max_records: int = _MAX_RECORDS,
         max_characters: int = _MAX_CHARACTERS,
-        again: float = _AGAIN_S,
+        retry_s: float = _RETRY_S,
     ) -> None:
         super().__init__("audit-disk")
         self._journal = journal
         self._written = written
         self._max_records = max_records
         self._max_characters = max_characters
-        self._again = again
+        self._retry_s = retry_s
         self._waiting: deque[Record] = deque()
         self._characters = 0
         self._lost = 0
-        # For those who look, over the whole life.
+        # For the status, since the start.
         self._done = self._dropped = 0
         self._error = ""
 
     def enqueue(self, record: Record) -> None:
-        """Take a record; returns at once."""
+        """Enqueue a record; returns at once."""
         with self._work:
             self._waiting.append(record)
             self._characters += len(record.text)
-            self._bound()
+            self._drop_excess()
             self._work.notify()
 
     def status(self) -> TaskStatus:
-        """Return how it stands now."""
+        """Return the writer's status."""
         return TaskStatus("audit", len(self._waiting), self._done, 0, self._dropped, self._error)
 
-    def _bound(self) -> None:
+    def _drop_excess(self) -> None:
         while len(self._waiting) > 1 and (
             len(self._waiting) > self._max_records or self._characters > self._max_characters
         ):
@@ -86,7 +86,7 @@ class JournalWriter(BackgroundThread):
                     break
                 continue
             if self._error:
-                log.info("the audit is written again")
+                log.info("the audit can be written again")
                 self._error = ""
             self._done += len(batch)
             self._written(batch)
@@ -97,22 +97,22 @@ class JournalWriter(BackgroundThread):
             self._waiting.extendleft(reversed(batch))
             self._characters += sum(len(record.text) for record in batch)
             self._lost += lost
-            self._bound()
+            self._drop_excess()
 
     def _failed(self, error: OSError) -> bool:
-        """Tell of a failure once, and wait for the next attempt; True if there is to be none."""
+        """Log a first failure, and wait for the next attempt; return True if the sidecar stops before."""
         if not self._error:
-            log.warning("the audit cannot be written, and is kept in memory meanwhile: %s", error.strerror or error)
+            log.warning("the audit cannot be written; records are kept in memory: %s", error.strerror or error)
         self._error = error.strerror or str(error)
-        if self._stopping.wait(self._again):
+        if self._stopping.wait(self._retry_s):
             log.error("the last %d records of the audit are lost: %s", len(self._waiting), error.strerror or error)
             return True
         return False
 
 
 def _loss(count: int, first: Record) -> Sequence[Record]:
-    """Return the record of how many were lost before the first that is kept."""
+    """Return a record of how many were dropped before the first that is kept, if any were."""
     if not count:
         return ()
-    lost = AuditEvent(kind="lost", words=f"{count} earlier records: the disk took none, and there was no more memory")
+    lost = AuditEvent(kind="lost", words=f"{count} earlier records dropped: disk unwritable and buffer full")
     return (Record(at_ns=time.time_ns(), source=first.source, cause=RecordCause.AUDIT, events=(lost,)),)

@@ -128,7 +128,7 @@ def test_one_sidecar_reacts(url: str) -> None:
         together(*(lambda shared=shared: ask(shared) for shared in sidecars))
         (holder,) = mine
         other = next(shared for shared in sidecars if shared is not holder)
-        with pytest.raises(TaskDeferred, match="another sidecar is at it"):
+        with pytest.raises(TaskDeferred, match="another sidecar is reacting"):
             other.claim(record, "chat", 60)
         assert holder.claim(record, "chat", 60)
         holder.release(record, "chat", done=True)

@@ -134,7 +134,7 @@ def test_one_process_at_a_time(tmp_path: Path) -> None:
     """Two sidecars on one folder would break the chain: the second one is told so, and may try again later."""
     first, second = Journal(tmp_path, max_bytes=SIZE), Journal(tmp_path, max_bytes=SIZE)
     first.append([record(1)])
-    with pytest.raises(JournalInUse, match="another sidecar writes"):
+    with pytest.raises(JournalInUse, match="another sidecar is writing"):
         second.append([record(2)])
     first.close()
     second.append([record(2)])

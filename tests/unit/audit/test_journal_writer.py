@@ -38,7 +38,7 @@ class Disk(Journal):
 @contextmanager
 def writing(disk: Disk, *, max_records: int = 1000, max_characters: int = 10**6) -> Iterator[JournalWriter]:
     """Run a writer that tries again soon."""
-    writer = JournalWriter(disk, again=0.01, max_records=max_records, max_characters=max_characters)
+    writer = JournalWriter(disk, retry_s=0.01, max_records=max_records, max_characters=max_characters)
     writer.start()
     try:
         yield writer

@@ -124,10 +124,10 @@ def test_while_the_database_is_away_an_alarm_goes_out_all_the_same(monkeypatch: 
 
 def test_what_another_one_is_at_is_never_told_twice() -> None:
     """However old the change is: as long as another sidecar holds the claim, this one waits."""
-    receiver, claims = Receiver(), Claims(TaskDeferred("another sidecar is at it"))
+    receiver, claims = Receiver(), Claims(TaskDeferred("another sidecar is reacting"))
     with reacting(receiver, claims, HOOK) as reactions:
         reactions.dispatch(change(age_s=3000))
-        eventually(lambda: reactions.tasks[0]().error == "another sidecar is at it", "a look")
+        eventually(lambda: reactions.tasks[0]().error == "another sidecar is reacting", "a look")
         assert receiver.got == []
         claims.answer = True
         eventually(lambda: receiver.got, "its turn")
