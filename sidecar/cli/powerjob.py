@@ -22,7 +22,7 @@ from sidecar.powerjob.application import PowerJobApp
 from sidecar.powerjob.finder import RescheduleStep, WorkFinder
 from sidecar.powerjob.http import PowerJobServers, PowerJobUnavailable
 from sidecar.powerjob.model import PowerJobWorker
-from sidecar.powerjob.mover import RescheduleOutcome, carry_out, summary
+from sidecar.powerjob.mover import RescheduleOutcome, execute, summary
 
 _PASSWORD = "DC_SIDECAR_POWERJOB_PASSWORD"  # noqa: S105 - the variable's name
 _SHOWN = 20
@@ -168,7 +168,7 @@ def _move(app: PowerJobApp, steps: Sequence[RescheduleStep], rate: float) -> lis
         if outcomes:
             time.sleep(1 / rate)
         try:
-            outcomes.append(carry_out(app, step))
+            outcomes.append(execute(app, step))
         except PowerJobUnavailable:
             say(f"PowerJob went away at {step}; before that: {summary(outcomes)}. Say the same again to go on.")
             raise

@@ -1,1 +1,1 @@
-"""PowerJob's OpenAPI: finds the work that an outage or a switch left behind, and has it run again."""
+"""Reschedules PowerJob's work: finds what an outage or a switch left behind, and retries it by PowerJob's OpenAPI."""

@@ -1,4 +1,4 @@
-"""Finds what is to run again: what failed as there was no worker, and what runs where it would not run now."""
+"""Finds runs to reschedule: those that failed for want of workers, and those that run where they would not run now."""
 
 from __future__ import annotations
 
@@ -9,44 +9,43 @@ from enum import Enum
 from sidecar.powerjob.application import PowerJobApp
 from sidecar.powerjob.http import PowerJobRefused
 from sidecar.powerjob.model import (
-    WITH_A_WORKER,
+    DISPATCHED,
     Instance,
     InstanceStatus,
     Job,
     PowerJobWorker,
     Workflow,
     WorkflowStatus,
-    without_worker,
+    no_worker_available,
     worker_lost,
 )
 
 WorkerFilter = Callable[[tuple[str, ...], str, str, Sequence[PowerJobWorker]], Collection[str]]
-"""Returns the addresses to which a run would be handed now, by the names of its application, its job, its own id, and
-the workers there are."""
+"""Takes the names of an application, a job, a run, and the live workers; returns the addresses that may run it now."""
 
-_NOBODY = "nobody could run it now"
+_NO_WORKER_NOW = "no worker may run it now"
 
 
 class RescheduleAction(Enum):
-    """What is to be done about a run."""
+    """How a run is rescheduled."""
 
     RETRY = "retry"
     RETRY_WORKFLOW = "retry its workflow"
     RESTART = "stop and retry"
     STOP = "stop"
-    # Nobody could run it now.
+    # No worker may run it now.
     WAIT = "wait"
     LEAVE = "leave"
 
     @property
     def moves(self) -> bool:
-        """Whether something is to be done at all."""
+        """Whether there is anything to do."""
         return self not in {RescheduleAction.WAIT, RescheduleAction.LEAVE}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RescheduleStep:
-    """What is to be done about one run of an application, and why; `worker` is who had it last."""
+    """How one run of an application is rescheduled, and why; `worker` is the address that had it last."""
 
     action: RescheduleAction
     app: str
@@ -63,10 +62,10 @@ class RescheduleStep:
 
 
 class WorkFinder:
-    """Looks through one application once.
+    """Searches one application once.
 
-    With `lost`, also for what was given up because its worker fell silent. With `choose`, which `running` needs, what
-    nobody could run now is to wait.
+    With `lost`, runs that were given up because their worker fell silent count as failed for want of workers. With
+    `choose`, which `running` needs, a run that no worker may run now is to wait.
     """
 
     def __init__(self, app: PowerJobApp, *, lost: bool, choose: WorkerFilter | None = None) -> None:
@@ -78,7 +77,7 @@ class WorkFinder:
         self._workflows: set[int] = set()
 
     def failed(self, since_ms: int) -> Iterator[RescheduleStep]:
-        """Yield what failed for want of workers since a time (Unix milliseconds)."""
+        """Yield the runs that failed for want of workers since a time (Unix milliseconds)."""
         for instance in self._app.instances([InstanceStatus.FAILED], since_ms=since_ms):
             if not self._wanted(instance.result):
                 continue
@@ -93,70 +92,70 @@ class WorkFinder:
             elif not job.enabled:
                 yield self._step(RescheduleAction.LEAVE, instance, "its job is disabled")
             else:
-                yield self._when_possible(RescheduleAction.RETRY, instance, job)
+                yield self._retry_or_wait(RescheduleAction.RETRY, instance, job)
 
     def running(self) -> Iterator[RescheduleStep]:
-        """Yield what is with a worker to whom nobody would hand it now, and could be with another one."""
-        assert self._choose is not None, "who would run it now is not known"
-        alive = {worker.address for worker in self._alive()}
-        for instance in self._app.instances(WITH_A_WORKER):
+        """Yield the runs that are on a worker that they would not be sent to now."""
+        assert self._choose is not None, "running() needs `choose`"
+        alive = {worker.address for worker in self._live_workers()}
+        for instance in self._app.instances(DISPATCHED):
             job = self._job(instance.job)
             if job is None or instance.worker not in alive:
-                # What a lost worker had, PowerJob gives up by itself.
+                # PowerJob gives up the runs of a lost worker by itself.
                 continue
             chosen = self._chosen(self._choose, instance, job)
             if instance.worker in chosen:
                 continue
             if not chosen:
-                yield self._step(RescheduleAction.WAIT, instance, _NOBODY)
+                yield self._step(RescheduleAction.WAIT, instance, _NO_WORKER_NOW)
             elif job.frequent:
                 yield self._step(RescheduleAction.STOP, instance, "PowerJob starts a job of this kind again by itself")
             else:
                 yield self._step(RescheduleAction.RESTART, instance, "it runs where it would not run now")
 
     def _chosen(self, choose: WorkerFilter, instance: Instance, job: Job) -> Collection[str]:
-        """Return the workers to whom a run would be handed now."""
+        """Return the addresses that a run would be sent to now."""
         may = [
             worker
-            for worker in self._alive()
+            for worker in self._live_workers()
             if not job.designated or worker.tag in job.designated or worker.address in job.designated
         ]
-        # The adapter in PowerJob's server asks by the number first.
+        # In the order of the adapter in PowerJob's server: the id first.
         return choose((str(self._app.id), self._app.name), str(instance.job), str(instance.id), may)
 
     @property
     def knows_workers(self) -> bool:
-        """Whether PowerJob's servers told of any worker."""
-        return bool(self._alive())
+        """Whether PowerJob's servers know any live worker."""
+        return bool(self._live_workers())
 
-    def _alive(self) -> list[PowerJobWorker]:
+    def _live_workers(self) -> list[PowerJobWorker]:
         if self._workers is None:
             self._workers = self._app.workers()
         return self._workers
 
     def _of_workflow(self, instance: Instance, workflow: int) -> Iterator[RescheduleStep]:
-        """Yield the retry of a workflow, once, if that brings back nothing but what failed for want of workers."""
+        """Yield the retry of a workflow, once, if it would rerun only what failed for want of workers."""
         if workflow in self._workflows:
             return
         run = self._app.workflow(workflow)
         if not any(node.instance == instance.id for node in run.nodes) or run.status != WorkflowStatus.FAILED:
-            # It has gone on since; what failed there stays in PowerJob's list for ever.
+            # It has continued since; its failed runs stay in PowerJob's list for ever.
             return
         job = self._job(instance.job)
         self._workflows.add(workflow)
-        if job is None or not self._failed_for_want_only(run):
+        if job is None or not self._only_wanted_failed(run):
             yield self._step(
                 RescheduleAction.LEAVE, instance, "another step of its workflow failed by itself or was stopped"
             )
         else:
-            yield self._when_possible(RescheduleAction.RETRY_WORKFLOW, instance, job)
+            yield self._retry_or_wait(RescheduleAction.RETRY_WORKFLOW, instance, job)
 
-    def _when_possible(self, action: RescheduleAction, instance: Instance, job: Job) -> RescheduleStep:
+    def _retry_or_wait(self, action: RescheduleAction, instance: Instance, job: Job) -> RescheduleStep:
         if self._choose is None or self._chosen(self._choose, instance, job):
             return self._step(action, instance, instance.result)
-        return self._step(RescheduleAction.WAIT, instance, _NOBODY)
+        return self._step(RescheduleAction.WAIT, instance, _NO_WORKER_NOW)
 
-    def _failed_for_want_only(self, run: Workflow) -> bool:
+    def _only_wanted_failed(self, run: Workflow) -> bool:
         again = [
             node
             for node in run.nodes
@@ -165,7 +164,7 @@ class WorkFinder:
         return all(node.status == InstanceStatus.FAILED and self._wanted(node.result) for node in again)
 
     def _wanted(self, result: str) -> bool:
-        return without_worker(result) or (self._lost and worker_lost(result))
+        return no_worker_available(result) or (self._lost and worker_lost(result))
 
     def _job(self, job: int) -> Job | None:
         if job not in self._jobs:

@@ -1,4 +1,4 @@
-"""Calls of PowerJob's HTTP API, made to whichever of its servers answers."""
+"""Calls PowerJob's HTTP API on the first of its servers that answers."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ _AUTH_PASSED = "X-POWERJOB-AUTH-PASSED"
 
 
 class PowerJobUnavailable(SidecarError):
-    """No server of PowerJob can be asked now."""
+    """No PowerJob server answers."""
 
     exit_code = 6
 
 
 class PowerJobRefused(SidecarError):
-    """PowerJob was asked, and says no."""
+    """PowerJob answered with a failure."""
 
     exit_code = 3
 
 
 @dataclass(frozen=True, slots=True)
 class ApiResponse:
-    """What PowerJob says: the data of a success, else why not; without `signed_in` it does not know the caller."""
+    """A result of PowerJob: the data of a success, else a message; `signed_in` is false if it asks for a login."""
 
     success: bool
     data: Any
@@ -39,9 +39,9 @@ class ApiResponse:
 
 
 class PowerJobServers:
-    """The servers of one PowerJob cluster by their URLs, http or https; any of them can answer for all.
+    """The servers of one PowerJob cluster by their http or https URLs; any of them can answer for all.
 
-    `timeout` is in seconds, for one call of one server. Raises ConfigError for what is no such URL.
+    `timeout` is for one call of one server, in seconds. Raises ConfigError for an invalid URL.
     """
 
     def __init__(self, urls: Sequence[str], *, timeout: float) -> None:
@@ -56,41 +56,41 @@ class PowerJobServers:
         body: object = None,
         headers: Mapping[str, str] | None = None,
     ) -> ApiResponse:
-        """Post a form, or `body` as JSON, to the first server that answers. Raises PowerJobAway."""
+        """Post a form, or `body` as JSON, to the first server that answers. Raises PowerJobUnavailable."""
         data = json.dumps(body) if form is None else urlencode(form)
         kind = "application/json" if form is None else "application/x-www-form-urlencoded"
         return self._first(path, data.encode(), {**(headers or {}), "Content-Type": kind})
 
     def get(self, path: str, **query: str) -> ApiResponse:
-        """Ask the first server that answers. Raises PowerJobAway."""
+        """Get from the first server that answers. Raises PowerJobUnavailable."""
         return self._first(f"{path}?{urlencode(query)}", None, {})
 
-    def get_of_each(self, path: str, **query: str) -> list[ApiResponse]:
-        """Ask every server; return what those say that answer. Raises PowerJobAway where none does."""
-        answers, silent = [], []
+    def get_from_each(self, path: str, **query: str) -> list[ApiResponse]:
+        """Get from every server; return the results of those that answer. Raises PowerJobUnavailable if none does."""
+        answers, failures = [], []
         for url in self._urls:
             try:
-                answers.append(self._ask(url, f"{path}?{urlencode(query)}", None, {}))
+                answers.append(self._call(url, f"{path}?{urlencode(query)}", None, {}))
             except PowerJobUnavailable as error:
-                silent.append(str(error))
+                failures.append(str(error))
         if not answers:
-            raise PowerJobUnavailable("; ".join(silent))
+            raise PowerJobUnavailable("; ".join(failures))
         return answers
 
     def _first(self, path: str, data: bytes | None, headers: Mapping[str, str]) -> ApiResponse:
-        silent = []
+        failures = []
         for url in tuple(self._urls):
             try:
-                answer = self._ask(url, path, data, headers)
+                answer = self._call(url, path, data, headers)
             except PowerJobUnavailable as error:
-                silent.append(str(error))
-                # The next call begins with another one.
+                failures.append(str(error))
+                # The next call starts with another server.
                 self._urls.append(self._urls.pop(self._urls.index(url)))
                 continue
             return answer
-        raise PowerJobUnavailable("; ".join(silent))
+        raise PowerJobUnavailable("; ".join(failures))
 
-    def _ask(self, url: str, path: str, data: bytes | None, headers: Mapping[str, str]) -> ApiResponse:
+    def _call(self, url: str, path: str, data: bytes | None, headers: Mapping[str, str]) -> ApiResponse:
         try:
             reply = request(f"{url}/{path}", body=data, headers=headers, timeout=self._timeout, max_bytes=_ANSWER_BYTES)
         except RequestFailed as error:
@@ -109,7 +109,7 @@ class PowerJobServers:
 
 
 def check_server(url: str) -> str:
-    """Return a server's URL without a slash at its end. Raises ConfigError for what is none, or holds a password."""
+    """Return a server's URL without a trailing slash. Raises ConfigError if it is invalid or has credentials."""
     if not is_http_url(url) or any(mark in url for mark in "@?#"):
         raise ConfigError("PowerJob's server: expected a URL such as http://powerjob:7700, without user or password")
     return url.rstrip("/")

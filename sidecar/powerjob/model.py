@@ -1,4 +1,4 @@
-"""What PowerJob tells of runs, jobs, workflows and workers, as plain frozen values."""
+"""PowerJob's runs, jobs, workflows and workers as frozen values."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
-# PowerJob tells by these words, no code beside them, why it has given up an instance.
+# The results, without a code, by which PowerJob says why it gave up a run.
 _NO_WORKER = "no worker available"
 _SILENT_WORKER = "worker report timeout"
 
 
 class InstanceStatus(IntEnum):
-    """Of an instance or of a node of a workflow."""
+    """The status of a run, or of a node of a workflow."""
 
     WAITING_DISPATCH = 1
     WAITING_WORKER = 2
@@ -26,7 +26,7 @@ class InstanceStatus(IntEnum):
 
 
 class WorkflowStatus(IntEnum):
-    """Of a workflow's run."""
+    """The status of a workflow's run."""
 
     WAITING = 1
     RUNNING = 2
@@ -35,30 +35,30 @@ class WorkflowStatus(IntEnum):
     STOPPED = 10
 
 
-WITH_A_WORKER = (InstanceStatus.WAITING_WORKER, InstanceStatus.RUNNING)
-"""Handed to a worker, which may have begun."""
+DISPATCHED = (InstanceStatus.WAITING_WORKER, InstanceStatus.RUNNING)
+"""Dispatched to a worker, which may have started it."""
 
-UNDER_WAY = (InstanceStatus.WAITING_DISPATCH, *WITH_A_WORKER)
-"""Not at its end."""
+ACTIVE = (InstanceStatus.WAITING_DISPATCH, *DISPATCHED)
+"""Not ended yet."""
 
 _NOBODY = "N/A"
 _FREQUENT = (3, 4)
 _ENABLED = 1
 
 
-def without_worker(result: str) -> bool:
-    """Tell whether PowerJob found nobody to hand a run to."""
+def no_worker_available(result: str) -> bool:
+    """Return whether PowerJob found no worker for a run."""
     return result == _NO_WORKER
 
 
 def worker_lost(result: str) -> bool:
-    """Tell whether PowerJob gave up a run as nothing was heard of its worker for a minute."""
+    """Return whether PowerJob gave up a run because its worker sent no report for a minute."""
     return result.startswith(_SILENT_WORKER)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Instance:
-    """One run of a job; `workflow` is the run of a workflow that it belongs to, `worker` the address that has it."""
+    """One run of a job; `workflow` is the workflow run that it belongs to, `worker` the address that it was sent to."""
 
     id: int
     job: int
@@ -70,7 +70,7 @@ class Instance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A job, `designated` to workers by tag or address. PowerJob starts a `frequent` one again by itself."""
+    """A job; `designated` has the tags or addresses of its workers. PowerJob restarts a `frequent` job by itself."""
 
     id: int
     name: str
@@ -81,7 +81,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """A step of a workflow's run; `instance` is the newest run of its job."""
+    """A step of a workflow's run; `instance` is the latest run of its job."""
 
     instance: int | None
     status: int
@@ -100,7 +100,7 @@ class Workflow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PowerJobWorker:
-    """A worker as the adapter in the server would show it to the sidecar; what is not known is empty."""
+    """A worker as the adapter in PowerJob's server sends it to the sidecar; unknown fields are empty."""
 
     address: str
     metrics: str
@@ -109,7 +109,7 @@ class PowerJobWorker:
 
 
 def instance_of(data: Mapping[str, Any]) -> Instance:
-    """Return what an InstanceInfoDTO says."""
+    """Convert an InstanceInfoDTO."""
     workflow = data.get("wfInstanceId")
     return Instance(
         id=int(data["instanceId"]),
@@ -122,7 +122,7 @@ def instance_of(data: Mapping[str, Any]) -> Instance:
 
 
 def job_of(data: Mapping[str, Any]) -> Job:
-    """Return what a JobInfoDTO says."""
+    """Convert a JobInfoDTO."""
     designated = (data.get("designatedWorkers") or "").split(",")
     return Job(
         id=int(data["id"]),
@@ -134,7 +134,7 @@ def job_of(data: Mapping[str, Any]) -> Job:
 
 
 def node_of(data: Mapping[str, Any]) -> Node:
-    """Return what a node of a PEWorkflowDAG says."""
+    """Convert a node of a PEWorkflowDAG."""
     instance = data.get("instanceId")
     return Node(
         instance=None if instance is None else int(instance),
@@ -145,12 +145,12 @@ def node_of(data: Mapping[str, Any]) -> Node:
 
 
 def workflow_of(data: Mapping[str, Any]) -> Workflow:
-    """Return what a WorkflowInstanceInfoDTO says."""
+    """Convert a WorkflowInstanceInfoDTO."""
     nodes = json.loads(data.get("dag") or "{}").get("nodes") or ()
     return Workflow(id=int(data["wfInstanceId"]), status=int(data["status"]), nodes=tuple(map(node_of, nodes)))
 
 
 def worker_of(data: Mapping[str, Any]) -> PowerJobWorker:
-    """Return what a WorkerInfo says."""
+    """Convert a WorkerInfo."""
     metrics = data.get("systemMetrics") or {}
     return PowerJobWorker(address=data["address"], metrics=metrics.get("extra") or "", tag=data.get("tag") or "")

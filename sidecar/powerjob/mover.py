@@ -1,4 +1,4 @@
-"""Does what was found to be done about a run, and tells what came of it."""
+"""Executes the steps that reschedule runs, and returns their outcomes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sidecar.powerjob.application import PowerJobApp
 from sidecar.powerjob.finder import RescheduleAction, RescheduleStep
 from sidecar.powerjob.http import PowerJobRefused
-from sidecar.powerjob.model import UNDER_WAY, WITH_A_WORKER, InstanceStatus, WorkflowStatus, without_worker
+from sidecar.powerjob.model import ACTIVE, DISPATCHED, InstanceStatus, WorkflowStatus, no_worker_available
 
 _ATTEMPTS = 3
 _DONE = {
@@ -22,7 +22,7 @@ _DONE = {
 
 @dataclass(frozen=True, slots=True)
 class RescheduleOutcome:
-    """What came of a step: done, or why not."""
+    """The outcome of a step: done, or why not."""
 
     step: RescheduleStep
     done: bool
@@ -32,8 +32,8 @@ class RescheduleOutcome:
         return f"{self.step}: {self.words}"
 
 
-def carry_out(app: PowerJobApp, step: RescheduleStep) -> RescheduleOutcome:
-    """Do a step. What PowerJob refuses is an outcome too; raises PowerJobAway."""
+def execute(app: PowerJobApp, step: RescheduleStep) -> RescheduleOutcome:
+    """Execute a step; a refusal of PowerJob is an outcome too. Raises PowerJobUnavailable."""
     try:
         match step.action:
             case RescheduleAction.RETRY:
@@ -44,7 +44,7 @@ def carry_out(app: PowerJobApp, step: RescheduleStep) -> RescheduleOutcome:
             case RescheduleAction.RESTART | RescheduleAction.STOP:
                 why_not = _stop(app, step)
                 if not why_not and step.action is RescheduleAction.RESTART:
-                    why_not = _begin_again(app, step)
+                    why_not = _retry_after_stop(app, step)
                 if why_not:
                     return RescheduleOutcome(step, done=False, words=why_not)
             case RescheduleAction.WAIT | RescheduleAction.LEAVE:
@@ -55,23 +55,23 @@ def carry_out(app: PowerJobApp, step: RescheduleStep) -> RescheduleOutcome:
 
 
 def resume(app: PowerJobApp, step: RescheduleStep) -> RescheduleOutcome | None:
-    """Have a run go on that was to be stopped and retried; None where it is not stopped. Raises PowerJobAway."""
+    """Retry a run that an earlier step stopped; return None if it is not stopped. Raises PowerJobUnavailable."""
     try:
         if step.workflow is None:
             stopped = app.instance(step.instance).status == InstanceStatus.STOPPED
         else:
             stopped = app.workflow(step.workflow).status == WorkflowStatus.STOPPED
     except PowerJobRefused:
-        # PowerJob clears away what is old.
+        # PowerJob deletes old runs.
         return None
     if not stopped:
         return None
-    why_not = _begin_again(app, step)
+    why_not = _retry_after_stop(app, step)
     return RescheduleOutcome(step, done=not why_not, words=why_not or _DONE[step.action])
 
 
-def _begin_again(app: PowerJobApp, step: RescheduleStep) -> str:
-    """Have a run that we stopped run again; return why that is not possible, nothing if it is."""
+def _retry_after_stop(app: PowerJobApp, step: RescheduleStep) -> str:
+    """Retry a run that was stopped for it; return why that failed, "" if it did not."""
     try:
         if step.workflow is not None:
             app.retry_workflow(step.workflow)
@@ -88,11 +88,11 @@ def _retry_stopped(app: PowerJobApp, instance: int) -> None:
             app.retry(instance)
         except PowerJobRefused:
             now = app.instance(instance)
-            if now.status in WITH_A_WORKER and left:
-                # A report of its worker, on its way when it was stopped, made it a running one again.
+            if now.status in DISPATCHED and left:
+                # A report that its worker sent before the stop has made it a running one again.
                 app.stop(instance)
                 continue
-            if now.status not in UNDER_WAY and now.status != InstanceStatus.SUCCEEDED:
+            if now.status not in ACTIVE and now.status != InstanceStatus.SUCCEEDED:
                 raise
         return
 
@@ -101,20 +101,20 @@ def _retry(app: PowerJobApp, step: RescheduleStep) -> RescheduleOutcome:
     try:
         app.retry(step.instance)
     except PowerJobRefused:
-        if app.instance(step.instance).status in UNDER_WAY:
-            # By somebody else, or by us: the answer to an earlier attempt was lost.
+        if app.instance(step.instance).status in ACTIVE:
+            # Somebody else retried it, or we did and the response was lost.
             return RescheduleOutcome(step, done=True, words="under way again")
         raise
     now = app.instance(step.instance)
-    if now.status == InstanceStatus.FAILED and without_worker(now.result):
+    if now.status == InstanceStatus.FAILED and no_worker_available(now.result):
         return RescheduleOutcome(step, done=False, words="retried, but there is still no worker for it")
     return RescheduleOutcome(step, done=True, words=_DONE[step.action])
 
 
 def _stop(app: PowerJobApp, step: RescheduleStep) -> str:
-    """Stop a run; return why it was not to be stopped any more, nothing if it was."""
+    """Stop a run; return why it was not stopped, "" if it was."""
     now = app.instance(step.instance)
-    if now.status not in WITH_A_WORKER or now.worker != step.worker:
+    if now.status not in DISPATCHED or now.worker != step.worker:
         return "ended or moved by itself"
     if step.workflow is not None and app.workflow(step.workflow).status != WorkflowStatus.RUNNING:
         return "its workflow does not run"
@@ -123,11 +123,11 @@ def _stop(app: PowerJobApp, step: RescheduleStep) -> str:
 
 
 def summary(outcomes: Iterable[RescheduleOutcome]) -> str:
-    """Return in a few words what was done, and how much was not."""
+    """Return a short summary: how many steps were done, and how many were not and why."""
     done: Counter[str] = Counter()
     left: Counter[str] = Counter()
     for outcome in outcomes:
         (done if outcome.done else left)[outcome.words] += 1
-    told = ", ".join(f"{count:,} {words}" for words, count in done.items()) or "nothing moved"
+    moved = ", ".join(f"{count:,} {words}" for words, count in done.items()) or "nothing moved"
     rest = "; ".join(f"{count:,} not: {words}" for words, count in left.most_common(3))
-    return f"{told}; {rest}" if rest else told
+    return f"{moved}; {rest}" if rest else moved

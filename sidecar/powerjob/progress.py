@@ -1,4 +1,4 @@
-"""Remembers what was done about one change, over restarts: nothing is done twice, and nothing stays half done."""
+"""The progress of rescheduling after one change, kept over restarts: no step twice, no run left stopped."""
 
 from __future__ import annotations
 
@@ -21,56 +21,56 @@ _ATTEMPTS = 3
 
 
 class RescheduleProgress:
-    """What was done about the change of a time (Unix nanoseconds), in a file, or in memory only where there is none.
+    """The progress after the change of a time (Unix nanoseconds), in a file, or only in memory without a `path`.
 
-    What an earlier change left half done is taken over.
+    Runs that were stopped after an earlier change, and not retried, are taken over.
     """
 
     def __init__(self, path: Path | None, change_ns: int) -> None:
         self.change_ns = change_ns
         self._path = path
-        self._untold: dict[int, RescheduleOutcome] = {}
+        self._unreported: dict[int, RescheduleOutcome] = {}
         self._attempts: Counter[int] = Counter()
-        self._half_done: dict[int, RescheduleStep] = {}
+        self._unfinished: dict[int, RescheduleStep] = {}
         lines = list(_lines(path)) if path is not None else []
         if not lines or lines[0].get("change") != change_ns:
-            self._half_done = _left(lines)
+            self._unfinished = _unfinished_steps(lines)
             self._rewrite()
             return
         for line in lines:
-            self._take(line)
+            self._apply(line)
 
     @property
-    def untold(self) -> list[RescheduleOutcome]:
-        """What came of each step since the last report."""
-        return list(self._untold.values())
+    def unreported(self) -> list[RescheduleOutcome]:
+        """The outcomes since the last report."""
+        return list(self._unreported.values())
 
-    def seen(self, step: RescheduleStep) -> bool:
-        """Tell whether enough was done about this: it worked, or was tried often enough."""
+    def settled(self, step: RescheduleStep) -> bool:
+        """Return whether a step needs no further attempt: it succeeded, or was tried often enough."""
         return self._attempts[_subject(step)] >= _ATTEMPTS
 
-    def half_done(self, app: str) -> list[RescheduleStep]:
-        """Return what was to be stopped and retried, and was perhaps not retried."""
-        return [step for step in self._half_done.values() if step.app == app]
+    def unfinished(self, app: str) -> list[RescheduleStep]:
+        """Return the steps that may have stopped a run and not retried it."""
+        return [step for step in self._unfinished.values() if step.app == app]
 
     def begin(self, step: RescheduleStep) -> None:
-        """Note, before it is done, what must not stay half done."""
-        self._note({"begun": _plain(step)})
+        """Record a step before it stops a run."""
+        self._append({"begun": _plain(step)})
 
     def end(self, outcome: RescheduleOutcome) -> None:
-        """Note what came of a step."""
-        self._note({"ended": _plain(outcome.step), "done": outcome.done, "words": outcome.words})
+        """Record the outcome of a step."""
+        self._append({"ended": _plain(outcome.step), "done": outcome.done, "words": outcome.words})
 
     def drop(self, step: RescheduleStep) -> None:
-        """Note that what was begun is not half done after all: it was never stopped, or goes on already."""
-        self._note({"dropped": step.instance})
+        """Record that a step is not unfinished after all: its run was never stopped, or runs again."""
+        self._append({"dropped": step.instance})
 
-    def told(self) -> None:
-        """Note that all outcomes so far are reported."""
-        self._note({"told": True})
+    def mark_reported(self) -> None:
+        """Record that all outcomes so far are reported."""
+        self._append({"told": True})
 
-    def _note(self, line: dict[str, Any]) -> None:
-        self._take(line)
+    def _append(self, line: dict[str, Any]) -> None:
+        self._apply(line)
         if self._path is None:
             return
         try:
@@ -79,39 +79,39 @@ class RescheduleProgress:
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
-            log.warning("what was done for PowerJob is not kept over a restart: %s", error.strerror or error)
+            log.warning("rescheduling progress not saved; a restart may repeat steps: %s", error.strerror or error)
 
-    def _take(self, line: dict[str, Any]) -> None:
+    def _apply(self, line: dict[str, Any]) -> None:
         if "begun" in line:
             step = _step(line["begun"])
-            self._half_done[step.instance] = step
+            self._unfinished[step.instance] = step
         elif "ended" in line:
             step = _step(line["ended"])
-            self._half_done.pop(step.instance, None)
+            self._unfinished.pop(step.instance, None)
             outcome = RescheduleOutcome(step, done=line["done"], words=line["words"])
             subject = _subject(step)
-            # A retry that found no worker may have come before PowerJob's server heard of the change.
+            # A retry that found no worker may have come before PowerJob's server followed the change.
             again = step.action in {RescheduleAction.RETRY, RescheduleAction.RETRY_WORKFLOW} and not outcome.done
             self._attempts[subject] += 1 if again else _ATTEMPTS
-            self._untold[subject] = outcome
+            self._unreported[subject] = outcome
         elif "dropped" in line:
-            self._half_done.pop(line["dropped"], None)
+            self._unfinished.pop(line["dropped"], None)
         elif "told" in line:
-            self._untold = {}
+            self._unreported = {}
 
     def _rewrite(self) -> None:
         if self._path is None:
             return
         try:
-            first = [{"change": self.change_ns}, *({"begun": _plain(step)} for step in self._half_done.values())]
+            first = [{"change": self.change_ns}, *({"begun": _plain(step)} for step in self._unfinished.values())]
             content = "".join(json.dumps(line) + "\n" for line in first).encode()
             replace_file(self._path.parent, self._path.name, content)
         except OSError as error:
-            log.warning("what is done for PowerJob is not kept over a restart: %s", error.strerror or error)
+            log.warning("rescheduling progress not saved; a restart may repeat steps: %s", error.strerror or error)
 
 
-def _left(lines: list[dict[str, Any]]) -> dict[int, RescheduleStep]:
-    """Return what lines of an earlier change left half done."""
+def _unfinished_steps(lines: list[dict[str, Any]]) -> dict[int, RescheduleStep]:
+    """Return the unfinished steps in the lines of an earlier change."""
     left = {}
     for line in lines:
         if "begun" in line:
@@ -125,18 +125,18 @@ def _left(lines: list[dict[str, Any]]) -> dict[int, RescheduleStep]:
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield what is noted; a kill may have left half a line at the end."""
+    """Yield the recorded lines; after a kill the last one may be incomplete."""
     try:
         for line in path.read_bytes().splitlines():
             yield json.loads(line)
     except FileNotFoundError:
         return
     except (OSError, ValueError) as error:
-        log.warning("%s: the rest cannot be read: %s", path, error)
+        log.warning("%s: the rest is unreadable: %s", path, error)
 
 
 def _subject(step: RescheduleStep) -> int:
-    # PowerJob gives out the numbers of runs and of workflows' runs by one generator. A retried workflow has new runs.
+    # The ids of runs and of workflow runs come from one generator. A retried workflow has new runs.
     return (
         step.workflow if step.action is RescheduleAction.RETRY_WORKFLOW and step.workflow is not None else step.instance
     )

@@ -1,1 +1,1 @@
-"""What a sidecar does about a change: it tells people and programs, and runs commands."""
+"""Reactions to changes: webhooks, commands, and the rescheduling of PowerJob's work."""

@@ -1,4 +1,4 @@
-"""Does what a reaction says, once: posts to a webhook, or runs a command."""
+"""Executes a reaction once: posts to a webhook, or runs a command."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from sidecar.reactions.settings import Reaction, check_url
 
 _ANSWER_BYTES = 64 * 1024
 _SHOWN = 200
-# Answers by which a receiver says that another attempt may do better.
+# Statuses of 400 to 499 after which another attempt may succeed.
 _RETRIED = frozenset({408, 425, 429})
 
 
 def perform(reaction: Reaction, record: Record, events: tuple[AuditEvent, ...]) -> None:
-    """Do what a reaction says about the events of a change. Raises Failed."""
+    """Execute a reaction to the events of a change. Raises TaskFailed."""
     data = payload(record, events, reaction.name)
     if reaction.command:
         _run(reaction.command, json.dumps(data, ensure_ascii=False).encode("utf-8", "replace"), reaction.timeout)
@@ -59,21 +59,21 @@ def _send(post: WebhookRequest, form: str, timeout: float) -> None:
 
 
 def _check_answer(said: bytes) -> None:
-    """Raise Failed where a chat service says within a good answer that it did not take the message."""
+    """Raise TaskFailed if a chat service reports an error in a response of status 200."""
     try:
         answer = json.loads(said)
         code = next((answer[key] for key in ("errcode", "code", "StatusCode") if key in answer), 0)
     except (ValueError, TypeError) as error:
-        raise TaskFailed("the answer is not that of the service") from error
+        raise TaskFailed("the response is not that of the service") from error
     if code != 0:
         message = answer.get("errmsg") or answer.get("msg") or ""
         raise TaskFailed(f"code {code} {message}"[:_SHOWN])
 
 
 def _run(command: tuple[str, ...], data: bytes, timeout: float) -> None:
-    """Run a command with the change on its standard input, and without our own configuration in its environment.
+    """Run a command with the change on its standard input, and without the sidecar's own variables in its environment.
 
-    Its standard error is ours.
+    Its standard error is the sidecar's.
     """
     environment = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
     try:
@@ -93,9 +93,9 @@ def _run(command: tuple[str, ...], data: bytes, timeout: float) -> None:
     except subprocess.TimeoutExpired:
         raise TaskFailed(f"it took longer than {timeout:g} s") from None
     finally:
-        # Whatever it started ends with it.
+        # Its child processes end with it.
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     if process.returncode:
-        raise TaskFailed(f"it exited with {process.returncode}; what it said is among the lines of this log")
+        raise TaskFailed(f"it exited with {process.returncode}; its standard error is in this log")

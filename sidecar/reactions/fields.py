@@ -1,4 +1,4 @@
-"""Reads the keys of a reaction, naming the place of whatever is wrong with one."""
+"""Reads and checks the keys of a reaction; errors name the place."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _SWITCHES = {"true": True, "false": False}
 
 
 def check_keys(entry: Mapping[str, Any], place: str, known: Collection[str]) -> None:
-    """Raise ConfigError for a key that is not among the known ones."""
+    """Raise ConfigError for an unknown key."""
     for key in entry:
         if key not in known:
             raise ConfigError(f"{place}: found {key!r}{nearest(key, known) or ', expected ' + ', '.join(known)}")
 
 
 def text(entry: Mapping[str, Any], place: str, key: str) -> str | None:
-    """Return a text, None where there is none."""
+    """Return a text, None if the key is missing. Raises ConfigError."""
     value = entry.get(key)
     if value is None or (isinstance(value, str) and value):
         return value
@@ -29,7 +29,7 @@ def text(entry: Mapping[str, Any], place: str, key: str) -> str | None:
 
 
 def words(entry: Mapping[str, Any], place: str, key: str) -> tuple[str, ...]:
-    """Return a list of texts, which has to be there."""
+    """Return a list of texts, which must not be missing or empty. Raises ConfigError."""
     value = entry[key]
     if not isinstance(value, list) or not value or not all(isinstance(word, str) and word for word in value):
         raise ConfigError(f"{place}.{key}: expected a list of texts")
@@ -37,7 +37,7 @@ def words(entry: Mapping[str, Any], place: str, key: str) -> tuple[str, ...]:
 
 
 def seconds(entry: Mapping[str, Any], place: str, key: str, default: float, *, zero: bool = False) -> float:
-    """Return a duration in seconds; 0 only where `zero` is allowed."""
+    """Return a duration in seconds; 0 is allowed with `zero` only. Raises ConfigError."""
     found = text(entry, place, key)
     if found is None:
         return default
@@ -48,7 +48,7 @@ def seconds(entry: Mapping[str, Any], place: str, key: str, default: float, *, z
 
 
 def switch(entry: Mapping[str, Any], place: str, key: str, *, default: bool) -> bool:
-    """Return what is on or off."""
+    """Return a boolean. Raises ConfigError."""
     found = text(entry, place, key)
     if found is None:
         return default
@@ -58,7 +58,7 @@ def switch(entry: Mapping[str, Any], place: str, key: str, *, default: bool) -> 
 
 
 def secret_file(entry: Mapping[str, Any], place: str, key: str) -> Path | None:
-    """Return a file that holds a secret; it is looked at now, so that a mistake is told at the start."""
+    """Return the path of a file with a secret. Raises ConfigError, also if the file has none now."""
     found = text(entry, place, key)
     if found is None:
         return None
@@ -69,7 +69,7 @@ def secret_file(entry: Mapping[str, Any], place: str, key: str) -> Path | None:
 
 
 def read_secret(path: Path) -> str:
-    """Return what a file holds, without the line break at its end; nothing where it cannot be read."""
+    """Return the content of a file without a line break at its end, "" if it cannot be read."""
     try:
         return path.read_text(encoding="utf-8").rstrip("\r\n")
     except (OSError, UnicodeDecodeError):

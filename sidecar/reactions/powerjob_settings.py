@@ -1,4 +1,4 @@
-"""What a `powerjob` reaction says: whose work is brought back after a change, and how."""
+"""The settings of a `powerjob` reaction: which applications' work is rescheduled after a change, and how."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ KEYS = ("powerjob", "apps", "password-file", "running", "lost", "since", "watch-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PowerJobSettings:
-    """Which servers, applications and password; times in seconds.
+    """Servers, applications and password; times are in seconds.
 
-    What failed up to `since` before the change is retried; with `lost`, also what was given up because its worker fell
-    silent. With `running`, what runs where it would not run any more is stopped and retried. PowerJob notices late what
-    it has lost, so it is looked for until `watch_for` after the change. At most `rate` runs are moved in a second.
+    Runs that failed up to `since` before the change are retried; with `lost`, also those that were given up because
+    their worker fell silent. With `running`, runs on a worker that they would not be sent to any more are stopped and
+    retried. PowerJob notices lost workers late, so the search goes on until `watch_for` after the change. At most
+    `rate` runs are moved in a second.
     """
 
     servers: tuple[str, ...]
@@ -35,14 +36,14 @@ class PowerJobSettings:
 
 
 def read_powerjob(entry: Mapping[str, Any], place: str) -> PowerJobSettings:
-    """Return what the keys of a reaction say. Raises ConfigError, naming the place."""
+    """Read the keys of a reaction. Raises ConfigError, naming the place."""
     servers = words(entry, place, "powerjob") if isinstance(entry["powerjob"], list) else (entry["powerjob"] or "",)
     try:
         servers = tuple(map(check_server, servers))
     except ConfigError as error:
         raise ConfigError(f"{place}.powerjob: {error}") from error
     if "apps" not in entry:
-        raise ConfigError(f"{place}.apps: expected a list of PowerJob's applications, whose work it is to bring back")
+        raise ConfigError(f"{place}.apps: expected a list of the PowerJob applications whose work is to be rescheduled")
     apps = words(entry, place, "apps")
     if len(set(apps)) < len(apps):
         raise ConfigError(f"{place}.apps: expected each application once")
@@ -65,5 +66,5 @@ def _rate(entry: Mapping[str, Any], place: str) -> float:
     except ValueError:
         rate = 0.0
     if not 0 < rate < math.inf:
-        raise ConfigError(f"{place}.rate: found {found!r}, expected a number over 0: so many runs a second")
+        raise ConfigError(f"{place}.rate: found {found!r}, expected a number over 0: runs per second")
     return rate

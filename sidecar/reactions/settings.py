@@ -1,4 +1,4 @@
-"""What `reactions` in the configuration says, checked whole before the sidecar starts."""
+"""The settings of reactions, checked completely before the sidecar starts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sidecar.reactions.fields import check_keys, seconds, secret_file, text, wor
 if TYPE_CHECKING:
     from sidecar.reactions.powerjob_settings import PowerJobSettings
 
-# What may stand behind `on`, and the events that it means.
+# The words of `on`, and the kinds of events that each means.
 KINDS: Mapping[str, tuple[str, ...]] = {
     "switch": ("switch",),
     "failover": ("failover",),
@@ -37,7 +37,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _COMMON = ("name", "on", "timeout", "retry-for")
 _KEYS = (*_COMMON, "apps", "webhook", "webhook-file", "format", "secret-file", "command")
 _EXPECTED_WAYS = "webhook, webhook-file, command and powerjob"
-# What moves work, and so may leave some behind.
+# Changes that move work, and may leave some behind.
 _MOVING = {kind: KINDS[kind] for kind in ("switch", "failover", "return", "ramp-step")}
 _MOVING_ON = ("switch", "failover", "return")
 _WEBHOOK_ONLY = ("format", "secret-file")
@@ -45,10 +45,10 @@ _WEBHOOK_ONLY = ("format", "secret-file")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reaction:
-    """One reaction: a webhook, whose URL may be in a file, a command, or PowerJob's work. Times are seconds.
+    """One reaction: a webhook, whose URL may be in a file, a command, or rescheduling. Times are in seconds.
 
-    It is tried until `retry_for` after the change; 0 means once. `kinds` are those of the events that it is for, `apps`
-    the applications, None for all.
+    It is tried until `retry_for` after the change; 0 means once. `kinds` are the kinds of events that it reacts to,
+    `apps` the applications, None for all.
     """
 
     name: str
@@ -65,11 +65,11 @@ class Reaction:
 
     @property
     def lease(self) -> float:
-        """After how many seconds another sidecar may take over a change from one that is not heard of any more."""
+        """The seconds after which another sidecar may take over a change from one that has died."""
         return 2 * self.timeout + 30
 
     def wanted(self, record: Record) -> tuple[AuditEvent, ...]:
-        """Return the events of a record that it is for."""
+        """Return the events of a record that it reacts to."""
         return tuple(event for event in record.events if event.kind in self.kinds and self._mine(event))
 
     def _mine(self, event: AuditEvent) -> bool:
@@ -79,7 +79,7 @@ class Reaction:
 
 
 def read_reactions(tree: object) -> tuple[Reaction, ...]:
-    """Return what a list of reactions says. Raises ConfigError, naming the place, for all that is wrong with one."""
+    """Read a list of reactions. Raises ConfigError, naming the place."""
     if not isinstance(tree, list):
         raise ConfigError("reactions: expected a list, each with a name, and a webhook, a command or powerjob")
     found = tuple(_reaction(entry, f"reactions[{index}]") for index, entry in enumerate(tree))
@@ -126,7 +126,7 @@ def _reaction(entry: Any, place: str) -> Reaction:  # noqa: ANN401 - it is check
 
 
 def _rescheduling(entry: Mapping[str, Any], place: str) -> Reaction:
-    # Only where it is asked for: nothing else of PowerJob is in the sidecar's memory.
+    # Only where it is configured: PowerJob's modules take memory.
     from sidecar.reactions.powerjob_settings import KEYS, read_powerjob  # noqa: PLC0415
 
     check_keys(entry, place, (*_COMMON, *KEYS))
@@ -142,7 +142,7 @@ def _rescheduling(entry: Mapping[str, Any], place: str) -> Reaction:
 
 
 def _name(entry: Mapping[str, Any], place: str) -> tuple[str, str]:
-    """Return the name, and how the reaction is called from then on."""
+    """Return the name, and the place by which errors call the reaction from then on."""
     name = text(entry, place, "name") or ""
     if not _NAME.fullmatch(name):
         raise ConfigError(f"{place}.name: found {name!r}, expected 1 to 63 letters, digits and . _ -")
@@ -160,6 +160,6 @@ def _kinds(
 
 
 def check_url(url: str, place: str) -> None:
-    """Raise ConfigError for what is no URL to post to; the URL itself, which may hold a secret, is not told."""
+    """Raise ConfigError for an invalid URL, without showing it: it may hold a secret."""
     if not is_http_url(url):
         raise ConfigError(f"{place}: expected a URL that begins with https:// or http://")

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
 
-from sidecar.powerjob.model import UNDER_WAY, InstanceStatus, WorkflowStatus
+from sidecar.powerjob.model import ACTIVE, InstanceStatus, WorkflowStatus
 
 APP = 7
 NO_WORKER = "no worker available"
@@ -129,14 +129,14 @@ class FakePowerJob:
         return found[: query["pageSize"]]
 
     def _stop(self, entry: dict[str, Any]) -> None:
-        if entry["status"] not in UNDER_WAY:
+        if entry["status"] not in ACTIVE:
             raise ValueError("can't stop finished instance!")
         entry |= {"status": int(InstanceStatus.STOPPED), "result": "stopped by user"}
         if entry["wfInstanceId"] is not None:
             self.workflows[entry["wfInstanceId"]]["status"] = int(WorkflowStatus.STOPPED)
 
     def _retry(self, entry: dict[str, Any]) -> None:
-        if entry["status"] in UNDER_WAY:
+        if entry["status"] in ACTIVE:
             raise ValueError("Only stopped instance can be retry!")
         becomes = self.retried.get(entry["instanceId"])
         status, result = becomes.pop(0) if becomes else (InstanceStatus.WAITING_WORKER, "")

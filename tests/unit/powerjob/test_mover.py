@@ -10,7 +10,7 @@ from sidecar.powerjob.application import PowerJobApp
 from sidecar.powerjob.finder import RescheduleAction, WorkFinder
 from sidecar.powerjob.http import PowerJobServers
 from sidecar.powerjob.model import InstanceStatus, PowerJobWorker, WorkflowStatus
-from sidecar.powerjob.mover import RescheduleOutcome, carry_out, summary
+from sidecar.powerjob.mover import RescheduleOutcome, execute, summary
 from tests.unit.powerjob.fake import NO_WORKER, SILENT, FakePowerJob
 
 HERE, THERE = "10.1.0.1:1", "10.2.0.1:1"
@@ -26,7 +26,7 @@ def moved(fake: FakePowerJob, *, running: bool = False, lost: bool = True) -> li
     app = PowerJobApp(PowerJobServers([fake.url], timeout=10), "billing")
     finder = WorkFinder(app, lost=lost, choose=to_dc2 if running else None)
     steps = [*finder.failed(0), *(finder.running() if running else ())]
-    return [carry_out(app, step) for step in steps]
+    return [execute(app, step) for step in steps]
 
 
 def told(outcomes: Sequence[RescheduleOutcome]) -> list[tuple[int, bool, str]]:
@@ -79,7 +79,7 @@ def test_what_nobody_could_run_is_not_tried(fake: FakePowerJob) -> None:
     """Where the routes are known, a retry that can only fail again, and alarm its owner again, waits."""
     fake.worker(HERE, "dc1")
     fake.instance(1, InstanceStatus.FAILED, NO_WORKER)
-    assert told(moved(fake, running=True)) == [(1, False, "nobody could run it now")]
+    assert told(moved(fake, running=True)) == [(1, False, "no worker may run it now")]
     assert fake.named("retryInstance") == 0
     fake.worker(THERE, "dc2")
     assert told(moved(fake, running=True)) == [(1, True, "retried")]
@@ -103,7 +103,7 @@ def test_a_job_of_designated_workers_is_not_stopped_for_nobody(fake: FakePowerJo
     fake.worker(THERE, "dc2")
     fake.job(1, designatedWorkers=HERE)
     fake.instance(1, InstanceStatus.RUNNING, taskTrackerAddress=HERE)
-    assert told(moved(fake, running=True)) == [(1, False, "nobody could run it now")]
+    assert told(moved(fake, running=True)) == [(1, False, "no worker may run it now")]
     assert fake.named("stopInstance") == 0
 
 
@@ -126,7 +126,7 @@ def test_a_run_that_ended_meanwhile_is_not_stopped(fake: FakePowerJob) -> None:
     (step,) = WorkFinder(app, lost=True, choose=to_dc2).running()
     assert step.action is RescheduleAction.RESTART
     fake.instances[1]["status"] = int(InstanceStatus.SUCCEEDED)
-    assert carry_out(app, step) == RescheduleOutcome(step, done=False, words="ended or moved by itself")
+    assert execute(app, step) == RescheduleOutcome(step, done=False, words="ended or moved by itself")
 
 
 def test_a_late_report_of_the_stopped_worker_does_not_keep_it(

@@ -31,21 +31,21 @@ def test_what_was_done_is_not_done_again(tmp_path: Path, kept: bool) -> None:
     progress.end(done(STEP))
     progress.end(done(OF_WORKFLOW))
     for again in (progress, RescheduleProgress(path, 1)) if kept else (progress,):
-        assert again.seen(STEP)
-        assert again.seen(replace(OF_WORKFLOW, instance=4))
-        assert not again.seen(RESTART)
-        assert again.untold == [done(STEP), done(OF_WORKFLOW)]
-    progress.told()
-    assert progress.untold == []
+        assert again.settled(STEP)
+        assert again.settled(replace(OF_WORKFLOW, instance=4))
+        assert not again.settled(RESTART)
+        assert again.unreported == [done(STEP), done(OF_WORKFLOW)]
+    progress.mark_reported()
+    assert progress.unreported == []
 
 
 def test_a_report_is_made_once(tmp_path: Path) -> None:
     """What was told before a restart is not told after it."""
     progress = RescheduleProgress(tmp_path / "p", 1)
     progress.end(done(STEP))
-    progress.told()
+    progress.mark_reported()
     progress.end(done(RESTART))
-    assert RescheduleProgress(tmp_path / "p", 1).untold == [done(RESTART)]
+    assert RescheduleProgress(tmp_path / "p", 1).unreported == [done(RESTART)]
 
 
 def test_what_was_half_done_is_known_after_a_kill(tmp_path: Path) -> None:
@@ -54,22 +54,22 @@ def test_what_was_half_done_is_known_after_a_kill(tmp_path: Path) -> None:
     progress.begin(RESTART)
     with (tmp_path / "p").open("a") as file:
         file.write('{"ended": {"acti')
-    assert RescheduleProgress(tmp_path / "p", 1).half_done("a") == [RESTART]
+    assert RescheduleProgress(tmp_path / "p", 1).unfinished("a") == [RESTART]
     later = RescheduleProgress(tmp_path / "p", 2)
-    assert later.half_done("a") == [RESTART]
-    assert later.half_done("b") == []
+    assert later.unfinished("a") == [RESTART]
+    assert later.unfinished("b") == []
     later.end(done(RESTART))
-    assert RescheduleProgress(tmp_path / "p", 2).half_done("a") == []
+    assert RescheduleProgress(tmp_path / "p", 2).unfinished("a") == []
     later.begin(RESTART)
     later.drop(RESTART)
-    assert RescheduleProgress(tmp_path / "p", 2).half_done("a") == []
-    assert RescheduleProgress(tmp_path / "p", 3).half_done("a") == []
+    assert RescheduleProgress(tmp_path / "p", 2).unfinished("a") == []
+    assert RescheduleProgress(tmp_path / "p", 3).unfinished("a") == []
 
 
 def test_the_next_change_begins_anew(tmp_path: Path) -> None:
     """What was retried for one change may be retried for another."""
     RescheduleProgress(tmp_path / "p", 1).end(done(STEP))
-    assert not RescheduleProgress(tmp_path / "p", 2).seen(STEP)
+    assert not RescheduleProgress(tmp_path / "p", 2).settled(STEP)
 
 
 def test_a_full_disk_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -77,5 +77,5 @@ def test_a_full_disk_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixtu
     (tmp_path / "p").mkdir()
     progress = RescheduleProgress(tmp_path / "p", 1)
     progress.end(done(STEP))
-    assert progress.seen(STEP)
-    assert "not kept" in caplog.text
+    assert progress.settled(STEP)
+    assert "not saved" in caplog.text

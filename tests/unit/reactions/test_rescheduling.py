@@ -60,7 +60,7 @@ class Site:
         *,
         state_dir: Path | None = None,
         claims: Claims | None = None,
-        settled: float = 0,
+        settle_s: float = 0,
         **said: str,
     ) -> None:
         tree: dict[str, object] = {"name": "back", "powerjob": fake.url, "apps": ["billing"], "rate": "1000"}
@@ -74,8 +74,8 @@ class Site:
             report=self.reports.append,
             state_dir=state_dir,
             claims=claims,
-            settled=settled,
-            again=0.02,
+            settle_s=settle_s,
+            poll_s=0.02,
         )
 
     def react(self, record: Record | None = None) -> None:
@@ -194,7 +194,7 @@ def test_of_two_changes_the_newer_one_is_acted_on(fake: FakePowerJob) -> None:
 def test_what_moves_waits_until_all_follow(fake: FakePowerJob) -> None:
     """A retry before PowerJob's own sidecar has heard of the change would go the old way."""
     fake.instance(1, InstanceStatus.FAILED, NO_WORKER)
-    site = Site(fake, settled=0.5)
+    site = Site(fake, settle_s=0.5)
     record = change()
     site.react(record)
     assert time.time_ns() - record.at_ns >= 0.5e9
@@ -311,7 +311,7 @@ def test_servers_that_know_no_worker_are_told(fake: FakePowerJob) -> None:
     """Of a cluster each server knows the workers that are connected to it: perhaps not all servers are named."""
     fake.instance(1, InstanceStatus.FAILED, NO_WORKER)
     fake.workers.clear()
-    with pytest.raises(TaskFailed, match="billing: 1 wait, and the servers named know no workers"):
+    with pytest.raises(TaskFailed, match="billing: 1 waiting, and the servers know no workers"):
         Site(fake).react()
     fake.worker(DC1, "dc1")
     Site(fake).react()

@@ -107,7 +107,7 @@ def test_nothing_of_powerjob_is_imported_for_others() -> None:
         ([JOBS | {"on": ["refused"]}], "found 'refused', expected switch, failover"),
         ([JOBS | {"powerjob": "powerjob:7700"}], "back.powerjob: PowerJob's server: expected a URL"),
         ([JOBS | {"powerjob": ["http://u:p@h"]}], "without user or password"),
-        ([{"name": "back", "powerjob": "http://h"}], "back.apps: expected a list of PowerJob's applications"),
+        ([{"name": "back", "powerjob": "http://h"}], "back.apps: expected a list of the PowerJob applications"),
         ([JOBS | {"apps": ["a", "a"]}], "each application once"),
         ([JOBS | {"rate": "0"}], "back.rate: found '0'"),
         ([JOBS | {"rate": "nan"}], "back.rate: found 'nan'"),
