@@ -1,4 +1,4 @@
-"""Keeps the ports that worker processes share for as long as the sidecar lives, whichever of them come and go."""
+"""Keeps the ports that worker processes share bound for as long as the sidecar runs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class SharedPorts:
     """Binds the addresses without listening on them; `addresses` has the ports that the kernel chose.
 
     Raises ConfigError for a Unix socket, which processes cannot share, and for what `Server` would refuse: an address
-    that is taken, or that others than this machine reach without `plaintext` being meant.
+    in use, or one beyond loopback that would be served in plain text.
     """
 
     def __init__(self, listen: Sequence[str], *, plaintext: bool) -> None:
@@ -23,7 +23,7 @@ class SharedPorts:
         self.addresses = tuple(self._keep(text, plaintext=plaintext) for text in listen)
 
     def close(self) -> None:
-        """Let others have the ports."""
+        """Release the ports."""
         for bound in self._bound:
             bound.close()
 
@@ -49,7 +49,7 @@ class SharedPorts:
     def _bind(self, family: int, address: tuple[Any, ...]) -> socket.socket:
         bound = socket.socket(family, socket.SOCK_STREAM)
         self._bound.append(bound)
-        # The first for what is left of connections of a process before this one, the second for the worker processes.
+        # The first for connections of an earlier process that linger, the second for the worker processes.
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6:

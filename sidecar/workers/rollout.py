@@ -1,4 +1,4 @@
-"""Puts each view in force in all worker processes at once: in steps, so that none is ahead of what watchers know."""
+"""Rolls each view out to all worker processes in steps: no watcher knows of a view that some process does not have."""
 
 from __future__ import annotations
 
@@ -10,84 +10,84 @@ from sidecar.workers.messages import ActivateView, AnnounceView, Command, LoadDo
 
 
 class RolloutMember(Protocol):
-    """A worker process as far as views concern it; what it is told it carries out in that order.
+    """A worker process, which carries out commands in the order in which they are sent.
 
-    `member` is true once the others wait for it; `applied` is the number of the last view that it put in force.
+    `joined` is true once the others wait for it; `applied` is the number of the last view that it activated.
     """
 
-    member: bool
+    joined: bool
     applied: int
 
-    def tell(self, order: Command, *, number: int = 0) -> None:
-        """Send an order; `number` is that of a view."""
+    def send(self, command: Command, *, number: int = 0) -> None:
+        """Send a command; `number` is that of the view that it activates."""
 
-    def holds(self, revision: str) -> bool:
-        """Tell whether it was sent the document of this revision, and keeps it."""
+    def has_document(self, revision: str) -> bool:
+        """Return whether it was sent this document and still keeps it."""
 
-    def reads(self, revision: str) -> bool:
-        """Tell whether it was sent the document of this revision, and is not done with reading it."""
+    def is_loading(self, revision: str) -> bool:
+        """Return whether it was sent this document and has not finished parsing it."""
 
 
 class Rollout:
-    """What the worker processes decide by, given to all of them before any watcher hears of it.
+    """Activates views in all worker processes before any watcher hears of them. For one thread at a time.
 
-    The steps: all read the document, then each puts the view in force, then their watchers are told. Views that come
-    meanwhile wait, and only the newest of them matters. For one thread at a time.
+    The steps: all parse the document, then each activates the view, then all announce it to their watchers. Of the
+    views that come meanwhile only the newest is rolled out next.
     """
 
     def __init__(self, view: View) -> None:
-        self._wanted = view
-        self._given = view
-        self._coming: LoadDocument | None = None
+        self._target = view
+        self._current = view
+        self._preload: LoadDocument | None = None
         self._number = 0
-        self._telling = False
+        self._announcing = False
 
-    def want(self, view: View) -> None:
-        """Take the view that is to be in force next."""
-        self._wanted = view
+    def set_target(self, view: View) -> None:
+        """Set the view to roll out next."""
+        self._target = view
 
-    def announce(self, document: LoadDocument) -> None:
-        """Take a document that may be wanted soon: so it is read by then."""
-        self._coming = document
+    def preload(self, document: LoadDocument) -> None:
+        """Load a document that may soon be needed, so that it is parsed by then."""
+        self._preload = document
 
-    def reads(self, revision: str, members: Iterable[RolloutMember]) -> bool:
-        """Tell whether one that the others wait for is not done with reading an announced document."""
-        coming = self._coming is not None and self._coming.revision == revision
-        return coming or any(each.reads(revision) for each in members if each.member)
+    def is_loading(self, revision: str, members: Iterable[RolloutMember]) -> bool:
+        """Return whether a process that the others wait for has not finished parsing a document."""
+        pending = self._preload is not None and self._preload.revision == revision
+        return pending or any(each.is_loading(revision) for each in members if each.joined)
 
-    def welcome(self, member: RolloutMember) -> None:
-        """Tell a new one what is in force, and, as far as it may, its watchers."""
-        if self._given.state is not None:
-            member.tell(LoadDocument(self._given.state.document.revision, self._given.text))
-        member.tell(ActivateView.of(self._given), number=self._number)
-        if not self._telling:
-            member.tell(AnnounceView())
+    def add(self, member: RolloutMember) -> None:
+        """Bring a new process to the current view."""
+        if self._current.state is not None:
+            member.send(LoadDocument(self._current.state.document.revision, self._current.text))
+        member.send(ActivateView.of(self._current), number=self._number)
+        if not self._announcing:
+            member.send(AnnounceView())
 
-    def go_on(self, members: Sequence[RolloutMember]) -> None:
-        """Take the next steps, as far as the answers that have come allow."""
-        if self._coming is not None:
-            _send(self._coming, members)
-            self._coming = None
-        if self._telling and all(each.applied == self._number for each in members if each.member):
+    def advance(self, members: Sequence[RolloutMember]) -> None:
+        """Take the next steps, as far as the acknowledgements that have come allow."""
+        if self._preload is not None:
+            _load(self._preload, members)
+            self._preload = None
+        if self._announcing and all(each.applied == self._number for each in members if each.joined):
             for each in members:
-                each.tell(AnnounceView())
-            self._telling = False
-        view = self._wanted
-        if self._telling or view is self._given:
+                each.send(AnnounceView())
+            self._announcing = False
+        view = self._target
+        if self._announcing or view is self._current:
             return
         if view.state is not None:
             document = LoadDocument(view.state.document.revision, view.text)
-            _send(document, members)
-            if self.reads(document.revision, members):
+            _load(document, members)
+            if self.is_loading(document.revision, members):
                 return
         self._number += 1
-        order = ActivateView.of(view)
+        command = ActivateView.of(view)
         for each in members:
-            each.tell(order, number=self._number)
-        self._given, self._telling = view, True
+            each.send(command, number=self._number)
+        self._current, self._announcing = view, True
 
 
-def _send(document: LoadDocument, members: Iterable[RolloutMember]) -> None:
+def _load(document: LoadDocument, members: Iterable[RolloutMember]) -> None:
     for each in members:
-        if not each.holds(document.revision):
-            each.tell(document)
+        if not each.has_document(document.revision):
+            each.send(document)

@@ -1,4 +1,4 @@
-"""Brings what worker processes count into one tally: each sends how much more there is, so no number ever falls."""
+"""Sums the statistics of worker processes: each reports what was added since the last time, so no counter falls."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from sidecar.workers.messages import MethodDelta, StatsReport
 
 
 class StatsDelta:
-    """Tells how much more there is of a tally each time that it is asked; the first time, of all methods."""
+    """Returns what was added to statistics since the last time; the first time, all methods."""
 
     def __init__(self, stats: CallStats) -> None:
-        self._tally = stats
+        self._stats = stats
         self._decisions: dict[tuple[str, ...], int] = {}
         self._methods: dict[str, MethodDelta] = {}
 
-    def take(self) -> StatsReport:
-        """Return what was counted since the last time."""
+    def collect(self) -> StatsReport:
+        """Return what was added since the last call."""
         checkpoint = Yielder()
         decisions = []
-        for labels, number in self._tally.decisions.totals():
+        for labels, number in self._stats.decisions.totals():
             checkpoint()
             more = number - self._decisions.get(labels, 0)
             if more:
                 decisions.append((labels, more))
                 self._decisions[labels] = number
         methods = []
-        for method in self._tally.methods:
+        for method in self._stats.methods:
             now, before = _totals(method), self._methods.get(method.path)
             if now != before:
                 methods.append(_difference(before, now) if before else now)
@@ -35,7 +35,7 @@ class StatsDelta:
 
 
 def add_delta(stats: CallStats, counted: StatsReport) -> None:
-    """Add what a worker process has counted. One thread at a time."""
+    """Add a worker process's report. One thread at a time."""
     for labels, number in counted.decisions:
         stats.decisions.add(labels, number)
     known = {method.path: method for method in stats.methods}
@@ -48,7 +48,7 @@ def add_delta(stats: CallStats, counted: StatsReport) -> None:
 
 
 def _totals(method: MethodStats) -> MethodDelta:
-    # Ended first: whoever reads the two never sees more ended than begun.
+    # Handled is read before started, so that no reader sees more calls handled than started.
     handled = list(method.handled())
     buckets, seconds = method.times.totals()
     return MethodDelta(method.path, method.kind, method.started.read(), handled, buckets, seconds)

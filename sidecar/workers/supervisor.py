@@ -1,4 +1,4 @@
-"""The worker processes of a sidecar: kept alive, all on the same State, and counted as one."""
+"""Supervises the worker processes of a sidecar: keeps them alive, on the same State, and counted as one."""
 
 from __future__ import annotations
 
@@ -39,16 +39,16 @@ from sidecar.workers.worker_process import WorkerProcess
 log = logging.getLogger(__name__)
 
 _START_S = 40.0
-_RINGS = 4096
-_TICK_S = 1.0
-# A process that reported every second, and then not for so many, is taken to hang.
-_QUIET = 10
+_WAKE_BYTES = 4096
+_CHECK_S = 1.0
+# A process reports every second; one that has missed this many reports is taken to hang.
+_MAX_MISSED_REPORTS = 10
 # A process that served for longer is replaced at once; otherwise each restart in a row waits twice as long.
 _STABLE_S = 10.0
 _FIRST_PAUSE_S = 0.2
 _LONGEST_PAUSE_S = 30.0
-# How much longer than the grace period they may take to say what they counted last.
-_LAST_WORDS_S = 1.0
+# How much longer than the grace period they may take to report what they counted last.
+_LAST_REPORT_S = 1.0
 
 
 @dataclass(slots=True)
@@ -68,10 +68,10 @@ class Slot:
 
 
 class Supervisor:
-    """Answers calls as `Server` does, by `workers` processes that share each port; a client's connection is with one.
+    """Answers calls as `Server` does, with `workers` processes that share each port; a connection stays with one.
 
-    They agree on each view of the table (`Rollout`). One that does not follow in time is replaced, as is one that
-    dies; the others go on meanwhile. `stats` is what all of them count, those that are gone included.
+    They agree on each view of the table (`Rollout`). A process that does not follow in time is replaced, as is one that
+    dies; the others continue meanwhile. `stats` is what all of them count, including those that are gone.
     """
 
     def __init__(
@@ -86,11 +86,11 @@ class Supervisor:
         self._table: RoutingTable | None = None
         self._ports: SharedPorts | None = None
         self._selector = selectors.DefaultSelector()
-        self._notifier, bell = socket.socketpair()
-        for end in (self._notifier, bell):
+        self._waker, woken = socket.socketpair()
+        for end in (self._waker, woken):
             end.setblocking(False)
-        self._selector.register(bell, selectors.EVENT_READ)
-        # Between the threads: what is asked for, and how it stands.
+        self._selector.register(woken, selectors.EVENT_READ)
+        # Shared by the threads under `_work`: what is asked for, and what has happened.
         self._work = threading.Condition()
         self._rollout: Rollout | None = None
         self._grace: float | None = None
@@ -99,39 +99,39 @@ class Supervisor:
         self._replaced = 0
         self._over = False
         self._level = ""
-        self._ticked = 0.0
+        self._checked_at = 0.0
         self._thread = threading.Thread(target=self._run, name="worker processes", daemon=True)
 
     def processes(self) -> ProcessCounts:
-        """Return how they stand."""
-        return ProcessCounts(len(self._slots), sum(process.serving for process in self._processes()), self._replaced)
+        """Return how many processes there should be, how many serve, and how many were replaced."""
+        return ProcessCounts(len(self._slots), sum(process.serving for process in self._running()), self._replaced)
 
     def preloading(self, parse: Parse) -> Parse:
-        """Return `parse`, made to have all worker processes read the same text meanwhile, and to wait for them."""
+        """Return a `parse` that has all worker processes parse the same text meanwhile, and waits for them."""
 
-        def parse_together(text: bytes) -> RoutingDocument:
+        def parse_everywhere(text: bytes) -> RoutingDocument:
             rollout = self._rollout
             if rollout is None:
                 return parse(text)
             revision = revision_of(text)
             with self._work:
-                rollout.announce(LoadDocument(revision, text))
-            self._ring()
+                rollout.preload(LoadDocument(revision, text))
+            self._wake()
             document = parse(text)
             with self._work:
-                # Not for ever: who owes an answer for too long is replaced.
-                self._work.wait_for(lambda: self._over or not rollout.reads(revision, self._processes()))
+                # Not for ever: a process that owes an acknowledgement for too long is replaced.
+                self._work.wait_for(lambda: self._over or not rollout.is_loading(revision, self._running()))
             return document
 
-        return parse_together
+        return parse_everywhere
 
     def connect(self, table: RoutingTable) -> None:
-        """Put in force what this table does; to be called once, before the table starts."""
+        """Follow the views of this table, and report observations to it; to be called once, before it starts."""
         self._table = table
         table.subscribe(self._changed)
 
     def start(self) -> list[str]:
-        """Start the processes; return the addresses, once all of them listen there. Raises ConfigError."""
+        """Start the processes; return the addresses once all of them listen there. Raises ConfigError."""
         assert self._table is not None
         plaintext = self._settings.tls_cert is None and not self._settings.allow_plaintext
         self._ports = SharedPorts(self._settings.listen, plaintext=plaintext)
@@ -140,93 +140,93 @@ class Supervisor:
             self._rollout = Rollout(self._table.view)
         self._thread.start()
         with self._work:
-            came = self._work.wait_for(lambda: self._failure or self._complete(), _START_S)
+            came = self._work.wait_for(lambda: self._failure or self._all_serving(), _START_S)
             failure, self._started = self._failure, True
         if failure is not None or not came:
             self.stop(0)
-            raise failure or SidecarError(f"the worker processes did not come up within {_START_S:g} s")
+            raise failure or SidecarError(f"the worker processes did not start within {_START_S:g} s")
         return list(self._ports.addresses)
 
     def stop(self, grace: float) -> None:
-        """End them within `grace` seconds, as `Server.stop` does; who has not ended by then is killed."""
+        """Stop the processes within `grace` seconds, as `Server.stop` does; those that take longer are killed."""
         with self._work:
             self._grace = grace
-        self._ring()
+        self._wake()
         if self._thread.is_alive():
-            self._thread.join(grace + 2 * _LAST_WORDS_S)
-        for process in self._processes():
-            process.end()
+            self._thread.join(grace + 2 * _LAST_REPORT_S)
+        for process in self._running():
+            process.kill()
         if self._ports is not None:
             self._ports.close()
 
     def _changed(self, _before: View, after: View) -> None:
         with self._work:
             if self._rollout is not None:
-                self._rollout.want(after)
-        self._ring()
+                self._rollout.set_target(after)
+        self._wake()
 
-    def _ring(self) -> None:
-        # When it cannot be rung, it rings already.
+    def _wake(self) -> None:
+        # A full buffer means that the thread is to wake up anyway.
         with suppress(BlockingIOError):
-            self._notifier.send(b"\0")
+            self._waker.send(b"\0")
 
-    def _processes(self) -> list[WorkerProcess]:
+    def _running(self) -> list[WorkerProcess]:
         return [slot.process for slot in self._slots if slot.process is not None]
 
-    def _complete(self) -> bool:
+    def _all_serving(self) -> bool:
         processes = self.processes()
         return processes.serving == processes.wanted
 
     def _run(self) -> None:
         assert self._rollout is not None
-        ends = math.inf
-        while time.monotonic() < ends and (ends == math.inf or self._processes()):
-            events = self._selector.select(self._pause())
+        deadline = math.inf
+        while time.monotonic() < deadline and (deadline == math.inf or self._running()):
+            events = self._selector.select(self._flush())
             with self._work:
                 try:
-                    if self._grace is not None and ends == math.inf:
-                        ends = time.monotonic() + self._grace + _LAST_WORDS_S
-                        self._tell_all(StopServing(self._grace))
+                    if self._grace is not None and deadline == math.inf:
+                        deadline = time.monotonic() + self._grace + _LAST_REPORT_S
+                        self._broadcast(StopServing(self._grace))
                     for key, _ in events:
-                        self._hear(key)
-                    self._rollout.go_on(self._processes())
-                    self._look_after()
+                        self._receive(key)
+                    self._rollout.advance(self._running())
+                    self._check()
                 except Exception:
-                    log.exception("the worker processes could not be looked after; they go on as they are")
+                    log.exception("worker supervision failed; workers keep running")
                     time.sleep(_FIRST_PAUSE_S)
                 self._work.notify_all()
         with self._work:
             self._over = True
             self._work.notify_all()
 
-    def _pause(self) -> float:
-        """Write what can be written, and return for how long nothing is to be done unless something comes."""
+    def _flush(self) -> float:
+        """Send what can be sent; return for how many seconds there is nothing to do unless something arrives."""
         for slot in self._slots:
             if slot.process is not None:
                 slot.process.flush()
                 writing = selectors.EVENT_WRITE if slot.process.sending else 0
                 self._selector.modify(slot.process.socket, selectors.EVENT_READ | writing, slot)
         if self._grace is not None:
-            return _TICK_S / 10
+            return _CHECK_S / 10
         dues = [slot.backoff.remaining_s for slot in self._slots if slot.process is None]
-        return min([_TICK_S, *dues])
+        return min([_CHECK_S, *dues])
 
-    def _hear(self, key: selectors.SelectorKey) -> None:
+    def _receive(self, key: selectors.SelectorKey) -> None:
         slot: Slot | None = key.data
         if slot is None:
             with suppress(BlockingIOError):
-                while key.fileobj.recv(_RINGS):  # type: ignore[union-attr]  # it is a socket
+                while key.fileobj.recv(_WAKE_BYTES):  # type: ignore[union-attr]  # it is a socket
                     pass
         elif slot.process is not None:
             try:
                 for report in slot.process.receive():
-                    self._take(slot.process, report)
+                    self._handle(slot.process, report)
             except EOFError:
-                self._lost(slot, "it ended")
+                self._replace(slot, "it ended")
             except ValueError as error:
-                self._lost(slot, str(error))
+                self._replace(slot, str(error))
 
-    def _take(self, process: WorkerProcess, report: WorkerReport) -> None:
+    def _handle(self, process: WorkerProcess, report: WorkerReport) -> None:
         match report:
             case StatsReport():
                 add_delta(self.stats, report)
@@ -236,65 +236,66 @@ class Supervisor:
             case StartFailed(why):
                 if not self._started:
                     self._failure = ConfigError(why)
-                self._tell_of(f"worker process {process.popen.pid} cannot take calls: {why}")
-            case Ack() if process.applied >= 0 and not process.member:
-                process.member = True
-                process.tell(StartListening())
+                self._report_failure(f"worker process {process.popen.pid} cannot take calls: {why}")
+            case Ack() if process.applied >= 0 and not process.joined:
+                process.joined = True
+                process.send(StartListening())
 
-    def _tell_all(self, order: Command) -> None:
-        for process in self._processes():
-            process.tell(order)
+    def _broadcast(self, command: Command) -> None:
+        for process in self._running():
+            process.send(command)
 
-    def _look_after(self) -> None:
-        """Replace who is gone or hangs, and hand on the log level."""
+    def _check(self) -> None:
+        """Start the processes that are due, replace those that hang, and pass on the log level."""
         now = time.monotonic()
-        ticks = now - self._ticked >= _TICK_S
-        if ticks:
-            self._ticked = now
+        due = now - self._checked_at >= _CHECK_S
+        if due:
+            self._checked_at = now
         for slot in self._slots:
             process = slot.process
             if process is None:
                 if not slot.backoff.remaining_s and self._grace is None:
-                    self._begin(slot)
+                    self._start_process(slot)
                 continue
-            if ticks and process.serving:
-                process.quiet += 1
-            if process.late or process.quiet > _QUIET:
-                self._lost(slot, "it did not answer in time")
+            if due and process.serving:
+                process.missed_reports += 1
+            if process.overdue or process.missed_reports > _MAX_MISSED_REPORTS:
+                self._replace(slot, "it did not answer in time")
         level = _level()
         if level != self._level:
             self._level = level
-            self._tell_all(SetLogLevel(level))
+            self._broadcast(SetLogLevel(level))
 
-    def _begin(self, slot: Slot) -> None:
+    def _start_process(self, slot: Slot) -> None:
         assert self._rollout is not None
         try:
             process = slot.process = WorkerProcess()
         except OSError as error:
             slot.release(0.0)
-            self._tell_of(f"a worker process cannot be started: {error.strerror}")
+            self._report_failure(f"a worker process cannot be started: {error.strerror}")
             return
         self._selector.register(process.socket, selectors.EVENT_READ, slot)
-        process.tell(Configure(self._settings, self._source, self._max_document_size, self._log_format, _level()))
-        self._rollout.welcome(process)
+        process.send(Configure(self._settings, self._source, self._max_document_size, self._log_format, _level()))
+        self._rollout.add(process)
 
-    def _lost(self, slot: Slot, why: str) -> None:
+    def _replace(self, slot: Slot, why: str) -> None:
+        """Kill the process of a slot; another one is started when it is due."""
         process = slot.process
         assert process is not None
-        slot.release(time.monotonic() - process.began if process.serving else 0.0)
+        slot.release(time.monotonic() - process.started_at if process.serving else 0.0)
         self._selector.unregister(process.socket)
-        how = process.end()
+        status = process.kill()
         if self._grace is not None:
             return
         self._replaced += 1
-        self._tell_of(f"worker process {process.popen.pid}: {why} ({how}); another one takes its place")
+        self._report_failure(f"worker process {process.popen.pid}: {why} ({status}); it is replaced")
 
-    def _tell_of(self, trouble: str) -> None:
-        """Log what happens to those that serve; at the start it ends that."""
+    def _report_failure(self, problem: str) -> None:
+        """Log a problem of a running sidecar; at the start it makes the start fail."""
         if self._started:
-            log.error("%s", trouble)
+            log.error("%s", problem)
         else:
-            self._failure = self._failure or SidecarError(trouble)
+            self._failure = self._failure or SidecarError(problem)
 
 
 def _level() -> str:

@@ -1,4 +1,4 @@
-"""A worker process: `python -m sidecar.workers.worker FD` answers calls from what the sidecar says on that socket."""
+"""A worker process: `python -m sidecar.workers.worker FD` answers calls by the views that the sidecar sends there."""
 
 from __future__ import annotations
 
@@ -39,35 +39,35 @@ from sidecar.workers.stats_delta import StatsDelta
 
 log = logging.getLogger(__name__)
 
-# How often it sends what it has counted, and what decisions have shown where routes fail over with patience.
-_COUNTED_S = 1.0
-_SEEN_S = 0.1
-_RECEIVED = 1 << 18
+# How often it reports statistics, and observations where routes fail over with patience.
+_STATS_S = 1.0
+_OBSERVATIONS_S = 0.1
+_RECEIVE_BYTES = 1 << 18
 _TRACES_S = 1.0
 
 
 class WorkerServer:
-    """Carries out orders on the calling thread; others answer calls, and report what is counted."""
+    """Executes commands on the calling thread; others answer calls and send reports."""
 
-    def __init__(self, sidecar: socket.socket, begin: Configure) -> None:
+    def __init__(self, sidecar: socket.socket, config: Configure) -> None:
         self._socket = sidecar
         self._sending = threading.Lock()
-        parse = partial(parse_document, max_bytes=begin.max_document_size, checkpoint=Yielder())
+        parse = partial(parse_document, max_bytes=config.max_document_size, checkpoint=Yielder())
         self._replica = Replica(without_gc(parse))
         self._traces = open_tracing(os.environ)
-        self._server = Server(self._replica, settings=begin.settings, source=begin.source, traces=self._traces)
-        self._increments = StatsDelta(self._server.stats)
+        self._server = Server(self._replica, settings=config.settings, source=config.source, traces=self._traces)
+        self._delta = StatsDelta(self._server.stats)
         self._reporting = threading.Thread(target=self._report, name="reports", daemon=True)
         self._ended = threading.Event()
 
-    def carry_out(self, order: Command) -> None:
-        """Do what the sidecar says. Raises ConfigError where the server cannot listen."""
-        match order:
+    def execute(self, command: Command) -> None:
+        """Execute a command. Raises ConfigError if the server cannot listen."""
+        match command:
             case LoadDocument():
-                self._replica.prepare(order)
+                self._replica.prepare(command)
                 self._send(Ack())
             case ActivateView():
-                self._replica.put(order)
+                self._replica.put(command)
                 self._send(Ack())
             case AnnounceView():
                 self._replica.tell()
@@ -75,19 +75,19 @@ class WorkerServer:
                 self._server.start()
                 self._send(Ack())
                 self._reporting.start()
-                # What was made so far stays; looking through it again for garbage would only hold up calls.
+                # What exists now stays: the garbage collector need not look at it again, which would hold up calls.
                 gc.collect()
                 gc.freeze()
             case SetLogLevel(level):
                 set_level(level)
             case StopServing(grace):
-                # Orders go on while calls end: what they are answered from may change meanwhile.
+                # Commands are executed while calls finish: the view may change meanwhile.
                 threading.Thread(target=self._stop, args=(grace,), name="stop", daemon=True).start()
             case Configure():
-                raise ValueError("found a second Begin, expected one")
+                raise ValueError("found a second Configure, expected one")
 
-    def refuse(self, error: ConfigError) -> None:
-        """Tell the sidecar why it cannot listen."""
+    def report_failure(self, error: ConfigError) -> None:
+        """Report why this process cannot listen."""
         self._send(StartFailed(str(error)))
 
     def _stop(self, grace: float) -> None:
@@ -97,31 +97,31 @@ class WorkerServer:
             self._reporting.join()
         if self._traces is not None:
             self._traces.stop(_TRACES_S)
-        # The thread of orders ends when it finds that there are no more.
+        # Ends the thread that reads commands.
         self._socket.shutdown(socket.SHUT_RDWR)
 
     def _report(self) -> None:
-        last, waited = False, _COUNTED_S
+        last, waited = False, _STATS_S
         while not last:
-            pause = _SEEN_S if self._replica.patient else _COUNTED_S
+            pause = _OBSERVATIONS_S if self._replica.patient else _STATS_S
             last = self._ended.wait(pause)
             waited += pause
             seen = self._replica.seen()
             if seen:
                 self._send(ObservationReport(seen))
-            if last or waited >= _COUNTED_S:
+            if last or waited >= _STATS_S:
                 waited = 0.0
-                self._send(self._increments.take())
+                self._send(self._delta.collect())
 
     def _send(self, report: WorkerReport) -> None:
-        # That the sidecar is gone is found where its orders are read.
+        # That the sidecar is gone is noticed where commands are read.
         with self._sending, suppress(ConnectionError):
             self._socket.sendall(frame(report))
 
 
 def main() -> int:
-    """Serve until the sidecar says to stop, or is gone; nothing outlives it. Returns the exit code."""
-    # Who ends the sidecar may mean all its processes; it says itself when they are to end.
+    """Serve until the sidecar sends StopServing or is gone; nothing outlives it. Returns the exit code."""
+    # A terminal sends signals to all processes of the sidecar; it tells its workers itself when to stop.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     sidecar = socket.socket(fileno=int(sys.argv[1]))
@@ -130,23 +130,23 @@ def main() -> int:
     stopping = False
     while True:
         try:
-            received = sidecar.recv(_RECEIVED)
+            received = sidecar.recv(_RECEIVE_BYTES)
         except ConnectionError:
             received = b""
         if not received:
             if not stopping:
                 os._exit(1)
             return 0
-        for order in frames.feed(received):
-            stopping = stopping or isinstance(order, StopServing)
-            if isinstance(order, Configure):
-                configure(order.log_format, order.log_level)
-                worker = WorkerServer(sidecar, order)
+        for command in frames.feed(received):
+            stopping = stopping or isinstance(command, StopServing)
+            if isinstance(command, Configure):
+                configure(command.log_format, command.log_level)
+                worker = WorkerServer(sidecar, command)
             elif worker is not None:
                 try:
-                    worker.carry_out(order)
+                    worker.execute(command)
                 except ConfigError as error:
-                    worker.refuse(error)
+                    worker.report_failure(error)
                     return error.exit_code
 
 

@@ -1,4 +1,4 @@
-"""The sidecar's end of one worker process: the process, what it was told, and what it still owes an answer to."""
+"""The sidecar's end of one worker process: the process, the commands sent to it, and the acknowledgements it owes."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from sidecar.workers.messages import (
     frame,
 )
 
-_RECEIVED = 1 << 18
-# How long a worker process may take to answer: an order, a document by its bytes, and the first one, after its imports.
-_ORDER_S = 3.0
+_RECEIVE_BYTES = 1 << 18
+# How long a process may take to acknowledge: a command, a document by its size, and the first one, after its imports.
+_ACK_S = 3.0
 _BYTES_PER_S = 200_000
 _START_S = 30.0
 
 
 class WorkerProcess:
-    """A worker process that is started with it; all methods are for one thread, and none waits. Raises OSError.
+    """A worker process, started by the constructor. All methods are for one thread, and none blocks. Raises OSError.
 
-    It belongs to the `member`s once it has a view in force: from then on the others wait for it, and it is told to
-    listen. It is `serving` once it listens. `applied` is the number of the last view that it put in force, -1 for none;
-    `quiet` is for whoever counts how long it has said nothing.
+    It has `joined` the rollout once it has activated a view: from then on the others wait for it, and it is sent
+    StartListening. It is `serving` once it listens. `applied` is the number of the last view that it activated, -1
+    before one. `missed_reports` is for the supervisor, which counts the seconds without any message.
     """
 
     def __init__(self) -> None:
@@ -43,57 +43,61 @@ class WorkerProcess:
         ours.setblocking(False)
         self.socket = ours
         with theirs:
-            # A process made anew: threads, gRPC's above all, do not live through a fork.
+            # A new interpreter: threads, gRPC's above all, do not survive a fork.
             self.popen = subprocess.Popen(
                 [sys.executable, "-P", "-m", "sidecar.workers.worker", str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 env=_environment(),
             )
-        self.began = time.monotonic()
-        self.member = False
+        self.started_at = time.monotonic()
+        self.joined = False
         self.serving = False
         self.applied = -1
-        self.quiet = 0
-        self._held: tuple[str, str] = "", ""
-        self._owed: deque[tuple[float, Command, int]] = deque()
+        self.missed_reports = 0
+        # The documents that it keeps: the one in force, and the one loaded last.
+        self._documents: tuple[str, str] = "", ""
+        # By when each command must be acknowledged, and the number of the view that it activates.
+        self._unacknowledged: deque[tuple[float, Command, int]] = deque()
         self._unsent: deque[memoryview] = deque()
         self._frames: FrameDecoder[WorkerReport] = FrameDecoder(WorkerReport)
 
     @property
     def sending(self) -> bool:
-        """True while the process has not taken all that it was told."""
+        """True while there are bytes that the process has not received yet."""
         return bool(self._unsent)
 
     @property
-    def late(self) -> bool:
-        """True while it owes an answer for longer than it may."""
-        return bool(self._owed) and self._owed[0][0] < time.monotonic()
+    def overdue(self) -> bool:
+        """True while an acknowledgement is late."""
+        return bool(self._unacknowledged) and self._unacknowledged[0][0] < time.monotonic()
 
-    def tell(self, order: Command, *, number: int = 0) -> None:
-        """Send an order, as soon as the process takes it; `number` counts what is put in force."""
-        allowed = _ORDER_S if self.member else _START_S
-        match order:
+    def send(self, command: Command, *, number: int = 0) -> None:
+        """Send a command as soon as the process receives it; `number` is that of the view that it activates."""
+        allowed = _ACK_S if self.joined else _START_S
+        match command:
             case LoadDocument(revision, text):
                 allowed += len(text) / _BYTES_PER_S
-                self._held = self._held[0], revision
+                self._documents = self._documents[0], revision
             case ActivateView(decides):
-                self._held = decides.revision if decides else "", self._held[1]
-        if isinstance(order, LoadDocument | ActivateView | StartListening):
-            self._owed.append((time.monotonic() + allowed, order, number))
-        self._unsent.append(memoryview(frame(order)))
+                self._documents = decides.revision if decides else "", self._documents[1]
+        if isinstance(command, LoadDocument | ActivateView | StartListening):
+            self._unacknowledged.append((time.monotonic() + allowed, command, number))
+        self._unsent.append(memoryview(frame(command)))
         self.flush()
 
-    def holds(self, revision: str) -> bool:
-        """Tell whether it was sent the document of this revision, and keeps it."""
-        return revision in self._held
+    def has_document(self, revision: str) -> bool:
+        """Return whether it was sent this document and still keeps it."""
+        return revision in self._documents
 
-    def reads(self, revision: str) -> bool:
-        """Tell whether it was sent the document of this revision, and is not done with reading it."""
-        return any(isinstance(order, LoadDocument) and order.revision == revision for _, order, _ in self._owed)
+    def is_loading(self, revision: str) -> bool:
+        """Return whether it was sent this document and has not finished parsing it."""
+        return any(
+            isinstance(command, LoadDocument) and command.revision == revision for _, command, _ in self._unacknowledged
+        )
 
     def flush(self) -> None:
-        """Send what the process takes now. That it is gone is found by `receive`."""
+        """Send what the process receives now. That it is gone is noticed by `receive`."""
         try:
             while self._unsent:
                 sent = self.socket.send(self._unsent[0])
@@ -107,31 +111,31 @@ class WorkerProcess:
             self._unsent.clear()
 
     def receive(self) -> Iterator[WorkerReport]:
-        """Yield what has come, its answers already taken note of. Raises EOFError once the process is gone."""
+        """Yield the messages received, acknowledgements already applied. Raises EOFError if the process is gone."""
         try:
-            received = self.socket.recv(_RECEIVED)
+            received = self.socket.recv(_RECEIVE_BYTES)
         except BlockingIOError:
             return
         except ConnectionError:
             received = b""
         if not received:
             raise EOFError
-        self.quiet = 0
+        self.missed_reports = 0
         for report in self._frames.feed(received):
             if isinstance(report, Ack):
-                self._answered()
+                self._acknowledge()
             yield report
 
-    def end(self) -> str:
-        """Make an end of the process, if it has not ended, and say how it did."""
+    def kill(self) -> str:
+        """Kill the process, unless it has ended; return its signal or exit status."""
         self.popen.kill()
         status = self.popen.wait()
         self.socket.close()
         return f"signal {-status}" if status < 0 else f"exit status {status}"
 
-    def _answered(self) -> None:
-        _, order, number = self._owed.popleft()
-        match order:
+    def _acknowledge(self) -> None:
+        _, command, number = self._unacknowledged.popleft()
+        match command:
             case ActivateView():
                 self.applied = number
             case StartListening():
@@ -139,7 +143,7 @@ class WorkerProcess:
 
 
 def _environment() -> Mapping[str, str]:
-    """Return ours, so that the very same code is found there: where it is not installed, it is in no path by itself."""
+    """Return our environment, in which the process finds this very code also where it is not installed."""
     root = Path(sidecar.__file__).parent.parent
     if root.name in {"site-packages", "dist-packages"}:
         return os.environ

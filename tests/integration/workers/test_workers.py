@@ -163,7 +163,7 @@ def test_one_that_is_killed_is_replaced(supervisor: Crew) -> None:
         supervisor.document.write_text("dc2")
         for client in clients:
             eventually(lambda client=client: client.filter().datacenter == "dc2", "the change")  # type: ignore[misc]
-        assert "another one takes its place" in supervisor.sidecar.log_text()
+        assert "it is replaced" in supervisor.sidecar.log_text()
 
 
 def test_one_that_hangs_holds_up_nobody_for_long(supervisor: Crew) -> None:

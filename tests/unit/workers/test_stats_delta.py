@@ -1,4 +1,4 @@
-"""What worker processes count is in one tally, once, also when some of them are gone."""
+"""The statistics of worker processes are summed, each count once, also of processes that are gone."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PATH = "/pkg.Service/FilterWorkers"
 
 
 def facts(stats: CallStats) -> object:
-    """Return all that a tally tells of calls."""
+    """Return everything that statistics say of calls."""
     methods = [
         (each.path, each.kind, each.started.read(), sorted(each.handled()), each.times.totals()[0])
         for each in stats.methods
@@ -23,12 +23,12 @@ def facts(stats: CallStats) -> object:
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 1), st.sampled_from(["dc1", "dc2"]), st.booleans(), st.booleans())))
 def test_the_sum_is_as_if_one_had_counted(calls: list[tuple[int, str, bool, bool]]) -> None:
-    """However calls fall to processes, and whenever these tell, the numbers are those of one that answered all."""
+    """However calls are spread over processes, and whenever these report, the sums are those of one process."""
     one, together = CallStats(), CallStats()
     each = [CallStats(), CallStats()]
     for stats in (one, *each):
         stats.method(PATH, "unary")
-    increments = [StatsDelta(stats) for stats in each]
+    deltas = [StatsDelta(stats) for stats in each]
     for process, datacenter, well, telling in calls:
         for stats in (one, each[process]):
             method = stats.methods[0]
@@ -39,18 +39,18 @@ def test_the_sum_is_as_if_one_had_counted(calls: list[tuple[int, str, bool, bool
             else:
                 method.ended("UNAVAILABLE")
         if telling:
-            add_delta(together, increments[process].take())
-    for increment in increments:
-        add_delta(together, increment.take())
+            add_delta(together, deltas[process].collect())
+    for delta in deltas:
+        add_delta(together, delta.collect())
     assert facts(together) == facts(one)
 
 
 def test_nothing_new_is_nothing() -> None:
-    """Without calls in between there is nothing more to tell; the first time, methods are told without calls too."""
+    """Without calls in between a report is empty; the first one has all methods, also those without calls."""
     stats = CallStats()
     stats.method(PATH, "unary").answered(0.0)
     stats.decisions.increment("billing", "dc1", "ACTIVE")()
-    increments = StatsDelta(stats)
-    first, second = increments.take(), increments.take()
+    deltas = StatsDelta(stats)
+    first, second = deltas.collect(), deltas.collect()
     assert [called.path for called in first.methods] == [PATH]
     assert (second.decisions, second.methods) == ([], [])
