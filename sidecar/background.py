@@ -1,4 +1,4 @@
-"""Work on a thread of its own, so that those who hand it over need not wait."""
+"""Background threads: producers enqueue work under a condition, and need not wait for it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from abc import ABC, abstractmethod
 
 
 class BackgroundThread(ABC):
-    """Runs `_run` on a thread of its own, named `name`, from `start` to `stop`.
+    """Runs `_run` on a daemon thread named `name`, from `start` to `stop`.
 
-    What is to be done is handed over, and waited for, under `_work`; `_stopping` tells that no more will come.
+    Work is enqueued, and waited for, under the condition `_work`; `_stopping` is set when no more will come.
     """
 
     def __init__(self, name: str) -> None:
@@ -18,11 +18,11 @@ class BackgroundThread(ABC):
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self, timeout: float) -> None:
-        """End within `timeout` seconds, with what is waiting done as far as the class promises it."""
+        """Stop within `timeout` seconds; what happens to waiting work is the class's to say."""
         with self._work:
             self._stopping.set()
             self._work.notify()
@@ -30,4 +30,4 @@ class BackgroundThread(ABC):
 
     @abstractmethod
     def _run(self) -> None:
-        """Do what comes, until `_stopping`."""
+        """Process work until `_stopping` is set."""

@@ -1,4 +1,4 @@
-"""Counts what calls do without a lock on their way, and sums it up for whoever asks."""
+"""Counters that calls increment without a lock, and their totals."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from time import perf_counter
 Increment = Callable[[], object]
 Labels = tuple[str, ...]
 
-# Upper bounds of the buckets of handling times, in seconds; the last bucket has none.
+# Upper bounds of the buckets of handling times, in seconds; the last bucket is unbounded.
 BOUNDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
 
 
 class Counter:
-    """A number that any thread may raise by one with `increment`, one step of the interpreter: none is lost."""
+    """A counter that any thread may increment: `increment` is one step of the interpreter, so none is lost."""
 
     __slots__ = ("_added", "_reads", "increment")
 
@@ -27,37 +27,37 @@ class Counter:
         self._added = 0
 
     def add(self, number: int) -> None:
-        """Raise it by what was counted elsewhere. One thread at a time."""
+        """Add what was counted elsewhere. One thread at a time."""
         self._added += number
 
     def read(self) -> int:
-        """Return the number. One reader at a time: reading is a tick too, which is taken off again."""
-        ticks = self.increment() - self._reads
+        """Return the number. One reader at a time: a read increments too, which is subtracted again."""
+        counted = self.increment() - self._reads
         self._reads += 1
-        return ticks + self._added
+        return counted + self._added
 
 
 class LabeledCounters:
-    """Counters by labels, made when they are first asked for."""
+    """Counters by labels, created at their first use."""
 
     def __init__(self) -> None:
         self._counters: dict[Labels, Counter] = {}
         self._reading = threading.Lock()
 
     def increment(self, *labels: str) -> Increment:
-        """Return what raises the counter with these labels; cheap to ask, cheaper to keep."""
+        """Return the function that increments the counter with these labels; cheap to get, cheaper to keep."""
         counter = self._counters.get(labels)
         if counter is None:
             counter = self._counters.setdefault(labels, Counter())
         return counter.increment
 
     def add(self, labels: Labels, number: int) -> None:
-        """Raise the counter with these labels by what was counted elsewhere. One thread at a time."""
+        """Add to the counter with these labels what was counted elsewhere. One thread at a time."""
         self.increment(*labels)
         self._counters[labels].add(number)
 
     def totals(self) -> Iterator[tuple[Labels, int]]:
-        """Yield each counter's labels and its number."""
+        """Yield the labels and the number of each counter."""
         for labels, counter in self._counters.copy().items():
             with self._reading:
                 number = counter.read()
@@ -65,7 +65,7 @@ class LabeledCounters:
 
 
 class DurationHistogram:
-    """How long calls took: each thread counts into buckets of its own."""
+    """How long calls took; each thread counts into buckets of its own."""
 
     def __init__(self) -> None:
         self._own = threading.local()
@@ -76,24 +76,24 @@ class DurationHistogram:
         try:
             mine = self._own.buckets
         except AttributeError:
-            mine = self._begin()
+            mine = self._new_buckets()
         mine[bisect_left(BOUNDS, seconds)] += 1
         mine[-1] += seconds
 
     def add_totals(self, buckets: Iterable[int], seconds: float) -> None:
-        """Count the calls that were counted elsewhere, as `totals` gives them. One thread at a time."""
-        mine = getattr(self._own, "buckets", None) or self._begin()
+        """Add calls that were counted elsewhere, as `totals` returns them. One thread at a time."""
+        mine = getattr(self._own, "buckets", None) or self._new_buckets()
         for index, (below, number) in enumerate(pairwise((0, *buckets))):
             mine[index] += number - below
         mine[-1] += seconds
 
     def totals(self) -> tuple[list[int], float]:
-        """Return how many calls took at most each of the bounds, and any time at all; and the sum of the seconds."""
+        """Return the cumulative number of calls per bound, the unbounded last; and the sum of the seconds."""
         each = [list(buckets) for buckets in self._all] or [[0] * (len(BOUNDS) + 2)]
         *buckets, seconds = (sum(column) for column in zip(*each, strict=True))
         return [int(number) for number in accumulate(buckets)], float(seconds)
 
-    def _begin(self) -> list[float]:
+    def _new_buckets(self) -> list[float]:
         mine: list[float] = [0] * (len(BOUNDS) + 1) + [0.0]
         self._own.buckets = mine
         self._all.append(mine)
@@ -101,7 +101,7 @@ class DurationHistogram:
 
 
 class MethodStats:
-    """The calls of one method of gRPC: `started`, by the status that they ended with, and how long unary ones took."""
+    """The calls of one gRPC method: how many `started`, how many ended by status, and how long unary ones took."""
 
     def __init__(self, path: str, kind: str) -> None:
         self.path = path
@@ -110,32 +110,32 @@ class MethodStats:
         self.started = Counter()
         self.times = DurationHistogram()
         self._handled = LabeledCounters()
-        self._well = self._handled.increment("OK")
+        self._ok = self._handled.increment("OK")
 
     def answered(self, began: float) -> None:
-        """Count a call that was answered, and how long it took since `began` (perf_counter)."""
-        self._well()
+        """Count a call that ended with OK and began at `began` (perf_counter)."""
+        self._ok()
         self.times.add(perf_counter() - began)
 
     def ended(self, code: str) -> None:
-        """Count a call that ended with a status."""
+        """Count a call that ended with a status, without its duration."""
         self._handled.increment(code)()
 
     def add(self, code: str, number: int) -> None:
-        """Count calls that ended elsewhere with a status. One thread at a time."""
+        """Add calls that ended with a status elsewhere. One thread at a time."""
         self._handled.add((code,), number)
 
     def handled(self) -> Iterable[tuple[str, int]]:
-        """Yield each status that calls ended with, and how many."""
+        """Yield each status that calls ended with, and their number."""
         return ((labels[0], number) for labels, number in self._handled.totals())
 
 
 @dataclass(frozen=True, slots=True)
 class TaskStatus:
-    """How work beside the calls stands, as a reaction or the audit does.
+    """The status of a reaction or of the audit.
 
-    So many changes wait, were done, could not be done, and were dropped as too many came; `error` is why the one at
-    hand is not done, "" if nothing is wrong.
+    How many changes are waiting, were done, failed for good, and were dropped because too many came; `error` is why the
+    current one is not done yet, "" if nothing is wrong.
     """
 
     name: str
@@ -148,7 +148,7 @@ class TaskStatus:
 
 @dataclass(frozen=True, slots=True)
 class ProcessCounts:
-    """How many processes are to answer calls, how many do, and how many were lost and replaced since the start."""
+    """How many processes there should be to answer calls, how many serve, and how many were lost since the start."""
 
     wanted: int = 1
     serving: int = 1

@@ -1,4 +1,4 @@
-"""The sidecar as a process: started, told to change its log level by SIGHUP, and ended by a signal."""
+"""The daemon: starts a sidecar, reloads the log level on SIGHUP, and stops on SIGTERM or SIGINT."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def main(argv: Sequence[str]) -> int:
         return error.exit_code
     configure(settings.log_format, settings.log_level)
     level = LogLevelReloader(argv, os.environ, settings.log_level)
-    signal.signal(signal.SIGHUP, level.take)
+    signal.signal(signal.SIGHUP, level.handle_signal)
     level.start()
     for warning in settings.warnings:
         log.warning(warning)
@@ -44,13 +44,13 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _serve(settings: config.Settings) -> None:
-    signals = _Signals()
+    signals = _StopSignals()
     sidecar = Sidecar(settings)
     addresses = sidecar.start()
     try:
-        _greet(sidecar.url, addresses, settings)
+        _log_start(sidecar.url, addresses, settings)
         sidecar.watch()
-        # What was made so far stays; looking through it again and again for garbage would only hold up calls.
+        # What exists now stays: the garbage collector need not look at it again, which would hold up calls.
         gc.collect()
         gc.freeze()
         signals.wait()
@@ -60,11 +60,11 @@ def _serve(settings: config.Settings) -> None:
         log.info("stopped")
 
 
-class _Signals:
+class _StopSignals:
     """Waits for SIGTERM or SIGINT; a second signal ends the process at once."""
 
     def __init__(self) -> None:
-        # What a signal writes stays until it is read; whoever is about to wait for a lock may not hear of one.
+        # The byte that a signal writes stays until it is read; a thread that waits for a lock could miss the signal.
         self._read, self._written = socket.socketpair()
         self._written.setblocking(False)
         signal.set_wakeup_fd(self._written.fileno(), warn_on_full_buffer=False)
@@ -73,7 +73,7 @@ class _Signals:
         signal.signal(signal.SIGINT, self._stop)
 
     def wait(self) -> None:
-        """Return once there was one."""
+        """Return after the first signal."""
         while not self._stopping:
             self._read.recv(1)
 
@@ -83,16 +83,16 @@ class _Signals:
         self._stopping = True
 
 
-def _greet(url: str, addresses: Sequence[str], settings: config.Settings) -> None:
+def _log_start(url: str, addresses: Sequence[str], settings: config.Settings) -> None:
     log.info("dc-sidecar %s serves %s on %s", __version__, url, ", ".join(addresses))
     if settings.log_format != "console":
         return
     command = "dc-sidecar" if shutil.which("dc-sidecar") else shlex.quote(os.path.relpath(sys.argv[0]))
-    asked = "" if addresses[0] == "127.0.0.1:50051" else f" --sidecar {shlex.quote(addresses[0])}"
+    sidecar = "" if addresses[0] == "127.0.0.1:50051" else f" --sidecar {shlex.quote(addresses[0])}"
     lines = [
         "Ask it, in another terminal:",
-        f"  {command} filter billing --job 7 --candidates dc1=2,dc2=1{asked}",
-        f"  {command} status{asked}",
+        f"  {command} filter billing --job 7 --candidates dc1=2,dc2=1{sidecar}",
+        f"  {command} status{sidecar}",
     ]
     if url.startswith("file:"):
         lines += ["Then edit the document, save it, and ask again:", f"  {url.removeprefix('file:')}"]

@@ -1,4 +1,4 @@
-"""Keeps the reading of a big document out of the way of decisions, which need the same interpreter."""
+"""Keeps the parsing of a big document from delaying decisions, which need the same interpreter."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from collections.abc import Callable, Sized
 from contextlib import nullcontext
 from typing import TypeVar
 
-# A waiting thread gets the interpreter at the latest after this much work of ours; by itself Python would take 5 ms,
-# and a gRPC call needs it several times. A rest is at least so long that another thread wakes up, and longer the more
-# others have worked meanwhile: a document of 10,000 applications takes 0.3 s where nobody calls, and 1 s where calls
-# take all there is, which then take no longer than before.
+# A waiting thread gets the interpreter after this much work at most; Python alone would take 5 ms, and a gRPC call
+# needs it several times. A rest is long enough for another thread to wake up, and the longer, the more other threads
+# have worked: a document of 10,000 applications takes 0.3 s without calls, and 1 s under full load, while calls take no
+# longer than before.
 _WORK_S = 0.0003
 _REST_S = 0.00005
 _LONGEST_REST_S = 0.001
 _REST_PER_OTHERS = 4.0
 
-# Smaller documents are read, and compared with the one before, before anybody could notice. For so long after a bigger
-# one was read, the log, the audit, watchers and the snapshot are at work on it.
-_BIG = 64 * 1024
+# Smaller documents are parsed, and compared with the one before, in no time. For this long after a bigger one was
+# parsed, the log, the audit, watchers and the snapshot work on it.
+_BIG_BYTES = 64 * 1024
 _AFTERWARDS_S = 1.0
-# What Python then gives a thread at most where another waits.
-_TURN_S = 0.0005
+# The switch interval meanwhile: how long a thread keeps the interpreter while another one waits.
+_SHORT_S = 0.0005
 
 Text = TypeVar("Text", bound=Sized)
 Document = TypeVar("Document")
 
 
 class Yielder:
-    """To be called often during long work, which then rests now and then: the longer, the more other threads work.
+    """Called often during long work, rests now and then; the longer, the more other threads work. For one thread.
 
-    A rest of no length would not do: the thread could take the interpreter back before another one has woken up.
-    `others` tells how much processor time the other threads have used; one thread at a time may call.
+    A rest of zero length is not enough: the thread could take the interpreter back before another one wakes up.
+    `others` returns the processor time that the other threads have used.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Yielder:
         self.rests = 0
 
     def __call__(self) -> None:
-        """Rest, if it is time to."""
+        """Rest if it is time to."""
         if self._clock() - self._rested > _WORK_S:
             seen, self._seen = self._seen, self._others()
             self._rest(min(_LONGEST_REST_S, max(_REST_S, _REST_PER_OTHERS * (self._seen - seen))))
@@ -61,10 +61,10 @@ class Yielder:
 
 
 class ShortSwitchInterval:
-    """Makes all threads take shorter turns for a while: for as long as a big document keeps any of them busy.
+    """Shortens Python's switch interval while, and for a while after, a big document keeps threads busy.
 
-    Where another thread waits, Python takes the interpreter from a busy one after 5 ms by itself. Shorter turns always
-    would cost each call a tenth: threads that answer calls would interrupt each other.
+    Python takes the interpreter from a busy thread after 5 ms if another one waits. A short interval all the time would
+    cost calls a tenth: the threads that answer them would interrupt each other.
     """
 
     def __init__(self, afterwards_s: float = _AFTERWARDS_S) -> None:
@@ -76,7 +76,7 @@ class ShortSwitchInterval:
     def __enter__(self) -> None:
         with self._lock:
             self._begun += 1
-            sys.setswitchinterval(_TURN_S)
+            sys.setswitchinterval(_SHORT_S)
 
     def __exit__(self, *_: object) -> None:
         end = threading.Timer(self._afterwards_s, self._lengthen, (self._begun,))
@@ -90,26 +90,25 @@ class ShortSwitchInterval:
 
 
 def without_gc(
-    parse: Callable[[Text], Document], turns: ShortSwitchInterval | None = None
+    parse: Callable[[Text], Document], interval: ShortSwitchInterval | None = None
 ) -> Callable[[Text], Document]:
-    """Return `parse`, made to run without the garbage collector, and its results out of the collector's sight.
+    """Return a `parse` that runs without garbage collection, and hides its results from later collections.
 
-    A collection looks at every object and stops every thread while it does; it comes several times while a big document
-    is made, 20 to 70 ms each with 10,000 applications, and again and again afterwards. There is nothing to find: a
-    document has no cycles, so it goes when its last reference does. What is cyclic garbage at the moment of the
-    freezing stays until the process ends; the collection just before leaves little of it. While a big document is read,
-    and for a while after, threads take short `turns`.
+    A collection visits every object and stops every thread: several times while a big document is parsed, 20 to 70 ms
+    each for 10,000 applications, and again and again afterwards. There is nothing to find: a document has no cycles, so
+    it is freed with its last reference. Cyclic garbage that exists at the freeze stays until the process ends; the
+    collection just before leaves little of it. A big document is parsed under a short switch `interval`.
     """
-    turns = turns or ShortSwitchInterval()
+    interval = interval or ShortSwitchInterval()
 
-    def parse_uncollected(text: Text) -> Document:
+    def parse_without_gc(text: Text) -> Document:
         gc.collect(0)
         gc.disable()
         try:
-            with turns if len(text) >= _BIG else nullcontext():
+            with interval if len(text) >= _BIG_BYTES else nullcontext():
                 return parse(text)
         finally:
             gc.freeze()
             gc.enable()
 
-    return parse_uncollected
+    return parse_without_gc

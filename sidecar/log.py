@@ -1,4 +1,4 @@
-"""Logging for people (console) and for collectors (JSON): one event a line, with what belongs to it as fields."""
+"""Logging to standard error, as console text or JSON: one event per line, with its values as fields."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
-# What every record has; the rest of its attributes came in as fields.
+# The attributes of every record; the others are fields.
 _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-# How often the same message is written within how many seconds, and for how many messages that is counted.
-_MOST_REPEATS = 5
-_WITHIN_S = 60.0
-_MOST_MESSAGES = 1000
+# How often the same message is written within a period, and how many messages are tracked.
+_MAX_REPEATS = 5
+_PERIOD_S = 60.0
+_MAX_MESSAGES = 1000
 _COLOURS = {logging.WARNING: "\033[33m", logging.ERROR: "\033[31m", logging.CRITICAL: "\033[31m"}
 
 
 def configure(form: str, level: str) -> None:
-    """Send what is logged to standard error, as `console` or `json`; `level` is debug, info, warning or error."""
+    """Log to standard error, as `console` or `json`, from a level on: debug, info, warning or error."""
     handler = logging.StreamHandler(sys.stderr)
     if form == "json":
         handler.setFormatter(_json_formatter())
@@ -33,62 +33,61 @@ def configure(form: str, level: str) -> None:
 
 
 def set_level(level: str) -> None:
-    """Let through what is worth at least this: debug, info, warning or error. Libraries stay at warning."""
+    """Set the minimum level: debug, info, warning or error. Libraries stay at warning."""
     logging.getLogger("sidecar").setLevel(_LEVELS[level])
 
 
 def fields_of(record: logging.LogRecord) -> dict[str, Any]:
-    """Return what was logged with a record as `extra`."""
+    """Return the fields of a record: those logged as `extra`."""
     return {name: value for name, value in vars(record).items() if name not in _OWN}
 
 
 class RepeatFilter(logging.Filter):
-    """Lets the same warning or error through five times in a minute, and then says how many were left out.
+    """Passes the same warning or error five times a minute; the next one then has the number `left_out`.
 
-    The same is what was written at the same place in the code, whatever its values were; so a server that comes and
-    goes all the time, or a probe that fails in ever new words, cannot fill a disk. What is below a warning passes: each
-    change is an event of its own.
+    Messages are the same if they come from the same line of code, whatever their values: a flapping server, or a probe
+    that fails in ever new ways, cannot fill a disk. Below warning everything passes: each change is its own event.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
         self._clock = clock
         self._lock = threading.Lock()
-        # When each message was first let through in this minute, how often since, and how many were left out.
+        # For each message: when it first passed in this period, how often it has, and how many were left out.
         self._seen: dict[tuple[str, int, str], tuple[float, int, int]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Tell whether the record is to be written."""
+        """Return whether to write the record."""
         if record.levelno < logging.WARNING:
             return True
-        words = str(record.msg)
-        # What has no words of its own but values is known by these.
-        key = (record.name, record.levelno, words if any(map(str.isspace, words)) else record.getMessage())
+        template = str(record.msg)
+        # A template such as "%s" has no words of its own: its values identify it.
+        key = (record.name, record.levelno, template if any(map(str.isspace, template)) else record.getMessage())
         with self._lock:
-            if len(self._seen) > _MOST_MESSAGES:
+            if len(self._seen) > _MAX_MESSAGES:
                 self._seen.clear()
             now = self._clock()
-            began, passed, left_out = self._seen.get(key, (now, 0, 0))
-            if now - began >= _WITHIN_S:
-                began, passed = now, 0
-            if passed >= _MOST_REPEATS:
-                self._seen[key] = began, passed, left_out + 1
+            since, passed, left_out = self._seen.get(key, (now, 0, 0))
+            if now - since >= _PERIOD_S:
+                since, passed = now, 0
+            if passed >= _MAX_REPEATS:
+                self._seen[key] = since, passed, left_out + 1
                 return False
-            self._seen[key] = began, passed + 1, 0
+            self._seen[key] = since, passed + 1, 0
         if left_out:
             record.left_out = left_out
         return True
 
 
 class ConsoleFormatter(logging.Formatter):
-    """`14:03:07 message  field=value`, warnings and errors said so and, on a terminal, in colour."""
+    """Formats `14:03:07 message  field=value`, with the level of warnings and errors, in colour on a terminal."""
 
     def __init__(self, *, colours: bool) -> None:
         super().__init__()
         self._colours = colours
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the record as one line, with a traceback below where there is one."""
+        """Return the record as one line, followed by its traceback if it has one."""
         moment = datetime.fromtimestamp(record.created, UTC).astimezone()
         level = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""
         fields = "".join(f"  {name}={value}" for name, value in fields_of(record).items())
@@ -101,7 +100,7 @@ class ConsoleFormatter(logging.Formatter):
 
 
 def _json_formatter() -> logging.Formatter:
-    from pythonjsonlogger.json import JsonFormatter  # noqa: PLC0415 - only where it is asked for
+    from pythonjsonlogger.json import JsonFormatter  # noqa: PLC0415 - only where it is configured
 
     return JsonFormatter(
         "{levelname}{name}{message}",

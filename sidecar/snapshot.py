@@ -1,4 +1,4 @@
-"""The last good document on disk, for a start while the config center is away."""
+"""The snapshot: the last good document on disk, for a start while the config center is down."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ _NAME = "snapshot"
 
 
 class SnapshotUnusable(Exception):
-    """What is on disk is torn, of another source, or cannot be read; the message says which."""
+    """The snapshot is torn, of another source, or unreadable; the message says which."""
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A document's text as it was applied at `applied_at_ns`, Unix nanoseconds."""
+    """A document's text, and when it was put in force (Unix nanoseconds)."""
 
     text: bytes
     applied_at_ns: int
 
 
 def load(folder: Path, source: str) -> Snapshot | None:
-    """Return the snapshot of the source, or None where there is none. Raises SnapshotUnusable."""
+    """Return the snapshot of a source, None if there is none. Raises SnapshotUnusable."""
     path = folder / _NAME
     try:
         header, _, text = path.read_bytes().partition(b"\n")
@@ -38,7 +38,7 @@ def load(folder: Path, source: str) -> Snapshot | None:
         raise SnapshotUnusable(f"{path}: {error.strerror}") from error
     try:
         facts = json.loads(header)
-        kept = Snapshot(text, int(facts["applied_at_ns"]))
+        snapshot = Snapshot(text, int(facts["applied_at_ns"]))
         whole = facts["format"] == _FORMAT and facts["sha256"] == sha256(text).hexdigest()
         of = str(facts["source"])
     except (ValueError, KeyError, TypeError, RecursionError) as error:
@@ -47,11 +47,11 @@ def load(folder: Path, source: str) -> Snapshot | None:
         raise SnapshotUnusable(f"{path} is torn or of another version of dc-sidecar")
     if of != source:
         raise SnapshotUnusable(f"{path} is of another source, {of}")
-    return kept
+    return snapshot
 
 
 def save(folder: Path, source: str, snapshot: Snapshot) -> None:
-    """Replace the snapshot, whole or not at all: written beside, flushed to the disk, renamed. Raises OSError."""
+    """Replace the snapshot atomically. Raises OSError."""
     header = {
         "format": _FORMAT,
         "source": source,
@@ -62,14 +62,14 @@ def save(folder: Path, source: str, snapshot: Snapshot) -> None:
 
 
 class SnapshotStore(Saver[Snapshot]):
-    """Saves each document that is taken over from the source."""
+    """Saves each document that is taken from the source."""
 
     def __init__(self, folder: Path, source: str) -> None:
-        loss = "the snapshot could not be saved: a start while the config center is away would use an older one"
+        loss = "the snapshot could not be saved: a start while the config center is down would use an older one"
         super().__init__("snapshot", partial(save, folder, source), loss=f"{loss} ({folder})")
 
     def changed(self, before: View, after: View) -> None:
-        """Take note of a change of view; to be subscribed to the table."""
+        """Save the document of a new view; a listener of the table."""
         confirmed = before.status.from_snapshot and not after.status.from_snapshot
         text = after.source_text
         if text and not after.status.from_snapshot and (text is not before.source_text or confirmed):

@@ -1,4 +1,4 @@
-"""Asks a sidecar from Python: decisions, routes, status, changes."""
+"""The Python client of a sidecar: decisions, routes, status, changes."""
 
 from sidecar.client.client import RoutingClient
 from sidecar.client.errors import CallFailed, Overloaded, SidecarUnreachable, TooSlow

@@ -1,4 +1,4 @@
-"""Answers that may be given again: those of the generation that the sidecar is at, as long as it can be asked."""
+"""A cache of answers, valid for the sidecar's current generation while the client watches it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ V = TypeVar("V")
 
 
 class AnswerCache(Generic[V]):
-    """A bounded cache that is open while somebody follows the sidecar, and empty after each move of its generation.
+    """A bounded LRU cache that is open while the sidecar is watched, and emptied by each new generation.
 
-    Between `get` and `put` the generation may move, or the sidecar restart and count from 1 again. So `get` gives the
-    epoch too, which every `follow` and `close` ends, and `put` takes only what was asked in the epoch that still lasts.
+    Between `get` and `put` the generation may change, or the sidecar restart and count from 1 again. So `get` returns
+    an epoch, which every `follow` and `close` ends, and `put` only stores answers asked for in the current epoch.
     """
 
     def __init__(self, size: int) -> None:
@@ -25,21 +25,21 @@ class AnswerCache(Generic[V]):
 
     @property
     def open(self) -> bool:
-        """Tell whether the sidecar is being followed."""
+        """Whether the sidecar is being watched."""
         return self._generation is not None
 
     def follow(self, generation: int) -> None:
-        """Take notice of the generation that the sidecar is at now."""
+        """Set the sidecar's generation, and forget all answers."""
         with self._lock:
             self._restart(generation)
 
     def close(self) -> None:
-        """Forget everything until `follow`: nobody would tell when an answer does not hold any more."""
+        """Forget all answers, and store none until `follow`: nothing would invalidate them."""
         with self._lock:
             self._restart(None)
 
     def get(self, key: bytes) -> tuple[V | None, int]:
-        """Return the answer, if there is one that holds, and the epoch."""
+        """Return the answer, None if there is none, and the epoch."""
         with self._lock:
             answer = self._answers.get(key)
             if answer is not None:
@@ -47,7 +47,7 @@ class AnswerCache(Generic[V]):
             return answer, self._epoch
 
     def put(self, key: bytes, answer: V, *, generation: int, epoch: int) -> None:
-        """Keep an answer, unless the sidecar has moved on since it was asked for."""
+        """Store an answer, unless the generation or the epoch has changed since it was asked for."""
         with self._lock:
             if generation == self._generation and epoch == self._epoch:
                 self._answers[key] = answer

@@ -1,4 +1,4 @@
-"""The connection to a sidecar: its address, and TLS."""
+"""Opens the gRPC channel to a sidecar, with or without TLS."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from sidecar.config.kinds import ADDRESS
 from sidecar.errors import ConfigError
 
 _OPTIONS: tuple[tuple[str, int], ...] = (
-    # A sidecar is near; a proxy for the way out is not for it.
+    # A sidecar is near: a proxy for outbound traffic is not for it.
     ("grpc.enable_http_proxy", 0),
     ("grpc.max_receive_message_length", -1),
-    # A sidecar that is gone without a word is noticed within 15 s, and what it told is not believed any longer.
+    # A sidecar that vanishes without closing the connection is noticed within 15 s, which closes the cache.
     ("grpc.keepalive_time_ms", 10_000),
     ("grpc.keepalive_timeout_ms", 5_000),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.initial_reconnect_backoff_ms", 100),
-    # This one is also how long an attempt to connect may take.
+    # This is also the timeout of an attempt to connect.
     ("grpc.min_reconnect_backoff_ms", 5_000),
     ("grpc.max_reconnect_backoff_ms", 1_000),
     # Each client has a connection of its own.
@@ -28,13 +28,13 @@ _OPTIONS: tuple[tuple[str, int], ...] = (
 
 
 def open_channel(target: str, tls: Tls | None) -> grpc.Channel:
-    """Return a channel to `host:port` or `unix:/path`. Raises ConfigError for other addresses and unreadable files."""
+    """Return a channel to `host:port` or `unix:/path`. Raises ConfigError for bad addresses and unreadable files."""
     if ADDRESS.read(target) is None:
         raise ConfigError(f"the sidecar's address: found {target!r}, expected {ADDRESS.expected}")
     if tls is None:
         return grpc.insecure_channel(target, options=_OPTIONS)
     if target.startswith("unix:"):
-        raise ConfigError(f"{target}: a sidecar speaks no TLS on Unix sockets: leave the certificates out")
+        raise ConfigError(f"{target}: a sidecar has no TLS on Unix sockets: omit the certificates")
     if (tls.cert is None) != (tls.key is None):
         raise ConfigError("the client's certificate and its key: found one of them, expected both or none")
     credentials = grpc.ssl_channel_credentials(_pem(tls.ca), _pem(tls.key), _pem(tls.cert))

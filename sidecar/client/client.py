@@ -1,4 +1,4 @@
-"""The client: each call with its deadline, answers remembered as long as they hold."""
+"""The client: calls with a deadline, and answers cached while they are valid."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _CACHED_ANSWERS = 10_000
 
 
 class RoutingClient:
-    """A connection to one sidecar, for any number of threads; close it, or use it in a `with`.
+    """A connection to one sidecar, for any number of threads; `close` it, or use it in a `with` statement.
 
-    `target` is `host:port`, `[ipv6]:port` or `unix:/path`, `timeout` the seconds that a call may take. With
-    `cache_size` over 0 a thread follows the sidecar's changes, and as long as it does, a question that was answered
-    under the routes still in force is answered from memory.
+    `target` is `host:port`, `[ipv6]:port` or `unix:/path`, `timeout` the deadline of a call in seconds. With a
+    `cache_size` over 0 a thread watches the sidecar's changes; while it does, repeated requests are answered from
+    memory for as long as the routes stay in force.
 
-    Calls raise NotServing where another sidecar or a later try may help (its subclasses Unreachable, TooSlow and
-    Overloaded say why), BadRequest for a request that breaks a bound, CallFailed for defects.
+    Calls raise NotServing if another sidecar or a later attempt may succeed (its subclasses SidecarUnreachable, TooSlow
+    and Overloaded say why), BadRequest for a request that exceeds a bound, CallFailed for defects.
     """
 
     def __init__(
@@ -57,9 +57,9 @@ class RoutingClient:
             ),
         )
         self._cache: AnswerCache[FilterResult] = AnswerCache(cache_size)
-        self._follower = RouteWatcher(self._watch, self._cache) if cache_size > 0 else None
-        if self._follower is not None:
-            self._follower.start()
+        self._watcher = RouteWatcher(self._watch, self._cache) if cache_size > 0 else None
+        if self._watcher is not None:
+            self._watcher.start()
 
     def __enter__(self) -> Self:
         return self
@@ -71,7 +71,7 @@ class RoutingClient:
 
     @property
     def caching(self) -> bool:
-        """True while answers may come from memory: the sidecar is being followed."""
+        """True while answers may come from memory, as the sidecar is being watched."""
         return self._cache.open
 
     def filter(
@@ -83,7 +83,7 @@ class RoutingClient:
         candidates: Sequence[Candidate] = (),
         aliases: Sequence[str] = (),
     ) -> FilterResult:
-        """Return which of the candidates may run a job of an application now; `aliases` are its other names."""
+        """Return which candidates may run a job of an application now; `aliases` are its other names."""
         request = pb.FilterWorkersRequest(
             app=app,
             job=job,
@@ -104,17 +104,17 @@ class RoutingClient:
         return result
 
     def route(self, app: str, *, job: str = "") -> AppRoute:
-        """Return the route of an application, or of one of its jobs, as it stands now."""
+        """Return the current route of an application, or of one of its jobs."""
         return values.route(self._call(self._route, pb.GetRouteRequest(app=app, job=job).SerializeToString()))
 
     def status(self) -> Status:
-        """Return what the sidecar serves and how fresh it is."""
+        """Return the sidecar's status: what it serves, and how fresh that is."""
         return values.status(self._call(self._status, b""))
 
     def watch(self, apps: Sequence[str] = ()) -> Iterator[RouteUpdate]:
-        """Yield the routes now, and again each time that a decision could change; of all applications or of some.
+        """Yield the routes now, and again after each change; of some applications, or of all.
 
-        Ends by raising NotServing where the stream breaks; close the iterator to end it before.
+        Raises NotServing when the stream breaks; close the iterator to end it earlier.
         """
         stream: Any = self._watch(pb.WatchRoutesRequest(apps=apps))
         try:
@@ -126,9 +126,9 @@ class RoutingClient:
             stream.cancel()
 
     def close(self) -> None:
-        """End the connection; calls under way fail."""
-        if self._follower is not None:
-            self._follower.stop()
+        """Close the connection; calls under way fail."""
+        if self._watcher is not None:
+            self._watcher.stop()
         self._channel.close()
 
     def _unary(self, method: str, read: Callable[[bytes], A]) -> grpc.UnaryUnaryMultiCallable[bytes, A]:

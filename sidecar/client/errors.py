@@ -1,4 +1,4 @@
-"""What calls raise, in the project's own errors."""
+"""The errors that calls raise."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from sidecar.errors import BadRequest, NotServing, SidecarError
 
 
 class SidecarUnreachable(NotServing):
-    """Nobody listens at the address, or the connection broke before the answer."""
+    """Nothing listens at the address, or the connection broke before the response."""
 
 
 class TooSlow(NotServing):
-    """The answer did not come within the deadline."""
+    """There was no response within the deadline."""
 
     grpc_status = "DEADLINE_EXCEEDED"
 
 
 class Overloaded(NotServing):
-    """The sidecar has as many calls as it may have."""
+    """The sidecar has reached its limit of concurrent calls."""
 
     grpc_status = "RESOURCE_EXHAUSTED"
 
 
 class CallFailed(SidecarError):
-    """The sidecar, or what answers in its place, failed."""
+    """The sidecar, or what answered in its place, failed."""
 
 
-# How gRPC itself begins where no server spoke.
+# Parts of the details by which gRPC itself reports that no server answered.
 _NO_CONNECTION = ("failed to connect", "Socket closed", "Connection reset", "recvmsg", "DNS resolution", "GOAWAY")
 
 
 def failure(error: grpc.RpcError, target: str, timeout_s: float | None) -> SidecarError:
-    """Return what a call's error means. NotServing covers all that another sidecar, or a later try, may mend."""
-    # Each error that a call raises is the call, too.
+    """Convert the error of a call. NotServing means that another sidecar, or a later attempt, may succeed."""
+    # The error that a call raises is also the call.
     call = cast("grpc.Call", error)
     code, details = call.code(), call.details() or ""
     match code:
@@ -43,9 +43,7 @@ def failure(error: grpc.RpcError, target: str, timeout_s: float | None) -> Sidec
             field, colon, message = details.partition(": ")
             return BadRequest(field, message) if colon else BadRequest("request", details)
         case grpc.StatusCode.DEADLINE_EXCEEDED:
-            return TooSlow(
-                f"{target}: no answer within {timeout_s or 0:g} s: is the sidecar well? else allow more time"
-            )
+            return TooSlow(f"{target}: no answer within {timeout_s or 0:g} s: check the sidecar, or raise the timeout")
         case grpc.StatusCode.RESOURCE_EXHAUSTED:
             return Overloaded(f"{target}: {details}")
         case grpc.StatusCode.UNAVAILABLE if any(words in details for words in _NO_CONNECTION):
@@ -57,5 +55,5 @@ def failure(error: grpc.RpcError, target: str, timeout_s: float | None) -> Sidec
 
 
 def _shortened(details: str) -> str:
-    """Return the last, and most telling, part of what gRPC says of a connection."""
+    """Return the last, most specific, part of gRPC's message about a connection."""
     return details.rsplit("; ", 1)[-1].rsplit(": ", 2)[-1].strip()

@@ -1,4 +1,4 @@
-"""The sidecar's own configuration: one table of options, from which flags, environment, file and help come."""
+"""The sidecar's own configuration: one table of options, the source of flags, environment, file and help."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ __all__ = [
 
 
 def load(argv: Sequence[str], environ: Mapping[str, str]) -> Settings:
-    """Return the settings that `serve` runs by: the flags `argv` over the environment over the file over the defaults.
+    """Return the settings of `serve`: the flags `argv` over the environment over the file over the defaults.
 
-    Raises FlagError for wrong flags (exit code 2), ConfigError for what else is wrong (78), naming each flag, variable
+    Raises FlagError for invalid flags (exit code 2), ConfigError for everything else (78), naming each flag, variable
     or key, what was found and what is expected.
     """
     settings = settings_of(resolve(parse_flags(argv), environ))

@@ -1,4 +1,4 @@
-"""Reads the flags of `serve` with the standard library alone, as click is not for a daemon's memory."""
+"""Parses the flags of `serve` with argparse: click would cost the daemon memory."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _FLAGGED = tuple(option for option in OPTIONS if not option.secret and not optio
 
 class _Parser(ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        # argparse begins with "argument --grace: "; ours is the form of all other messages.
+        # argparse starts with "argument --grace: "; the other messages start with the flag.
         raise FlagError(message.removeprefix("argument "))
 
 
 def parse_flags(argv: Sequence[str]) -> dict[str, list[str]]:
-    """Return the texts of the flags given, by option name. Raises FlagError for what is no flag, naming the nearest."""
+    """Return the values of the flags given, by option name. Raises FlagError, with the flag nearest to an unknown."""
     parser = _Parser(add_help=False, allow_abbrev=False, argument_default=SUPPRESS)
     for option in _FLAGGED:
         if option.kind is SWITCH:

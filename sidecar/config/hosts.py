@@ -1,4 +1,4 @@
-"""Patterns of hosts, as options have them: a name, all names below a domain, a network; with a port or without."""
+"""Host patterns in options: a name, all names below a domain, or a network, with or without a port."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import re
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
-# IPv6 stands in brackets where a port follows.
+# An IPv6 address is in brackets if a port follows.
 _PATTERN = re.compile(r"(\[[0-9A-Fa-f:./]+\]|[^:\[\]]+)(?::([0-9]{1,5}))?|([0-9A-Fa-f:./]+)")
 _NAME = re.compile(r"(?:\*\.)?[A-Za-z0-9_][A-Za-z0-9_.-]*|\*")
 
 
 @dataclass(frozen=True, slots=True)
 class HostPattern:
-    """One host, all below a domain (`*.dc1.example`) or a network, on one port or (None) on any."""
+    """One host, all hosts below a domain (`*.dc1.example`) or a network, on one port or on any (None)."""
 
     name: str
     network: IPv4Network | IPv6Network | None
@@ -21,7 +21,7 @@ class HostPattern:
 
 
 def read_pattern(text: str) -> HostPattern | None:
-    """Return the pattern that a text such as `*.dc1.example:443` or `10.0.0.0/8` is, None for one that is none."""
+    """Parse a pattern such as `*.dc1.example:443` or `10.0.0.0/8`; return None for an invalid one."""
     match = _PATTERN.fullmatch(text)
     if match is None:
         return None

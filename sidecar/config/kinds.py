@@ -1,4 +1,4 @@
-"""What the value of an option may be: how its text is read, and what is said where it cannot be."""
+"""The kinds of option values: how each is parsed, and what its error message expects."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _SIZE = re.compile(r"([0-9]{1,12})\s*(B|KiB|MiB|GiB)?", re.IGNORECASE)
 _SIZE_UNITS = {"": 1, "b": 1, "kib": 1024, "mib": 1024**2, "gib": 1024**3}
 _SWITCH = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 _PORT = re.compile(r"[0-9]{1,5}")
-# grpc measures messages in a signed 32-bit number; nothing here needs to be larger.
+# gRPC has message sizes as signed 32-bit numbers; nothing else needs to be larger.
 _MAX_SIZE = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Kind(Generic[T_co]):
-    """A kind of value: `read` turns a text into it, or gives None for one that it is not; `expected` says what is."""
+    """A kind of value: `read` parses a text, and returns None for an invalid one; `expected` describes a valid one."""
 
     metavar: str
     expected: str
@@ -80,5 +80,5 @@ SWITCH: Kind[bool] = Kind("", "true or false", lambda text: _SWITCH.get(text.low
 
 
 def choice(*words: str) -> Kind[str]:
-    """Return the kind of a value that is one of some words."""
+    """Return the kind of values that are one of some words."""
     return Kind("|".join(words), " or ".join(words), lambda text: text if text in words else None, words)

@@ -1,4 +1,4 @@
-"""Puts flags over environment over file over defaults, and remembers where each value is from."""
+"""Merges flags over environment over file over defaults, with the origin of each value."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sidecar.config.options import CONFIG, OPTIONS, PREFIX, SOURCE_OPTIONS, Opti
 from sidecar.errors import ConfigError, DocumentRejected
 from sidecar.yaml_reader import places, read
 
-# Variables that begin as ours and are not for `serve`: the first are of the client commands; the pattern is what
+# Variables with our prefix that are not for `serve`: those of client commands, and, by the pattern, those that
 # Kubernetes sets in every container for each service whose name begins with dc-sidecar.
 CLIENT_VARIABLES = tuple(
     f"{PREFIX}{name}"
@@ -30,13 +30,13 @@ Flags = Mapping[str, Sequence[str]]
 
 
 class FlagError(ConfigError):
-    """A flag is wrong: unknown, or with a value that it cannot have."""
+    """A flag is unknown or has an invalid value."""
 
     exit_code = 2
 
 
 class Layer(Enum):
-    """Who said a value; the first that speaks wins."""
+    """Where a value comes from; the first layer that has one wins."""
 
     FLAG = "flag"
     ENVIRONMENT = "environment"
@@ -46,7 +46,7 @@ class Layer(Enum):
 
 @dataclass(frozen=True, slots=True)
 class OptionValue:
-    """What an option is, as texts (none: not set), and where that is from, as in `--grace` or `DC_SIDECAR_GRACE`."""
+    """An option's value as texts (none: not set), and its origin, such as `--grace` or `DC_SIDECAR_GRACE`."""
 
     option: Option
     texts: tuple[str, ...]
@@ -55,7 +55,7 @@ class OptionValue:
 
     @property
     def shown(self) -> tuple[str, ...]:
-        """The texts, fit for everybody: a secret is only said to be set."""
+        """The texts for display: of a secret only that it is set."""
         return ("(set)",) if self.option.secret and self.texts else self.texts
 
 
@@ -63,31 +63,31 @@ _BY_NAME = {option.name: option for option in OPTIONS}
 
 
 def resolve(flags: Flags, environ: Mapping[str, str]) -> tuple[OptionValue, ...]:
-    """Return the value of each option, in the options' order; `flags` has those given, by option name.
+    """Return the value of each option, in the order of the options; `flags` are those given, by option name.
 
-    Raises ConfigError with all that is wrong, a line each; FlagError if only flags are to blame.
+    Raises ConfigError with all problems, one per line; FlagError if all of them are flags'.
     """
     problems: list[tuple[Layer, str]] = []
-    said = {name: OptionValue(_BY_NAME[name], tuple(texts), Layer.FLAG, f"--{name}") for name, texts in flags.items()}
-    said = _environment(environ, problems) | said
-    if CONFIG.name in said:
-        said = _file(said[CONFIG.name].texts[0], problems) | said
+    found = {name: OptionValue(_BY_NAME[name], tuple(texts), Layer.FLAG, f"--{name}") for name, texts in flags.items()}
+    found = _environment(environ, problems) | found
+    if CONFIG.name in found:
+        found = _file(found[CONFIG.name].texts[0], problems) | found
     values = [
-        said.get(option.name) or OptionValue(option, option.default, Layer.DEFAULT, "default") for option in OPTIONS
+        found.get(option.name) or OptionValue(option, option.default, Layer.DEFAULT, "default") for option in OPTIONS
     ]
     for value in values:
         kind = value.option.kind
         for text in value.texts:
             if kind.read(text) is None:
-                found = "another text" if value.option.secret else repr(text)
-                problems.append((value.layer, f"{value.origin}: found {found}, expected {kind.expected}"))
+                shown = "another text" if value.option.secret else repr(text)
+                problems.append((value.layer, f"{value.origin}: found {shown}, expected {kind.expected}"))
     problems += _contradictions({value.option.name: value for value in values})
     _raise(problems)
     return tuple(values)
 
 
 def settings_of(values: Iterable[OptionValue]) -> Settings:
-    """Return what resolved values mean. Raises ConfigError where a file with a secret cannot be read."""
+    """Convert resolved values to settings. Raises ConfigError if a file with a secret cannot be read."""
     by_name = {value.option.name: value for value in values}
     read_values: dict[str, Any] = {}
     for row in fields(Settings):
@@ -108,14 +108,14 @@ def settings_of(values: Iterable[OptionValue]) -> Settings:
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """Return `: did you mean X?` where something known is near, else nothing."""
+    """Return `: did you mean X?` if a known word is similar, else ""."""
     close = get_close_matches(word, tuple(known), n=1)
     return f": did you mean {close[0]}?" if close else ""
 
 
 def _environment(environ: Mapping[str, str], problems: list[tuple[Layer, str]]) -> dict[str, OptionValue]:
     known = {option.variable: option for option in OPTIONS}
-    said = {}
+    found = {}
     for name, text in environ.items():
         option = known.get(name)
         if option is None:
@@ -124,8 +124,8 @@ def _environment(environ: Mapping[str, str], problems: list[tuple[Layer, str]]) 
             problems.append((Layer.ENVIRONMENT, f"{name}: no such variable{nearest(name, known)}"))
         elif text:
             texts = tuple(part.strip() for part in text.split(",")) if option.repeatable else (text,)
-            said[option.name] = OptionValue(option, texts, Layer.ENVIRONMENT, name)
-    return said
+            found[option.name] = OptionValue(option, texts, Layer.ENVIRONMENT, name)
+    return found
 
 
 def _file(path: str, problems: list[tuple[Layer, str]]) -> dict[str, OptionValue]:
@@ -144,7 +144,7 @@ def _file(path: str, problems: list[tuple[Layer, str]]) -> dict[str, OptionValue
     if not isinstance(tree, dict):
         raise ConfigError(f"{path}: expected options, one a line, such as `grace: 10s`")
     where = places(text)
-    said = {}
+    found = {}
     for name, entry in tree.items():
         origin = f"{path}:{where[name,].key[0]}"
         option = known.get(name)
@@ -160,8 +160,8 @@ def _file(path: str, problems: list[tuple[Layer, str]]) -> dict[str, OptionValue
         if len(texts) < len(items) or not texts:
             problems.append((Layer.FILE, f"{origin}: {name}: expected {option.kind.expected}"))
         else:
-            said[name] = OptionValue(option, texts, Layer.FILE, f"{origin}: {name}")
-    return said
+            found[name] = OptionValue(option, texts, Layer.FILE, f"{origin}: {name}")
+    return found
 
 
 def _contradictions(values: Mapping[str, OptionValue]) -> Iterable[tuple[Layer, str]]:
@@ -195,5 +195,5 @@ def _secret(value: OptionValue, warnings: list[str]) -> str:
     if not secret:
         raise ConfigError(f"{value.origin}: {path} is empty, expected the secret in it")
     if readable_by_others:
-        warnings.append(f"{value.origin}: everybody can read {path}: chmod o-r {path}")
+        warnings.append(f"{value.origin}: {path} is readable by everybody: chmod o-r {path}")
     return secret

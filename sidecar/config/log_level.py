@@ -1,4 +1,4 @@
-"""Takes the log level anew while the sidecar runs: on a signal, and when the configuration's file has changed."""
+"""Reloads the log level while the sidecar runs: on a signal, and when the configuration file changes."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _EVERY_S = 2.0
 
 
 class LogLevelReloader:
-    """Follows the level that flags, environment and file say together; nothing else of the file is taken up.
+    """Applies the level that flags, environment and file configure; nothing else of the file is reloaded.
 
-    The file is read every `every` seconds, and only what it holds counts: no notification that could be lost, no time
-    stamp that could be the same, no symbolic link that leads elsewhere. One that is no configuration changes nothing.
+    The file is read every `every` seconds and compared by content: there is no event to lose, no equal timestamp, no
+    stale symbolic link. An invalid file changes nothing.
     """
 
     def __init__(self, argv: Sequence[str], environ: Mapping[str, str], level: str, *, every: float = _EVERY_S) -> None:
@@ -36,25 +36,25 @@ class LogLevelReloader:
         self._thread = threading.Thread(target=self._run, name="log level", daemon=True)
 
     def start(self) -> None:
-        """Begin to follow the file, where there is one."""
+        """Start polling the file, if there is one."""
         if self._path is not None:
             self._thread.start()
 
     def stop(self) -> None:
-        """End."""
+        """Stop."""
         self._stopping.set()
 
-    def take(self, *_signal: object) -> None:
-        """Take the level now, and say which it is; fit to be a signal's handler."""
-        self._take("SIGHUP", aloud=True)
+    def handle_signal(self, *_signal: object) -> None:
+        """Reload the level now, and log which it is; a signal handler."""
+        self._reload("SIGHUP", always_log=True)
 
     def _run(self) -> None:
         while not self._stopping.wait(self._every):
             text = self._read()
-            # While it is being replaced there may be none.
+            # While it is being replaced it may be missing.
             if text is not None and text != self._text:
                 self._text = text
-                self._take(str(self._path), aloud=False)
+                self._reload(str(self._path), always_log=False)
 
     def _read(self) -> bytes | None:
         try:
@@ -62,13 +62,13 @@ class LogLevelReloader:
         except OSError:
             return None
 
-    def _take(self, why: str, *, aloud: bool) -> None:
+    def _reload(self, why: str, *, always_log: bool) -> None:
         try:
             level = config.load(self._argv, self._environ).log_level
         except SidecarError as error:
-            log.warning("%s: the configuration cannot be read, the log level stays: %s", why, error)
+            log.warning("%s: the configuration is invalid, the log level stays: %s", why, error)
             return
-        if aloud or level != self._level:
+        if always_log or level != self._level:
             self._level = level
             set_level(level)
             log.warning("%s: the log level is %s", why, level)

@@ -1,4 +1,4 @@
-"""The sidecar's options, each stated once: flags, variables, file keys, help and `Settings` all come from here."""
+"""The table of options: flags, variables, file keys, help and `Settings` are all generated from it."""
 # ruff: noqa: RUF009  # the calls below make dataclass fields
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ PREFIX = "DC_SIDECAR_"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Option:
-    """One option; `name` is its key in the file, and what its flag and its environment variable are made of.
+    """One option; `name` is its key in the file, and gives its flag and its environment variable.
 
-    `default` is the text that holds where nothing is said, none meaning that it is not set. A secret has no flag, as
-    everybody can read the list of processes, and no key in the file: its variable, or a file of its own, holds it.
-    One for the `operator` is of the commands that change the document: `serve` lets it pass in the file that they share
-    and in the environment, and has no flag for it.
+    `default` is the default as text, empty if the option is then not set. A `secret` has no flag, as everybody can read
+    the list of processes, and no key in the file: it is in its variable or in a file of its own. An `operator` option
+    belongs to the commands that change the document: `serve` has no flag for it, and ignores it in the shared file and
+    in the environment.
     """
 
     name: str
@@ -51,7 +51,7 @@ def _option(kind: Kind[T], section: str, help_: str, *, default: str) -> T: ...
 @overload
 def _option(kind: Kind[T], section: str, help_: str) -> T | None: ...
 def _option(kind: Kind[T], section: str, help_: str, *, default: str | None = None) -> T | None:
-    """Declare an option that is given once; without a default it is None where it is not set."""
+    """Declare an option with one value; without a default it is None if not set."""
     value = None if default is None else kind.read(default)
     shown = () if default is None else (default,)
     field_: T | None = field(
@@ -61,7 +61,7 @@ def _option(kind: Kind[T], section: str, help_: str, *, default: str | None = No
 
 
 def _repeated(kind: Kind[T], section: str, help_: str, *, default: str | None = None) -> tuple[T, ...]:
-    """Declare an option that may be given several times."""
+    """Declare an option that may be repeated."""
     shown = () if default is None else (default,)
     metadata = {"kind": kind, "section": section, "help": help_, "default": shown, "repeatable": True}
     value = None if default is None else kind.read(default)
@@ -71,10 +71,10 @@ def _repeated(kind: Kind[T], section: str, help_: str, *, default: str | None = 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What a sidecar runs by. Durations are seconds, sizes bytes; what is not set is None.
+    """The settings of a sidecar: durations in seconds, sizes in bytes, None for options that are not set.
 
-    `source_options` is what `open_source` takes: the options of sources that were set, as texts, secrets that a file
-    holds read from it. `warnings` are for the log.
+    `source_options` is for `open_source`: the options of sources that were set, as texts, with secrets read from their
+    files. `warnings` are for the log.
     """
 
     source: str | None = _option(
@@ -197,7 +197,7 @@ class Settings:
 
 
 def _of_source(name: str, kind: Kind[Any], help_: str, *, secret: bool = False) -> tuple[Option, ...]:
-    """Declare an option of a source; a secret brings the option that names a file to read it from."""
+    """Declare an option of a source; a secret also gets the option that names a file to read it from."""
     section = {"nacos": "Nacos", "zookeeper": "ZooKeeper"}[name.partition("-")[0]]
     option = Option(name=name, kind=kind, help=help_, section=section, secret=secret)
     if not secret:

@@ -7,9 +7,9 @@ import sys
 
 _HEARING = """
 import signal, threading
-from sidecar.daemon import _Signals
+from sidecar.daemon import _StopSignals
 
-signals = _Signals()
+signals = _StopSignals()
 # The thread that waits is not woken by a signal that another one was given.
 threading.Timer(0.2, lambda: signal.pthread_kill(threading.get_ident(), signal.SIGTERM)).start()
 signals.wait()

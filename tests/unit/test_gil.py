@@ -110,7 +110,7 @@ def test_threads_take_short_turns_while_a_big_document_is_new() -> None:
         during.append(sys.getswitchinterval())
         return len(text)
 
-    reading = without_gc(parse, turns=ShortSwitchInterval(afterwards_s=0.2))
+    reading = without_gc(parse, interval=ShortSwitchInterval(afterwards_s=0.2))
     try:
         reading(b"dc1")
         reading(bytes(1_000_000))

@@ -116,7 +116,7 @@ def test_without_a_cache_nothing_follows(sidecar: Sidecar) -> None:
         first = client.filter("a", candidates=WORKERS)
         assert client.filter("a", candidates=WORKERS) is not first
         assert not client.caching
-        assert not [thread for thread in threading.enumerate()[before:] if thread.name == "follow-routes"]
+        assert not [thread for thread in threading.enumerate()[before:] if thread.name == "watch-routes"]
 
 
 def test_many_threads_share_a_client(sidecar: Sidecar, client: RoutingClient) -> None:
@@ -171,7 +171,7 @@ def test_closing_a_client_whose_sidecar_hangs(silent: str) -> None:
     """Closing ends the thread that follows, whatever the sidecar does."""
     client = RoutingClient(silent, timeout=0.1)
     client.close()
-    eventually(lambda: "follow-routes" not in {thread.name for thread in threading.enumerate()}, "the thread has ended")
+    eventually(lambda: "watch-routes" not in {thread.name for thread in threading.enumerate()}, "the thread has ended")
 
 
 @pytest.mark.parametrize(

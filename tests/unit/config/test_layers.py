@@ -168,7 +168,7 @@ def test_secret_that_everybody_can_read_is_warned_of(tmp_path: Path) -> None:
     file.write_text("s3cret")
     file.chmod(0o644)
     (warning,) = _settings(["--nacos-password-file", str(file)]).warnings
-    assert warning == f"--nacos-password-file: everybody can read {file}: chmod o-r {file}"
+    assert warning == f"--nacos-password-file: {file} is readable by everybody: chmod o-r {file}"
 
 
 def test_secret_twice_or_missing_is_refused(tmp_path: Path) -> None:
