@@ -21,6 +21,7 @@ from sidecar.audit.recorder import AuthorLookup, Recorder, RecordHandler
 from sidecar.config import Settings
 from sidecar.counters import TaskStatus
 from sidecar.errors import ConfigError
+from sidecar.secret_file import SecretUnreadable, read_secret
 from sidecar.table import View
 
 if TYPE_CHECKING:
@@ -125,9 +126,9 @@ def database_url(settings: Settings) -> str:
     if settings.audit_db:
         raise ConfigError("audit-db: found audit-db-file too, expected one of them")
     try:
-        return settings.audit_db_file.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"audit-db-file: {settings.audit_db_file} cannot be read: {error}") from error
+        return read_secret(settings.audit_db_file).strip()
+    except SecretUnreadable as error:
+        raise ConfigError(f"audit-db-file: {settings.audit_db_file} {error}") from error
 
 
 def _own_name(state_dir: Path) -> str:

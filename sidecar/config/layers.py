@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from enum import Enum
@@ -14,6 +15,7 @@ from typing import Any
 from sidecar.config.kinds import LIST, SWITCH
 from sidecar.config.options import CONFIG, OPTIONS, PREFIX, SOURCE_OPTIONS, Option, Settings
 from sidecar.errors import ConfigError, DocumentRejected
+from sidecar.secret_file import SecretUnreadable, read_secret
 from sidecar.yaml_reader import places, read
 
 # Variables with our prefix that are not for `serve`: those of client commands, and, by the pattern, those that
@@ -187,13 +189,10 @@ def _canonical(option: Option, text: str) -> str:
 def _secret(value: OptionValue, warnings: list[str]) -> str:
     path = Path(value.texts[0])
     try:
-        secret = path.read_text(encoding="utf-8").rstrip("\r\n")
-        readable_by_others = path.stat().st_mode & 0o004
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
-        raise ConfigError(f"{value.origin}: {path} cannot be read: {why}") from error
-    if not secret:
-        raise ConfigError(f"{value.origin}: {path} is empty, expected the secret in it")
-    if readable_by_others:
-        warnings.append(f"{value.origin}: {path} is readable by everybody: chmod o-r {path}")
+        secret = read_secret(path)
+    except SecretUnreadable as error:
+        raise ConfigError(f"{value.origin}: {path} {error}") from error
+    with suppress(OSError):
+        if path.stat().st_mode & 0o004:
+            warnings.append(f"{value.origin}: {path} is readable by everybody: chmod o-r {path}")
     return secret

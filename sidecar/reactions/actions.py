@@ -8,15 +8,16 @@ import signal
 import subprocess
 import time
 from contextlib import suppress
+from pathlib import Path
 
 from sidecar.audit.consumer import TaskFailed
 from sidecar.audit.record import AuditEvent, Record
 from sidecar.config.options import PREFIX
 from sidecar.errors import ConfigError
 from sidecar.http_client import RequestFailed, request
-from sidecar.reactions.fields import read_secret
 from sidecar.reactions.messages import WebhookRequest, message_text, payload, webhook_request
 from sidecar.reactions.settings import Reaction, check_url
+from sidecar.secret_file import SecretUnreadable, read_secret
 
 _ANSWER_BYTES = 64 * 1024
 _SHOWN = 200
@@ -32,18 +33,21 @@ def perform(reaction: Reaction, record: Record, events: tuple[AuditEvent, ...]) 
         return
     url = reaction.webhook
     if reaction.webhook_file is not None:
-        url = read_secret(reaction.webhook_file)
+        url = _secret(reaction.webhook_file)
         try:
             check_url(url, str(reaction.webhook_file))
         except ConfigError as error:
             raise TaskFailed(str(error)) from error
-    secret = ""
-    if reaction.secret_file is not None:
-        secret = read_secret(reaction.secret_file)
-        if not secret:
-            raise TaskFailed(f"{reaction.secret_file} cannot be read, or is empty")
+    secret = _secret(reaction.secret_file) if reaction.secret_file is not None else ""
     text = message_text(record, events)
     _send(webhook_request(reaction.format, url, secret, data, text, time.time_ns()), reaction.format, reaction.timeout)
+
+
+def _secret(file: Path) -> str:
+    try:
+        return read_secret(file)
+    except SecretUnreadable as error:
+        raise TaskFailed(f"{file} {error}") from error
 
 
 def _send(post: WebhookRequest, form: str, timeout: float) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from sidecar.config.layers import nearest
 from sidecar.errors import ConfigError
 from sidecar.routing.scalars import SECOND_NS, parse_duration
+from sidecar.secret_file import SecretUnreadable, read_secret
 
 _SWITCHES = {"true": True, "false": False}
 
@@ -63,14 +64,8 @@ def secret_file(entry: Mapping[str, Any], place: str, key: str) -> Path | None:
     if found is None:
         return None
     path = Path(found)
-    if not read_secret(path):
-        raise ConfigError(f"{place}.{key}: {path} cannot be read, or is empty")
-    return path
-
-
-def read_secret(path: Path) -> str:
-    """Return the content of a file without a line break at its end, "" if it cannot be read."""
     try:
-        return path.read_text(encoding="utf-8").rstrip("\r\n")
-    except (OSError, UnicodeDecodeError):
-        return ""
+        read_secret(path)
+    except SecretUnreadable as error:
+        raise ConfigError(f"{place}.{key}: {path} {error}") from error
+    return path

@@ -19,11 +19,11 @@ from sidecar.powerjob.http import PowerJobRefused, PowerJobServers, PowerJobUnav
 from sidecar.powerjob.model import PowerJobWorker
 from sidecar.powerjob.mover import execute, resume, summary
 from sidecar.powerjob.progress import RescheduleProgress
-from sidecar.reactions.fields import read_secret
 from sidecar.reactions.powerjob_settings import PowerJobSettings
 from sidecar.reactions.settings import Reaction
 from sidecar.routing.decision import decide
 from sidecar.routing.state import State
+from sidecar.secret_file import SecretUnreadable, read_secret
 
 if TYPE_CHECKING:
     from sidecar.audit.database import AuditDatabase
@@ -131,11 +131,11 @@ class Rescheduling:
 
     def _sweep(self, name: str, progress: RescheduleProgress, record: Record) -> str:
         """Search an application once, and reschedule what is found; return why that failed, "" if it did not."""
-        password = ""
-        if self._settings.password_file is not None:
-            password = read_secret(self._settings.password_file)
-            if not password:
-                return f"{self._settings.password_file} cannot be read, or is empty"
+        file = self._settings.password_file
+        try:
+            password = read_secret(file) if file is not None else ""
+        except SecretUnreadable as error:
+            return f"{file} {error}"
         app = PowerJobApp(self._servers, name, password)
         since_ms = record.at_ns // 10**6 - round(self._settings.since * 1000)
         try:

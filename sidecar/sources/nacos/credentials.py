@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sidecar.errors import ConfigError, SourceError
+from sidecar.secret_file import SecretUnreadable, read_secret
 from sidecar.sources.tls import client_context
 
 
@@ -68,13 +69,9 @@ class NacosCredentials:
         if not path:
             return self._options[f"nacos-{name}"]
         try:
-            value = Path(path).read_text("utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-            raise SourceError(f"The file {path} with the Nacos {name} cannot be read: {reason}.") from None
-        if not value:
-            raise SourceError(f"The file {path} with the Nacos {name} is empty; expected the {name} in one line.")
-        return value
+            return read_secret(Path(path)).strip()
+        except SecretUnreadable as error:
+            raise SourceError(f"The file {path} with the Nacos {name} {error}.") from None
 
 
 @dataclass(frozen=True, slots=True)
