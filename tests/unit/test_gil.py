@@ -36,7 +36,7 @@ def test_long_work_is_rested_from_again_and_again() -> None:
 
 
 def test_rests_are_longer_the_more_others_work() -> None:
-    """Short where nobody else works, a multiple of what others worked where they do, and never very long."""
+    """Rests are short while no other thread works, else a multiple of its work, and bounded."""
     naps: list[float] = []
     now = others = 0.0
     pacer = Yielder(clock=lambda: now, rest=naps.append, others=lambda: others)

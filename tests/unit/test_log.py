@@ -1,4 +1,4 @@
-"""What is written of what is logged."""
+"""Which records are written, and how."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sidecar.log import ConsoleFormatter, RepeatFilter, set_level
 
 
 def a_record(message: str, *values: object, level: int = logging.WARNING, line: str = "sidecar.x") -> logging.LogRecord:
-    """Return what is handed to a filter."""
+    """Return a record as a filter gets it."""
     return logging.makeLogRecord(
         {"name": line, "levelno": level, "levelname": "WARNING", "msg": message, "args": values}
     )
@@ -30,7 +30,7 @@ def test_repeats_are_left_out_and_counted() -> None:
 
 
 def test_other_messages_are_not_held_back() -> None:
-    """They count apart: by their words, their level and who logs them; what is below a warning is never left out."""
+    """Messages are counted by text, level and logger; below warning none is left out."""
     repeats = RepeatFilter(clock=lambda: 0.0)
     for _ in range(6):
         repeats.filter(a_record("server lost"))
@@ -51,7 +51,7 @@ def test_memory_is_bounded() -> None:
 
 @pytest.mark.parametrize(("level", "passes"), [("debug", True), ("error", False)])
 def test_the_level_can_be_set_again(level: str, passes: bool) -> None:
-    """Setting it anew changes what passes."""
+    """A new level takes effect at once."""
     logger = logging.getLogger("sidecar")
     before = logger.level
     try:

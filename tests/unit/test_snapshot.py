@@ -23,7 +23,7 @@ def view(text: bytes, *, from_snapshot: bool = False) -> View:
 
 
 def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
-    """A snapshot comes back byte for byte, with the time at which it was applied; the folder is made if need be."""
+    """A snapshot is loaded byte for byte, with its time; a missing folder is created."""
     folder = tmp_path / "state" / "deep"
     save(folder, SOURCE, KEPT)
     assert load(folder, SOURCE) == KEPT
@@ -106,7 +106,7 @@ def test_stopping_saves_what_is_waiting(tmp_path: Path) -> None:
 def test_a_full_disk_is_a_warning_and_the_next_document_is_tried(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A save that fails is told to the operator; the keeper goes on, and the old snapshot is still whole."""
+    """A failed save is logged, the next document is saved, and the old snapshot stays intact meanwhile."""
     save(tmp_path, SOURCE, KEPT)
     full = True
     fsync = os.fsync

@@ -95,7 +95,7 @@ def test_kills_lose_no_document_and_tear_no_record(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_a_warning_and_then_all_is_there(tmp_path: Path) -> None:
-    """While no file may grow decisions go on by new documents; afterwards the audit has every one of them."""
+    """While no file can grow, new documents take effect; afterwards the audit has every one of them."""
     document, state = tmp_path / "routing.yaml", tmp_path / "state"
     document.write_text("dc1")
     with SidecarProcess(f"file:{document}", "--state-dir", str(state), folder=tmp_path) as sidecar:

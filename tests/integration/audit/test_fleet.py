@@ -42,19 +42,19 @@ def listed(url: str) -> list[str]:
 
 
 def told(receiver: Receiver) -> list[str]:
-    """Return where work went, as often as it was told."""
+    """Return where work went, once per delivery."""
     return [event["after"] for body in map(json.loads, receiver.bodies) for event in body["events"]]
 
 
 def finished(state: Path) -> bool:
-    """Tell whether a sidecar's reaction is done with the newest change."""
+    """Return whether a sidecar's reaction has finished the newest change."""
     done = json.loads((state / "followers" / "reaction chat").read_text())["done_ns"]
     newest = next(newest_first(state / FOLDER))
     return newest.text == "dc5" and bool(done >= newest.at_ns)
 
 
 def test_once_for_all_over_an_outage(postgres: Postgres, tmp_path: Path) -> None:
-    """What changed while the database was away is in it afterwards, in order, once, and was told once."""
+    """Changes made while the database was down are in it afterwards, in order, once, and each was delivered once."""
     url = postgres.database("fleet")
     document = tmp_path / "routing.yaml"
     document.write_text("dc1")

@@ -26,7 +26,7 @@ def newest(state: Path) -> Record | None:
 
 
 def test_the_audit_names_who_published(nacos_with_users: NacosServer, tmp_path: Path) -> None:
-    """Somebody who logged in and wrote no word of it into `meta` is named with the address."""
+    """A user who logged in, and wrote nothing into `meta`, is recorded with the address."""
     key, state = f"routing-{uuid.uuid4().hex[:8]}", tmp_path / "state"
     nacos_with_users.operator.create_user(key, PASSWORD, f"role-{key}", action="r")
     nacos_with_users.operator.publish(key, "dc1")

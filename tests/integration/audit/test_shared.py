@@ -59,7 +59,7 @@ def add_all(shared: AuditDatabase, records: list[Record]) -> None:
 
 
 def test_each_change_is_there_once_and_in_order(url: str) -> None:
-    """Four sidecars tell of the same back and forth at once, each by its own clock: each change is one row."""
+    """Four sidecars record the same changes at once, each by its own clock: each change is one row."""
     names = ["a", "b", "a", "b", "c", "a"]
     with fleet(url, 4) as sidecars:
 
@@ -72,7 +72,7 @@ def test_each_change_is_there_once_and_in_order(url: str) -> None:
 
 
 def test_what_is_told_twice_is_there_once(url: str) -> None:
-    """A sidecar that died before it noted that it had told a change tells it again, and that changes nothing."""
+    """A sidecar that died before it saved its position stores a change again, which changes nothing."""
     with fleet(url, 1) as (one,):
         for _ in range(3):
             one.add(applied("a", NOON_NS))
@@ -91,7 +91,7 @@ def test_one_that_was_cut_off_tells_of_no_new_change(url: str) -> None:
 
 
 def test_the_same_again_later_is_another_change(url: str) -> None:
-    """A document that comes back an hour later is another row, also where another sidecar sees it first."""
+    """The same document an hour later is another row, also if another sidecar sees it first."""
     with fleet(url, 2) as (one, other):
         for shared in (one, other):
             for step, name in enumerate("ab"):
@@ -102,7 +102,7 @@ def test_the_same_again_later_is_another_change(url: str) -> None:
 
 
 def test_steps_of_the_clock_are_known_by_their_time(url: str) -> None:
-    """However late a sidecar tells of a step, or a drill, it is the same one."""
+    """However late a sidecar records a ramp step or a drill, it is the same change."""
     with fleet(url, 2) as (one, other):
         for shared, late in ((one, 0), (other, 100 * MINUTE_NS)):
             for step in range(3):
@@ -111,7 +111,7 @@ def test_steps_of_the_clock_are_known_by_their_time(url: str) -> None:
 
 
 def test_one_sidecar_reacts(url: str) -> None:
-    """Of many that ask at once one may react; afterwards nobody may; another reaction is another matter."""
+    """Of many concurrent claims one succeeds, and none after it; another reaction is claimed separately."""
     record = applied("a", NOON_NS)
     with fleet(url, 5) as sidecars:
         for shared in sidecars:
@@ -137,7 +137,7 @@ def test_one_sidecar_reacts(url: str) -> None:
 
 
 def test_a_claim_passes_on(url: str) -> None:
-    """When its holder fails, or dies, another one takes over; who comes back late then ends nobody's claim."""
+    """When the holder fails or dies another sidecar takes over; a late release does not end its claim."""
     record = applied("a", NOON_NS)
     with fleet(url, 3) as (one, two, three):
         for shared in (one, two, three):
@@ -160,7 +160,7 @@ def test_a_change_that_is_not_there_yet_cannot_be_claimed(url: str) -> None:
 
 
 def test_an_outage_ends(postgres: Postgres) -> None:
-    """While the database is away that is told without a secret; then the same object goes on."""
+    """While the database is down the error has no secret; afterwards the same object works again."""
     with fleet(postgres.database("outage"), 1) as (one,):
         one.add(applied("a", NOON_NS))
         postgres.stop()
@@ -176,7 +176,7 @@ def test_an_outage_ends(postgres: Postgres) -> None:
 
 
 def test_many_begin_at_once(url: str) -> None:
-    """The tables are made once, whoever comes first."""
+    """Concurrent first connections create the tables once."""
     start = threading.Barrier(4)
     with fleet(url, 4) as sidecars:
 
@@ -190,6 +190,6 @@ def test_many_begin_at_once(url: str) -> None:
 
 @pytest.mark.parametrize("wrong", ["nonsense", "nosuch://h/db"])
 def test_a_wrong_url_is_told_at_the_start(wrong: str) -> None:
-    """What is no URL of a database is wrong configuration."""
+    """An invalid database URL is a configuration error."""
     with pytest.raises(ConfigError, match="expected a URL such as postgresql"):
         AuditDatabase(wrong, sidecar="s")

@@ -90,7 +90,7 @@ def names_in(directory: Path) -> list[str]:
 
 @contextmanager
 def reporter(path: Path, lines: Path, *prefix: str) -> Iterator[Callable[[], str]]:
-    """Run a source in a process of its own, as a user without rights; yield what tells its last report."""
+    """Run a source in a process of its own, as a user without rights; yield a function that returns its last report."""
     with lines.open("w") as out:
         command = [*prefix, sys.executable, "-c", REPORT, str(path), "keep" if prefix else "drop"]
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=out, stderr=subprocess.STDOUT)

@@ -296,7 +296,7 @@ def test_a_change_that_no_event_tells_of_is_seen_within_two_seconds(path: Path, 
 
 
 def test_an_unchanged_file_is_confirmed(path: Path, watch: Watch) -> None:
-    """A file that nobody touches is delivered again and again, as the same text at the same version."""
+    """An unchanged file is delivered repeatedly, as the same text at the same version."""
     watched = watch(path)
     eventually(lambda: len(watched.reports) >= 3, "three reports")
     assert len({report.version for report in watched.reports if isinstance(report, Content)}) == 1

@@ -16,7 +16,7 @@ from tests.waiting import eventually
 
 
 def killed_for_a_minute(folder: Path) -> None:
-    """Kill -9 and start again after 60 s; one sidecar decides, one starts meanwhile, one is asked by nobody."""
+    """Kill -9 and a start after 60 s; one sidecar decides, one starts meanwhile, one gets no calls."""
     with scene(folder) as stage:
         stage.publish()
         caller = stage.caller(stage.sidecar())
@@ -58,7 +58,7 @@ def killed_briefly(folder: Path) -> None:
 
 
 def frozen(folder: Path) -> None:
-    """Stop the server where it stands for 60 s, connections and all, and let it go on."""
+    """Freeze the server with its connections for 60 s, and thaw it."""
     with scene(folder) as stage:
         stage.publish()
         caller = stage.caller(stage.sidecar())
@@ -72,7 +72,7 @@ def frozen(folder: Path) -> None:
 
 
 def one_of_two(folder: Path) -> None:
-    """Two servers: the first freezes, the other goes on alone; the first is back, and the other is killed."""
+    """Of two servers the first freezes, the other serves alone; the first thaws, and the other is killed."""
     with scene(folder) as stage:
         first, other = stage.server, stage.another("other")
         stage.publish(first, other)
@@ -81,7 +81,7 @@ def one_of_two(folder: Path) -> None:
         datacenter = stage.publish(other)
         reaches(caller, datacenter, time.monotonic())
         first.thaw()
-        # As a member of a cluster would, it comes back with what was published meanwhile.
+        # As a member of a cluster would, it returns with what was published meanwhile.
         first.operator.publish(KEY, datacenter)
         other.kill()
         reaches(caller, stage.publish(first), time.monotonic())

@@ -29,7 +29,7 @@ def reader(nacos_with_users: NacosServer, key: str) -> dict[str, str]:
 def test_a_user_that_may_only_read_is_enough_to_watch(
     nacos_with_users: NacosServer, key: str, reader: dict[str, str], watch: Watch
 ) -> None:
-    """The sidecar's user needs no right to write: it reads, and the push works as well."""
+    """The sidecar's user needs no write permission: reads and the push work without it."""
     nacos_with_users.operator.publish(key, "dc1")
     watched = watch(source_url([nacos_with_users], key), reader)
     watched.is_told_of(1)
@@ -70,7 +70,7 @@ def test_a_wrong_password_is_said_and_healed_by_its_file(
 def test_a_password_changed_on_the_server_is_followed_in_the_file(
     nacos_with_users: NacosServer, key: str, reader: dict[str, str], watch: Watch, tmp_path: Path
 ) -> None:
-    """Server and file get a new password while running: with the next login all goes on."""
+    """Server and file get a new password while running: the next login uses it."""
     secret = tmp_path / "password"
     secret.write_text(PASSWORD)
     nacos_with_users.operator.publish(key, "dc1")

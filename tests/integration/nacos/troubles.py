@@ -1,4 +1,4 @@
-"""Scenes of the network, the key and the secrets, on servers that others use as well."""
+"""Faults of the network, the key and the secrets, on shared servers."""
 
 from __future__ import annotations
 

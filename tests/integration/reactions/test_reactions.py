@@ -1,4 +1,4 @@
-"""The reactions of a real sidecar: told while receivers hang, and over kills."""
+"""The reactions of a real sidecar, with hanging receivers and across kills."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_a_switch_is_told_while_another_receiver_hangs(tmp_path: Path) -> None:
 
 
 def test_a_kill_forgets_no_switch(tmp_path: Path) -> None:
-    """What a receiver that is away could not be told before a kill it is told after it, in order."""
+    """Deliveries that failed before a kill are made after it, in order."""
     document = tmp_path / "routing.yaml"
     document.write_text("dc1")
     ill = [True]
@@ -99,7 +99,7 @@ def test_a_kill_forgets_no_switch(tmp_path: Path) -> None:
 
 
 def test_a_wrong_reaction_does_not_start(tmp_path: Path) -> None:
-    """The sidecar says what is wrong with it, and exits as for wrong configuration."""
+    """An invalid reaction is a configuration error at the start."""
     document = tmp_path / "routing.yaml"
     document.write_text("dc1")
     flags = configured(tmp_path, {"name": "chat", "webhok": "https://h/"})

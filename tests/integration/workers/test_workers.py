@@ -1,4 +1,4 @@
-"""`--workers 2` as the processes that it is: one State, one tally, and no end of one that calls do not outlive."""
+"""`--workers 2` with real processes: one State, one set of metrics, and calls survive the end of a process."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Crew:
         return found
 
     def decisions(self) -> float:
-        """Return how many decisions the metrics tell of."""
+        """Return the number of decisions in the metrics."""
         return self.metric("dc_sidecar_decisions_total")
 
     def metric(self, name: str) -> float:
@@ -71,7 +71,7 @@ class Crew:
 
 
 def has_ended(process: psutil.Process) -> bool:
-    """Tell whether a process has ended, whoever has taken note of it or not."""
+    """Return whether a process has ended, reaped or not."""
     try:
         return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -87,7 +87,7 @@ def supervisor(tmp_path: Path) -> Iterator[Crew]:
 
 
 def test_all_decide_by_the_same_state(supervisor: Crew) -> None:
-    """What a watcher of one process is told is what each process answers by, or something newer; all tell the same."""
+    """Each process decides by what a watcher of any process knows, or newer; all report the same status."""
     with ExitStack() as stack:
         clients = supervisor.clients(stack)
         watches = [client.watch() for client in clients]
@@ -132,7 +132,7 @@ def test_what_requests_show_counts_for_all(supervisor: Crew) -> None:
 
 
 def test_one_that_is_killed_is_replaced(supervisor: Crew) -> None:
-    """After kill -9 of one the other goes on, another comes and is where the sidecar is, and no metric ever falls."""
+    """After kill -9 of a process the other one answers, a new one has the current view, and no metric decreases."""
     with ExitStack() as stack:
         clients = supervisor.clients(stack)
         for client in clients:
@@ -208,7 +208,7 @@ def test_a_terminated_sidecar_loses_no_call(supervisor: Crew) -> None:
 
 
 def test_signals_are_the_sidecars_business(supervisor: Crew) -> None:
-    """Who signals all processes of a group, as a terminal does, ends them as if only the sidecar had been told."""
+    """A signal to the whole process group, as from a terminal, stops them as a signal to the sidecar alone."""
     workers = supervisor.workers()
     with ExitStack() as stack:
         clients = supervisor.clients(stack)

@@ -107,7 +107,7 @@ class Serving:
         eventually(lambda: self.state is state, f"source_state {state.name}; {self}", within=within)
 
     def confirmed_since(self, moment: float) -> bool:
-        """Tell whether the source has shown its document after `moment` (monotonic)."""
+        """Return whether the source has reported its document after `moment` (monotonic)."""
         return any(at > moment and isinstance(report, Content) for at, report in self.reports[-50:])
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""Who may read and write: credentials, certificates, ACLs, and what is said where a right is missing."""
+"""Credentials, certificates and ACLs, and the error for each missing permission."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> I
 def test_a_missing_right_to_read_is_one_line_and_is_retried(
     zookeeper: ZooKeeperServer, operator: KazooClient, node: str, serve: Serve
 ) -> None:
-    """The line has the path and the right; decisions begin when the ACL is opened, go on when it is closed."""
+    """The error has the path and the permission; decisions start when the ACL allows it, and survive its removal."""
     closed = [make_digest_acl("reader", "another", all=True), make_acl("world", "anyone", admin=True)]
     operator.ensure_path(node.rpartition("/")[0])
     operator.create(node, b"dc1", acl=closed)

@@ -197,7 +197,7 @@ def test_flapping_two_hundred_times(server: ZooKeeperServer, serve: Serve) -> No
 def test_data_restored_from_a_backup_are_taken_over(
     tmp_path: Path, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An ensemble whose transactions begin anew is not taken for a lagging server for ever."""
+    """An ensemble whose transaction ids start over is not taken for a lagging server for ever."""
     monkeypatch.setattr(watch_module, "_REPLACE_AFTER_S", 2.0)
     monkeypatch.setattr(watch_module, "_RESTORED_AFTER_S", 5.0)
     port = free_port()

@@ -20,7 +20,7 @@ from tests.waiting import eventually
 
 @pytest.fixture
 def no_looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let no look come by itself: whatever is seen, the watch told of it."""
+    """Do not poll: what is seen, the watch reported."""
     monkeypatch.setattr(watch_module, "_POLL_S", 3600.0)
 
 
@@ -28,7 +28,7 @@ def no_looks(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_follows_creation_change_deletion_and_re_creation(
     zookeeper: ZooKeeperServer, operator: KazooClient, node: str, serve: Serve
 ) -> None:
-    """The watch tells of all that can happen to the node, beginning before its parent exists."""
+    """The watch reports every change of the node, from before its parent exists."""
     serving = serve(f"zookeeper://{zookeeper.address}{node}")
     serving.is_in(SourceState.MISSING)
     assert f"no node {node}" in serving.error
@@ -49,7 +49,7 @@ def test_follows_creation_change_deletion_and_re_creation(
 def test_a_deleted_or_emptied_node_is_missing_and_the_last_document_decides(
     zookeeper: ZooKeeperServer, operator: KazooClient, node: str, serve: Serve
 ) -> None:
-    """Empty is never an order: the state says MISSING and why, decisions go on."""
+    """An empty node changes no decision: the state is MISSING, with the reason."""
     operator.create(node, b"dc1", makepath=True)
     serving = serve(f"zookeeper://{zookeeper.address}{node}")
     serving.decides_for("dc1")

@@ -87,7 +87,7 @@ def test_version_zero_is_a_version(zookeeper: ZooKeeperServer, operator: KazooCl
 
 
 def test_of_many_writers_one_wins(source: Source) -> None:
-    """Eight writers expecting the same version at once: one writes, seven are told of the conflict."""
+    """Of eight concurrent writes at the same version one succeeds, seven are conflicts."""
     version = source.write(b"dc0", None, 5)
     outcomes: list[str] = []
 
@@ -140,7 +140,7 @@ def test_nodes_are_created_with_the_acl(zookeeper: ZooKeeperServer, operator: Ka
     options = {"zookeeper-create-parents": "true", "zookeeper-acl": "world:anyone:r,auth::cdrwa"}
     options |= {"zookeeper-username": "ops", "zookeeper-password": "secret"}
     open_source(f"zookeeper://{zookeeper.address}{node}", options).write(b"dc1", None, 5)
-    # Whoever is not the administrator of a node is shown `x` for the hash of a password.
+    # Without ADMIN permission on a node the hash of a password is shown as `x`.
     expected = [ACL(Permissions.READ, Id("world", "anyone")), ACL(Permissions.ALL, Id("digest", "ops:x"))]
     for path in (node, node.rpartition("/")[0]):
         assert operator.get_acls(path)[0] == expected

@@ -38,7 +38,7 @@ def test_user_and_address_are_those_of_the_version() -> None:
 
 
 def test_a_source_without_a_history_has_no_authors() -> None:
-    """Without a history there is nobody to ask."""
+    """Without a history no author is known."""
     assert Authorship(None).of("v1") == {}
 
 

@@ -25,7 +25,7 @@ def changes(count: int, first: int = 0) -> list[Record]:
 
 
 class Receiver:
-    """What a follower does, in a test: keeps revisions, fails and hangs as told."""
+    """A task that collects revisions, and fails or hangs as the test says."""
 
     def __init__(self) -> None:
         self.got: list[str] = []
@@ -43,7 +43,7 @@ class Receiver:
 
 
 def switches(record: Record) -> bool:
-    """Tell whether a record is of a switch."""
+    """Return whether a record is of a switch."""
     return any(event.kind == "switch" for event in record.events)
 
 
@@ -57,7 +57,7 @@ def running(
     max_waiting: int = 1000,
     from_start: bool = False,
 ) -> Iterator[RecordConsumer]:
-    """Run a follower."""
+    """Run a consumer."""
     task = ConsumerTask(
         name="chat",
         act=receiver,
@@ -67,13 +67,13 @@ def running(
         from_start=from_start,
     )
     journal = folder / "audit" if folder else None
-    follower = RecordConsumer(task, source="file:x", state_dir=folder, journal=journal, max_waiting=max_waiting)
-    follower.start()
+    consumer = RecordConsumer(task, source="file:x", state_dir=folder, journal=journal, max_waiting=max_waiting)
+    consumer.start()
     try:
-        yield follower
+        yield consumer
     finally:
         receiver.free.set()
-        follower.stop(5)
+        consumer.stop(5)
 
 
 def journaled(folder: Path, *records: Record) -> None:
@@ -84,46 +84,46 @@ def journaled(folder: Path, *records: Record) -> None:
 
 
 def test_in_order_and_only_what_is_wanted() -> None:
-    """Each change that concerns it is dealt with once, in order."""
+    """Each wanted record is processed once, in order."""
     receiver = Receiver()
-    with running(receiver) as follower:
+    with running(receiver) as consumer:
         for record in changes(3):
-            follower.enqueue(replace(record, events=(AuditEvent(kind="applied", words=""),), revision="x"))
-            follower.enqueue(record)
+            consumer.enqueue(replace(record, events=(AuditEvent(kind="applied", words=""),), revision="x"))
+            consumer.enqueue(record)
         eventually(lambda: len(receiver.got) == 3, "all three")
     assert receiver.got == ["0", "1", "2"]
-    assert (follower.status().done, follower.status().waiting) == (3, 0)
+    assert (consumer.status().done, consumer.status().waiting) == (3, 0)
 
 
 def test_it_tries_again_and_keeps_the_order() -> None:
-    """While the receiver is ill the newer ones wait behind, and nothing is lost; how it stands can be seen."""
+    """While an attempt fails newer records wait behind, none is lost, and the status shows the error."""
     receiver = Receiver()
     receiver.fail = TaskFailed("status 503")
-    with running(receiver) as follower:
+    with running(receiver) as consumer:
         for record in changes(2):
-            follower.enqueue(record)
+            consumer.enqueue(record)
         eventually(lambda: receiver.attempts > 3, "several attempts")
-        assert (follower.status().waiting, follower.status().error) == (2, "status 503")
+        assert (consumer.status().waiting, consumer.status().error) == (2, "status 503")
         receiver.fail = None
         eventually(lambda: receiver.got == ["0", "1"], "both")
-        eventually(lambda: follower.status().error == "", "no error")
+        eventually(lambda: consumer.status().error == "", "no error")
 
 
 @pytest.mark.parametrize(("final", "retry_for"), [(True, 3600.0), (False, 0.0)])
 def test_it_gives_up(caplog: pytest.LogCaptureFixture, final: bool, retry_for: float) -> None:
-    """What is refused for good, or for too long, is told in the log, and the next one has its turn."""
+    """A final failure, or one that lasts too long, is logged, and the next record is processed."""
     receiver = Receiver()
     receiver.fail = TaskFailed("status 404", final=final)
-    with running(receiver, retry_for=retry_for) as follower:
+    with running(receiver, retry_for=retry_for) as consumer:
         for record in changes(2):
-            follower.enqueue(record)
-        eventually(lambda: follower.status().failed == 2, "both given up")
+            consumer.enqueue(record)
+        eventually(lambda: consumer.status().failed == 2, "both given up")
     assert receiver.attempts == 2
     assert "chat: given up: status 404" in caplog.text
 
 
 def test_a_slow_one_holds_up_nobody() -> None:
-    """`take` returns at once, another reaction goes on, and of a thousand and more that wait the oldest are dropped."""
+    """`enqueue` returns at once, other consumers continue, and beyond a thousand records the oldest are dropped."""
     slow, quick = Receiver(), Receiver()
     slow.free.clear()
     with running(slow) as held, running(quick) as other:
@@ -139,7 +139,7 @@ def test_a_slow_one_holds_up_nobody() -> None:
 
 
 def test_a_restart_goes_on_where_it_ended(tmp_path: Path) -> None:
-    """What was not done before the end is done after the start, by the audit; what was done is not done again."""
+    """Records left at the stop are processed after the start, from the journal; finished ones are not repeated."""
     receiver = Receiver()
     with running(receiver, tmp_path):
         eventually((tmp_path / "followers" / "chat").exists, "a first mark")
@@ -148,66 +148,66 @@ def test_a_restart_goes_on_where_it_ended(tmp_path: Path) -> None:
     with running(receiver, tmp_path):
         eventually(lambda: receiver.got == ["1", "2"], "what was left")
         eventually(lambda: str(second.at_ns) in (tmp_path / "followers" / "chat").read_text(), "the mark")
-    with running(receiver, tmp_path) as follower:
-        follower.enqueue(replace(third, at_ns=time.time_ns()))
+    with running(receiver, tmp_path) as consumer:
+        consumer.enqueue(replace(third, at_ns=time.time_ns()))
         eventually(lambda: receiver.got == ["1", "2", "3"], "the new one only")
 
 
 def test_a_first_start_does_not_tell_of_the_past(tmp_path: Path) -> None:
-    """A reaction that is added today says nothing of last week's switches."""
+    """A reaction that is added today does not process last week's switches."""
     journaled(tmp_path, *changes(3))
     receiver = Receiver()
-    with running(receiver, tmp_path) as follower:
+    with running(receiver, tmp_path) as consumer:
         eventually((tmp_path / "followers" / "chat").exists, "a first mark")
-        follower.enqueue(replace(RECORD, at_ns=time.time_ns(), revision="new"))
+        consumer.enqueue(replace(RECORD, at_ns=time.time_ns(), revision="new"))
         eventually(lambda: receiver.got, "the new one")
     assert receiver.got == ["new"]
 
 
 def test_it_ends_while_it_waits_for_another_attempt() -> None:
-    """`stop` does not wait for a receiver to get well."""
+    """`stop` does not wait for the next attempt."""
     receiver = Receiver()
     receiver.fail = TaskFailed("status 503")
-    with running(receiver, first_pause=60.0) as follower:
-        follower.enqueue(changes(1)[0])
+    with running(receiver, first_pause=60.0) as consumer:
+        consumer.enqueue(changes(1)[0])
         eventually(lambda: receiver.attempts, "an attempt")
         began = time.monotonic()
-        follower.stop(5)
+        consumer.stop(5)
         assert time.monotonic() - began < 2
 
 
 def test_a_bug_of_ours_ends_no_reaction(caplog: pytest.LogCaptureFixture) -> None:
-    """What no receiver did is logged, and the next change is told."""
+    """A defect in the task is logged, and the next record is processed."""
     receiver = Receiver()
-    with running(receiver) as follower:
+    with running(receiver) as consumer:
         receiver.fail = ZeroDivisionError()  # type: ignore[assignment]
-        follower.enqueue(changes(1)[0])
+        consumer.enqueue(changes(1)[0])
         eventually(lambda: "chat failed" in caplog.text, "the log line")
         receiver.fail = None
-        follower.enqueue(changes(1)[0])
+        consumer.enqueue(changes(1)[0])
         eventually(lambda: receiver.got, "the next one")
 
 
 def test_what_is_not_yet_to_be_done_is_never_given_up() -> None:
-    """Waiting for others is no failure, however long it takes."""
+    """A deferred task is no failure, however long it takes."""
     receiver = Receiver()
     receiver.fail = TaskDeferred("another one is at it")
-    with running(receiver, retry_for=0.0) as follower:
-        follower.enqueue(changes(1)[0])
+    with running(receiver, retry_for=0.0) as consumer:
+        consumer.enqueue(changes(1)[0])
         eventually(lambda: receiver.attempts > 3, "several looks")
         receiver.fail = None
         eventually(lambda: receiver.got == ["0"], "its turn")
-    assert follower.status().failed == 0
+    assert consumer.status().failed == 0
 
 
 def test_what_memory_has_no_room_for_is_found_in_the_journal(tmp_path: Path) -> None:
-    """A long outage loses nothing and changes no order, though few records wait in memory; nothing is done twice."""
+    """A long outage loses, reorders and repeats nothing, though few records wait in memory."""
     receiver = Receiver()
     receiver.fail = TaskFailed("away")
     everything = changes(25)
-    with running(receiver, tmp_path, max_waiting=4, from_start=True) as follower:
+    with running(receiver, tmp_path, max_waiting=4, from_start=True) as consumer:
         for record in everything:
-            follower.enqueue(record)
+            consumer.enqueue(record)
         eventually(lambda: receiver.attempts > 2, "attempts")
         receiver.fail = None
         eventually(lambda: len(receiver.got) == 4, "those in memory")
@@ -217,13 +217,13 @@ def test_what_memory_has_no_room_for_is_found_in_the_journal(tmp_path: Path) -> 
         more = changes(3, first=25)
         journaled(tmp_path, *more)
         for record in more:
-            follower.enqueue(record)
+            consumer.enqueue(record)
         eventually(lambda: len(receiver.got) == 28, "what came then")
     assert receiver.got == [str(number) for number in range(28)]
 
 
 def test_one_that_begins_at_the_start(tmp_path: Path) -> None:
-    """A follower may be told to take what the journal had before it was there; too many come in parts."""
+    """With `from_start` a new consumer processes the whole journal, in parts if there are too many records."""
     receiver = Receiver()
     journaled(tmp_path, *changes(10))
     with running(receiver, tmp_path, max_waiting=3, from_start=True):

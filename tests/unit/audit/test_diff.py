@@ -27,7 +27,7 @@ def test_an_edit_in_the_middle() -> None:
 
 
 def test_equal_texts() -> None:
-    """What is equal differs in nothing."""
+    """Equal texts have an empty diff."""
     assert diff_lines("dc1", "dc1") == []
 
 

@@ -18,7 +18,7 @@ SIZE = 1024 * 1024
 
 
 def record(number: int, text: str = "") -> Record:
-    """Return a record that can be told from others."""
+    """Return a record that is distinct by its number."""
     applied = AuditEvent(kind="applied", words=f"change {number}")
     return Record(at_ns=number, source="fake:", cause=RecordCause.DOCUMENT, events=(applied,), changed="c", text=text)
 
@@ -61,7 +61,7 @@ def test_a_line_is_plain_json(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("cut", [1, 20, 200])
 def test_a_torn_end_is_mended(tmp_path: Path, cut: int) -> None:
-    """A line that was begun and not finished is no record for a reader, and is cut off by the next writer."""
+    """A reader ignores an unfinished line, and the next writer cuts it off."""
     written(tmp_path, 3)
     path = only(tmp_path)
     os.truncate(path, path.stat().st_size - cut)
@@ -73,7 +73,7 @@ def test_a_torn_end_is_mended(tmp_path: Path, cut: int) -> None:
 
 
 def test_a_segment_that_was_only_begun_is_mended(tmp_path: Path) -> None:
-    """A death right after a new file was begun leaves a journal that goes on."""
+    """After a crash right after a new segment was created, the journal is continued."""
     written(tmp_path, 2)
     (tmp_path / "000000000003.jsonl").write_bytes(b'{"number"')
     written(tmp_path, 1)
@@ -96,7 +96,7 @@ def test_a_segment_that_was_only_begun_is_mended(tmp_path: Path) -> None:
     ],
 )
 def test_what_was_changed_or_removed_is_found(tmp_path: Path, change: object, found: str) -> None:
-    """A record that was altered, taken out, moved, added or repeated breaks the chain, and is named."""
+    """A record that was altered, removed, moved, added or repeated breaks the chain, and is named."""
     assert callable(change)
     written(tmp_path, 5)
     path = only(tmp_path)
@@ -105,7 +105,7 @@ def test_what_was_changed_or_removed_is_found(tmp_path: Path, change: object, fo
 
 
 def test_a_restart_does_not_hide_what_was_changed(tmp_path: Path) -> None:
-    """A sidecar that goes on writing behind a record that somebody altered, or took away, covers nothing up."""
+    """A sidecar that appends behind an altered or removed record does not hide that."""
     for spoil in (lambda lines: [*lines[:-1], lines[-1].replace(b"change", b"chance")], lambda lines: lines[:-1]):
         folder = tmp_path / str(id(spoil))
         written(folder, 3)
@@ -116,7 +116,7 @@ def test_a_restart_does_not_hide_what_was_changed(tmp_path: Path) -> None:
 
 
 def test_the_oldest_make_room_and_the_chain_says_so(tmp_path: Path) -> None:
-    """The journal stays within its bound; what was removed for it is told within, and is no missing record."""
+    """The journal stays within its bound; records removed for that are on record, and not missing."""
     journal = Journal(tmp_path, max_bytes=40_000)
     for number in range(1, 120):
         journal.append([record(number, "x" * 1000)])
@@ -131,7 +131,7 @@ def test_the_oldest_make_room_and_the_chain_says_so(tmp_path: Path) -> None:
 
 
 def test_one_process_at_a_time(tmp_path: Path) -> None:
-    """Two sidecars on one folder would break the chain: the second one is told so, and may try again later."""
+    """Two writers would break the chain: the second one gets an error, and may try again later."""
     first, second = Journal(tmp_path, max_bytes=SIZE), Journal(tmp_path, max_bytes=SIZE)
     first.append([record(1)])
     with pytest.raises(JournalInUse, match="another sidecar is writing"):

@@ -53,7 +53,7 @@ def words(disk: Disk) -> list[str]:
 
 
 def test_a_full_disk_loses_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    """What came while the disk was full is written when it is not any more, in order, once, with one warning."""
+    """Records that came while the disk was full are written afterwards, in order, once, with one warning."""
     disk = Disk()
     disk.full = True
     with writing(disk) as writer:
@@ -70,7 +70,7 @@ def test_a_full_disk_loses_nothing(caplog: pytest.LogCaptureFixture) -> None:
 
 @pytest.mark.parametrize("bounds", [{"max_records": 3}, {"max_characters": 30}])
 def test_beyond_the_bound_the_oldest_go_and_are_counted(bounds: dict[str, int]) -> None:
-    """Memory is finite: what it could not keep is told by a record in its place."""
+    """Beyond its bounds the writer drops the oldest records, and a record in their place says how many."""
     disk = Disk()
     disk.full = True
     with writing(disk, **bounds) as writer:
@@ -86,7 +86,7 @@ def test_beyond_the_bound_the_oldest_go_and_are_counted(bounds: dict[str, int]) 
 
 
 def test_a_hung_disk_holds_up_nobody() -> None:
-    """`take` returns while the disk does not answer, and `stop` within its time."""
+    """While the disk hangs `enqueue` returns at once, and `stop` within its timeout."""
     disk = Disk()
     disk.free.clear()
     with writing(disk) as writer:
@@ -98,7 +98,7 @@ def test_a_hung_disk_holds_up_nobody() -> None:
 
 
 def test_stopping_writes_what_is_waiting() -> None:
-    """What was told just before the end is on the disk after `stop`."""
+    """A record that was enqueued just before `stop` is on disk after it."""
     disk = Disk()
     with writing(disk) as writer:
         writer.enqueue(record(1))
@@ -107,7 +107,7 @@ def test_stopping_writes_what_is_waiting() -> None:
 
 
 def test_stopping_on_a_full_disk_says_what_is_lost(caplog: pytest.LogCaptureFixture) -> None:
-    """A sidecar that must end while the disk is full ends, and says so."""
+    """A sidecar that stops while the disk is full logs how many records are lost."""
     disk = Disk()
     disk.full = True
     with writing(disk) as writer:

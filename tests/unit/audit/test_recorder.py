@@ -1,4 +1,4 @@
-"""Telling changes, in order, from one life of the sidecar to the next."""
+"""Changes are recorded in order, also across restarts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SOURCE = "fake:routing"
 
 @contextmanager
 def telling(journal: Path | None = None) -> Iterator[tuple[Recorder, list[Record]]]:
-    """Run a chronicle, and collect what it tells."""
+    """Run a recorder, and collect its records."""
     told: list[Record] = []
     recorder = Recorder(SOURCE, journal=journal)
     recorder.subscribe(told.append)
@@ -45,7 +45,7 @@ def remembered(folder: Path, *pairs: tuple[View, View]) -> None:
 
 
 def test_changes_are_told_in_order() -> None:
-    """Each change of the view is told, with its time."""
+    """Each change of the view is a record, with its time."""
     views = [NOTHING, view("dc1"), view("dc2"), view("dc1")]
     with telling() as (recorder, told):
         for index in range(3):
@@ -70,7 +70,7 @@ def test_what_a_reaction_did_is_told_in_its_turn() -> None:
 
 
 def test_what_changed_while_nobody_ran_is_told(tmp_path: Path) -> None:
-    """A start with another document than that of the last record tells of a switch between the two."""
+    """A start with another document than that of the last record records a switch between the two."""
     remembered(tmp_path, (NOTHING, view("dc1")))
     with telling(tmp_path) as (recorder, told):
         recorder.changed(NOTHING, view("dc2"))
@@ -80,7 +80,7 @@ def test_what_changed_while_nobody_ran_is_told(tmp_path: Path) -> None:
 
 
 def test_a_drill_that_ended_while_nobody_ran_is_told(tmp_path: Path) -> None:
-    """The clock went on: what it did is told at the next start."""
+    """What the clock changed while no sidecar ran is recorded at the next start."""
     during = view(DRILL, "2026-11-22T11:00:00Z")
     remembered(tmp_path, (view(DRILL), during), (NOTHING, during))
     with telling(tmp_path) as (recorder, told):
@@ -165,7 +165,7 @@ def test_when_too_many_wait_those_in_between_are_one_change() -> None:
 def test_a_failure_of_ours_is_logged_and_the_next_change_is_told(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One change that cannot be told does not end the telling."""
+    """A change that cannot be recorded is logged, and the next one is recorded."""
     with telling() as (recorder, told):
         with monkeypatch.context() as patched:
             patched.setattr("sidecar.audit.record.moves", lambda *_: 1 / 0)

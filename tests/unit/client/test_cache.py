@@ -8,7 +8,7 @@ def _followed(size: int = 2) -> AnswerCache[str]:
 
 
 def test_closed_cache_keeps_nothing() -> None:
-    """Before somebody follows the sidecar, an answer is not kept."""
+    """Until the sidecar is watched no answer is stored."""
     cache: AnswerCache[str] = AnswerCache(2)
     cache.put(b"q", "a", generation=1, epoch=cache.get(b"q")[1])
     assert cache.get(b"q")[0] is None
@@ -33,7 +33,7 @@ def test_answer_asked_before_a_restart_is_not_kept() -> None:
 
 
 def test_a_move_forgets_everything() -> None:
-    """What was answered under one generation is gone under the next, and when nobody follows."""
+    """Answers of one generation are gone with the next, and when the watch ends."""
     cache = _followed()
     cache.put(b"q", "a", generation=1, epoch=cache.get(b"q")[1])
     cache.follow(2)

@@ -78,7 +78,7 @@ def test_watch_yields_now_and_each_change(sidecar: Sidecar, client: RoutingClien
 
 
 def test_answers_come_from_memory_until_the_generation_moves(sidecar: Sidecar, client: RoutingClient) -> None:
-    """The same question is answered by the same value without a call, and anew after a change."""
+    """A repeated request is answered from the cache, and by a call again after a change."""
     sidecar.serve("dc1")
     _caching(client)
     first = eventually(lambda: _remembered(client), "an answer from memory")
@@ -151,7 +151,7 @@ def test_bad_request_names_the_field(sidecar: Sidecar, client: RoutingClient) ->
 
 
 def test_nobody_there(tmp_path: Path) -> None:
-    """An address where nobody listens is Unreachable, at once, and is named with why."""
+    """An address that nothing listens on is SidecarUnreachable, at once, with address and reason."""
     with (
         RoutingClient(f"unix:{tmp_path}/none.sock", timeout=PATIENT_S) as client,
         pytest.raises(SidecarUnreachable, match=r"none\.sock: no sidecar answers there \(No such file or directory\)"),
@@ -160,7 +160,7 @@ def test_nobody_there(tmp_path: Path) -> None:
 
 
 def test_hanging_sidecar_costs_no_more_than_the_deadline(silent: str) -> None:
-    """Somebody who takes the connection and says nothing is TooSlow after the deadline, which the message tells."""
+    """A server that accepts the connection and never responds is TooSlow after the deadline, which is named."""
     began = time.monotonic()
     with RoutingClient(silent, timeout=0.3) as client, pytest.raises(TooSlow, match=r"no answer within 0\.3 s"):
         client.status()

@@ -57,7 +57,7 @@ def test_mutual_tls(tmp_path: Path, address: str) -> None:
 
 @pytest.mark.parametrize("tls", ["no certificate", "another name", "plaintext"])
 def test_refused_connections_are_unreachable(tmp_path: Path, address: str, tls: str) -> None:
-    """Without a certificate, under another name, or without TLS, nothing is served, and it is told in a line."""
+    """Without a certificate, under another name, or without TLS, the call fails with an error of one line."""
     own = {"cert": tmp_path / "client.pem", "key": tmp_path / "client.key"}
     secure = {
         "no certificate": Tls(ca=tmp_path / "ca.pem", server_name="sidecar.internal"),

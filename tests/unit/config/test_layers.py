@@ -118,7 +118,7 @@ def test_errors_name_what_was_found_and_expected(
     ],
 )
 def test_errors_in_the_file_name_its_line(tmp_path: Path, text: str, message: str) -> None:
-    """What is wrong in the file is told with the file and the line."""
+    """An error in the file has its path and line."""
     file = tmp_path / "sidecar.yaml"
     file.write_text(text)
     error = _refusal(["--config", str(file)], {})
@@ -172,7 +172,7 @@ def test_secret_that_everybody_can_read_is_warned_of(tmp_path: Path) -> None:
 
 
 def test_secret_twice_or_missing_is_refused(tmp_path: Path) -> None:
-    """A password and a file with one exclude each other; an empty or absent file is told by name."""
+    """A password and a file with one exclude each other; an empty or missing file is named."""
     file = tmp_path / "password"
     both = {"DC_SIDECAR_NACOS_PASSWORD": "s3cret", "DC_SIDECAR_NACOS_PASSWORD_FILE": str(file)}
     error = _refusal(["--source", "file:x"], both)

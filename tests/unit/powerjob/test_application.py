@@ -91,7 +91,7 @@ def test_workers_are_those_of_all_servers_that_are_alive(fake: FakePowerJob) -> 
 
 @pytest.mark.parametrize("url", ["ftp://h", "powerjob:7700", "http://u:s3cret@h", "http://h?token=s3cret", "http://"])
 def test_a_server_is_a_plain_url(url: str) -> None:
-    """No passwords in it; what was found is not told, as it may be one."""
+    """A server's URL has no password, and the error does not show what was found, which may be one."""
     with pytest.raises(ConfigError, match="without user or password") as refused:
         PowerJobServers([url], timeout=1)
     assert "s3cret" not in str(refused.value)

@@ -1,4 +1,4 @@
-"""What is found to be moved, and what comes of it."""
+"""Runs are found and rescheduled, and each step has its outcome."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_without_lost_only_what_never_began(fake: FakePowerJob) -> None:
 
 
 def test_what_powerjob_or_an_operator_takes_care_of_is_left(fake: FakePowerJob) -> None:
-    """A frequent job is started again by PowerJob, a disabled one was disabled by somebody, a deleted one is gone."""
+    """Runs of frequent jobs, which PowerJob restarts itself, and of disabled or deleted ones, are left alone."""
     fake.job(2, timeExpressionType=3)
     fake.job(3, status=2)
     fake.instance(1, InstanceStatus.FAILED, NO_WORKER, job=2)
@@ -86,7 +86,7 @@ def test_what_nobody_could_run_is_not_tried(fake: FakePowerJob) -> None:
 
 
 def test_what_runs_where_it_would_not_run_now_is_stopped_and_retried(fake: FakePowerJob) -> None:
-    """Not what is where it should be, nor what a lost worker had: PowerJob gives that up by itself."""
+    """Runs on the right worker, and on lost workers, which PowerJob gives up itself, are left alone."""
     fake.worker(HERE, "dc1")
     fake.worker(THERE, "", tag="dc2")
     fake.instance(1, InstanceStatus.RUNNING, taskTrackerAddress=HERE)
@@ -118,7 +118,7 @@ def test_a_frequent_job_is_only_stopped(fake: FakePowerJob) -> None:
 
 
 def test_a_run_that_ended_meanwhile_is_not_stopped(fake: FakePowerJob) -> None:
-    """What is found is looked at once more just before it is stopped."""
+    """A run is checked once more just before it is stopped."""
     fake.worker(HERE, "dc1")
     fake.worker(THERE, "dc2")
     fake.instance(1, InstanceStatus.RUNNING, taskTrackerAddress=HERE)
@@ -166,7 +166,7 @@ def test_a_workflow_is_retried_once_and_as_a_whole(fake: FakePowerJob) -> None:
 
 
 def test_a_workflow_that_failed_for_other_reasons_too_is_left(fake: FakePowerJob) -> None:
-    """Its retry would run again what failed by itself or what somebody stopped; what may fail does not count."""
+    """A workflow is not retried if that would rerun steps that failed by themselves or were stopped by hand."""
     fake.instance(1, InstanceStatus.FAILED, NO_WORKER, wfInstanceId=50)
     want = node(1, InstanceStatus.FAILED, NO_WORKER)
     for other in (node(2, InstanceStatus.FAILED, "boom"), node(2, InstanceStatus.STOPPED, "stopped by user")):

@@ -1,4 +1,4 @@
-"""What was done is remembered over restarts."""
+"""The progress of rescheduling survives restarts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def done(step: RescheduleStep) -> RescheduleOutcome:
 
 @pytest.mark.parametrize("kept", [True, False])
 def test_what_was_done_is_not_done_again(tmp_path: Path, kept: bool) -> None:
-    """Of a workflow whichever of its runs is met; with a file also after a restart."""
+    """A finished step, and a retried workflow by any of its runs, is settled; with a file also after a restart."""
     path = tmp_path / "a" / "b" if kept else None
     progress = RescheduleProgress(path, 1)
     progress.end(done(STEP))
@@ -40,7 +40,7 @@ def test_what_was_done_is_not_done_again(tmp_path: Path, kept: bool) -> None:
 
 
 def test_a_report_is_made_once(tmp_path: Path) -> None:
-    """What was told before a restart is not told after it."""
+    """Outcomes that were reported before a restart are not reported after it."""
     progress = RescheduleProgress(tmp_path / "p", 1)
     progress.end(done(STEP))
     progress.mark_reported()
@@ -49,7 +49,7 @@ def test_a_report_is_made_once(tmp_path: Path) -> None:
 
 
 def test_what_was_half_done_is_known_after_a_kill(tmp_path: Path) -> None:
-    """Also at the next change, and until it is ended; half a line at the end does no harm."""
+    """An unfinished step is known until it ends, also for the next change; an incomplete line does no harm."""
     progress = RescheduleProgress(tmp_path / "p", 1)
     progress.begin(RESTART)
     with (tmp_path / "p").open("a") as file:
@@ -67,13 +67,13 @@ def test_what_was_half_done_is_known_after_a_kill(tmp_path: Path) -> None:
 
 
 def test_the_next_change_begins_anew(tmp_path: Path) -> None:
-    """What was retried for one change may be retried for another."""
+    """A run that was retried after one change may be retried after another."""
     RescheduleProgress(tmp_path / "p", 1).end(done(STEP))
     assert not RescheduleProgress(tmp_path / "p", 2).settled(STEP)
 
 
 def test_a_full_disk_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """The work goes on."""
+    """Without disk space the progress is kept in memory, with a warning."""
     (tmp_path / "p").mkdir()
     progress = RescheduleProgress(tmp_path / "p", 1)
     progress.end(done(STEP))

@@ -1,4 +1,4 @@
-"""Posting to a webhook, running a command: once."""
+"""A reaction is executed once: a post to a webhook, or a command."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def failure(what: Reaction) -> TaskFailed:
 
 
 def test_a_post_arrives() -> None:
-    """What is posted is what the receiver reads."""
+    """The receiver gets the body and the headers."""
     with Receiver() as receiver:
         perform(reaction(webhook=receiver.url), RECORD, (SWITCH,))
     assert json.loads(receiver.bodies[0])["events"][0]["after"] == "dc2"
@@ -44,7 +44,7 @@ def test_a_post_arrives() -> None:
     ("status", "final"), [(500, False), (503, False), (429, False), (408, False), (400, True), (404, True), (307, True)]
 )
 def test_what_the_status_says(status: int, final: bool) -> None:
-    """A receiver that is ill is asked again; one that does not want it, or sends us elsewhere, is not."""
+    """Server errors and rate limits are retried; other client errors and redirects are final."""
     with Receiver() as elsewhere, Receiver(lambda _: (status, elsewhere.url.encode())) as receiver:
         error = failure(reaction(webhook=receiver.url))
         assert (error.final, str(status) in str(error)) == (final, True)
@@ -53,7 +53,7 @@ def test_what_the_status_says(status: int, final: bool) -> None:
 
 @pytest.mark.parametrize("form", ["dingtalk", "wecom", "feishu"])
 def test_a_chat_service_that_refuses_within_a_good_answer(form: str) -> None:
-    """These answer 200 with an error code in the body; that is a failure, told with their words."""
+    """Chat services answer 200 with an error code in the body: a failure, with their message."""
     codes = {"feishu": b'{"code": 9499, "msg": "Bad Request"}'}
     answer = codes.get(form, b'{"errcode": 9499, "errmsg": "Bad Request"}')
     with Receiver(lambda _: (200, answer)) as receiver:
@@ -65,7 +65,7 @@ def test_a_chat_service_that_refuses_within_a_good_answer(form: str) -> None:
 
 
 def test_nobody_there() -> None:
-    """A port that nobody listens on is worth another attempt."""
+    """A refused connection is retried."""
     with Receiver() as receiver:
         url = receiver.url
     error = failure(reaction(webhook=url))
@@ -73,7 +73,7 @@ def test_nobody_there() -> None:
 
 
 def test_a_receiver_that_hangs_is_left() -> None:
-    """An answer that does not come is waited for as long as configured."""
+    """A response is waited for until the configured timeout."""
     free = threading.Event()
 
     def hang(_: int) -> tuple[int, bytes]:
@@ -88,7 +88,7 @@ def test_a_receiver_that_hangs_is_left() -> None:
 
 
 def test_secrets_are_read_when_they_are_used(tmp_path: Path) -> None:
-    """A URL and a key that were changed in their files count from the next post on, and are in no message."""
+    """A URL and a key that change in their files are used from the next post on, and are in no message."""
     with Receiver() as receiver:
         url, key = tmp_path / "url", tmp_path / "key"
         url.write_text("http://127.0.0.1:1/token-of-the-hook")
@@ -105,7 +105,7 @@ def test_secrets_are_read_when_they_are_used(tmp_path: Path) -> None:
 
 
 def test_a_command_gets_the_change_and_none_of_our_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It reads JSON from its standard input; words are words, no shell; our configuration is not in its environment."""
+    """It gets JSON on standard input, its arguments without a shell, and none of our variables in its environment."""
     monkeypatch.setenv("DC_SIDECAR_NACOS_PASSWORD", "s3cret")
     out = tmp_path / "out"
     code = (
@@ -119,7 +119,7 @@ def test_a_command_gets_the_change_and_none_of_our_secrets(tmp_path: Path, monke
 
 
 def test_a_command_that_fails() -> None:
-    """The exit code is told; one that is not there is not tried again; one that reads nothing is no failure."""
+    """The exit code is in the error; a missing command is final; one that does not read its input does not fail."""
     assert "exited with 3" in str(failure(reaction(command=[sys.executable, "-c", "raise SystemExit(3)"])))
     error = failure(reaction(command=["/nonexistent/command"]))
     assert (error.final, "/nonexistent/command cannot be run" in str(error)) == (True, True)
@@ -127,7 +127,7 @@ def test_a_command_that_fails() -> None:
 
 
 def test_a_command_that_hangs_ends_with_all_that_it_started(tmp_path: Path) -> None:
-    """After its time it is killed, and so are its children."""
+    """After its timeout it is killed with its children."""
     pids = tmp_path / "pid"
     script = f"sleep 100 & echo $! > {pids}.new; mv {pids}.new {pids}; wait"
     assert "longer than 2 s" in str(failure(reaction(command=["sh", "-c", script], timeout="2s")))

@@ -30,6 +30,16 @@ from tests.waiting import eventually
 DC1, DC2 = "10.1.0.1:1", "10.2.0.1:1"
 SWITCH = AuditEvent(kind="switch", words="dc1 → dc2", subjects=("default",), before="dc1", after="dc2")
 RETURN = replace(SWITCH, kind="return")
+RESTART = RescheduleStep(
+    action=RescheduleAction.RESTART,
+    app="billing",
+    instance=1,
+    job=1,
+    job_name="",
+    workflow=None,
+    worker=DC1,
+    why="moved",
+)
 
 
 @pytest.fixture
@@ -131,7 +141,7 @@ def test_what_failed_long_before_the_change_stays(fake: FakePowerJob) -> None:
 def test_running_work_is_moved_only_on_request_and_where_a_datacenter_is_left(
     fake: FakePowerJob, running: str, event: AuditEvent, stopped: int
 ) -> None:
-    """A return leaves a datacenter that is well: what runs there may end there."""
+    """A return leaves a healthy datacenter: runs there may finish."""
     fake.instance(1, InstanceStatus.RUNNING, taskTrackerAddress=DC1)
     Site(fake, running=running).react(change(event))
     assert fake.named("stopInstance") == stopped
@@ -139,7 +149,7 @@ def test_running_work_is_moved_only_on_request_and_where_a_datacenter_is_left(
 
 
 def test_what_powerjob_notices_late_is_brought_back_too(fake: FakePowerJob) -> None:
-    """It is looked for until `watch-for` is over, each run once."""
+    """Runs are searched for until `watch-for` is over, and each is retried once."""
     fake.instance(1, InstanceStatus.FAILED, NO_WORKER)
     site = Site(fake, watch_for="1h")
     with site.at_work(change()):
@@ -154,7 +164,7 @@ def test_what_powerjob_notices_late_is_brought_back_too(fake: FakePowerJob) -> N
 
 
 def test_a_retry_that_came_too_early_is_tried_again(fake: FakePowerJob) -> None:
-    """PowerJob's server may have heard of the change later than this sidecar; but nobody is alarmed for ever."""
+    """PowerJob's server may follow the change later than this sidecar; attempts are bounded."""
     fake.instance(1, InstanceStatus.FAILED, NO_WORKER)
     fake.instance(2, InstanceStatus.FAILED, NO_WORKER)
     fake.retried = {1: [(InstanceStatus.FAILED, NO_WORKER)] * 9, 2: [(InstanceStatus.FAILED, NO_WORKER)]}
@@ -170,7 +180,7 @@ def test_a_retry_that_came_too_early_is_tried_again(fake: FakePowerJob) -> None:
 
 
 def test_a_newer_change_does_not_wait(fake: FakePowerJob) -> None:
-    """What is only watched for an older one ends, as the newer one looks for the same."""
+    """The wait for an older change ends: the newer one searches for the same."""
     site = Site(fake, watch_for="1h")
     with site.at_work(change()) as ended:
         eventually(lambda: fake.named("queryInstance"), "a look")
@@ -180,7 +190,7 @@ def test_a_newer_change_does_not_wait(fake: FakePowerJob) -> None:
 
 
 def test_of_two_changes_the_newer_one_is_acted_on(fake: FakePowerJob) -> None:
-    """By the routes of then, and with all that the older one wanted."""
+    """By the newer routes, and including the running work that the older change was to move."""
     fake.instance(1, InstanceStatus.RUNNING, taskTrackerAddress=DC1)
     site = Site(fake, running="true")
     older, newer = change(), replace(change(RETURN), at_ns=time.time_ns() + 1)
@@ -202,7 +212,7 @@ def test_what_moves_waits_until_all_follow(fake: FakePowerJob) -> None:
 
 
 def test_a_sidecar_that_ends_goes_on_after_its_restart(fake: FakePowerJob, tmp_path: Path) -> None:
-    """Behind what it did, with one report of each run."""
+    """It continues behind its last step, and reports each run once."""
     record = change()
     fake.instance(1, InstanceStatus.FAILED, NO_WORKER)
     first = Site(fake, state_dir=tmp_path, watch_for="1h")
@@ -245,40 +255,20 @@ def test_what_was_stopped_is_retried_after_a_kill(
 
 @pytest.mark.parametrize("where", [DC1, DC2])
 def test_what_goes_on_already_is_not_stopped_once_more(fake: FakePowerJob, tmp_path: Path, where: str) -> None:
-    """A kill came before the stop, or after the retry: it is looked at anew, not taken for stopped."""
+    """After a kill before the stop, or after the retry, the run is checked again, not assumed to be stopped."""
     record = change()
     fake.instance(1, InstanceStatus.RUNNING, taskTrackerAddress=DC1)
-    step = RescheduleStep(
-        action=RescheduleAction.RESTART,
-        app="billing",
-        instance=1,
-        job=1,
-        job_name="",
-        workflow=None,
-        worker=DC1,
-        why="elsewhere",
-    )
-    RescheduleProgress(tmp_path / "powerjob" / "back", record.at_ns).begin(step)
+    RescheduleProgress(tmp_path / "powerjob" / "back", record.at_ns).begin(RESTART)
     fake.instances[1]["taskTrackerAddress"] = where
     Site(fake, state_dir=tmp_path, running="true").react(record)
     assert fake.named("stopInstance") == (where == DC1)
 
 
 def test_what_cannot_go_on_is_told_once(fake: FakePowerJob, tmp_path: Path) -> None:
-    """Its job is gone: that is in the report, and holds up nothing else, now and later."""
+    """A run whose job is gone is in the report, and holds up nothing else."""
     fake.instance(1, InstanceStatus.STOPPED)
     fake.instance(2, InstanceStatus.FAILED, NO_WORKER)
-    step = RescheduleStep(
-        action=RescheduleAction.RESTART,
-        app="billing",
-        instance=1,
-        job=1,
-        job_name="",
-        workflow=None,
-        worker=DC1,
-        why="elsewhere",
-    )
-    RescheduleProgress(tmp_path / "powerjob" / "back", 1).begin(step)
+    RescheduleProgress(tmp_path / "powerjob" / "back", 1).begin(RESTART)
     fake.refused.add("retryInstance 1")
     site = Site(fake, state_dir=tmp_path)
     site.react()
@@ -289,7 +279,7 @@ def test_what_cannot_go_on_is_told_once(fake: FakePowerJob, tmp_path: Path) -> N
 
 
 def test_a_powerjob_that_is_away_is_asked_again(tmp_path: Path) -> None:
-    """The follower's way: it failed, not for good; the password is read anew each time, and never told."""
+    """An unavailable PowerJob is a failure that is retried; the password is read for each attempt, and never shown."""
     secret = tmp_path / "password"
     secret.write_text("wrong-one\n")
     with FakePowerJob("s3cret") as fake:

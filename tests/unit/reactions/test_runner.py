@@ -69,7 +69,7 @@ def change(age_s: float = 0) -> Record:
 
 
 def test_each_reaction_gets_what_it_wants() -> None:
-    """Two reactions of one sidecar are told of the same change; a third one, for something else, is not."""
+    """Two reactions of one sidecar get the same change; a third one, for other events, does not."""
     receiver = Receiver()
     with reacting(receiver, None, HOOK, HOOK | {"name": "mail"}, HOOK | {"name": "no", "on": ["refused"]}) as reactions:
         reactions.dispatch(change())
@@ -90,7 +90,7 @@ def test_for_a_fleet_it_acts_with_a_claim_only() -> None:
 
 @pytest.mark.parametrize(("final", "ended"), [(True, True), (False, False)])
 def test_a_failure_passes_the_claim_on_unless_it_is_final(final: bool, ended: bool) -> None:
-    """Another sidecar may reach a receiver that this one cannot; what the receiver refused, nobody is to send again."""
+    """After a failure another sidecar may try; after a final one none does."""
     receiver, claims = Receiver(), Claims(True)
     receiver.fail = TaskFailed("it failed", final=final)
     with reacting(receiver, claims, HOOK) as reactions:
@@ -110,7 +110,7 @@ def test_a_command_that_failed_is_not_run_elsewhere() -> None:
 
 
 def test_while_the_database_is_away_an_alarm_goes_out_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a minute a webhook is told without a claim, as twice is better than never; a command waits."""
+    """After a minute a webhook is called without a claim, as twice is better than never; a command waits."""
     receiver = Receiver()
     monkeypatch.setattr(runner, "_CLAIM_PATIENCE_S", 1.5)
     command = {"name": "run", "command": ["x"]}

@@ -122,7 +122,7 @@ def test_what_is_wrong_is_refused_with_its_place(tree: Any, found: str) -> None:
 
 
 def test_only_what_is_wanted_of_a_record() -> None:
-    """A reaction gets the events of its kinds that move its applications; those that move nobody are for all."""
+    """A reaction gets the events of its kinds that move its applications; events that move no work go to all."""
     (reaction,) = read_reactions([HOOK | {"apps": ["billing"], "on": ["switch", "drill"]}])
     mine = AuditEvent(kind="switch", words="", subjects=("other", "billing/7"))
     drill = AuditEvent(kind="drill-started", words="", subjects=("dc1",))

@@ -136,7 +136,7 @@ def test_write_replaces_what_was_read(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
 def test_write_keeps_the_owner(tmp_path: Path) -> None:
-    """Root's edit of somebody's file leaves it theirs."""
+    """A file that root edits keeps its owner."""
     path = tmp_path / "x.yaml"
     path.write_text("dc1")
     os.chown(path, 1234, 4321)
@@ -234,7 +234,7 @@ def test_an_edit_between_reading_and_writing_is_not_lost(
 
 
 def test_a_link_swapped_during_a_write_is_a_conflict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A write never ends up behind a link that leads elsewhere by now, even where the texts are equal."""
+    """A write never goes through a link that was changed meanwhile, even if the texts are equal."""
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "x.yaml").write_text("dc1")

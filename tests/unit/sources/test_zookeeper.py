@@ -1,4 +1,4 @@
-"""What the ZooKeeper source is told, and in which order it believes what servers show; no server takes part."""
+"""The ZooKeeper source's settings, and which of the nodes that servers show it believes; without a server."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_credentials_in_a_url_are_refused_and_not_repeated() -> None:
     ],
 )
 def test_a_wrong_option_is_refused_by_name(options: Mapping[str, str], message: str) -> None:
-    """Halves of pairs, unknown words and files that are not there are told at the start, without any secret."""
+    """Half a pair, an unknown value or a missing file is an error at the start, without any secret."""
     with pytest.raises(ConfigError) as refused:
         open_source(URL, options)
     assert message in str(refused.value)
@@ -203,7 +203,7 @@ def _written(text: bytes, mzxid: int, seen: int) -> NodeState:
 
 
 def test_a_lagging_server_brings_nothing_back(servers: _Servers) -> None:
-    """An older node, or none where one was seen, is asked for again after a sync; only what is as new is reported."""
+    """An older node, or none where one was seen, is read again after a sync; only a node as new is reported."""
     reports: list[Report] = []
     watch = _watch(reports)
     servers.shows = [_written(b"dc2", 20, 25), _written(b"dc1", 10, 15), _written(b"dc2", 20, 26)]
@@ -218,7 +218,7 @@ def test_a_lagging_server_brings_nothing_back(servers: _Servers) -> None:
 
 
 def test_a_deleted_document_is_not_brought_back(servers: _Servers) -> None:
-    """A server that has not heard of the deletion yet is not believed, though its document is the newest there was."""
+    """A server that has not seen the deletion yet is not believed, though its document is the newest there was."""
     reports: list[Report] = []
     watch = _watch(reports)
     servers.shows = [
@@ -245,7 +245,7 @@ def test_an_older_write_is_not_believed_whatever_the_server_says_it_knows(server
 def test_a_server_that_lags_after_a_sync_is_doubted_then_believed(
     servers: _Servers, clock: _Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """For fifteen seconds its word is not taken, which is said; then the data were restored, which is logged."""
+    """For fifteen seconds a lagging server is reported as such; then its data count as restored, which is logged."""
     reports: list[Report] = []
     watch = _watch(reports, clock)
     servers.shows = [_written(b"dc2", 20, 25)]
@@ -279,7 +279,7 @@ def test_the_same_trouble_is_told_once(servers: _Servers) -> None:
 
 
 def test_a_deaf_client_is_replaced(servers: _Servers) -> None:
-    """Three looks without an answer over an open connection are enough; refusals are answers."""
+    """Three reads without a response over an open connection are enough; refusals are responses."""
     watch = _watch([])
     servers.shows = [SourceError("no right")] * 5
     for _ in range(5):
@@ -311,7 +311,7 @@ def test_a_client_that_ended_is_replaced_without_haste(servers: _Servers, clock:
 
 
 def test_a_client_without_a_connection_is_replaced_after_a_while(servers: _Servers, clock: _Clock) -> None:
-    """Its session may be one that no server takes any more; not before twenty seconds, and not more often."""
+    """After twenty seconds without a connection, and no more often: no server may accept its session any more."""
     watch = _watch([], clock)
     servers.connected = False
     for _ in range(65):
@@ -321,7 +321,7 @@ def test_a_client_without_a_connection_is_replaced_after_a_while(servers: _Serve
 
 
 def test_nothing_ends_the_watching(servers: _Servers, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An error that nobody thought of is logged, and the next look comes."""
+    """An unexpected error is logged, and the next read comes."""
     monkeypatch.setattr(watch_module, "_POLL_S", 0.01)
     told = threading.Event()
     reports: list[Report] = []

@@ -27,7 +27,7 @@ def test_the_kernels_choice_is_kept() -> None:
 
 
 def test_a_port_that_is_taken_is_refused() -> None:
-    """Whoever listens on the port already shares nothing with us."""
+    """A port that another process listens on is refused."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         address = f"127.0.0.1:{other.getsockname()[1]}"
         with pytest.raises(ConfigError, match=f"--listen {address}: the port is in use"):

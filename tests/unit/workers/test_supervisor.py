@@ -1,4 +1,4 @@
-"""Keeping worker processes alive, where there is none to be had."""
+"""Worker processes are restarted with backoff, and a start without any fails."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_a_crash_loop_backs_off() -> None:
 
 
 def test_no_process_is_no_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the system gives no process the start ends with its reason, and the table is not held up by anybody."""
+    """If no process can be started the start fails with the reason, and parsing does not wait for any."""
 
     def none() -> None:
         raise OSError(errno.EAGAIN, "Resource temporarily unavailable")

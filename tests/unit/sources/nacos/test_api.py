@@ -1,4 +1,4 @@
-"""What is asked of Nacos over HTTP, and what is made of the answers, on a server that says what the test wants."""
+"""The requests to Nacos over HTTP, and what its responses mean, against a server that responds as the test says."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Fake:
 
 @pytest.fixture
 def fake() -> Iterator[Fake]:
-    """Run a server that answers as it is told."""
+    """Run a server that responds as the test says."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -114,7 +114,7 @@ def test_nacos_2_is_asked_by_its_own_interface(fake: Fake) -> None:
 
 
 def test_nacos_3_is_asked_by_its_own_interface(fake: Fake) -> None:
-    """The third version's client path and names, and a gray version told by the data."""
+    """The third version's client path and names; the data says that a version is gray."""
     fake.reply = nacos3({"content": "dc1", "md5": "ignored", "beta": True})
     assert fake.api(query="?namespace=prod").read(5) == FoundConfig(b"dc1", md5(b"dc1"), gray=True)
     assert fake.asked[-1].path == "/nacos/v3/client/cs/config"
@@ -261,7 +261,7 @@ def test_publishing_to_nacos_3(fake: Fake) -> None:
 
 
 def test_publishing_goes_to_a_server_that_answers(fake: Fake) -> None:
-    """The first of two is down: the second takes the text and tells the history."""
+    """With the first of two servers down, the second one takes the text and has the history."""
     held = {"content": "dc1"}
 
     def reply(request: Request) -> Reply:
@@ -277,7 +277,7 @@ def test_publishing_goes_to_a_server_that_answers(fake: Fake) -> None:
 
 
 def test_a_write_without_an_answer_may_have_happened(fake: Fake) -> None:
-    """The message says so: trying again blindly could undo what somebody else wrote meanwhile."""
+    """The error says so: a blind retry could undo what somebody else wrote meanwhile."""
 
     def reply(request: Request) -> Reply:
         if request.method == "POST":
@@ -290,7 +290,7 @@ def test_a_write_without_an_answer_may_have_happened(fake: Fake) -> None:
 
 
 def test_a_conflict_of_nacos_3(fake: Fake) -> None:
-    """Somebody else was quicker, in the moment between our look and our write."""
+    """A write of somebody else between our check and ours is a conflict."""
 
     def reply(request: Request) -> Reply:
         if request.method == "POST":
@@ -369,7 +369,7 @@ def test_the_type_is_that_of_the_text(content: str, kind: str) -> None:
     ],
 )
 def test_half_a_pair_or_two_pairs_of_credentials_are_refused(options: dict[str, str], complaint: str) -> None:
-    """The message says what is missing, or too much."""
+    """The error says what is missing, or too much."""
     with pytest.raises(ConfigError, match=complaint):
         NacosCredentials(options)
 

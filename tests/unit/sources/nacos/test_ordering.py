@@ -1,4 +1,4 @@
-"""Never back to an older document: what needs a second witness, and who is one."""
+"""An earlier document needs a second witness before it is reported."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Answer = FoundConfig | AbsentConfig | SourceError
 
 
 class Script:
-    """An API that answers from a list, and remembers which reads were asked elsewhere."""
+    """An API that answers from a list, and remembers which reads asked for another server."""
 
     def __init__(self, *answers: Answer) -> None:
         self.answers = list(answers)
@@ -34,7 +34,7 @@ class Script:
 
 
 class Push:
-    """A push that has seen the moves it was told of."""
+    """A push that has seen the given moves."""
 
     def __init__(self, *moves: tuple[str, str]) -> None:
         self.moves = moves
@@ -80,7 +80,7 @@ def texts(reports: list[Report]) -> list[str]:
 
 
 def test_new_texts_are_reported_as_they_come() -> None:
-    """No text that was never in force waits for anything."""
+    """A text that was never in force is reported at once."""
     script = Script(found("a"), found("b"), found("b"), found("c"))
     assert texts(play(script)[0]) == ["a", "b", "b", "c"]
     assert not any(script.other_server)
@@ -119,7 +119,7 @@ def test_two_earlier_texts_in_a_row_report_nothing() -> None:
 
 
 def test_pauses_grow_while_nobody_answers_and_start_over() -> None:
-    """From a quarter of a second to three, and after an answer from the start."""
+    """Pauses grow from a quarter of a second to three, and start over after a success."""
     away = [SourceError("away") for _ in range(6)]
     reports, pauses = play(Script(*away, found("a"), SourceError("away")))
     assert pauses == [0.25, 0.5, 1.0, 2.0, 3.0, 3.0, module.PERIOD, 0.25]
@@ -127,7 +127,7 @@ def test_pauses_grow_while_nobody_answers_and_start_over() -> None:
 
 
 def test_the_push_is_told_what_was_found() -> None:
-    """That is how it learns that it is deaf, and when the server is away."""
+    """The push gets each version read, and None for a failed read."""
     push = Push()
     play(Script(found("a"), SourceError("away"), AbsentConfig("gone"), AbsentConfig("gone")), push)
     assert push.versions == ["a", None, ""]
@@ -135,7 +135,7 @@ def test_the_push_is_told_what_was_found() -> None:
 
 @given(st.lists(st.sampled_from(["a", "b", "c", ""]), max_size=40))
 def test_a_single_read_never_brings_an_earlier_version_back(answers: list[str]) -> None:
-    """Whatever the reads bring: what is reported was new, or was brought by two reads in a row."""
+    """Whatever is read: a reported version is new, or came from two reads in a row."""
     script = Script(*(found(name) if name else AbsentConfig("gone") for name in answers))
     reports: list[Report] = []
     watcher = NacosWatcher(script, Push(), reports.append, threading.Event())  # type: ignore[arg-type]

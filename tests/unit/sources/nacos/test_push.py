@@ -17,7 +17,7 @@ from tests.waiting import eventually
 
 
 class Session:
-    """A session that is as well as the test says."""
+    """A session with the faults that the test sets."""
 
     def __init__(self) -> None:
         self.shown = ""
@@ -122,7 +122,7 @@ def test_a_session_ends_as_soon_as_reading_fails(push: PushListener, sdk: Sdk) -
 def test_a_broken_session_is_replaced_and_said(
     push: PushListener, sdk: Sdk, woken: list[float], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The fault is in the log, once, and so is that all is well again; the reader looks at once."""
+    """The fault is logged once, as is the recovery, and the reader is woken."""
     caplog.set_level("INFO")
     push.observed("a")
     first = sessions(sdk, 1)
@@ -137,7 +137,7 @@ def test_a_broken_session_is_replaced_and_said(
 
 
 def test_a_deaf_session_is_replaced(push: PushListener, sdk: Sdk) -> None:
-    """One that does not tell of what a read found is not alive, whatever it says of itself."""
+    """A session that does not receive what a read found is replaced, whatever its own health check says."""
     push.observed("a")
     first = sessions(sdk, 1)
     first.shown = "a"
@@ -151,7 +151,7 @@ def test_a_deaf_session_is_replaced(push: PushListener, sdk: Sdk) -> None:
 def test_what_cannot_be_opened_is_tried_again_and_said_once(
     push: PushListener, sdk: Sdk, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Also where the SDK is not what we know: reading goes on, and so does trying."""
+    """Also if the SDK's private parts have moved: opening is retried, and the reason logged once."""
     sdk.failures = [AttributeError("no attribute 'grpc_client_proxy'") for _ in range(4)]
     push.observed("a")
     sessions(sdk, 1)
@@ -159,7 +159,7 @@ def test_what_cannot_be_opened_is_tried_again_and_said_once(
 
 
 def test_only_the_session_of_now_is_a_witness(push: PushListener, sdk: Sdk) -> None:
-    """What another session was told of counts for nothing: it may have been another member."""
+    """An earlier session is no witness: it may have been connected to another server."""
     push.observed("a")
     first = sessions(sdk, 1)
     first.shown = "b"
@@ -170,7 +170,7 @@ def test_only_the_session_of_now_is_a_witness(push: PushListener, sdk: Sdk) -> N
 
 
 def test_a_notice_wakes_the_reader(push: PushListener, sdk: Sdk, woken: list[float]) -> None:
-    """That is all that a notice does."""
+    """A notification only wakes the reader."""
     push.observed("a")
     sessions(sdk, 1)
     sdk.changed()

@@ -36,7 +36,7 @@ def test_a_call_that_cancels_itself_does_not_cancel_its_caller() -> None:
 
 
 def test_our_own_cancellation_goes_through_and_takes_the_call_along() -> None:
-    """When we are the ones who stop, nothing of it goes on."""
+    """Our own cancellation also cancels the SDK's call."""
 
     async def both() -> bool:
         call = asyncio.create_task(asyncio.sleep(60))
