@@ -18,7 +18,7 @@ from sidecar.sources.nacos.url import NacosAddress, NacosKey
 
 T = TypeVar("T")
 
-SERVER_LIMIT = 3.0
+SERVER_TIMEOUT_S = 3.0
 _MODIFIED_RETRIES = 20
 
 
@@ -130,7 +130,7 @@ class NacosApi:
             if left <= 0:
                 break
             try:
-                return call(min(left, SERVER_LIMIT))
+                return call(min(left, SERVER_TIMEOUT_S))
             except AccessRefused:
                 raise
             except SourceError as error:

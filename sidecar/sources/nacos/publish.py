@@ -24,7 +24,7 @@ from sidecar.sources.nacos.http import RequestNotSent
 # Fields of the key that a publish without them would erase: their names when published, and when read.
 _KEPT_V1 = {"desc": "desc", "appName": "appName", "configTags": "config_tags", "use": "use", "effect": "effect"}
 _KEPT_V3 = {"desc": "desc", "appName": "appName", "configTags": "configTags"}
-_CLIENTS_LIMIT = 2.0
+_CLIENTS_TIMEOUT_S = 2.0
 
 
 def publish(api: NacosApi, text: bytes, expected_version: str | None, timeout: float) -> str:
@@ -61,7 +61,7 @@ def publish(api: NacosApi, text: bytes, expected_version: str | None, timeout: f
     version = md5(text)
     if expected_version is None:
         _check_created(api, version, deadline)
-    _wait_for_clients(api, version, min(deadline, time.monotonic() + _CLIENTS_LIMIT))
+    _wait_for_clients(api, version, min(deadline, time.monotonic() + _CLIENTS_TIMEOUT_S))
     return version
 
 

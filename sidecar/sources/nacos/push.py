@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-TICK = 0.5
-DEAF_AFTER = 5.0
-FIRST_RETRY = 1.0
-LAST_RETRY = 60.0
-_STEADY = 30.0
+CHECK_S = 0.5
+DEAF_AFTER_S = 5.0
+FIRST_PAUSE_S = 1.0
+LONGEST_PAUSE_S = 60.0
+_STABLE_S = 30.0
 
 
 class PushListener:
@@ -95,16 +95,16 @@ class PushListener:
         self._loop, self._main = asyncio.get_running_loop(), asyncio.current_task()
         # Errors of the SDK's orphaned tasks say nothing: the state of the session does.
         self._loop.set_exception_handler(lambda _loop, _context: None)
-        backoff = Backoff(first_s=FIRST_RETRY, longest_s=LAST_RETRY)
+        backoff = Backoff(first_s=FIRST_PAUSE_S, longest_s=LONGEST_PAUSE_S)
         while not self._stopped:
             if self._last_read[0] is None:
-                await asyncio.sleep(TICK)
+                await asyncio.sleep(CHECK_S)
                 continue
             began = time.monotonic()
             reason = await self._run_session()
             # A read tells whether the server is down or only the push is broken.
             self._wake()
-            if not reason or time.monotonic() - began > _STEADY:
+            if not reason or time.monotonic() - began > _STABLE_S:
                 backoff.reset()
             await asyncio.sleep(backoff.fail())
             if reason and self._last_read[0] is not None:
@@ -141,9 +141,9 @@ class PushListener:
                 return fault
             if session.shown == version:
                 self._log_state("")
-            elif min(time.monotonic() - since, session.age) > DEAF_AFTER:
+            elif min(time.monotonic() - since, session.age) > DEAF_AFTER_S:
                 return "it has not received a change that a read found"
-            await asyncio.sleep(TICK)
+            await asyncio.sleep(CHECK_S)
 
     def _log_state(self, reason: str) -> None:
         """Log each state once, however often sessions fail for the same reason."""

@@ -23,8 +23,8 @@ with warnings.catch_warnings():
 
 T = TypeVar("T")
 
-CALL_LIMIT = 5.0
-CLOSE_LIMIT = 2.0
+CALL_TIMEOUT_S = 5.0
+CLOSE_TIMEOUT_S = 2.0
 _SHOWN = 64
 _SILENT = logging.CRITICAL + 1
 
@@ -88,8 +88,8 @@ class SdkSession:
 
         try:
             # In this order the listener is registered with the connection, not up to 5 s later.
-            await bounded(session._service.add_listener(target.data_id, target.group, on_change), CALL_LIMIT)
-            await bounded(session._service.grpc_client_proxy.start(), CALL_LIMIT)
+            await bounded(session._service.add_listener(target.data_id, target.group, on_change), CALL_TIMEOUT_S)
+            await bounded(session._service.grpc_client_proxy.start(), CALL_TIMEOUT_S)
             session._connected()
         except BaseException:
             await session.close()
@@ -140,7 +140,7 @@ class SdkSession:
         proxy = self._service.grpc_client_proxy
         proxy.listen_task.cancel()  # Its own shutdown waits for it, for up to 5 s.
         try:
-            await bounded(self._service.shutdown(), CLOSE_LIMIT)
+            await bounded(self._service.shutdown(), CLOSE_TIMEOUT_S)
         except SdkFault:
             pass
         finally:
@@ -216,4 +216,4 @@ async def _cancel_orphans() -> None:
     for task in orphans:
         task.cancel()
     if orphans:
-        await asyncio.wait(orphans, timeout=CLOSE_LIMIT)
+        await asyncio.wait(orphans, timeout=CLOSE_TIMEOUT_S)

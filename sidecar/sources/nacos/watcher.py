@@ -16,11 +16,11 @@ from sidecar.sources.nacos.ordering import OrderVerdict, VersionOrder
 
 log = logging.getLogger(__name__)
 
-PERIOD = 2.0
-READ_LIMIT = 6.0
-CONFIRM_AFTER = 0.3
-FIRST_RETRY = 0.25
-LAST_RETRY = 3.0
+POLL_S = 2.0
+READ_TIMEOUT_S = 6.0
+CONFIRM_AFTER_S = 0.3
+FIRST_PAUSE_S = 0.25
+LONGEST_PAUSE_S = 3.0
 
 
 class PushWitness(Protocol):
@@ -52,7 +52,7 @@ class NacosWatcher:
         self._deliver = deliver
         self._order = VersionOrder()
         self._gray = False
-        self._backoff = Backoff(first_s=FIRST_RETRY, longest_s=LAST_RETRY, uniform=uniform)
+        self._backoff = Backoff(first_s=FIRST_PAUSE_S, longest_s=LONGEST_PAUSE_S, uniform=uniform)
         self._uniform = uniform
         self._wake = wake
         self._stopped = threading.Event()
@@ -80,7 +80,7 @@ class NacosWatcher:
     def _poll(self) -> float:
         """Read once and report; return the pause until the next poll, in seconds."""
         try:
-            found = self._confirmed(self._api.read(READ_LIMIT))
+            found = self._confirmed(self._api.read(READ_TIMEOUT_S))
         except SourceError as error:
             return self._failed(str(error))
         except Exception as error:
@@ -88,12 +88,12 @@ class NacosWatcher:
             return self._failed(f"reading failed: {type(error).__name__}, see the log")
         self._backoff.reset()
         if found is None:
-            return jitter(CONFIRM_AFTER, uniform=self._uniform)
+            return jitter(CONFIRM_AFTER_S, uniform=self._uniform)
         self._order.accept(found.version)
         self._witness.observed(found.version)
         self._log_gray(found)
         self._report(Content(found.text, found.version) if isinstance(found, FoundConfig) else Missing(found.reason))
-        return jitter(PERIOD, uniform=self._uniform)
+        return jitter(POLL_S, uniform=self._uniform)
 
     def _failed(self, reason: str) -> float:
         self._witness.observed(None)
@@ -107,9 +107,9 @@ class NacosWatcher:
             return found
         if self._witness.has_moved(newest, found.version):
             return found
-        if self._stopped.wait(CONFIRM_AFTER):
+        if self._stopped.wait(CONFIRM_AFTER_S):
             return None
-        again = self._api.read(READ_LIMIT, other_server=True)
+        again = self._api.read(READ_TIMEOUT_S, other_server=True)
         if again.version == found.version or self._order.judge(again.version) is not OrderVerdict.EARLIER:
             return again
         log.info("Nacos servers disagree (%s, %s); keeping %s", found.version, again.version, newest)

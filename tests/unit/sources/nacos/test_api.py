@@ -184,7 +184,7 @@ def test_an_answer_that_trickles_ends_by_the_deadline() -> None:
 
 def test_a_server_that_hangs_is_left_for_the_next(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first takes the connection and says nothing: the second is asked in time, and stays the first choice."""
-    monkeypatch.setattr("sidecar.sources.nacos.api.SERVER_LIMIT", 0.3)
+    monkeypatch.setattr("sidecar.sources.nacos.api.SERVER_TIMEOUT_S", 0.3)
     fake.reply = nacos2((200, {}, b"dc1"))
     with socket.create_server(("127.0.0.1", 0)) as hanging:
         target = parse(f"nacos://127.0.0.1:{hanging.getsockname()[1]},127.0.0.1:{fake.port}/dispatch/routing")

@@ -50,7 +50,7 @@ class Push:
 @pytest.fixture(autouse=True)
 def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take no time between the first read and the second."""
-    monkeypatch.setattr(module, "CONFIRM_AFTER", 0.0)
+    monkeypatch.setattr(module, "CONFIRM_AFTER_S", 0.0)
 
 
 def found(name: str) -> FoundConfig:
@@ -122,7 +122,7 @@ def test_pauses_grow_while_nobody_answers_and_start_over() -> None:
     """Pauses grow from a quarter of a second to three, and start over after a success."""
     away = [SourceError("away") for _ in range(6)]
     reports, pauses = play(Script(*away, found("a"), SourceError("away")))
-    assert pauses == [0.25, 0.5, 1.0, 2.0, 3.0, 3.0, module.PERIOD, 0.25]
+    assert pauses == [0.25, 0.5, 1.0, 2.0, 3.0, 3.0, module.POLL_S, 0.25]
     assert [type(report) for report in reports] == [Unreachable] * 6 + [Content, Unreachable]
 
 

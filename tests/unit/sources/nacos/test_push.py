@@ -66,7 +66,7 @@ def sdk(monkeypatch: pytest.MonkeyPatch) -> Sdk:
     stand_in.SdkSession = Opening  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, stand_in.__name__, stand_in)
     monkeypatch.setattr("sidecar.sources.nacos.sdk", stand_in, raising=False)
-    for name, seconds in (("TICK", 0.02), ("FIRST_RETRY", 0.02), ("LAST_RETRY", 0.1), ("DEAF_AFTER", 0.2)):
+    for name, seconds in (("CHECK_S", 0.02), ("FIRST_PAUSE_S", 0.02), ("LONGEST_PAUSE_S", 0.1), ("DEAF_AFTER_S", 0.2)):
         monkeypatch.setattr(module, name, seconds)
     return told
 

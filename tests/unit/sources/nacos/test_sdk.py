@@ -71,7 +71,7 @@ def test_nobody_there_is_a_fault_in_time_and_leaves_nothing_behind(
     """No task, no thread, no file, no handler on the root logger is left of a session that did not come about."""
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setattr(logging.root, "handlers", [])
-    monkeypatch.setattr(sdk, "CALL_LIMIT", 1.0)
+    monkeypatch.setattr(sdk, "CALL_TIMEOUT_S", 1.0)
     target = parse(f"nacos://127.0.0.1:{free_port(1000)}/g/d")
 
     async def attempt() -> int:
