@@ -41,7 +41,7 @@ def load(folder: Path, source: str) -> Snapshot | None:
         snapshot = Snapshot(text, int(facts["applied_at_ns"]))
         whole = facts["format"] == _FORMAT and facts["sha256"] == sha256(text).hexdigest()
         of = str(facts["source"])
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, OverflowError, KeyError, TypeError, RecursionError) as error:
         raise SnapshotUnusable(f"{path} is no snapshot") from error
     if not whole:
         raise SnapshotUnusable(f"{path} is torn or of another version of dc-sidecar")

@@ -45,5 +45,5 @@ def read_link(line: bytes) -> ChainLink:
     try:
         body = json.loads(start)
         return ChainLink(int(body["number"]), end[len(_HASH) : -2].decode(), str(body["previous"]), body)
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, OverflowError, KeyError, TypeError, RecursionError) as error:
         raise ChainBroken("the line is no record") from error

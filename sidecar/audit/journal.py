@@ -146,7 +146,7 @@ def head(folder: Path) -> tuple[int, str]:
         return int(found["number"]), str(found["hash"])
     except FileNotFoundError:
         return 0, START
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, OverflowError, KeyError, TypeError, RecursionError) as error:
         raise ChainBroken(f"{folder / _HEAD} is not as it was written") from error
 
 

@@ -33,7 +33,7 @@ def load(folder: Path, source: str) -> FailoverStates:
         return NONE
     except OSError as error:
         log.warning("%s cannot be read: %s", path, error.strerror)
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, OverflowError, KeyError, TypeError, RecursionError):
         log.warning("%s is torn or no list of failovers, it is not used", path)
     return NONE
 

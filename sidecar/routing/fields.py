@@ -86,7 +86,8 @@ class FieldReader:
             self.wrong(path, f"found {shown(tree)}, expected {_A_NAME}", key=key)
             return ""
         if used and self.datacenters is not None and tree not in self.datacenters:
-            known = tuple(islice(self.datacenters, _KNOWN))
+            # Those that are none are reported in their own place, and must not be shown as they are.
+            known = tuple(islice(filter(NAME.fullmatch, self.datacenters), _KNOWN))
             hint = self._nearest(tree, known) or f"; it has {', '.join(known[:10]) or 'none'}"
             self.wrong(path, f"found {tree}, which the datacenters block does not have{hint}")
         return tree

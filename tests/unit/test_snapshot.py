@@ -76,7 +76,18 @@ def test_one_that_cannot_be_read_is_said_so(tmp_path: Path) -> None:
         load(tmp_path, SOURCE)
 
 
-@pytest.mark.parametrize("text", [b"[]\n", b"{}\n", b"null\n", b"not json\n", b'{"format": 1, "sha256": 3}\n', b""])
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"[]\n",
+        b"{}\n",
+        b"null\n",
+        b"not json\n",
+        b'{"format": 1, "sha256": 3}\n',
+        b'{"applied_at_ns": Infinity}\n',
+        b"",
+    ],
+)
 def test_foreign_files_are_no_snapshots(tmp_path: Path, text: bytes) -> None:
     """Any other file in its place is unusable, never an error of ours."""
     (tmp_path / "snapshot").write_bytes(text)

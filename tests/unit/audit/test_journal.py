@@ -195,3 +195,13 @@ def test_an_empty_folder_is_a_good_journal(tmp_path: Path) -> None:
     """Where nothing was written yet nothing is missing."""
     assert verify(tmp_path).problems == ()
     assert list(newest_first(tmp_path)) == []
+
+
+@pytest.mark.parametrize("content", [b'{"number": Infinity, "hash": "0"}', b"[" * 100_000, b"{}", b""])
+def test_a_head_that_was_tampered_with_is_told_and_stops_nothing(tmp_path: Path, content: bytes) -> None:
+    """Whatever `head` holds, `history verify` says that it is not as it was written, and records are appended."""
+    written(tmp_path, 2)
+    (tmp_path / "head").write_bytes(content)
+    assert any("not as it was written" in problem for problem in verify(tmp_path).problems)
+    written(tmp_path, 1)
+    assert times(tmp_path) == [1, 2, 1]

@@ -31,7 +31,14 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"{", b"[]", b'{"format": 1, "source": "file:/etc/routing.yaml", "left": [1]}']
+    "content",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'{"format": 1, "source": "file:/etc/routing.yaml", "left": [1]}',
+        b'{"format": 1, "source": "file:/etc/routing.yaml", "left": [["a", "", "dc1", Infinity, "why"]]}',
+    ],
 )
 def test_what_is_torn_is_a_warning(tmp_path: Path, content: bytes, caplog: pytest.LogCaptureFixture) -> None:
     """A file that is no good does not keep the sidecar from starting."""

@@ -273,3 +273,11 @@ def test_examples_of_the_reference_are_valid(text: str) -> None:
 def test_refusals_of_the_reference_read_as_it_says(text: str, problems: str) -> None:
     """The messages in the user's reference are the sidecar's own."""
     assert _refused(text) == problems.splitlines()
+
+
+def test_hints_name_no_name_that_is_none() -> None:
+    """What cannot be a datacenter is shown escaped where it stands, and is proposed nowhere."""
+    problems = _refused('datacenters: {dc1: {}, "dc\\e[31m2": {}}\ndefault: zulu\n')
+    assert len(problems) == 2
+    assert all(problem.isprintable() for problem in problems)
+    assert problems[1].endswith("it has dc1")
