@@ -37,6 +37,7 @@ test: install ## Run all checks: lint, types, layers, unit tests, real servers, 
 	@$(MAKE) --no-print-directory lint
 	@tests/servers/install_packages
 	@$(BIN)/python -m tests.fetch
+	@$(MAKE) --no-print-directory fuzz-short
 	@$(BIN)/pytest tests/unit/routing --deselect tests/unit/routing/test_properties.py --numprocesses 2 --quiet \
 	  --cov=sidecar.routing --cov-branch --cov-report=term-missing --cov-fail-under=100
 	@$(BIN)/pytest tests/unit --numprocesses 2 --dist loadgroup --quiet || \
@@ -66,6 +67,18 @@ unit: install ## Run the fast tests
 .PHONY: chaos
 chaos: install ## Inject random faults for some minutes and check every answer (CHAOS="--seed 7 --source nacos")
 	@$(BIN)/python -m tests.chaos.campaign $(CHAOS)
+
+.PHONY: attack
+attack: install ## Attack the sidecar by callers, documents and disks within 64 MiB (5 minutes, needs Go; ATTACK="--only 'http-*'")
+	@$(BIN)/python -m tests.attack $(ATTACK)
+
+.PHONY: fuzz
+fuzz: install ## Fuzz the parsers, guided by coverage (10 minutes; FUZZ="--only document --grow")
+	@$(BIN)/python -m tests.fuzz --seconds 600 $(FUZZ)
+
+.PHONY: fuzz-short
+fuzz-short: install
+	@$(BIN)/python -m tests.fuzz --seconds 60 $(FUZZ)
 
 .PHONY: demo-powerjob
 demo-powerjob: install ## Demonstrate drill, gray release and failover with a real PowerJob (needs Java and Maven)
