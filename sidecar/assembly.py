@@ -27,6 +27,7 @@ from sidecar.snapshot import SnapshotStore, SnapshotUnusable, load
 from sidecar.sources import open_source
 from sidecar.sources.base import Report, Source, Unreachable
 from sidecar.table import RoutingTable
+from sidecar.view import LoadedDocument
 
 if TYPE_CHECKING:
     from sidecar.audit.database import AuditDatabase
@@ -259,7 +260,7 @@ class Sidecar:
             snapshot = load(folder, self.url)
             if snapshot is not None:
                 document = parse_document(snapshot.text, max_bytes=self._settings.max_document_size)
-                self._table.restore(snapshot.text, document, snapshot.applied_at_ns)
+                self._table.restore(LoadedDocument(snapshot.text, document), snapshot.applied_at_ns)
         except (SnapshotUnusable, DocumentRejected) as error:
             log.warning("the snapshot is not used: %s", error)
         self._table.remember(failover_store.load(folder, self.url))

@@ -1,4 +1,4 @@
-"""What is known of the source, as one table of transitions: nothing else decides a source's state."""
+"""The state of the source, as one table of transitions: nothing else decides it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sidecar.errors import DocumentRejected
 
 
 class SourceState(IntEnum):
-    """How the source stands; names and numbers are those of the API's `SourceState`."""
+    """The state of the source; names and numbers are those of the API's `SourceState`."""
 
     CONNECTING = 1
     SYNCED = 2
@@ -22,7 +22,7 @@ class SourceEvent(Enum):
     """What can happen to a source."""
 
     ACCEPTED = "its text was read and is a valid document"
-    REFUSED = "its text was read and is no valid document"
+    REFUSED = "its text was read and is not a valid document"
     ABSENT = "it was asked, and there is no such key"
     LOST = "it cannot be asked"
 
@@ -42,7 +42,7 @@ _TRANSITIONS: dict[SourceState, dict[SourceEvent, SourceState]] = {
 
 @dataclass(frozen=True, slots=True)
 class RejectedDocument:
-    """A text that was refused: its revision, why, when (Unix nanoseconds), and the text itself."""
+    """A text that was refused: its revision, the error, when (Unix nanoseconds), and the text itself."""
 
     revision: str
     error: DocumentRejected
@@ -52,15 +52,15 @@ class RejectedDocument:
 
 @dataclass(frozen=True, slots=True)
 class SourceStatus:
-    """How the source stands, and since when; times are Unix nanoseconds, 0 for never.
+    """The state of the source since `since_ns`; times are Unix nanoseconds, 0 for never.
 
-    `error` says why the state is not SYNCED. `applied_at_ns` is when the document in force was taken over,
-    `confirmed_at_ns` when the source last answered with that very document.
-    `refusal` is there as long as the newest text is a refused one.
+    `error` is the source's own text on why the state is not SYNCED, "" before its first report. `applied_at_ns` is when
+    the document in force was taken over, `confirmed_at_ns` when the source last answered with that very document.
+    `refusal` is set as long as the newest text is a refused one.
     """
 
     state: SourceState = SourceState.CONNECTING
-    error: str = "not read yet"
+    error: str = ""
     version: str = ""
     since_ns: int = 0
     applied_at_ns: int = 0

@@ -9,7 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from sidecar.atomic_file import Saver, replace_file
-from sidecar.table import View
+from sidecar.view import View
 
 _FORMAT = 1
 _NAME = "snapshot"
@@ -71,6 +71,6 @@ class SnapshotStore(Saver[Snapshot]):
     def changed(self, before: View, after: View) -> None:
         """Save the document of a new view; a listener of the table."""
         confirmed = before.status.from_snapshot and not after.status.from_snapshot
-        text = after.source_text
-        if text and not after.status.from_snapshot and (text is not before.source_text or confirmed):
-            self.put(Snapshot(text, after.status.applied_at_ns))
+        source = after.source
+        if source and not after.status.from_snapshot and (source is not before.source or confirmed):
+            self.put(Snapshot(source.text, after.status.applied_at_ns))

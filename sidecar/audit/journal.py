@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from sidecar.atomic_file import replace_file, sync_folder
+from sidecar.audit.event import AuditEvent, EventKind
 from sidecar.audit.hash_chain import START, ChainBroken, ChainLink, append_link, read_link
-from sidecar.audit.record import AuditEvent, Record, RecordCause
+from sidecar.audit.record import Record, RecordCause
+from sidecar.audit.wording import removal_text
 
 _HEAD = "head"
 _LOCK = "lock"
@@ -167,6 +169,10 @@ def last_link(path: Path) -> tuple[ChainLink | None, int]:
 def _removal(last: ChainLink) -> Record:
     """Return the record of a removed segment, with the number and digest of its last line."""
     removed = AuditEvent(
-        kind="removed", words=f"records up to number {last.number}", before=str(last.number), after=last.digest
+        kind=EventKind.REMOVED,
+        text=removal_text(last.number),
+        detail={"number": last.number, "digest": last.digest},
+        before=str(last.number),
+        after=last.digest,
     )
     return Record(at_ns=time.time_ns(), source="", cause=RecordCause.AUDIT, events=(removed,))

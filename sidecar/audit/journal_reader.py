@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sidecar.audit.event import EventKind
 from sidecar.audit.hash_chain import START, ChainBroken, ChainLink, read_link
 from sidecar.audit.journal import head, segments
 from sidecar.audit.record import Record, record_of
@@ -57,7 +58,7 @@ def documents(folder: Path, source: str, checkpoint: Checkpoint = lambda: None) 
     `text` and `revision` are the document's, `meta` has who wrote it and why.
     """
     for record in newest_first(folder, checkpoint):
-        if record.source == source and record.text and record.events[0].kind == "applied":
+        if record.source == source and record.text and record.events[0].kind is EventKind.APPLIED:
             yield record
 
 
@@ -90,7 +91,7 @@ def verify(folder: Path) -> Verification:
                 problems.append(f"{path.name}, line {place}: record {link.number} does not follow record {last.number}")
             last = link
             for event in link.body.get("events", ()):
-                if event.get("kind") == "removed":
+                if event.get("kind") == EventKind.REMOVED.value:
                     removed[int(event["before"])] = event["after"]
             if link.number == end_number and link.digest != end_digest:
                 problems.append(f"record {link.number} is not the one that was written last")

@@ -7,8 +7,10 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 
+from sidecar.audit.event import AuditEvent, EventKind
 from sidecar.audit.journal import Journal
-from sidecar.audit.record import AuditEvent, Record, RecordCause
+from sidecar.audit.record import Record, RecordCause
+from sidecar.audit.wording import loss_text
 from sidecar.background import BackgroundThread
 from sidecar.counters import TaskStatus
 
@@ -114,5 +116,5 @@ def _loss(count: int, first: Record) -> Sequence[Record]:
     """Return a record of how many were dropped before the first that is kept, if any were."""
     if not count:
         return ()
-    lost = AuditEvent(kind="lost", words=f"{count} earlier records dropped: disk unwritable and buffer full")
+    lost = AuditEvent(kind=EventKind.LOST, text=loss_text(count), detail={"count": count})
     return (Record(at_ns=time.time_ns(), source=first.source, cause=RecordCause.AUDIT, events=(lost,)),)

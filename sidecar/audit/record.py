@@ -1,33 +1,37 @@
-"""One change as the audit remembers it: a plain value that is written, shown, sent, and compared across sidecars."""
+"""One change as the audit keeps it: a plain value that is written, shown, sent, and compared across sidecars."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
+from itertools import zip_longest
 from typing import Any
 
 from sidecar.audit.diff import diff_lines
+from sidecar.audit.event import MOVES, OVERRIDES, AuditEvent, EventKind, event_of
 from sidecar.audit.traffic_moves import moves
+from sidecar.audit.wording import applied_text, drill_text, move_text
 from sidecar.lifecycle import SourceState
 from sidecar.routing.changes import changes
 from sidecar.routing.document import revision_of
 from sidecar.routing.model import Drill
+from sidecar.routing.plain import change_plain, filled, outage_plain, shares_plain, time_plain
 from sidecar.routing.scalars import format_time
 from sidecar.routing.state import State
-from sidecar.table import View
+from sidecar.routing.wording import change_text, outage_text, shares_text
+from sidecar.view import View
+from sidecar.wording import source_text
 from sidecar.yaml_reader import Checkpoint
 
 # Of a text that is refused, which may be anything, so much is kept.
 _REFUSED_BYTES = 64 * 1024
-_TOLD = 20
-
-MOVES = frozenset({"switch", "failover", "return", "ramp-step"})
-"""The kinds of events that send work elsewhere; their subjects are whose."""
+_MAX_CHANGES = 20
 
 
 class RecordCause(Enum):
-    """What brought a change: it decides how the same change is known again on another sidecar."""
+    """What brought a change; it decides how the same change is recognised on another sidecar."""
 
     DOCUMENT = "document"
     CLOCK = "clock"
@@ -40,29 +44,16 @@ class RecordCause(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AuditEvent:
-    """One thing that a change means. `subjects` are applications, `app/job`, "default", or datacenters of a drill.
-
-    Kinds: applied, refused, missing, switch, failover, return, ramp-step, drill-started, drill-ended, override-started,
-    override-ended, rescheduled, lost, removed.
-    """
-
-    kind: str
-    words: str
-    subjects: tuple[str, ...] = ()
-    before: str = ""
-    after: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """One change.
 
     `at_ns` is when it took effect here (Unix nanoseconds), `revision` what decides since, `before` what did.
     `changed` is the revision of the text that came, which a refused one has too. `text` is the document, `difference`
     what it changes; both are empty where no document came. `version` is the source's own name for the text, `origin`
-    what is known of the write from the config center's history (user, address). `out` says which datacenters are out of
-    service since, and why.
+    the author by the config center's history (user, address).
+
+    `out` are the datacenters that are out of service since, `changes` what the document changes, both as texts;
+    `outages` and `route_changes` are the same as kinds and parameters, empty in a record of an older version.
     """
 
     at_ns: int
@@ -76,7 +67,9 @@ class Record:
     meta: Mapping[str, Any] = field(default_factory=dict)
     origin: Mapping[str, str] = field(default_factory=dict)
     out: Mapping[str, str] = field(default_factory=dict)
+    outages: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     changes: tuple[str, ...] = ()
+    route_changes: tuple[Mapping[str, Any], ...] = ()
     difference: tuple[str, ...] = ()
     text: str = ""
     due_ns: int | None = None
@@ -87,40 +80,64 @@ class Record:
         return frozenset(
             subject.partition("/")[0]
             for event in self.events
-            if event.kind in MOVES or event.kind == "rescheduled"
+            if event.kind in MOVES or event.kind is EventKind.RESCHEDULED
             for subject in event.subjects
         )
 
     @property
     def key(self) -> str:
-        """What is the same for the same change on every sidecar; several changes may share it, at other times."""
+        """The same text for the same change on every sidecar; several changes may share it, at other times.
+
+        Made of kinds and parameters; of texts only where an older version wrote the record, by the rule of that version
+        (docs/decisions/0103-values-not-sentences.md says what that means for a mixed fleet).
+        """
         match self.cause:
             case RecordCause.DOCUMENT:
-                return f"document {self.events[0].kind} {self.changed}"
+                return f"document {self.events[0].kind.value} {self.changed}"
             case RecordCause.CLOCK:
                 return f"clock {self.revision} {self.due_ns}"
             case _:
-                told = "; ".join(f"{event.kind} {event.words}" for event in self.events)
-                return f"{self.cause.value} {self.revision} {revision_of(told.encode())}"
+                return f"{self.cause.value} {self.revision} {revision_of(_identity(self.events).encode())}"
 
     def plain(self) -> dict[str, Any]:
-        """Return it as what JSON can say; what is empty is left out."""
-        found: dict[str, Any] = {**asdict(self), "cause": self.cause.value, "at": format_time(self.at_ns)}
-        found["events"] = [{name: value for name, value in asdict(event).items() if value} for event in self.events]
-        return {name: value for name, value in found.items() if value not in ("", (), {}, None)}
+        """Return it as JSON carries it, the way it is kept; what is empty is left out.
+
+        The events' parameters are in a list of their own, `details`: an older version that reads the record leaves it
+        out, where it would not know what to do with another field of an event.
+        """
+        found = self._plain([event.plain() for event in self.events])
+        if any(event.detail is not None for event in self.events):
+            found["details"] = [event.detail for event in self.events]
+        return found
 
     def outline(self) -> dict[str, Any]:
-        """Return `plain` without the text of the document."""
-        return replace(self, text="").plain()
+        """Return it as JSON shows it: each event with its `detail`, and without the text of the document."""
+        return replace(self, text="").shown()
+
+    def shown(self) -> dict[str, Any]:
+        """Return it as JSON shows it: each event with its `detail`."""
+        return self._plain(
+            [event.plain() | ({} if event.detail is None else {"detail": event.detail}) for event in self.events]
+        )
+
+    def _plain(self, events: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        fields = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        fields |= {"events": events, "cause": self.cause.value, "at": format_time(self.at_ns)}
+        return {name: value for name, value in fields.items() if value not in ("", (), {}, None)}
+
+
+def _identity(events: Sequence[AuditEvent]) -> str:
+    if any(event.detail is None for event in events):
+        return "; ".join(f"{event.kind.value} {event.text}" for event in events)
+    return json.dumps([[event.kind.value, event.detail] for event in events], sort_keys=True)
 
 
 def record_of(plain: Mapping[str, Any]) -> Record:
     """Return the record that `plain` was made from. Raises KeyError, TypeError, ValueError for anything else."""
     known: dict[str, Any] = {name: value for name, value in plain.items() if name in Record.__dataclass_fields__}
-    events = tuple(
-        AuditEvent(**dict(event, subjects=tuple(event.get("subjects", ())))) for event in known.pop("events")
-    )
-    known |= {name: tuple(known.get(name, ())) for name in ("changes", "difference")}
+    details = plain.get("details", ())
+    events = tuple(event_of(event, detail) for event, detail in zip_longest(known.pop("events"), details))
+    known |= {name: tuple(known.get(name, ())) for name in ("changes", "route_changes", "difference")}
     known["cause"] = RecordCause(known["cause"])
     return Record(events=events, **known)
 
@@ -128,16 +145,17 @@ def record_of(plain: Mapping[str, Any]) -> Record:
 def records(
     before: View, after: View, at_ns: int, source: str, *, checkpoint: Checkpoint = lambda: None
 ) -> Iterator[Record]:
-    """Yield what another view is worth remembering: what the source brought, then what decides since."""
+    """Yield the records that a change of view is worth: what the source brought, then what decides since."""
     old, new = before.status.refusal, after.status.refusal
     serving = after.state.document.revision if after.state else ""
     base = Record(at_ns=at_ns, source=source, cause=RecordCause.DOCUMENT, events=(), revision=serving, before=serving)
     if new is not None and (old is None or old.text != new.text):
-        refused = AuditEvent(kind="refused", words=str(new.error))
+        refused = AuditEvent(kind=EventKind.REFUSED, text=str(new.error), detail={"error": str(new.error)})
         text = new.text[:_REFUSED_BYTES].decode("utf-8", "replace")
         yield replace(base, events=(refused,), changed=new.revision, version=after.status.version, text=text)
     if after.status.state is SourceState.MISSING is not before.status.state:
-        yield replace(base, events=(AuditEvent(kind="missing", words=after.status.error),))
+        missing = source_text(after.status)
+        yield replace(base, events=(AuditEvent(kind=EventKind.MISSING, text=missing, detail={"error": missing}),))
     if after.state is not None and after.state is not before.state:
         yield from _decided(before, after, base, checkpoint)
 
@@ -146,21 +164,10 @@ def _decided(before: View, after: View, base: Record, checkpoint: Checkpoint) ->
     was, now = before.state, after.state
     assert now is not None
     new = was is None or was.document.revision != now.document.revision
-    events = [*_overrides(before, after), *_drills(was, now)]
-    found = moves(was, now, checkpoint) if was else []
-    events += [
-        AuditEvent(
-            kind=move.kind,
-            words=f"{move.before} → {move.after}",
-            subjects=move.subjects,
-            before=move.before,
-            after=move.after,
-        )
-        for move in found
-    ]
-    told = tuple(map(str, changes(was, now, checkpoint)[:_TOLD])) if new else ()
+    events = [*_overrides(before, after), *_drills(was, now), *_moves(was, now, checkpoint)]
+    found = changes(was, now, checkpoint)[:_MAX_CHANGES] if new else []
     if new:
-        events.insert(0, AuditEvent(kind="applied", words="; ".join(told[:3]) or "same routes"))
+        events.insert(0, AuditEvent(kind=EventKind.APPLIED, text=applied_text(found), detail={}))
     if not events:
         return
     text = after.text.decode("utf-8", "replace")
@@ -172,8 +179,10 @@ def _decided(before: View, after: View, base: Record, checkpoint: Checkpoint) ->
         changed=now.document.revision if new else "",
         version=after.status.version if new and not after.overridden else "",
         meta=now.document.meta if new else {},
-        out=now.out,
-        changes=told,
+        out={name: outage_text(outage) for name, outage in now.out.items()},
+        outages={name: outage_plain(outage) for name, outage in now.out.items()},
+        changes=tuple(map(change_text, found)),
+        route_changes=tuple(map(change_plain, found)),
         difference=tuple(diff_lines(before.text.decode("utf-8", "replace"), text)) if new and was else (),
         text=text if new else "",
         due_ns=now.since_ns,
@@ -181,27 +190,43 @@ def _decided(before: View, after: View, base: Record, checkpoint: Checkpoint) ->
 
 
 def _cause(was: State | None, now: State, events: Sequence[AuditEvent]) -> RecordCause:
-    if any(event.kind.startswith("override") for event in events):
+    if any(event.kind in OVERRIDES for event in events):
         return RecordCause.OVERRIDE
     if was is None or was.document.revision != now.document.revision:
         return RecordCause.DOCUMENT
     return RecordCause.CLOCK if was.unhealthy == now.unhealthy and was.since_ns != now.since_ns else RecordCause.HEALTH
 
 
+def _moves(was: State | None, now: State, checkpoint: Checkpoint) -> Iterator[AuditEvent]:
+    for move in moves(was, now, checkpoint) if was else ():
+        before, after = map(shares_plain, (move.before, move.after))
+        yield AuditEvent(
+            kind=move.kind,
+            text=move_text(move.before, move.after),
+            detail={"before": before, "after": after},
+            subjects=move.subjects,
+            before=shares_text(move.before),
+            after=shares_text(move.after),
+        )
+
+
 def _overrides(before: View, after: View) -> Iterator[AuditEvent]:
-    for kind, there, not_there in (("override-started", after, before), ("override-ended", before, after)):
+    for kind, there, not_there in (
+        (EventKind.OVERRIDE_STARTED, after, before),
+        (EventKind.OVERRIDE_ENDED, before, after),
+    ):
         if there.overridden and not not_there.overridden and there.override is not None:
-            yield AuditEvent(kind=kind, words=there.override.url)
+            yield AuditEvent(kind=kind, text=there.override.url, detail={"url": there.override.url})
 
 
 def _drills(was: State | None, now: State) -> Iterator[AuditEvent]:
     old, new = (_on(state) for state in (was, now))
     for key, drill in new.items():
         if key not in old:
-            yield AuditEvent(kind="drill-started", words=_drill_words(drill), subjects=(drill.datacenter,))
+            yield _drill_event(EventKind.DRILL_STARTED, drill)
     for key, drill in old.items():
         if key not in new:
-            yield AuditEvent(kind="drill-ended", words=_drill_words(drill), subjects=(drill.datacenter,))
+            yield _drill_event(EventKind.DRILL_ENDED, drill)
 
 
 def _on(state: State | None) -> dict[tuple[str, frozenset[str] | None], Drill]:
@@ -210,8 +235,8 @@ def _on(state: State | None) -> dict[tuple[str, frozenset[str] | None], Drill]:
     return {(drill.datacenter, drill.apps): drill for drill in drills}
 
 
-def _drill_words(drill: Drill) -> str:
-    whom = f" for {', '.join(sorted(drill.apps)[:3])}" if drill.apps else ""
-    more = f" and {len(drill.apps) - 3:,} more" if drill.apps and len(drill.apps) > 3 else ""
-    why = f": {drill.reason}" if drill.reason else ""
-    return f"{drill.datacenter}{whom}{more} until {format_time(drill.until_ns)}{why}"
+def _drill_event(kind: EventKind, drill: Drill) -> AuditEvent:
+    apps = sorted(drill.apps or ())
+    until = time_plain(drill.until_ns)
+    detail = filled({"datacenter": drill.datacenter, "until": until, "apps": apps, "reason": drill.reason})
+    return AuditEvent(kind=kind, text=drill_text(drill), detail=detail, subjects=(drill.datacenter,))

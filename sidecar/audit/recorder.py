@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from sidecar.audit.event import EventKind
 from sidecar.audit.journal_reader import newest_first
 from sidecar.audit.record import Record, records
 from sidecar.background import BackgroundThread
@@ -17,7 +18,7 @@ from sidecar.gil import Yielder
 from sidecar.lifecycle import SourceState, SourceStatus
 from sidecar.routing.document import parse_document
 from sidecar.routing.state import State
-from sidecar.table import View
+from sidecar.view import LoadedDocument, View
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +26,7 @@ log = logging.getLogger(__name__)
 _MAX_WAITING = 64
 # How many records are searched for the document that was in force when the sidecar ended.
 _LOOK_BACK = 10_000
-_PROBLEMS = frozenset({"refused", "missing"})
+_PROBLEMS = frozenset({EventKind.REFUSED, EventKind.MISSING})
 
 RecordHandler = Callable[[Record], None]
 AuthorLookup = Callable[[str], Mapping[str, str]]
@@ -136,7 +137,7 @@ class Recorder(BackgroundThread):
             if not at_ns:
                 at_ns = self._last_ns = record.at_ns
                 self._problem = record.key if record.events[0].kind in _PROBLEMS else ""
-            if record.text and record.events[0].kind == "applied":
+            if record.text and record.events[0].kind is EventKind.APPLIED:
                 text = record.text.encode()
                 try:
                     document = parse_document(text, max_bytes=len(text) + 1, checkpoint=self._checkpoint)
@@ -144,7 +145,7 @@ class Recorder(BackgroundThread):
                     # Written by a version with other rules.
                     return None
                 status = SourceStatus(state=SourceState.SYNCED)
-                return View(State(document, generation=0, now_ns=at_ns), text=text, source_text=text, status=status)
+                return View(State(document, generation=0, now_ns=at_ns), status, LoadedDocument(text, document))
         return None
 
     def _earlier(self) -> Iterator[Record]:

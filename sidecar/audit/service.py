@@ -22,7 +22,7 @@ from sidecar.config import Settings
 from sidecar.counters import TaskStatus
 from sidecar.errors import ConfigError
 from sidecar.secret_file import SecretUnreadable, read_secret
-from sidecar.table import View
+from sidecar.view import View
 
 if TYPE_CHECKING:
     from sidecar.audit.database import AuditDatabase

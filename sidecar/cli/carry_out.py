@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -14,11 +13,14 @@ from sidecar.cli.changing import Orders
 from sidecar.cli.fleet import Confirmation, await_revision, statuses
 from sidecar.cli.output import print_json, say
 from sidecar.cli.showing import difference_lines, proposal_lines
-from sidecar.client import Status
+from sidecar.client import Outage, Status
 from sidecar.editing.meta import ChangeMeta
 from sidecar.editing.proposal import CurrentDocument, Edit, Proposal, difference, propose, read_current
 from sidecar.editing.safety_rules import enforce
+from sidecar.editing.wording import cause_text, place_code, unit_text
 from sidecar.errors import ChangeRefused, SourceError, WriteConflict
+from sidecar.routing.outage import Fault, FaultKind, Outages, unhealthy
+from sidecar.routing.plain import filled
 from sidecar.routing.scalars import format_time
 from sidecar.routing.state import State
 from sidecar.sources.base import Content
@@ -69,18 +71,23 @@ def carry_out(orders: Orders, edit: Edit) -> int:
         return _confirmed(orders, proposal, report)
 
 
-def _faults(orders: Orders, opened: CurrentDocument) -> Mapping[str, str]:
+def _faults(orders: Orders, opened: CurrentDocument) -> Outages:
     """Return the datacenters that the sidecars we wait for have found down; what one does not tell, another may."""
     if not orders.sidecars or opened.document is None:
         return {}
     written = State(opened.document, 0, time.time_ns()).out
     return {
-        outage.datacenter: outage.reason
+        outage.datacenter: unhealthy(_fault(outage))
         for _, status in statuses(orders.sidecars, connect=orders.connect)
         if isinstance(status, Status)
         for outage in status.outages
         if not outage.app and outage.datacenter not in written
     }
+
+
+def _fault(outage: Outage) -> Fault:
+    """Return the fault of an outage; that of an older sidecar has a text only."""
+    return outage.fault or Fault(FaultKind.OTHER, text=outage.reason)
 
 
 def _read(orders: Orders, *, other_than: str | None = None) -> tuple[CurrentDocument, str | None]:
@@ -186,16 +193,24 @@ def _report(orders: Orders, proposal: Proposal) -> dict[str, Any]:
         "effect": [
             {
                 "at": format_time(moment.at_ns),
-                "why": moment.why or "now",
+                "why": cause_text(moment.cause) or "now",
+                "cause": {
+                    "kind": moment.cause.kind.value,
+                    **filled({"datacenter": moment.cause.datacenter, "steps": moment.cause.steps}),
+                },
                 "moves": [
                     {
                         "subjects": [{"app": s.app or None, "job": s.job or None} for s in movement.subjects],
-                        "unit": movement.unit,
+                        "unit": unit_text(movement.sticky),
                         "moves": [
-                            {"from": move.source, "to": move.target, "share": round(move.share, 6)}
+                            {
+                                "from": place_code(move.source),
+                                "to": place_code(move.target),
+                                "share": round(move.share, 6),
+                            }
                             for move in movement.moves
                         ],
-                        "shares": {name: round(share, 6) for name, share in movement.shares},
+                        "shares": {place_code(place): round(share, 6) for place, share in movement.shares},
                     }
                     for movement in moment.movements
                 ],

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from typing import BinaryIO
 
 import click
@@ -15,6 +14,8 @@ from sidecar.cli.output import columns, dim, output_option, print_json
 from sidecar.client import Worker
 from sidecar.routing.document import parse_document
 from sidecar.routing.explain import Explanation, RankedDatacenter, explain
+from sidecar.routing.explain_plain import explanation_plain
+from sidecar.routing.explain_wording import key_text, origin_text, outcome_text, source_text, verdict_text
 from sidecar.routing.location import NAME
 from sidecar.routing.scalars import format_time
 from sidecar.routing.state import State
@@ -70,7 +71,7 @@ def command(
             "addresses": [candidates[index].address for index in decision.indices],
         }
         head = {"revision": state.document.revision, "now": format_time(moment)}
-        print_json({**head, **asdict(explanation), "decision": answer})
+        print_json({**head, **explanation_plain(explanation), "decision": answer})
     else:
         click.echo("\n".join(_lines(explanation, candidates)))
 
@@ -79,13 +80,15 @@ def _lines(explanation: Explanation, candidates: Sequence[Worker]) -> Iterator[s
     who = explanation.app + (f", job {explanation.job}" if explanation.job else "")
     where = f"written at {explanation.route}" if explanation.route else "there is none, so what is built in holds"
     yield f"1. The route of {who}: {where}"
-    yield from columns([(f"     {key.name}", key.value, dim(f"({key.origin})")) for key in explanation.keys])
+    yield from columns(
+        [(f"     {key.name}", key_text(key.value), dim(f"({origin_text(key)})")) for key in explanation.keys]
+    )
     yield f"2. Where the {len(candidates)} candidates are"
     counts = Counter((worker.datacenter, worker.source) for worker in explanation.located)
     yield from columns(
         [
-            (f"     {name or '(unknown)'}", str(count), dim(f"(by {told})" if told else "(nothing tells)"))
-            for (name, told), count in counts.items()
+            (f"     {name or '(unknown)'}", str(count), dim(f"(by {source_text(source)})" if source else "(no match)"))
+            for (name, source), count in counts.items()
         ]
     )
     if explanation.order:
@@ -95,7 +98,7 @@ def _lines(explanation: Explanation, candidates: Sequence[Worker]) -> Iterator[s
             [_choice(number, choice, explanation.keys[0].name) for number, choice in enumerate(explanation.order, 1)]
         )
     decision = explanation.decision
-    yield f"{'4' if explanation.order else '3'}. {explanation.outcome}"
+    yield f"{'4' if explanation.order else '3'}. {outcome_text(explanation.outcome)}"
     answer = f"{decision.reason.name}, {len(decision.indices)} of {len(candidates)} candidates"
     yield click.style(f"   {decision.datacenter + ': ' if decision.datacenter else ''}{answer}", bold=True)
     for index in decision.indices[:_SHOWN]:
@@ -112,4 +115,4 @@ def _choice(number: int, choice: RankedDatacenter, selector: str) -> tuple[str, 
     else:
         role = f"weight {choice.weight:g}, score {choice.score:.4g}"
     workers = f"{choice.workers} worker{'' if choice.workers == 1 else 's'}"
-    return f"     {number}. {choice.datacenter}", role, workers, choice.verdict
+    return f"     {number}. {choice.datacenter}", role, workers, verdict_text(choice)

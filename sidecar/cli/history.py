@@ -15,9 +15,11 @@ import click
 from sidecar import config
 from sidecar.audit.consumer import TaskFailed
 from sidecar.audit.diff import diff_lines
+from sidecar.audit.event import AuditEvent, EventKind
 from sidecar.audit.journal_reader import FOLDER, matching, newest_first, verify
-from sidecar.audit.record import MOVES, AuditEvent, Record
+from sidecar.audit.record import Record
 from sidecar.audit.service import database_url, open_database
+from sidecar.audit.wording import event_text
 from sidecar.cli.moments import SINCE
 from sidecar.cli.output import print_json, say
 from sidecar.cli.showing import difference_lines
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 _WIDTH = 79
 _MARGIN = 22
 _MOST = 10_000
+_NAMED = 3
+_BAD = frozenset({EventKind.REFUSED, EventKind.MISSING, EventKind.FAILOVER, EventKind.LOST, EventKind.OVERRIDE_STARTED})
 _EPILOG = """\b
 Examples:
   dc-sidecar history --state-dir /var/lib/dc-sidecar
@@ -116,7 +120,7 @@ def show(outer: dict[str, Any], /, revision: str, **where: Any) -> None:  # noqa
     """
     record = _of(_records(where, outer), revision)
     if _chosen(where, outer, "output") == "json":
-        print_json(record.plain())
+        print_json(record.shown())
         return
     click.echo("\n".join(_lines(record)))
     for name, value in (("changed", ", ".join(sorted(record.apps))), ("source", record.source), *record.meta.items()):
@@ -228,7 +232,7 @@ def _lines(record: Record) -> Iterator[str]:
     why = ": ".join(part for part in (who, str(record.meta.get("reason") or "")) if part)
     yield from _hanging(click.style(moment, bold=True), f"{document}  {why}".strip())
     for event in record.events:
-        yield from _hanging(_coloured(event), _event_words(event))
+        yield from _hanging(_coloured(event), event_text(event, _NAMED))
 
 
 def _hanging(head: str, text: str) -> Iterator[str]:
@@ -240,12 +244,5 @@ def _hanging(head: str, text: str) -> Iterator[str]:
         head, pad = "", margin
 
 
-def _event_words(event: AuditEvent) -> str:
-    named = ", ".join(event.subjects[:3])
-    more = f" and {len(event.subjects) - 3:,} more" if len(event.subjects) > 3 else ""
-    return f"{named}{more}: {event.words}" if event.kind in MOVES else event.words
-
-
 def _coloured(event: AuditEvent) -> str:
-    bad = event.kind in {"refused", "missing", "failover", "lost", "override-started"}
-    return click.style(f"  {event.kind}", fg="yellow" if bad else "green")
+    return click.style(f"  {event.kind.value}", fg="yellow" if event.kind in _BAD else "green")

@@ -10,8 +10,9 @@ import click
 from sidecar.cli.output import dim
 from sidecar.editing.impact import ImpactStep
 from sidecar.editing.proposal import Proposal
+from sidecar.editing.wording import cause_text, movement_text
 from sidecar.routing.changes import changes
-from sidecar.routing.scalars import SECOND_NS, format_time
+from sidecar.routing.wording import change_text, second
 
 _WIDTH = 79
 _TOLD = 10
@@ -42,9 +43,9 @@ def difference_lines(lines: Sequence[str]) -> Iterator[str]:
 
 
 def _moment(moment: ImpactStep, proposal: Proposal) -> Iterator[str]:
-    seconds = format_time(moment.at_ns // SECOND_NS * SECOND_NS)
-    head = f"At {seconds}, when {moment.why}:" if moment.why else "Now:"
-    told = list(map(str, moment.movements)) or ([] if moment.why else _quiet(proposal))
+    cause = cause_text(moment.cause)
+    head = f"At {second(moment.at_ns)}, when {cause}:" if cause else "Now:"
+    told = list(map(movement_text, moment.movements)) or ([] if cause else _quiet(proposal))
     yield from _wrapped(click.style(head, bold=True), "  ")
     for line in told[:_TOLD] or ["nothing moves"]:
         yield from _wrapped(f"  {line}", "    ")
@@ -55,7 +56,7 @@ def _moment(moment: ImpactStep, proposal: Proposal) -> Iterator[str]:
 def _quiet(proposal: Proposal) -> list[str]:
     """Say what else changes where no job moves now."""
     comparison = proposal.comparison
-    found = [str(one) for one in changes(comparison.old(comparison.now_ns), comparison.new(comparison.now_ns))]
+    found = [change_text(one) for one in changes(comparison.old(comparison.now_ns), comparison.new(comparison.now_ns))]
     return ["nothing moves", *found] if found else []
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from dataclasses import asdict
 from typing import Any
 
 import click
 
+from sidecar.cli.client_plain import status_plain
 from sidecar.cli.connection import Connect, with_sidecars
 from sidecar.cli.fleet import statuses
 from sidecar.cli.output import columns, output_option, print_json
@@ -57,7 +57,7 @@ def _one(status: Status | SidecarError, output: str) -> int:
     if isinstance(status, SidecarError):
         raise status
     if output == "json":
-        print_json({**asdict(status), "source_state": status.source_state.name})
+        print_json(status_plain(status))
         return 0
     rows = [("version", status.version), ("source", status.source), ("state", _state(status))]
     if status.source_error:
@@ -73,8 +73,7 @@ def _one(status: Status | SidecarError, output: str) -> int:
 def _entry(address: str, answer: Status | SidecarError, usual: str) -> dict[str, Any]:
     if isinstance(answer, SidecarError):
         return {"sidecar": address, "agrees": False, "error": str(answer)}
-    told = {**asdict(answer), "source_state": answer.source_state.name}
-    return {"sidecar": address, "agrees": answer.revision == usual, **told}
+    return {"sidecar": address, "agrees": answer.revision == usual, **status_plain(answer)}
 
 
 def _row(answer: Status | SidecarError, usual: str) -> tuple[str, ...]:

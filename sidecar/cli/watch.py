@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 
 import click
 
+from sidecar.cli.client_plain import update_plain
 from sidecar.cli.connection import with_client
 from sidecar.cli.output import dim, output_option, say
 from sidecar.client import AppRoute, RouteUpdate, RoutingClient
@@ -36,7 +36,7 @@ def command(*, client: RoutingClient, apps: tuple[str, ...], output: str) -> Non
     before: RouteUpdate | None = None
     for update in _updates(client, apps):
         if output == "json":
-            click.echo(json.dumps(asdict(update), ensure_ascii=False))
+            click.echo(json.dumps(update_plain(update), ensure_ascii=False))
         else:
             about = dim(f"({update.revision}{', stale' if update.stale else ''})")
             for line in _changes(before, update):

@@ -2,15 +2,21 @@
 
 from sidecar.client.client import RoutingClient
 from sidecar.client.errors import CallFailed, Overloaded, SidecarUnreachable, TooSlow
-from sidecar.client.values import AppRoute, FilterResult, RouteUpdate, Status, Tls, Worker
+from sidecar.client.values import AppRoute, FilterResult, Outage, RouteUpdate, Status, Tls, Worker
 from sidecar.lifecycle import SourceState
 from sidecar.routing.decision import Reason
+from sidecar.routing.outage import Fault, FaultKind, OutageKind, ProbeFailure
 
 __all__ = [
     "AppRoute",
     "CallFailed",
+    "Fault",
+    "FaultKind",
     "FilterResult",
+    "Outage",
+    "OutageKind",
     "Overloaded",
+    "ProbeFailure",
     "Reason",
     "RouteUpdate",
     "RoutingClient",

@@ -1,4 +1,4 @@
-"""What the client takes and returns, as plain frozen values."""
+"""Arguments and results of the client, as plain frozen values."""
 
 from __future__ import annotations
 
@@ -8,11 +8,26 @@ from pathlib import Path
 from sidecar.lifecycle import SourceState
 from sidecar.pb.dcsidecar.v1 import routing_pb2 as pb
 from sidecar.routing.decision import Reason
+from sidecar.routing.outage import Fault, FaultKind, OutageKind, ProbeFailure
+
+_NS_PER_MS = 1_000_000
+_OUTAGE_KINDS: dict[int, OutageKind] = {
+    pb.OUTAGE_KIND_MARKED: OutageKind.MARKED,
+    pb.OUTAGE_KIND_DRILL: OutageKind.DRILL,
+    pb.OUTAGE_KIND_UNHEALTHY: OutageKind.UNHEALTHY,
+    pb.OUTAGE_KIND_FAILED_OVER: OutageKind.FAILED_OVER,
+}
+_FAULT_KINDS: dict[int, FaultKind] = {
+    pb.FAULT_KIND_NO_WORKERS: FaultKind.NO_WORKERS,
+    pb.FAULT_KIND_TOO_FEW_WORKERS: FaultKind.TOO_FEW_WORKERS,
+    pb.FAULT_KIND_PROBES: FaultKind.PROBES,
+    pb.FAULT_KIND_OTHER: FaultKind.OTHER,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """A candidate: `host:port`, and what is known of where it is (see the contract's `Worker`)."""
+    """A candidate: `host:port`, and what its datacenter is known from (see the contract's `Worker`)."""
 
     address: str
     datacenter: str = ""
@@ -38,8 +53,8 @@ class Tls:
 class FilterResult:
     """A decision: the candidates selected, in the request's order, and their positions in it from 0.
 
-    `datacenter` is "" where no single one serves. `stale` tells that the config center cannot be reached and the last
-    good document decided.
+    `datacenter` is "" where no single one serves. `stale` is True where the config center cannot be reached and the
+    last good document decided.
     """
 
     addresses: tuple[str, ...]
@@ -53,11 +68,21 @@ class FilterResult:
 
 @dataclass(frozen=True, slots=True)
 class Outage:
-    """A datacenter that is out of service, or that an application has failed over from; `app` is "" for all."""
+    """A datacenter that is out of service, or that an application has failed over from; `app` is "" for all.
+
+    `reason` is the text for people. The rest is for programs: the `kind`, since when and until when (Unix milliseconds,
+    0 where it is not known), the reason of a drill, and the fault of an UNHEALTHY or FAILED_OVER one. A sidecar of an
+    older version sends the text only; then `kind` is None.
+    """
 
     datacenter: str
     app: str
     reason: str
+    kind: OutageKind | None = None
+    since_ms: int = 0
+    until_ms: int = 0
+    drill_reason: str = ""
+    fault: Fault | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +90,7 @@ class AppRoute:
     """The route of an application as it stands now; weights in the document's order. `app` is "" for the default.
 
     `workers` are those of the newest request for the application that the sidecar answered, by datacenter, and
-    `workers_seen_at_ms` when it came (Unix milliseconds, 0 for never); an update tells neither.
+    `workers_seen_at_ms` when it came (Unix milliseconds, 0 for never); an update has neither.
     """
 
     app: str
@@ -82,7 +107,7 @@ class AppRoute:
 
 @dataclass(frozen=True, slots=True)
 class RouteUpdate:
-    """What decisions are made from since now: the default route, and the routes that the document names."""
+    """The routes that decisions are made from, from now on: the default one, and those that the document names."""
 
     revision: str
     generation: int
@@ -150,7 +175,28 @@ def route_update(answer: pb.RouteUpdate) -> RouteUpdate:
 
 def outage(answer: pb.AppRoute.Outage) -> Outage:
     """Return an outage as a value."""
-    return Outage(answer.datacenter, answer.app, answer.reason)
+    return Outage(
+        answer.datacenter,
+        answer.app,
+        answer.reason,
+        _OUTAGE_KINDS.get(answer.kind),
+        answer.since_ms,
+        answer.until_ms,
+        answer.drill_reason,
+        _fault(answer.fault) if answer.HasField("fault") else None,
+    )
+
+
+def _fault(answer: pb.Fault) -> Fault:
+    return Fault(
+        # A kind that a newer sidecar adds has its text, too.
+        _FAULT_KINDS.get(answer.kind, FaultKind.OTHER),
+        workers=answer.workers,
+        needed=answer.needed,
+        probes=tuple(ProbeFailure(failure.probe, failure.error) for failure in answer.probes),
+        since_ns=answer.since_ms * _NS_PER_MS,
+        text=answer.text,
+    )
 
 
 def status(answer: pb.SidecarStatus) -> Status:

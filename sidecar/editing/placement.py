@@ -12,86 +12,80 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sidecar.routing.model import OnEmpty, Sticky
+from sidecar.routing.shares import Destination, Weights, normalized, serving_weights
 from sidecar.routing.state import State
 
-NOBODY = "nobody"
-ANYWHERE = "anywhere"
-
 Counts = Mapping[str, int]
+"""Live workers by datacenter."""
+
+Place = str | Destination
+"""A datacenter, or ANYWHERE or NOWHERE."""
 
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Which datacenters the jobs of a route are served by, by weight; none weighs 0.
+    """The datacenters that serve the jobs of a route, by weight; none weighs 0.
 
-    Without datacenters `other` says why: NOBODY serves, or the jobs may go ANYWHERE. `sticky` tells whose shares they
+    Without datacenters `other` is where the jobs may go instead: ANYWHERE or NOWHERE. `sticky` says whose shares these
     are, those of jobs or those of single runs.
     """
 
-    weights: tuple[tuple[str, float], ...]
-    other: str = ""
+    weights: Weights
+    other: Destination | None = None
     sticky: Sticky = Sticky.JOB
 
 
 @dataclass(frozen=True, slots=True)
 class JobMove:
-    """A share (over 0, up to 1) of the jobs of a route that goes from one datacenter to another."""
+    """A share (over 0, up to 1) of the jobs of a route that goes from one place to another."""
 
-    source: str
-    target: str
+    source: Place
+    target: Place
     share: float
 
 
 def placement(state: State, app: str, job: str = "", counts: Counts | None = None) -> Placement:
     """Return where the jobs of an application's route run; `counts` has each datacenter's workers.
 
-    Where the workers are not known, each datacenter that is in service is taken to have enough.
+    Where the workers are not known, each datacenter that is in service counts as having enough.
     """
     resolved = state.resolve((app,), app, job)
     route = resolved.route
     if route.selector is None:
-        return Placement((), ANYWHERE, route.sticky)
+        return Placement((), Destination.ANYWHERE, route.sticky)
+    names = {*dict(resolved.weights), *route.backups}
     for needed in (route.min_workers, 1):
-        ready = {name for name in (*dict(resolved.weights), *route.backups) if name not in resolved.out}
-        if counts is not None:
-            ready = {name for name in ready if counts.get(name, 0) >= needed}
-        weighted = tuple((name, weight) for name, weight in resolved.weights if weight > 0 and name in ready)
-        if weighted:
-            return Placement(weighted, "", route.sticky)
-        backup = next((name for name in route.backups if name in ready), None)
-        if backup is not None:
-            return Placement(((backup, 1.0),), "", route.sticky)
+        short = set() if counts is None else {name for name in names if counts.get(name, 0) < needed}
+        weights = serving_weights(resolved, short | resolved.out.keys())
+        if weights:
+            return Placement(weights, None, route.sticky)
     anywhere = route.on_empty is OnEmpty.ANY and (
-        counts is None or any(counts[n] for n in counts if n not in resolved.out)
+        counts is None or any(counts[name] for name in counts if name not in resolved.out)
     )
-    return Placement((), ANYWHERE if anywhere else NOBODY, route.sticky)
+    return Placement((), Destination.ANYWHERE if anywhere else Destination.NOWHERE, route.sticky)
 
 
 def moves(before: Placement, after: Placement) -> tuple[JobMove, ...]:
     """Return what a change of placement moves, the largest share first; shares under one in a million are left out."""
     found = []
-    for source, share in shares(before):
-        for target, other in shares(after):
+    for source, share in placement_shares(before):
+        for target, other in placement_shares(after):
             if source == target:
                 continue
             if before.sticky is not after.sticky:
                 moved = share * other  # Another key decides: where a run was says nothing about where the next one is.
-            elif before.other or after.other:
-                moved = share * other
-            else:
+            elif isinstance(source, str) and isinstance(target, str):
                 moved = _moved(dict(before.weights), dict(after.weights), source, target)
+            else:
+                moved = share * other
             if moved > 1e-6:
                 found.append(JobMove(source, target, moved))
     return tuple(sorted(found, key=lambda move: -move.share))
 
 
-def shares(placement: Placement) -> tuple[tuple[str, float], ...]:
-    """Return the share of each datacenter; they add up to 1."""
-    if placement.other:
-        return ((placement.other, 1.0),)
-    largest = max(weight for _, weight in placement.weights)
-    total = sum(weight / largest for _, weight in placement.weights)
-    return tuple((name, weight / largest / total) for name, weight in placement.weights)
+def placement_shares(placement: Placement) -> tuple[tuple[Place, float], ...]:
+    """Return the share of each place; they add up to 1."""
+    return normalized(placement.weights) if placement.other is None else ((placement.other, 1.0),)
 
 
 def _moved(before: dict[str, float], after: dict[str, float], source: str, target: str) -> float:

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches, unified_diff
 
-from sidecar.editing.impact import Impact, overlaps
+from sidecar.editing.impact import Impact, under_way
 from sidecar.editing.live_workers import LiveWorkersLookup
 from sidecar.editing.meta import ChangeMeta, with_meta
 from sidecar.editing.placement import Counts
 from sidecar.editing.rewrite import rewrite, tree_of
 from sidecar.editing.safety_rules import SafetyRules, Violation, targets, violations
+from sidecar.editing.wording import subject_text, under_way_texts
 from sidecar.errors import ChangeRefused, DocumentRejected
 from sidecar.routing.document import MAX_BYTES, parse_document, revision_of
 from sidecar.routing.lint import warnings
 from sidecar.routing.model import RoutingDocument
+from sidecar.routing.outage import Outages
+from sidecar.routing.wording import outage_text
 from sidecar.yaml_reader import Tree
 
 _NAMED = 3
@@ -102,7 +105,7 @@ def propose(
     rules: SafetyRules,
     full_document: bool = False,
     counts: Counts | None = None,
-    faults: Mapping[str, str] | None = None,
+    faults: Outages | None = None,
     ask: LiveWorkersLookup | None = None,
     max_bytes: int = MAX_BYTES,
 ) -> Proposal:
@@ -152,8 +155,8 @@ def _lines(text: bytes | None) -> list[str]:
 
 
 def _notes(comparison: Impact, edit: Edit) -> list[str]:
-    notes = [f"health checks found {name} down ({why})" for name, why in comparison.faults.items()]
-    notes += overlaps(comparison)
+    notes = [f"health checks found {name} down ({outage_text(fault)})" for name, fault in comparison.faults.items()]
+    notes += under_way_texts(under_way(comparison))
     state = comparison.new(comparison.now_ns)
     for subject in comparison.changed:
         resolved = state.resolve((subject.app,), subject.app, subject.job)
@@ -161,7 +164,7 @@ def _notes(comparison: Impact, edit: Edit) -> list[str]:
         if before is not None and before.selector == resolved.route.selector:
             continue
         out = [(name, resolved.out[name]) for name, weight in resolved.weights if weight > 0 and name in resolved.out]
-        notes += [f"{name} is out of service for {subject} ({why})" for name, why in out]
+        notes += [f"{name} is out of service for {subject_text(subject)} ({outage_text(one)})" for name, one in out]
     known = comparison.before.apps if comparison.before else {}
     for app in edit.apps:
         close = get_close_matches(app, known, n=1)

@@ -1,4 +1,4 @@
-"""The rules that speak against a change, each by its name, with what would satisfy it."""
+"""The safety rules that a change may break, each by its name, with what would satisfy it."""
 
 from __future__ import annotations
 
@@ -7,20 +7,22 @@ from dataclasses import dataclass
 from functools import partial
 from textwrap import fill
 
-from sidecar.editing.impact import Impact, Subject
+from sidecar.editing.impact import Impact, StepKind, Subject
 from sidecar.editing.meta import last_change
 from sidecar.editing.placement import placement
+from sidecar.editing.wording import subject_text
 from sidecar.errors import ChangeRefused
 from sidecar.routing.model import RoutingDocument
 from sidecar.routing.scalars import SECOND_NS, format_duration, format_time
 from sidecar.routing.state import State
+from sidecar.routing.wording import outage_text
 
 RULES = {
-    "same": "the change changes nothing: everything goes where it went before",
+    "same": "the change has no effect: every job stays where it is",
     "workers": "a datacenter that gets jobs has too few live workers",
     "out-of-service": "a route would have no datacenter left that is in service",
-    "hold-off": "the last change is too short a time ago",
-    "reason": "the configuration demands a reason, and none is given",
+    "hold-off": "the last change is too recent",
+    "reason": "the configuration requires a reason, and none is given",
 }
 
 
@@ -29,7 +31,7 @@ _wrapped = partial(fill, width=79, initial_indent="  ", subsequent_indent="    "
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """A rule that a change breaks, and in words what was found and what would satisfy the rule."""
+    """A rule that a change breaks; the message has what was found and what would satisfy the rule."""
 
     rule: str
     message: str
@@ -37,9 +39,9 @@ class Violation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SafetyRules:
-    """What the rules demand: seconds since the last change, live workers of a target, a reason.
+    """What the rules require: seconds since the last change, live workers of a target, a reason.
 
-    `require_workers` of None asks for one worker wherever the workers are known, and for none where they are not.
+    `require_workers` of None requires one worker wherever the workers are known, and none where they are not.
     """
 
     hold_off: float = 60.0
@@ -48,7 +50,7 @@ class SafetyRules:
 
 
 def violations(comparison: Impact, rules: SafetyRules, *, reason: str, moves_work: bool) -> tuple[Violation, ...]:
-    """Return what speaks against a change; `moves_work` tells whether it is one that starts to move work."""
+    """Return the rules that a change breaks; `moves_work` is True for a change that sends work somewhere."""
     found = [*_services(comparison), *_workers(comparison, rules)]
     if moves_work:
         found += [*_same(comparison), *_hold_off(comparison, rules)]
@@ -58,16 +60,16 @@ def violations(comparison: Impact, rules: SafetyRules, *, reason: str, moves_wor
 
 
 def enforce(found: Collection[Violation], forced: Collection[str]) -> None:
-    """Raise Refused with all objections whose rules are not forced."""
-    left = [objection for objection in found if objection.rule not in forced]
+    """Raise ChangeRefused with all violations whose rules are not forced."""
+    left = [violation for violation in found if violation.rule not in forced]
     if left:
-        force = " ".join(f"--force {rule}" for rule in dict.fromkeys(objection.rule for objection in left))
+        force = " ".join(f"--force {rule}" for rule in dict.fromkeys(violation.rule for violation in left))
         lines = [*(f"{one.rule}: {one.message}" for one in left), f"to do it all the same: {force}"]
         raise ChangeRefused("\n".join(("refused:", *map(_wrapped, lines))))
 
 
 def equivalent(one: RoutingDocument, other: RoutingDocument) -> bool:
-    """Tell whether two documents send every job to the same place, now and for ever."""
+    """Return whether two documents send every job to the same place, at any time."""
     if (one.default, one.drills) != (other.default, other.drills):
         return False
     if one.datacenters != other.datacenters and _services_of(one) != _services_of(other):
@@ -83,7 +85,7 @@ def _services_of(document: RoutingDocument) -> object:
 
 def _same(comparison: Impact) -> Iterator[Violation]:
     if comparison.before is not None and equivalent(comparison.before, comparison.after):
-        yield Violation("same", "nothing would change: it is so already")
+        yield Violation("same", "no change: already in effect")
 
 
 def _services(comparison: Impact) -> Iterator[Violation]:
@@ -92,12 +94,12 @@ def _services(comparison: Impact) -> Iterator[Violation]:
         dead = [s for s in comparison.changed if _dead(new, s) and not (old and _dead(old, s))]
         if dead:
             resolved = new.resolve((dead[0].app,), dead[0].app, dead[0].job)
-            out = ", ".join(f"{name} is out ({why})" for name, why in resolved.out.items())
+            out = ", ".join(f"{name} is out ({outage_text(outage)})" for name, outage in resolved.out.items())
             more = f" and {len(dead) - 1:,} more" if len(dead) > 1 else ""
-            when = f" from {format_time(moment.at_ns)}" if moment.why else ""
+            when = "" if moment.cause.kind is StepKind.NOW else f" from {format_time(moment.at_ns)}"
             yield Violation(
                 "out-of-service",
-                f"{dead[0]}{more} would have no datacenter in service{when}: {out}; "
+                f"{subject_text(dead[0])}{more} would have no datacenter in service{when}: {out}; "
                 "name one that is in service, or add it to the backups",
             )
             return
@@ -105,7 +107,7 @@ def _services(comparison: Impact) -> Iterator[Violation]:
 
 def _dead(state: State, subject: Subject) -> bool:
     routed = state.document.route(subject.app, subject.job).selector is not None
-    return routed and bool(placement(state, subject.app, subject.job).other)
+    return routed and placement(state, subject.app, subject.job).other is not None
 
 
 def _workers(comparison: Impact, rules: SafetyRules) -> Iterator[Violation]:
@@ -118,7 +120,7 @@ def _workers(comparison: Impact, rules: SafetyRules) -> Iterator[Violation]:
                 )
             continue
         if rules.require_workers is not None and any(app not in comparison.seen for app in needs):
-            yield Violation("workers", f"nobody knows how many workers {datacenter} has: give --candidates")
+            yield Violation("workers", f"it is not known how many workers {datacenter} has: give --candidates")
         yield from _seen_too_few(comparison, datacenter, needs)
 
 
@@ -131,24 +133,26 @@ def _seen_too_few(comparison: Impact, datacenter: str, needs: Mapping[str, int])
         age = comparison.seen[app].age(comparison.now_ns)
         yield Violation(
             "workers",
-            f"{datacenter} has {_live(counts[app])} of {app}, expected at least {needs[app]}{more}: so a sidecar was "
-            f"told {age} ago; start more there, or say with --candidates who is alive",
+            f"{datacenter} has {_live(counts[app])} of {app}, expected at least {needs[app]}{more}: as of a request "
+            f"{age} ago; start more there, or name the live workers with --candidates",
         )
 
 
 def targets(comparison: Impact, at_least: int = 1) -> dict[str, dict[str, int]]:
-    """Return the datacenters that are to get jobs, and how many workers the route of each application wants there."""
+    """Return the datacenters that are to get jobs, and how many workers the route of each application needs there."""
     found: dict[str, dict[str, int]] = {}
     for moment in comparison.blind.moments:
+        # Where jobs return to when a drill ends is not where the operator sends them.
+        if moment.cause.kind is StepKind.DRILL_ENDS:
+            continue
         for movement in moment.movements:
             for subject in movement.subjects:
                 needed = max(at_least, comparison.after.route(subject.app, subject.job).min_workers)
                 for move in movement.moves:
-                    # Where jobs return to when a drill ends is not what the operator sends them to.
-                    if not moment.why.endswith("ends"):
+                    if isinstance(move.target, str):
                         needs = found.setdefault(move.target, {})
                         needs[subject.app] = max(needed, needs.get(subject.app, 0))
-    return {name: needs for name, needs in found.items() if name not in ("nobody", "anywhere")}
+    return found
 
 
 def _live(count: int) -> str:
@@ -160,7 +164,7 @@ def _hold_off(comparison: Impact, rules: SafetyRules) -> Iterator[Violation]:
     if last is None:
         return
     elapsed = comparison.now_ns - last
-    # A time to come says that some clock is wrong, which must not lock everybody out.
+    # A time in the future means that some clock is wrong, which must not lock all operators out.
     if 0 <= elapsed < rules.hold_off * SECOND_NS:
         left = format_duration(int(rules.hold_off * SECOND_NS) - elapsed // SECOND_NS * SECOND_NS)
         assert comparison.before is not None

@@ -12,7 +12,7 @@ from sidecar.editing.yaml_writer import BareKey
 from sidecar.errors import ChangeRefused
 from sidecar.routing.model import Drill, Ramp, Route, RoutingDocument, Split
 from sidecar.routing.scalars import format_duration, format_time
-from sidecar.routing.schedule import ramp_step, weights_at
+from sidecar.routing.schedule import ramp_step
 from sidecar.yaml_reader import Tree
 
 _SELECTORS = ("active", "split", "ramp")
@@ -174,7 +174,7 @@ def mark(tree: Tree, document: RoutingDocument, datacenter: str, *, available: b
     """
     top = full(tree)
     block = top.get("datacenters")
-    names = names_in(document)
+    names = document.datacenter_names()
     if datacenter not in names:
         raise ChangeRefused(f"the document does not know {datacenter}: known are {', '.join(names) or 'none'}")
     if not isinstance(block, dict):
@@ -209,22 +209,6 @@ def fail_back(tree: Tree, document: RoutingDocument, apps: Sequence[str | None],
         route: dict[str, Tree] = mapping_in(top, "default", make=True) if app is None else _application(top, app)
         route["failover"] = entry
     return top
-
-
-def names_in(document: RoutingDocument) -> list[str]:
-    """Return the datacenters that a document knows: those of its `datacenters` block, else all that it names."""
-    if document.datacenters is not None:
-        return list(document.datacenters)
-    routes = [document.default]
-    for application in document.apps.values():
-        routes += [application.route, *application.jobs.values()]
-    names = dict.fromkeys(name for route in routes for name in _names_of(route))
-    return list(names | dict.fromkeys(drill.datacenter for drill in document.drills))
-
-
-def _names_of(route: Route) -> list[str]:
-    weights = weights_at(route.selector, 0) if route.selector else ()
-    return [*(name for name, _ in weights), *route.backups]
 
 
 def route_of(document: RoutingDocument, app: str | None) -> Route:

@@ -1,1 +1,1 @@
-"""Which datacenters are out of order: probes beside the decisions, and what follows from them."""
+"""Health checks: probes beside the decisions, the verdicts that follow, and the failovers to be kept."""

@@ -1,4 +1,4 @@
-"""Makes the probes that the document asks for, each on a thread of its own, and tells the table the verdicts."""
+"""Makes the probes that the document asks for, each on a thread of its own, and reports the verdicts to the table."""
 
 from __future__ import annotations
 
@@ -6,26 +6,28 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from sidecar.health.hosts import AllowedHosts, NotAllowed
 from sidecar.health.probes import ProbeFailed, attempt
 from sidecar.health.verdicts import ProbeState, verdicts
 from sidecar.routing.model import Checks, Probe, RoutingDocument
-from sidecar.table import RoutingTable, View
+from sidecar.routing.outage import Outages
+from sidecar.table import RoutingTable
+from sidecar.view import HealthNotice, SkippedProbe, SkipReason, View
 
 log = logging.getLogger(__name__)
 
 MAX_PROBES = 64
-"""Of all datacenters together; what a document asks for beyond that is not made, and said so."""
+"""Bound over all datacenters; probes that a document asks for beyond it are skipped, with a notice to operators."""
 
 # Threads at work, those included that still wait for the answer to a probe that no document asks for any more.
 _MAX_THREADS = 2 * MAX_PROBES
-# How many of the probes that are not made are named.
-_TOLD = 5
-# How much each pause may be longer or shorter, so that the probes of many sidecars do not come all at once.
+# Each pause is longer or shorter by up to this part: the probes of many sidecars must not come all at once.
 _JITTER = 0.1
+# Seconds before a probe is made that the configuration did not allow, once its host had no allowed address.
+_NOT_ALLOWED_S = 60.0
 # The first probes of a start, or of a new document, are spread over this time.
 _FIRST_S = 1.0
 
@@ -34,10 +36,10 @@ _Key = tuple[str, Probe]
 
 
 class HealthChecks:
-    """Probes the datacenters of the table's document, and tells the table which of them are down.
+    """Probes the datacenters of the table's document, and reports to the table which of them are down.
 
-    A probe that a new document keeps goes on as it stands. Decisions never wait for a probe: the only thing that a
-    probe does to them is that a verdict makes another State.
+    A probe that a new document keeps also keeps its state. Decisions never wait for a probe: all that a probe does to
+    them is that a verdict makes another State.
     """
 
     def __init__(
@@ -56,8 +58,8 @@ class HealthChecks:
         self._document: RoutingDocument | None = None
         self._probe_states: dict[_Key, ProbeState] = {}
         self._runs: dict[_Key, tuple[Checks, threading.Event]] = {}
-        self._refused = ""
-        self._told: tuple[Mapping[str, str], str] = {}, ""
+        self._skipped: tuple[SkippedProbe, ...] = ()
+        self._reported: tuple[Outages, HealthNotice | None] = {}, None
         self._threads = 0
         self._stopped = False
 
@@ -79,7 +81,7 @@ class HealthChecks:
             ]
 
     def stop(self, _timeout: float = 0.0) -> None:
-        """Begin no more probes; returns at once, those under way end by themselves, and tell nothing."""
+        """Begin no more probes; returns at once, those under way end by themselves and report nothing."""
         with self._lock:
             self._stopped = True
             for _, ended in self._runs.values():
@@ -88,27 +90,28 @@ class HealthChecks:
     def _follow(self, document: RoutingDocument) -> None:
         """Begin the probes that are new in the document, end those that are not in it any more."""
         wanted: dict[_Key, Checks] = {}
-        refused = []
+        skipped = []
         for name, datacenter in (document.datacenters or {}).items():
             checks = datacenter.checks
             for probe in checks.probes if checks else ():
                 if not self._hosts.might(probe):
-                    refused.append(f"{probe} of {name}: --probe-hosts does not allow {probe.host}:{probe.port}")
+                    target = f"{probe.host}:{probe.port}"
+                    skipped.append(SkippedProbe(name, str(probe), SkipReason.NOT_ALLOWED, target=target))
                 elif len(wanted) >= MAX_PROBES:
-                    refused.append(f"{probe} of {name}: there are {MAX_PROBES} already")
+                    skipped.append(SkippedProbe(name, str(probe), SkipReason.TOO_MANY, count=MAX_PROBES))
                 elif checks is not None:
-                    # What concerns the verdict alone does not begin a probe anew.
+                    # A change of the verdict's rules alone does not begin a probe anew.
                     wanted[name, probe] = replace(checks, probes=(), must_pass=0)
         for key, (checks, ended) in list(self._runs.items()):
             if wanted.get(key) != checks:
                 ended.set()
                 del self._runs[key]
-        self._probe_states = {key: standing for key, standing in self._probe_states.items() if key in wanted}
+        self._probe_states = {key: state for key, state in self._probe_states.items() if key in wanted}
         for key, checks in wanted.items() if not self._stopped else ():
             if key in self._runs:
                 continue
             if self._threads >= _MAX_THREADS:
-                refused.append(f"{key[1]} of {key[0]}: {self._threads} earlier ones have not ended yet")
+                skipped.append(SkippedProbe(key[0], str(key[1]), SkipReason.BUSY, count=self._threads))
                 continue
             ended = threading.Event()
             self._runs[key] = checks, ended
@@ -116,8 +119,7 @@ class HealthChecks:
             threading.Thread(
                 target=self._thread, args=(key, checks, ended), name=f"probe {key[0]}", daemon=True
             ).start()
-        more = f"; and {len(refused) - _TOLD} more" if len(refused) > _TOLD else ""
-        self._refused = f"these probes are not made: {'; '.join(refused[:_TOLD])}{more}" if refused else ""
+        self._skipped = tuple(skipped)
 
     def _thread(self, key: _Key, checks: Checks, ended: threading.Event) -> None:
         try:
@@ -133,9 +135,9 @@ class HealthChecks:
             try:
                 failure = self._outcome(key[1], checks.timeout_ns / 1e9)
             except NotAllowed as error:
-                # It says nothing of the datacenter, only of our own configuration.
+                # It says nothing about the datacenter, only about our own configuration.
                 log.warning("the probe %s of %s is not made: %s", key[1], key[0], error)
-                pause = max(pause, 60.0)
+                pause = max(pause, _NOT_ALLOWED_S)
                 continue
             except Exception:
                 log.exception("the probe %s of %s could not be made", key[1], key[0])
@@ -149,7 +151,7 @@ class HealthChecks:
                     self._judge(self._table.view)
 
     def _outcome(self, probe: Probe, timeout: float) -> str | None:
-        """Return None for a success, else why it failed."""
+        """Return None for a success, else the error."""
         began = time.monotonic()
         try:
             addresses = self._hosts.addresses(probe)
@@ -166,8 +168,8 @@ class HealthChecks:
     def _judge(self, view: View) -> None:
         if view.state is None:
             return
-        judged, notice = verdicts(view.state, self._probe_states)
-        told = judged, "; ".join(part for part in (notice, self._refused) if part)
-        if told != self._told:
-            self._told = told
-            self._table.judge(*told)
+        unhealthy, ignored = verdicts(view.state, self._probe_states)
+        notice = HealthNotice(ignored, self._skipped) if ignored or self._skipped else None
+        if (unhealthy, notice) != self._reported:
+            self._reported = unhealthy, notice
+            self._table.judge(unhealthy, notice)

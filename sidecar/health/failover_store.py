@@ -1,15 +1,21 @@
-"""Remembers over restarts from which datacenters work has left, so that a restart does not send it back."""
+"""Keeps over restarts which datacenters work has left: a restart must not send it back."""
 
 from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from sidecar.atomic_file import Saver, replace_file
 from sidecar.routing.failover import NONE, FailoverState, FailoverStates, Phase, remembered
-from sidecar.table import View
+from sidecar.routing.outage import Fault, FaultKind, ProbeFailure
+from sidecar.routing.plain import fault_plain
+from sidecar.routing.scalars import parse_time
+from sidecar.routing.wording import fault_text
+from sidecar.view import View
 
 log = logging.getLogger(__name__)
 
@@ -18,33 +24,54 @@ _NAME = "failovers"
 
 
 def load(folder: Path, source: str) -> FailoverStates:
-    """Return what was remembered for this source; what cannot be used is a warning, and nothing."""
+    """Return what is kept for this source; a file that cannot be used is a warning, and nothing is kept."""
     path = folder / _NAME
     try:
         facts = json.loads(path.read_bytes())
         if facts["format"] != _FORMAT or facts["source"] != source:
             log.warning("%s is of another source or version, it is not used", path)
             return NONE
+        entries = facts["left"]
+        # An older version wrote the text of each fault only.
+        faults = facts.get("faults") or [{"kind": FaultKind.OTHER.value, "text": str(entry[4])} for entry in entries]
         return {
-            ((str(app), str(job)), str(name)): FailoverState(Phase.FAILED, int(since), int(since), str(why))
-            for app, job, name, since, why in facts["left"]
+            ((str(app), str(job)), str(name)): FailoverState(Phase.FAILED, int(since), int(since), _fault(fault))
+            for (app, job, name, since, _), fault in zip(entries, faults, strict=True)
         }
     except FileNotFoundError:
         return NONE
     except OSError as error:
         log.warning("%s cannot be read: %s", path, error.strerror)
-    except (ValueError, OverflowError, KeyError, TypeError, RecursionError):
-        log.warning("%s is torn or no list of failovers, it is not used", path)
+    except (ValueError, OverflowError, KeyError, TypeError, IndexError, RecursionError):
+        log.warning("%s is torn or not a list of failovers, it is not used", path)
     return NONE
 
 
 def save(folder: Path, source: str, failover_states: FailoverStates) -> None:
-    """Replace what is remembered, whole or not at all. Raises OSError."""
-    left = [
-        [*scope, name, standing.failed_ns, standing.why]
-        for (scope, name), standing in remembered(failover_states).items()
-    ]
-    replace_file(folder, _NAME, json.dumps({"format": _FORMAT, "source": source, "left": left}).encode())
+    """Replace what is kept, whole or not at all. Raises OSError.
+
+    `left` has the text of each fault, so that an older version can read the file too.
+    """
+    kept = remembered(failover_states)
+    facts = {
+        "format": _FORMAT,
+        "source": source,
+        "left": [[*scope, name, state.failed_ns, fault_text(state.fault)] for (scope, name), state in kept.items()],
+        "faults": [fault_plain(state.fault) for state in kept.values()],
+    }
+    replace_file(folder, _NAME, json.dumps(facts).encode())
+
+
+def _fault(plain: Mapping[str, Any]) -> Fault:
+    """Return the fault of `fault_plain`. Raises KeyError, TypeError, ValueError for anything else."""
+    return Fault(
+        FaultKind(plain["kind"]),
+        workers=int(plain.get("workers", 0)),
+        needed=int(plain.get("needed", 0)),
+        probes=tuple(ProbeFailure(str(each["probe"]), str(each["error"])) for each in plain.get("probes", ())),
+        since_ns=parse_time(str(plain.get("since", ""))) or 0,
+        text=str(plain.get("text", "")),
+    )
 
 
 class FailoverStore(Saver[FailoverStates]):
@@ -56,6 +83,6 @@ class FailoverStore(Saver[FailoverStates]):
 
     def changed(self, before: View, after: View) -> None:
         """Take note of a change of view; to be subscribed to the table."""
-        was = before.state.failed_over if before.state else {}
-        if after.state is not None and after.state.failed_over != was:
+        earlier = before.state.failed_over if before.state else {}
+        if after.state is not None and after.state.failed_over != earlier:
             self.put(after.state.failover_states)

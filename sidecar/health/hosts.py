@@ -1,4 +1,4 @@
-"""Whom probes may reach: what the sidecar's own configuration allows, and nobody else."""
+"""The hosts that probes may reach: those that the sidecar's own configuration allows, and no others."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from sidecar.routing.model import Probe
 
 
 class NotAllowed(Exception):
-    """The configuration does not allow this probe; the message says what was to be reached."""
+    """The configuration does not allow this probe; the message names the host."""
 
 
 class AllowedHosts:
-    """What `--probe-hosts` says. Without patterns nobody may be probed."""
+    """The patterns of `--probe-hosts`. Without any, no host may be probed."""
 
     def __init__(self, patterns: Iterable[HostPattern]) -> None:
         self._patterns = tuple(patterns)
 
     def might(self, probe: Probe) -> bool:
-        """Tell whether the probe may be allowed, as far as can be told without asking for addresses."""
+        """Return whether the probe may be allowed, as far as is known without asking for addresses."""
         address = _address(probe.host)
         return any(
             _names(pattern, probe) or (pattern.network is not None and (address is None or address in pattern.network))
@@ -33,7 +33,7 @@ class AllowedHosts:
         """Return the addresses of the probe's host that it may reach.
 
         A name that is allowed may stand for any address; one that is not, for those in an allowed network. Asks the
-        resolver, which takes its time. Raises OSError where it knows no address, NotAllowed where none may be reached.
+        resolver, which may take long. Raises OSError where it knows no address, NotAllowed where none may be reached.
         """
         found = [str(entry[4][0]) for entry in socket.getaddrinfo(probe.host, probe.port, type=socket.SOCK_STREAM)]
         patterns = [pattern for pattern in self._patterns if pattern.port in {None, probe.port}]

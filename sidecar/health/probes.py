@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from sidecar.routing.model import Probe, ProbeKind
 
-# Of all the addresses that a name may have; each gets an equal part of the time.
+# Of all the addresses of a name; each gets an equal part of the time.
 _MAX_ADDRESSES = 4
 # Only the first line of an answer matters, and no honest one is longer.
 _MAX_LINE = 1024
@@ -17,7 +17,7 @@ _MAX_MESSAGE = 4096
 
 
 class ProbeFailed(Exception):
-    """The datacenter did not answer as it should; the message says how, in a few words."""
+    """The datacenter did not answer as it should; the message is the error, in a few words."""
 
 
 def attempt(probe: Probe, addresses: Sequence[str], timeout: float) -> None:
@@ -36,26 +36,26 @@ def attempt(probe: Probe, addresses: Sequence[str], timeout: float) -> None:
         except TimeoutError:
             raise ProbeFailed("no answer in time") from None
         except OSError as error:
-            raise ProbeFailed(_words(error)) from None
+            raise ProbeFailed(_text(error)) from None
 
 
 def _connect(probe: Probe, addresses: Sequence[str], deadline: float) -> tuple[str, socket.socket]:
-    why = ""
+    failure = ""
     for tried, address in enumerate(addresses):
         try:
             share = _left(deadline) / (len(addresses) - tried)
             return address, socket.create_connection((address, probe.port), timeout=share)
         except TimeoutError:
-            why = "no connection in time"
+            failure = "no connection in time"
         except OSError as error:
-            why = _words(error)
-    raise ProbeFailed(why)
+            failure = _text(error)
+    raise ProbeFailed(failure)
 
 
 def _http(probe: Probe, connection: socket.socket, deadline: float) -> None:
     url = urlsplit(probe.target)
-    way = (url.path or "/") + (f"?{url.query}" if url.query else "")
-    request = f"GET {way} HTTP/1.1\r\nHost: {url.netloc}\r\nUser-Agent: dc-sidecar\r\nConnection: close\r\n\r\n"
+    path = (url.path or "/") + (f"?{url.query}" if url.query else "")
+    request = f"GET {path} HTTP/1.1\r\nHost: {url.netloc}\r\nUser-Agent: dc-sidecar\r\nConnection: close\r\n\r\n"
     connection.settimeout(_left(deadline))
     if url.scheme == "https":
         import ssl  # noqa: PLC0415 - it takes memory, and few probes need it
@@ -70,16 +70,16 @@ def _http(probe: Probe, connection: socket.socket, deadline: float) -> None:
             if not data:
                 break
             line += data
-    words = line.partition(b"\r\n")[0].split(b" ", 2)
-    if len(words) < 2 or not words[0].startswith(b"HTTP/1.") or not words[1].isdigit():
+    parts = line.partition(b"\r\n")[0].split(b" ", 2)
+    if len(parts) < 2 or not parts[0].startswith(b"HTTP/1.") or not parts[1].isdigit():
         raise ProbeFailed("the answer is not HTTP")
-    status = int(words[1])
+    status = int(parts[1])
     if status != probe.expect:
         raise ProbeFailed(f"answered {status}, expected {probe.expect}")
 
 
 def _grpc(probe: Probe, address: str, timeout: float) -> None:
-    import grpc  # noqa: PLC0415 - whoever only connects does not need it
+    import grpc  # noqa: PLC0415 - probes that only connect do not need it
     from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse  # noqa: PLC0415 - likewise
 
     scheme, host = ("ipv6", f"[{address}]") if ":" in address else ("ipv4", address)
@@ -110,5 +110,5 @@ def _left(deadline: float) -> float:
     return left
 
 
-def _words(error: OSError) -> str:
+def _text(error: OSError) -> str:
     return (error.strerror or str(error) or type(error).__name__).lower()

@@ -11,7 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from sidecar.audit.consumer import TaskFailed
-from sidecar.audit.record import AuditEvent, Record
+from sidecar.audit.event import AuditEvent
+from sidecar.audit.record import Record
 from sidecar.config.options import PREFIX
 from sidecar.errors import ConfigError
 from sidecar.http_client import RequestFailed, request

@@ -1,4 +1,4 @@
-"""What a change is told as: data for programs, words for people, and the forms that chat services take."""
+"""The message about a change: data for programs, text for people, and the forms that chat services take."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ from hashlib import sha256
 from typing import Any
 from urllib.parse import quote
 
-from sidecar.audit.record import MOVES, AuditEvent, Record
-from sidecar.routing.scalars import SECOND_NS, format_time
+from sidecar.audit.event import AuditEvent
+from sidecar.audit.record import Record
+from sidecar.audit.wording import event_text
+from sidecar.routing.scalars import SECOND_NS
+from sidecar.routing.wording import second
 
-# Chat services take no longer texts (WeCom: 4096 bytes); a message that nobody reads to its end is no loss.
+# Chat services take no longer texts (WeCom: 4096 bytes).
 _MAX_BYTES = 3500
 _NAMED = 5
 
@@ -30,45 +33,37 @@ class WebhookRequest:
 
 
 def payload(record: Record, events: Sequence[AuditEvent], reaction: str) -> dict[str, Any]:
-    """Return a change as data: what `dc-sidecar history -o json` shows, with the events that are wanted only.
+    """Return a change as data: as `dc-sidecar history -o json` shows it, with the events that are wanted only.
 
-    `delivery` is the same however often it is sent; the document's text is not in it.
+    `delivery` is the same however often it is sent. The document's text is not included.
     """
-    plain = replace(record, events=tuple(events), text="", difference=()).plain()
     identity = f"{reaction}\n{record.source}\n{record.key}\n{record.at_ns}"
     return {
         "reaction": reaction,
         "delivery": sha256(identity.encode()).hexdigest()[:32],
         "sidecar": socket.gethostname(),
-        **plain,
+        **replace(record, events=tuple(events), difference=()).outline(),
     }
 
 
 def message_text(record: Record, events: Sequence[AuditEvent]) -> str:
-    """Return a change in words: a line each for the events, then who and why."""
-    lines = []
-    for event in events:
-        named = ", ".join(event.subjects[:_NAMED])
-        more = f" and {len(event.subjects) - _NAMED:,} more" if len(event.subjects) > _NAMED else ""
-        lines.append(
-            f"{event.kind}: {named}{more}: {event.words}" if event.kind in MOVES else f"{event.kind}: {event.words}"
-        )
-    lines += [f"{name} is out of service ({why})" for name, why in record.out.items()]
+    """Return a change as text: a line for each event, then who and why."""
+    lines = [f"{event.kind.value}: {event_text(event, _NAMED)}" for event in events]
+    lines += [f"{name} is out of service ({outage})" for name, outage in record.out.items()]
     lines += [
         f"{key}: {record.meta[key]}" for key in ("by", "reason", "ticket") if isinstance(record.meta.get(key), str)
     ]
-    seconds = format_time(record.at_ns // SECOND_NS * SECOND_NS)
-    lines.append(f"{seconds}, revision {record.revision or 'none'}, {record.source}")
+    lines.append(f"{second(record.at_ns)}, revision {record.revision or 'none'}, {record.source}")
     text = "\n".join(lines)
     cut = text.encode()[:_MAX_BYTES].decode(errors="ignore")
     return text if cut == text else f"{cut} …"
 
 
 def webhook_request(form: str, url: str, secret: str, data: dict[str, Any], text: str, now_ns: int) -> WebhookRequest:
-    """Return the request that tells a change to a service, signed where there is a secret.
+    """Return the request that sends a change to a service, signed where there is a secret.
 
     `json` is signed as `X-DC-Sidecar-Signature: sha256=` and the HMAC-SHA256, in hex, of `X-DC-Sidecar-Timestamp` (Unix
-    seconds), a dot, and the body. DingTalk's and Feishu's signatures are those of their own manuals for robots.
+    seconds), a dot, and the body. DingTalk and Feishu are signed as their manuals for robots say.
     """
     seconds = str(now_ns // SECOND_NS)
     headers = {"Content-Type": "application/json; charset=utf-8", "User-Agent": "dc-sidecar"}

@@ -5,19 +5,21 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sidecar.audit.consumer import DependencyUnavailable, TaskDeferred, TaskFailed
-from sidecar.audit.record import AuditEvent, Record, RecordCause
+from sidecar.audit.event import AuditEvent, EventKind
+from sidecar.audit.record import Record, RecordCause
 from sidecar.gil import Yielder
 from sidecar.powerjob.application import PowerJobApp
 from sidecar.powerjob.finder import RescheduleAction, WorkFinder
 from sidecar.powerjob.http import PowerJobRefused, PowerJobServers, PowerJobUnavailable
 from sidecar.powerjob.model import PowerJobWorker
-from sidecar.powerjob.mover import execute, resume, summary
+from sidecar.powerjob.mover import RescheduleOutcome, execute, resume, summary
 from sidecar.powerjob.progress import RescheduleProgress
 from sidecar.reactions.powerjob_settings import PowerJobSettings
 from sidecar.reactions.settings import Reaction
@@ -40,7 +42,7 @@ _POLL_S = 15.0
 _RENEW_S = 10.0
 _LISTED = 200
 # Changes after which running work moves too: a return or a ramp step leaves a datacenter that is healthy.
-_LEAVING = frozenset({"switch", "failover"})
+_LEAVING = frozenset({EventKind.SWITCH, EventKind.FAILOVER})
 
 Report = Callable[[Record], None]
 
@@ -196,9 +198,9 @@ class Rescheduling:
         state = self._state()
         events = []
         for app in dict.fromkeys(outcome.step.app for outcome in outcomes):
-            words = f"{app}: {summary(outcome for outcome in outcomes if outcome.step.app == app)}"
-            events.append(AuditEvent(kind="rescheduled", words=words, subjects=(app,)))
-            log.info("rescheduled: %s", words)
+            event = _event(app, [outcome for outcome in outcomes if outcome.step.app == app])
+            events.append(event)
+            log.info("rescheduled: %s", event.text)
         self._report(
             Record(
                 at_ns=time.time_ns(),
@@ -210,6 +212,17 @@ class Rescheduling:
             )
         )
         progress.mark_reported()
+
+
+def _event(app: str, outcomes: Sequence[RescheduleOutcome]) -> AuditEvent:
+    counted = Counter((outcome.done, outcome.words) for outcome in outcomes)
+    results = [{"done": done, "result": result, "count": count} for (done, result), count in counted.items()]
+    return AuditEvent(
+        kind=EventKind.RESCHEDULED,
+        text=f"{app}: {summary(outcomes)}",
+        detail={"app": app, "results": results},
+        subjects=(app,),
+    )
 
 
 def _choose(

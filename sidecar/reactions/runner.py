@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sidecar.audit.consumer import ConsumerTask, DependencyUnavailable, RecordConsumer, TaskFailed
+from sidecar.audit.event import AuditEvent
 from sidecar.audit.journal_reader import FOLDER as AUDIT_FOLDER
-from sidecar.audit.record import AuditEvent, Record
+from sidecar.audit.record import Record
 from sidecar.counters import TaskStatus
 from sidecar.reactions.actions import perform
 from sidecar.reactions.settings import Reaction, read_reactions

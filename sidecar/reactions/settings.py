@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sidecar.audit.record import MOVES, AuditEvent, Record
+from sidecar.audit.event import MOVES, AuditEvent, EventKind
+from sidecar.audit.record import Record
 from sidecar.config.layers import nearest
 from sidecar.errors import ConfigError
 from sidecar.http_client import is_http_url
@@ -18,17 +19,17 @@ if TYPE_CHECKING:
     from sidecar.reactions.powerjob_settings import PowerJobSettings
 
 # The words of `on`, and the kinds of events that each means.
-KINDS: Mapping[str, tuple[str, ...]] = {
-    "switch": ("switch",),
-    "failover": ("failover",),
-    "return": ("return",),
-    "drill": ("drill-started", "drill-ended"),
-    "refused": ("refused",),
-    "missing": ("missing",),
-    "ramp-step": ("ramp-step",),
-    "override": ("override-started", "override-ended"),
-    "applied": ("applied",),
-    "rescheduled": ("rescheduled",),
+KINDS: Mapping[str, tuple[EventKind, ...]] = {
+    "switch": (EventKind.SWITCH,),
+    "failover": (EventKind.FAILOVER,),
+    "return": (EventKind.RETURN,),
+    "drill": (EventKind.DRILL_STARTED, EventKind.DRILL_ENDED),
+    "refused": (EventKind.REFUSED,),
+    "missing": (EventKind.MISSING,),
+    "ramp-step": (EventKind.RAMP_STEP,),
+    "override": (EventKind.OVERRIDE_STARTED, EventKind.OVERRIDE_ENDED),
+    "applied": (EventKind.APPLIED,),
+    "rescheduled": (EventKind.RESCHEDULED,),
 }
 FORMATS = ("json", "slack", "dingtalk", "wecom", "feishu")
 
@@ -52,7 +53,7 @@ class Reaction:
     """
 
     name: str
-    kinds: frozenset[str]
+    kinds: frozenset[EventKind]
     apps: frozenset[str] | None
     webhook: str = ""
     webhook_file: Path | None = None
@@ -150,8 +151,8 @@ def _name(entry: Mapping[str, Any], place: str) -> tuple[str, str]:
 
 
 def _kinds(
-    entry: Mapping[str, Any], place: str, known: Mapping[str, tuple[str, ...]], default: tuple[str, ...]
-) -> frozenset[str]:
+    entry: Mapping[str, Any], place: str, known: Mapping[str, tuple[EventKind, ...]], default: tuple[str, ...]
+) -> frozenset[EventKind]:
     on = words(entry, place, "on") if "on" in entry else default
     for word in on:
         if word not in known:

@@ -1,47 +1,117 @@
-"""What a change of State means for people: which routes went where, and which datacenters came and went."""
+"""What a change of State changes: which routes went where, and which datacenters went out of service or came back."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import Enum
 
-from sidecar.routing.model import Active, FailBack, Failover, Ramp, Route
-from sidecar.routing.scalars import format_duration, format_time
+from sidecar.routing.model import Failover, OnEmpty, Ramp, Route, Sticky
+from sidecar.routing.outage import Outage, OutageKind, Outages
 from sidecar.routing.schedule import weights_at
+from sidecar.routing.shares import Shares, Weights, intended_shares
 from sidecar.routing.state import State
 from sidecar.yaml_reader import Checkpoint
 
-_NAMED = 3
+
+class ChangeKind(Enum):
+    """What is different."""
+
+    ROUTE = "route"  # a route of the first document
+    SHARES = "shares"
+    RAMP = "ramp"
+    BACKUPS = "backups"
+    MIN_WORKERS = "min-workers"
+    ON_EMPTY = "on-empty"
+    STICKY = "sticky"
+    FAILOVER = "failover"
+    SERVICE = "service"  # a datacenter went out of service, or came back
+    PREFERENCE = "preference"  # work has left a datacenter after faults, or returned
+
+
+@dataclass(frozen=True, slots=True)
+class WholeRoute:
+    """A route: where its jobs go, and the backups that come next."""
+
+    shares: Shares
+    backups: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RampPlan:
+    """The ramp of a route, or that it has none."""
+
+    ramp: Ramp | None
+
+
+@dataclass(frozen=True, slots=True)
+class Backups:
+    """The backups of a route, in order."""
+
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MinWorkers:
+    """The `min_workers` of a route."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class FailoverRule:
+    """The `failover` key of a route; None: faults act at once, both ways."""
+
+    failover: Failover | None
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """How a datacenter stands: in service, or its outage; `apps` where that is a drill for some applications only."""
+
+    outage: Outage | None
+    apps: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Preference:
+    """Whether a datacenter has its place in the order of preference: None, or the outage for which it comes last."""
+
+    datacenter: str
+    outage: Outage | None
+
+
+Aspect = Shares | WholeRoute | RampPlan | Backups | MinWorkers | OnEmpty | Sticky | FailoverRule | Service | Preference
+
+_KINDS: dict[type, ChangeKind] = {
+    WholeRoute: ChangeKind.ROUTE,
+    Shares: ChangeKind.SHARES,
+    RampPlan: ChangeKind.RAMP,
+    Backups: ChangeKind.BACKUPS,
+    MinWorkers: ChangeKind.MIN_WORKERS,
+    OnEmpty: ChangeKind.ON_EMPTY,
+    Sticky: ChangeKind.STICKY,
+    FailoverRule: ChangeKind.FAILOVER,
+    Service: ChangeKind.SERVICE,
+    Preference: ChangeKind.PREFERENCE,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class RouteChange:
-    """One change of one or more routes: `subjects` are applications, `app/job`, or "default"; the rest is words.
+    """One change, the same for all its `subjects`: applications, `app/job`, "default", or a datacenter (SERVICE).
 
-    `before` is empty where there was no document.
+    `before` is None where there was no document.
     """
 
     subjects: tuple[str, ...]
-    before: str
-    after: str
+    before: Aspect | None
+    after: Aspect
 
-    def __str__(self) -> str:
-        named = ", ".join(self.subjects[:_NAMED])
-        more = len(self.subjects) - _NAMED
-        change = f"{self.before} → {self.after}" if self.before else self.after
-        return f"{named}{f' and {more:,} more' if more > 0 else ''}: {change}"
-
-
-def serving_words(route: Route, now_ns: int) -> str:
-    """Return where the jobs of a route go at a time: `dc1`, `dc1 90 %, dc2 10 %`, or `anywhere` without a selector."""
-    if route.selector is None:
-        return "anywhere"
-    weights = weights_at(route.selector, now_ns)
-    if isinstance(route.selector, Active):
-        return route.selector.datacenter
-    largest = max(weight for _, weight in weights)
-    total = sum(weight / largest for _, weight in weights)
-    return ", ".join(f"{name} {100 * (weight / largest) / total:.3g} %" for name, weight in weights if weight > 0)
+    @property
+    def kind(self) -> ChangeKind:
+        """What is different."""
+        return _KINDS[type(self.after)]
 
 
 def changes(before: State | None, after: State, checkpoint: Checkpoint = lambda: None) -> list[RouteChange]:
@@ -50,28 +120,15 @@ def changes(before: State | None, after: State, checkpoint: Checkpoint = lambda:
     Empty where nothing that decides has changed, as after an edit of a comment. Without a `before` all routes are new.
     `checkpoint` is called often.
     """
-    found: dict[tuple[str, str], list[str]] = {}
+    found: dict[tuple[Aspect | None, Aspect], list[str]] = {}
     if before is None or before.document is not after.document or before.now_ns != after.now_ns:
         for subject, old, new in _routes(before, after):
             checkpoint()
-            words = _difference(old, before.now_ns if before else 0, new, after.now_ns)
-            if words is not None:
-                found.setdefault(words, []).append(subject)
-    result = [RouteChange(tuple(subjects), *words) for words, subjects in found.items()]
-    return result + _services(before, after) + _failovers(before, after)
-
-
-def _failovers(before: State | None, after: State) -> list[RouteChange]:
-    was = before.failed_over if before else {}
-    found: dict[tuple[str, str], list[str]] = {}
-    for scope in dict.fromkeys((*was, *after.failed_over)):
-        subject = "/".join(filter(None, scope))
-        for name in dict.fromkeys((*was.get(scope, ()), *after.failed_over.get(scope, ()))):
-            old, new = (side.get(scope, {}).get(name, "") for side in (was, after.failed_over))
-            if old != new:
-                words = f"{name} preferred again" if not new else f"{name} {new}"
-                found.setdefault((f"{name} {old}" if old else f"{name} preferred", words), []).append(subject)
-    return [RouteChange(tuple(subjects), *words) for words, subjects in found.items()]
+            difference = _difference(old, before.now_ns if before else 0, new, after.now_ns)
+            if difference is not None:
+                found.setdefault(difference, []).append(subject)
+    result = [RouteChange(tuple(subjects), *difference) for difference, subjects in found.items()]
+    return result + _services(before, after) + _preferences(before, after)
 
 
 def _routes(before: State | None, after: State) -> Iterator[tuple[str, Route | None, Route]]:
@@ -92,69 +149,65 @@ def _jobs(state: State, app: str) -> tuple[str, ...]:
     return tuple(application.jobs) if application else ()
 
 
-def _difference(old: Route | None, old_ns: int, new: Route, new_ns: int) -> tuple[str, str] | None:
-    """Return the first thing that differs between two routes, before and after, in words."""
+def _difference(old: Route | None, old_ns: int, new: Route, new_ns: int) -> tuple[Aspect | None, Aspect] | None:
+    """Return the first thing that differs between two routes, before and after."""
     if old is None:
-        return "", _full_words(new, new_ns)
+        weights = _weights(new, new_ns)
+        served = {name for name, weight in weights if weight > 0}
+        backups = tuple(name for name in new.backups if name not in served)
+        return None, WholeRoute(intended_shares(weights).rounded(), backups)
     if old == new and not isinstance(new.selector, Ramp):
         return None
-    serving = serving_words(old, old_ns), serving_words(new, new_ns)
-    if serving[0] != serving[1]:
-        return serving
-    return next(((was, now) for was, now in zip(_other_words(old), _other_words(new), strict=True) if was != now), None)
+    shares = tuple(intended_shares(_weights(*side)).rounded() for side in ((old, old_ns), (new, new_ns)))
+    if shares[0] != shares[1]:
+        return shares[0], shares[1]
+    return next(((was, now) for was, now in zip(_aspects(old), _aspects(new), strict=True) if was != now), None)
 
 
-def _full_words(route: Route, now_ns: int) -> str:
-    served = dict(weights_at(route.selector, now_ns)) if route.selector else {}
-    backups = ", ".join(name for name in route.backups if not served.get(name))
-    return serving_words(route, now_ns) + (f", then {backups}" if backups else "")
+def _weights(route: Route, now_ns: int) -> Weights:
+    return weights_at(route.selector, now_ns) if route.selector else ()
 
 
-def _other_words(route: Route) -> tuple[str, ...]:
-    ramp = ""
-    if isinstance(route.selector, Ramp):
-        ramp = (
-            f"ramp to {route.selector.target} from {format_time(route.selector.start_ns)} "
-            f"over {format_duration(route.selector.duration_ns)} in {route.selector.steps} steps"
-        )
+def _aspects(route: Route) -> tuple[Aspect, ...]:
     return (
-        ramp or "no ramp",
-        f"then {', '.join(route.backups) or 'nobody'}",
-        f"min_workers {route.min_workers}",
-        f"on_empty {route.on_empty.value}",
-        f"sticky {route.sticky.value}",
-        failover_words(route.failover),
+        RampPlan(route.selector if isinstance(route.selector, Ramp) else None),
+        Backups(route.backups),
+        MinWorkers(route.min_workers),
+        route.on_empty,
+        route.sticky,
+        FailoverRule(route.failover),
     )
 
 
-def failover_words(failover: Failover | None) -> str:
-    """Return how a route fails over and returns, in words."""
-    if failover is None:
-        return "failover at once"
-    leaves = f"after {format_duration(failover.after_ns)}" if failover.after_ns else "at once"
-    returns = f"after {format_duration(failover.back_after_ns)}" if failover.back_after_ns else "at once"
-    if failover.back is FailBack.MANUAL:
-        returns = "by hand"
-    sent = f", sent back at {format_time(failover.failed_back_ns)}" if failover.failed_back_ns is not None else ""
-    return f"failover {leaves}, back {returns}{sent}"
-
-
 def _services(before: State | None, after: State) -> list[RouteChange]:
-    was = _outages(before) if before else {}
-    now = _outages(after)
+    was = _out_of_service(before) if before else {}
+    now = _out_of_service(after)
+    in_service = Service(None)
     return [
-        RouteChange((name,), was.get(name, "in service"), now.get(name, "in service"))
+        RouteChange((name,), was.get(name, in_service), now.get(name, in_service))
         for name in dict.fromkeys((*was, *now))
         if was.get(name) != now.get(name)
     ]
 
 
-def _outages(state: State) -> dict[str, str]:
-    """Return the datacenters that are out of service, for whom and why."""
-    outages = {name: f"out of service ({why})" for name, why in state.out.items()}
+def _out_of_service(state: State) -> dict[str, Service]:
+    """Return the datacenters that are out of service, for all applications or for some."""
+    found = {name: Service(outage.cause) for name, outage in state.out.items()}
     for drill in state.scoped_drills:
-        if drill.datacenter not in outages:
-            apps = sorted(drill.apps or ())
-            more = f" and {len(apps) - _NAMED:,} more" if len(apps) > _NAMED else ""
-            outages[drill.datacenter] = f"out of service for {', '.join(apps[:_NAMED])}{more} (drill)"
-    return outages
+        if drill.datacenter not in found:
+            found[drill.datacenter] = Service(Outage(OutageKind.DRILL), tuple(sorted(drill.apps or ())))
+    return found
+
+
+def _preferences(before: State | None, after: State) -> list[RouteChange]:
+    was = before.failed_over if before else {}
+    nothing: Outages = {}
+    found: dict[tuple[Preference, Preference], list[str]] = {}
+    for scope in dict.fromkeys((*was, *after.failed_over)):
+        subject = "/".join(filter(None, scope))
+        outages = was.get(scope, nothing), after.failed_over.get(scope, nothing)
+        for name in dict.fromkeys((*outages[0], *outages[1])):
+            old, new = (Preference(name, side.get(name)) for side in outages)
+            if old != new:
+                found.setdefault((old, new), []).append(subject)
+    return [RouteChange(tuple(subjects), old, new) for (old, new), subjects in found.items()]

@@ -9,6 +9,7 @@ from enum import IntEnum
 from sidecar.routing.failover import Observation, Scope
 from sidecar.routing.location import Candidate, CandidateLocations
 from sidecar.routing.model import Active, OnEmpty, Sticky
+from sidecar.routing.outage import NO_WORKERS, Fault, FaultKind, OutageKind
 from sidecar.routing.rendezvous import preference
 from sidecar.routing.state import ResolvedRoute, State
 
@@ -29,14 +30,14 @@ class Reason(IntEnum):
 class Decision:
     """The candidates that may run the job, as positions in the request's order; `datacenter` is "" if none serves.
 
-    `seen` is what it showed to a route that fails over with patience, None for the other routes. `for_instance` tells
-    that another instance of the same job may be decided otherwise.
+    `observation` is what it showed of a route with a `failover` key, None for other routes. `for_instance` is True
+    where another instance of the same job may get another decision.
     """
 
     indices: Sequence[int]
     datacenter: str
     reason: Reason
-    seen: Observation | None = None
+    observation: Observation | None = None
     for_instance: bool = False
 
 
@@ -66,19 +67,20 @@ def decide_among(
     if resolved.route.selector is None:
         return Decision(range(len(where.datacenters)), "", Reason.UNROUTED)
     order = order_of(resolved, app, job, instance)
-    alone = resolved.order is None and instance != "" and (resolved.route.sticky is Sticky.INSTANCE or not job)
+    for_instance = resolved.order is None and instance != "" and (resolved.route.sticky is Sticky.INSTANCE or not job)
     serving = serving_datacenter(resolved, order, where)
-    seen = None
+    observation = None
     if resolved.route.failover is not None:
-        seen = _seen(state, resolved, state.scope(app, job), order, where, serving[0] if serving else "")
+        scope = state.scope(app, job)
+        observation = _observation(state, resolved, scope, order, where, serving[0] if serving else "")
     if serving is None:
         if resolved.route.on_empty is OnEmpty.ANY:
-            left = [index for index, datacenter in enumerate(where.datacenters) if datacenter not in resolved.out]
-            if left:
-                return Decision(left, "", Reason.ANY, seen)
-        return Decision((), "", Reason.NO_WORKERS, seen)
+            in_service = [index for index, name in enumerate(where.datacenters) if name not in resolved.out]
+            if in_service:
+                return Decision(in_service, "", Reason.ANY, observation)
+        return Decision((), "", Reason.NO_WORKERS, observation)
     datacenter, reason = serving
-    return Decision(where.at(datacenter), datacenter, reason, seen, alone)
+    return Decision(where.at(datacenter), datacenter, reason, observation, for_instance)
 
 
 def order_of(resolved: ResolvedRoute, app: str, job: str, instance: str) -> Sequence[str]:
@@ -119,36 +121,35 @@ def serving_datacenter(
     return None if some is None else (some, Reason.DEGRADED)
 
 
-def _seen(
+def _observation(
     state: State, resolved: ResolvedRoute, scope: Scope, order: Sequence[str], where: CandidateLocations, serving: str
 ) -> Observation:
-    """Return what a decision showed of the datacenters that it came past, and of those that work has left.
+    """Return what a decision showed of the datacenters up to the one that serves, and of those that work has left.
 
-    What a mark or a drill has taken out is neither well nor at fault.
+    A datacenter that a mark or a drill has taken out is neither well nor at fault.
     """
     faults = {}
     well = []
     passed = False
     for name in order:
-        if (not passed or name in resolved.failed_over) and (
-            why := _order_or_fault(state, resolved, name, where)
-        ) is not None:
-            if why:
-                faults[name] = why
-            else:
+        outage = resolved.out.get(name)
+        ordered = outage is not None and outage.kind is not OutageKind.UNHEALTHY
+        if not ordered and (not passed or name in resolved.failed_over):
+            fault = _fault(state, resolved, name, where)
+            if fault is None:
                 well.append(name)
+            else:
+                faults[name] = fault
         passed = passed or name == serving
     return Observation(scope, faults, tuple(well))
 
 
-def _order_or_fault(state: State, resolved: ResolvedRoute, name: str, where: CandidateLocations) -> str | None:
-    """Return why a datacenter could not serve, "" if it could, None if an order keeps it from serving."""
-    probes = state.unhealthy.get(name)
-    if name in resolved.out and resolved.out[name] != probes:
+def _fault(state: State, resolved: ResolvedRoute, name: str, where: CandidateLocations) -> Fault | None:
+    """Return why a datacenter could not serve, None if it could."""
+    unhealthy = state.unhealthy.get(name)
+    if unhealthy is not None:
+        return unhealthy.fault
+    workers, needed = len(where.at(name)), resolved.route.min_workers
+    if workers >= needed:
         return None
-    if probes:
-        return probes
-    count = len(where.at(name))
-    if count >= resolved.route.min_workers:
-        return ""
-    return f"{count} of {resolved.route.min_workers} workers" if count else "no workers"
+    return Fault(FaultKind.TOO_FEW_WORKERS, workers=workers, needed=needed) if workers else NO_WORKERS

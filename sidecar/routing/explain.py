@@ -4,52 +4,113 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 
-from sidecar.routing.changes import failover_words
+from sidecar.routing.changes import Backups, FailoverRule, MinWorkers
 from sidecar.routing.decision import Decision, Reason, decide, order_of, split_key
-from sidecar.routing.location import Candidate
-from sidecar.routing.model import Active, OnEmpty, Ramp, Route, Split
+from sidecar.routing.location import Candidate, LocationSource
+from sidecar.routing.model import Active, OnEmpty, Ramp, Route, Split, Sticky
+from sidecar.routing.outage import Outage
 from sidecar.routing.rendezvous import score
-from sidecar.routing.scalars import format_duration, format_time
 from sidecar.routing.schedule import ramp_step
 from sidecar.routing.state import ResolvedRoute, State
 from sidecar.yaml_reader import Path, Tree, show
 
-_BUILT_IN = "built in"
+
+class OriginKind(Enum):
+    """Where the value of a key comes from."""
+
+    ROUTE = "route"  # written at the path of a route
+    DOCUMENT = "document"  # the document is one bare name
+    BUILT_IN = "built-in"
+
+
+class VerdictKind(Enum):
+    """What becomes of a datacenter in the order of preference."""
+
+    SERVES = "serves"
+    SERVES_SHORT = "serves-short"  # with fewer than min_workers
+    OUT_OF_SERVICE = "out-of-service"
+    FAILED_OVER = "failed-over"
+    NO_WORKERS = "no-workers"
+    TOO_FEW_WORKERS = "too-few-workers"
+    NOT_NEEDED = "not-needed"
+
+
+class OutcomeKind(Enum):
+    """How a decision came about."""
+
+    ACTIVE = "active"
+    ALL_WEIGHT = "all-weight"
+    HIGHEST_SCORE = "highest-score"
+    NEXT = "next"  # the preferred datacenter cannot serve
+    FAILED_OVER = "failed-over"  # work has left the preferred datacenter
+    SHORT = "short"  # no datacenter has min_workers
+    ANY = "any"
+    UNROUTED = "unrouted"
+    NONE_IN_SERVICE = "none-in-service"
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True, slots=True)
+class RampPosition:
+    """A ramp, and how many of its steps it has taken."""
+
+    ramp: Ramp
+    step: int
+
+
+KeyValue = Active | Split | RampPosition | Backups | MinWorkers | OnEmpty | Sticky | FailoverRule
 
 
 @dataclass(frozen=True, slots=True)
 class RouteKey:
-    """One key of the route, its value in words, and the path of the route that says it (or `built in`)."""
+    """One key of the route, its value, and where that comes from; `path` is the path of a ROUTE."""
 
     name: str
-    value: str
-    origin: str
+    value: KeyValue
+    origin: OriginKind
+    path: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class LocatedCandidate:
-    """A candidate, its datacenter ("" if unknown), and what told that."""
+    """A candidate, its datacenter ("" if unknown), and what that is known from."""
 
     address: str
     datacenter: str
-    source: str
+    source: LocationSource | None
 
 
 @dataclass(frozen=True, slots=True)
 class RankedDatacenter:
     """A datacenter in the order of preference: `weight` and `score` are None for a backup.
 
-    `workers` counts the candidates in it; `out` says why it is out of service, "" if it is not; `verdict` what that
-    means for the decision.
+    `workers` counts the candidates in it, `needed` is the route's `min_workers`; `outage` is why it is out of service,
+    or why work has left it.
     """
 
     datacenter: str
     weight: float | None
     score: float | None
     workers: int
-    out: str
-    verdict: str
+    needed: int
+    outage: Outage | None
+    verdict: VerdictKind
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a decision came about; `datacenter` serves ("" if none does), `preferred` is the first in the order.
+
+    FAILED_OVER has the `outage` of the preferred datacenter, SHORT the workers that were `needed`.
+    """
+
+    kind: OutcomeKind
+    datacenter: str = ""
+    preferred: str = ""
+    outage: Outage | None = None
+    needed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +129,7 @@ class Explanation:
     split_by: str
     order: tuple[RankedDatacenter, ...]
     decision: Decision
-    outcome: str
+    outcome: Outcome
 
 
 def explain(
@@ -132,28 +193,32 @@ def _mapping(tree: Tree) -> Mapping[str, Tree]:
 
 def _keys(route: Route, routes: Sequence[tuple[Path, Mapping[str, Tree]]], now_ns: int) -> Iterator[RouteKey]:
     selectors = ("active", "split", "ramp")
-    origin = next((show(path) or "the document" for path, keys in routes if not keys.keys().isdisjoint(selectors)), "")
+    path = next((path for path, keys in routes if not keys.keys().isdisjoint(selectors)), ())
+    origin = OriginKind.ROUTE if path else OriginKind.DOCUMENT
     match route.selector:
-        case Active(datacenter):
-            yield RouteKey("active", datacenter, origin)
-        case Split(weights):
-            yield RouteKey("split", ", ".join(f"{name} {weight:g}" for name, weight in weights), origin)
+        case Active() as active:
+            yield RouteKey("active", active, origin, show(path))
+        case Split() as split:
+            yield RouteKey("split", split, origin, show(path))
         case Ramp() as ramp:
-            step = f"step {ramp_step(ramp, now_ns)} of {ramp.steps}"
-            span = f"from {format_time(ramp.start_ns)} over {format_duration(ramp.duration_ns)}"
-            yield RouteKey("ramp", f"{ramp.source} to {ramp.target}, {step}, {span}", origin)
+            yield RouteKey("ramp", RampPosition(ramp, ramp_step(ramp, now_ns)), origin, show(path))
         case _:
             pass
-    for name, value in (
-        ("backups", ", ".join(route.backups) or "none"),
-        ("min_workers", str(route.min_workers)),
-        ("on_empty", route.on_empty.value),
-        ("sticky", route.sticky.value),
-        ("failover", failover_words(route.failover) if route.failover else ""),
-    ):
-        if not value:
+    values: tuple[tuple[str, KeyValue], ...] = (
+        ("backups", Backups(route.backups)),
+        ("min_workers", MinWorkers(route.min_workers)),
+        ("on_empty", route.on_empty),
+        ("sticky", route.sticky),
+        ("failover", FailoverRule(route.failover)),
+    )
+    for name, value in values:
+        if name == "failover" and route.failover is None:
             continue
-        yield RouteKey(name, value, next((show(path) for path, keys in routes if name in keys), _BUILT_IN))
+        written = next((path for path, keys in routes if name in keys), None)
+        if written is None:
+            yield RouteKey(name, value, OriginKind.BUILT_IN)
+        else:
+            yield RouteKey(name, value, OriginKind.ROUTE, show(written))
 
 
 def _choices(
@@ -169,44 +234,43 @@ def _choices(
         # Where one datacenter has all the weight there is nothing to score.
         points = None if weight is None or resolved.order is not None else score(app, key, datacenter, weight)
         workers = where.count(datacenter)
-        out = resolved.out.get(datacenter, "")
-        verdict = _verdict(resolved, datacenter, workers, out, decision)
-        choices.append(RankedDatacenter(datacenter, weight, points, workers, out, verdict))
+        outage = resolved.out.get(datacenter) or resolved.failed_over.get(datacenter)
+        verdict = _verdict(resolved, datacenter, workers, decision)
+        needed = resolved.route.min_workers
+        choices.append(RankedDatacenter(datacenter, weight, points, workers, needed, outage, verdict))
     return tuple(choices)
 
 
-def _verdict(resolved: ResolvedRoute, datacenter: str, workers: int, out: str, decision: Decision) -> str:
-    if out:
-        return f"out of service ({out})"
+def _verdict(resolved: ResolvedRoute, datacenter: str, workers: int, decision: Decision) -> VerdictKind:
+    if datacenter in resolved.out:
+        return VerdictKind.OUT_OF_SERVICE
     if datacenter in resolved.failed_over and datacenter != decision.datacenter:
-        return resolved.failed_over[datacenter]
+        return VerdictKind.FAILED_OVER
     few = 0 < workers < resolved.route.min_workers
-    lacking = f"fewer than min_workers {resolved.route.min_workers}"
     if datacenter == decision.datacenter:
-        return f"serves with {lacking}" if few else "serves"
+        return VerdictKind.SERVES_SHORT if few else VerdictKind.SERVES
     if not workers:
-        return "cannot serve"
-    return lacking if few else "not needed"
+        return VerdictKind.NO_WORKERS
+    return VerdictKind.TOO_FEW_WORKERS if few else VerdictKind.NOT_NEEDED
 
 
-def _outcome(resolved: ResolvedRoute, order: Sequence[RankedDatacenter], decision: Decision) -> str:
+def _outcome(resolved: ResolvedRoute, order: Sequence[RankedDatacenter], decision: Decision) -> Outcome:
+    serving = decision.datacenter
     match decision.reason:
         case Reason.ACTIVE:
-            return f"{decision.datacenter} is the active datacenter and can serve."
+            return Outcome(OutcomeKind.ACTIVE, serving)
         case Reason.SPLIT:
-            best = "has all the weight" if order[0].score is None else "has the highest score"
-            return f"{decision.datacenter} {best} and can serve."
+            return Outcome(OutcomeKind.ALL_WEIGHT if order[0].score is None else OutcomeKind.HIGHEST_SCORE, serving)
         case Reason.FAILOVER:
-            first = order[0].datacenter
-            why = f"{first} {resolved.failed_over[first]}" if first in resolved.failed_over else f"{first} cannot serve"
-            return f"{why}; {decision.datacenter} is the next that can."
+            preferred = order[0].datacenter
+            outage = resolved.failed_over.get(preferred)
+            return Outcome(OutcomeKind.FAILED_OVER if outage else OutcomeKind.NEXT, serving, preferred, outage)
         case Reason.DEGRADED:
-            least = f"No datacenter has {resolved.route.min_workers} workers"
-            return f"{least}; {decision.datacenter} is the first with any."
+            return Outcome(OutcomeKind.SHORT, serving, needed=resolved.route.min_workers)
         case Reason.ANY:
-            return "No datacenter of the route can serve; on_empty: any lets whoever is in service through."
+            return Outcome(OutcomeKind.ANY)
         case Reason.UNROUTED:
-            return "No active, split or ramp: every candidate passes."
+            return Outcome(OutcomeKind.UNROUTED)
         case _:
-            nobody = "nobody else is in service" if resolved.route.on_empty is OnEmpty.ANY else "on_empty: reject"
-            return f"No datacenter of the route can serve; {nobody}, so nobody may run the job."
+            passes = resolved.route.on_empty is OnEmpty.ANY
+            return Outcome(OutcomeKind.NONE_IN_SERVICE if passes else OutcomeKind.REJECTED)

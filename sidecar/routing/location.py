@@ -6,6 +6,7 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from enum import Enum
 from ipaddress import IPv6Address, ip_address
 from typing import Protocol
 
@@ -16,6 +17,15 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 # Bounds of what is remembered: metrics may be long, and differ with every heartbeat.
 _REMEMBERED = 20_000
 _LENGTH = 256
+
+
+class LocationSource(Enum):
+    """What a worker's datacenter is known from."""
+
+    REQUEST = "request"
+    METRICS = "metrics"
+    TAG = "tag"
+    ADDRESS = "address"
 
 
 class Candidate(Protocol):
@@ -107,15 +117,15 @@ class Locator:
                 self._known[key] = found
         return found
 
-    def source(self, worker: Candidate) -> str:
-        """Return in words what told the worker's datacenter, for explanations."""
+    def source(self, worker: Candidate) -> LocationSource | None:
+        """Return what a worker's datacenter is known from, None where it is not known; for explanations."""
         if worker.datacenter:
-            return "the request"
+            return LocationSource.REQUEST
         if reported_datacenter(worker.metrics):
-            return "its metrics"
+            return LocationSource.METRICS
         if self._by_tag(worker.tag):
-            return "its tag"
-        return "its address" if self._by_address(worker.address) else ""
+            return LocationSource.TAG
+        return LocationSource.ADDRESS if self._by_address(worker.address) else None
 
     def _by_tag(self, tags: str) -> str:
         for part in tags.split(",") if tags else ():

@@ -198,6 +198,7 @@ class RoutingDocument:
     meta: Mapping[str, Any] = field(default_factory=dict)
     ramps: frozenset[Ramp] = field(init=False)
     patient: bool = field(init=False)
+    _names: tuple[str, ...] | None = field(init=False, repr=False, compare=False, default=None)
 
     def __post_init__(self) -> None:
         ramps = {self.default.selector}
@@ -210,6 +211,23 @@ class RoutingDocument:
                 patient = patient or any(route.failover for route in application.jobs.values())
         object.__setattr__(self, "patient", patient)
         object.__setattr__(self, "ramps", frozenset(ramp for ramp in ramps if isinstance(ramp, Ramp)))
+
+    def datacenter_names(self) -> tuple[str, ...]:
+        """Return the datacenters of the document: its block's, else all that routes and then drills name, each once.
+
+        Found at the first call and kept.
+        """
+        if self._names is None:
+            object.__setattr__(self, "_names", tuple(self.datacenters or self._named()))
+        assert self._names is not None
+        return self._names
+
+    def _named(self) -> Mapping[str, None]:
+        routes = {id(self.default): self.default}
+        for application in self.apps.values():
+            routes |= {id(route): route for route in (application.route, *application.jobs.values())}
+        names = dict.fromkeys(name for route in routes.values() for name in route.names)
+        return names | dict.fromkeys(drill.datacenter for drill in self.drills)
 
     def route(self, app: str, job: str = "") -> Route:
         """Return the route of a job: its own, else its application's, else the default one."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sidecar.counters import Increment, LabeledCounters
-from sidecar.errors import BadRequest, NotServing
+from sidecar.errors import BadRequest
 from sidecar.pb.dcsidecar.v1 import routing_pb2 as pb
 from sidecar.routing.decision import Reason, decide_among
 from sidecar.routing.failover import Observation
@@ -12,7 +12,8 @@ from sidecar.server import requests
 from sidecar.server.candidates import CandidateCache
 from sidecar.server.live_workers import LiveWorkerTracker, WorkerCounts
 from sidecar.server.memo import Memo
-from sidecar.table import View, ViewProvider
+from sidecar.table import ViewProvider
+from sidecar.wording import not_serving
 
 # What the decisions for applications are counted under that the document does not name: anybody can make up names.
 OTHER = "other"
@@ -20,12 +21,6 @@ OTHER = "other"
 # What a response that is kept takes for the application's name and its workers, and for each of their datacenters.
 _SHOWN = 200
 _EACH = 80
-
-
-def not_serving(view: View) -> NotServing:
-    """Return the error of a call that needs a routing document while there is none: it tells how the source stands."""
-    status = view.status
-    return NotServing(f"no routing document yet; the source is {status.state.name}: {status.error}")
 
 
 class _StateCache:
@@ -46,8 +41,8 @@ class DecisionHandler:
     """Answers FilterWorkers from the table's current State; what was answered under it is remembered.
 
     The addresses of the candidates are not checked to be unique: the indices of the answer tell twins apart. `counted`
-    counts by application (`other` where the document does not name it), datacenter and reason. `sightings` has the
-    workers that were last asked about, whatever document decided.
+    counts by application (`other` where the document does not name it), datacenter and reason. `live_workers` has the
+    workers of the newest requests, whatever document decided.
     """
 
     def __init__(
@@ -59,7 +54,7 @@ class DecisionHandler:
         memo_bytes: int,
         counted: LabeledCounters | None = None,
     ) -> None:
-        self.sightings = LiveWorkerTracker()
+        self.live_workers = LiveWorkerTracker()
         self._table = table
         self._counted = counted or LabeledCounters()
         self._max_candidates = max_candidates
@@ -77,23 +72,23 @@ class DecisionHandler:
         if remembered.state is not state:
             remembered = _StateCache(state, entries=self._memo_entries, size=self._memo_bytes)
             self._remembered = remembered
-            self.sightings.expect(len(state.document.apps))
+            self.live_workers.expect(len(state.document.apps))
         known = remembered.responses.find(request)
         if known is not None:
             response, count, app, workers = known
             count()
-            self.sightings.note(app, workers)
+            self.live_workers.note(app, workers)
             return response
-        response, count, app, workers, seen = self._decide(state, remembered, request)
+        response, count, app, workers, observation = self._decide(state, remembered, request)
         count()
-        self.sightings.note(app, workers)
-        if seen is None or state.expects(seen):
+        self.live_workers.note(app, workers)
+        if observation is None or state.expects(observation):
             if remembered.responses.comes_again(request):
                 size = len(request) + len(response) + _SHOWN + _EACH * len(workers)
                 remembered.responses.keep(request, (response, count, app, workers), size)
         else:
-            # Whoever asks the same again shows the same again: so it is known how long it lasts.
-            self._table.observe(seen)
+            # Not remembered: the same request observes the same again, which shows how long it lasts.
+            self._table.observe(observation)
         return response
 
     def _decide(
@@ -115,7 +110,7 @@ class DecisionHandler:
         app = state.application((app, *aliases))
         known = app if app in state.document.apps else OTHER
         increment = self._counted.increment(known, decision.datacenter, reason.name)
-        return candidates.chosen(decision) + ending, increment, app, candidates.workers, decision.seen
+        return candidates.chosen(decision) + ending, increment, app, candidates.workers, decision.observation
 
 
 def _ending(state: State, reason: Reason, for_instance: bool) -> bytes:  # noqa: FBT001 - as the response has it

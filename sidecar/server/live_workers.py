@@ -1,4 +1,4 @@
-"""Which workers were alive when a sidecar was last asked about an application."""
+"""Remembers the workers of the newest request for each application, by datacenter."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from operator import itemgetter
 
 from sidecar.server.requests import MAX_NAME
 
-# Applications that are remembered beside as many as the document names: anybody can make up names.
+# Applications that are remembered beside as many as the document names: clients can make up names.
 _OTHERS = 4096
-# Datacenters that are told apart in one request: anybody can make up those, too.
+# Datacenters of one request that are counted: clients can make up those, too.
 _DATACENTERS = 64
 
 WorkerCounts = Mapping[str, int]
@@ -19,18 +19,18 @@ WorkerCounts = Mapping[str, int]
 
 def count_workers(workers: Mapping[str, Sized]) -> WorkerCounts:
     """Return how many workers each datacenter has; of a great many datacenters those with the most workers."""
-    counted = {name: len(those) for name, those in workers.items() if len(name) <= MAX_NAME}
+    counted = {name: len(here) for name, here in workers.items() if len(name) <= MAX_NAME}
     if len(counted) <= _DATACENTERS:
         return counted
     return dict(nlargest(_DATACENTERS, counted.items(), key=itemgetter(1)))
 
 
 class LiveWorkerTracker:
-    """The workers of the newest request for each application, by datacenter, and when it came.
+    """Keeps the workers of the newest request for each application, by datacenter, and when it came.
 
     Bounded in two generations, as a memo is: the applications asked about last are kept, at least as many as the
-    document names and 4096 more. Threads share it without a lock: a race loses a sighting, which the next request
-    brings again.
+    document names and 4096 more. Threads share it without a lock: a race loses one entry, which the next request
+    writes again.
     """
 
     __slots__ = ("_most", "_old", "_young")
@@ -41,7 +41,7 @@ class LiveWorkerTracker:
         self._old: dict[str, tuple[WorkerCounts, int]] = {}
 
     def expect(self, applications: int) -> None:
-        """Make room for the applications of a document; what was seen stays."""
+        """Make room for the applications of a document; what is known stays."""
         self._most = applications + _OTHERS
 
     def note(self, app: str, workers: WorkerCounts) -> None:
@@ -53,5 +53,5 @@ class LiveWorkerTracker:
             self._young = {}
 
     def last(self, app: str) -> tuple[WorkerCounts, int]:
-        """Return the workers that were seen last and when (Unix nanoseconds): none, at 0, if nobody asked."""
+        """Return the workers of the newest request and when it came (Unix nanoseconds): none, at 0, without one."""
         return self._young.get(app) or self._old.get(app) or ({}, 0)

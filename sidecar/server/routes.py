@@ -1,4 +1,4 @@
-"""Routes as they stand now, as GetRoute and WatchRoutes tell them."""
+"""Routes as they stand now, as GetRoute and WatchRoutes return them."""
 
 from __future__ import annotations
 
@@ -7,12 +7,28 @@ from collections.abc import Iterable
 
 from sidecar.gil import Yielder
 from sidecar.pb.dcsidecar.v1 import routing_pb2 as pb
+from sidecar.routing.outage import Fault, FaultKind, Outage, OutageKind, drilled
 from sidecar.routing.state import ResolvedRoute, State
+from sidecar.routing.wording import outage_text
 
 # Updates for different applications that are kept under one State.
 _MAX_REMEMBERED = 16
-# Told by one status: whoever asks wants to know what is wrong, not all that is wrong.
+# In one status: a reader wants to know what is wrong, not each route that it concerns.
 _MAX_OUTAGES = 1000
+
+_NS_PER_MS = 1_000_000
+OUTAGE_KINDS = {
+    OutageKind.MARKED: pb.OUTAGE_KIND_MARKED,
+    OutageKind.DRILL: pb.OUTAGE_KIND_DRILL,
+    OutageKind.UNHEALTHY: pb.OUTAGE_KIND_UNHEALTHY,
+    OutageKind.FAILED_OVER: pb.OUTAGE_KIND_FAILED_OVER,
+}
+FAULT_KINDS = {
+    FaultKind.NO_WORKERS: pb.FAULT_KIND_NO_WORKERS,
+    FaultKind.TOO_FEW_WORKERS: pb.FAULT_KIND_TOO_FEW_WORKERS,
+    FaultKind.PROBES: pb.FAULT_KIND_PROBES,
+    FaultKind.OTHER: pb.FAULT_KIND_OTHER,
+}
 
 
 def app_route(state: State, app: str = "", job: str = "") -> pb.AppRoute:
@@ -25,43 +41,61 @@ def app_route(state: State, app: str = "", job: str = "") -> pb.AppRoute:
 
 
 def _message(state: State, resolved: ResolvedRoute, app: str) -> pb.AppRoute:
-    served = dict.fromkeys((*(name for name, _ in resolved.weights), *resolved.route.backups))
-    unavailable = {
-        name: resolved.out.get(name) or resolved.failed_over[name]
-        for name in served
-        if name in resolved.out or name in resolved.failed_over
-    }
+    names = dict.fromkeys((*(name for name, _ in resolved.weights), *resolved.route.backups))
+    outages = {name: outage for name in names if (outage := resolved.out.get(name) or resolved.failed_over.get(name))}
     return pb.AppRoute(
         app=app,
         weights=[pb.WeightedDatacenter(datacenter=name, weight=weight) for name, weight in resolved.weights],
         backups=resolved.route.backups,
-        unavailable=unavailable,
+        unavailable=outages,
         min_workers=resolved.route.min_workers,
         revision=state.document.revision,
         generation=state.generation,
-        outages=[pb.AppRoute.Outage(datacenter=name, reason=why) for name, why in unavailable.items()],
+        outages=[_outage(name, outage) for name, outage in outages.items()],
     )
 
 
 def outages(state: State) -> list[pb.AppRoute.Outage]:
-    """Return what is out of service, and what applications have failed over from, with the reasons."""
-    found = [pb.AppRoute.Outage(datacenter=name, reason=why) for name, why in state.out.items()]
+    """Return the outages of a State: for all applications, for those of a drill, and for those that failed over."""
+    found = [_outage(name, outage) for name, outage in state.out.items()]
     for drill in state.scoped_drills:
-        reason = f"drill: {drill.reason}" if drill.reason else "drill"
-        found += [
-            pb.AppRoute.Outage(datacenter=drill.datacenter, app=app, reason=reason) for app in sorted(drill.apps or ())
-        ]
-    for scope, left in state.failed_over.items():
+        for name, outage in drilled((drill,)).items():
+            found += [_outage(name, outage, app) for app in sorted(drill.apps or ())]
+    for scope, failed_over in state.failed_over.items():
         app = "/".join(filter(None, scope))
-        found += [pb.AppRoute.Outage(datacenter=name, app=app, reason=why) for name, why in left.items()]
+        found += [_outage(name, outage, app) for name, outage in failed_over.items()]
     return found[:_MAX_OUTAGES]
+
+
+def _outage(name: str, outage: Outage, app: str = "") -> pb.AppRoute.Outage:
+    return pb.AppRoute.Outage(
+        datacenter=name,
+        app=app,
+        reason=outage_text(outage),
+        kind=OUTAGE_KINDS[outage.kind],
+        since_ms=outage.since_ns // _NS_PER_MS,
+        until_ms=outage.until_ns // _NS_PER_MS,
+        drill_reason=outage.reason,
+        fault=_fault(outage.fault) if outage.fault else None,
+    )
+
+
+def _fault(fault: Fault) -> pb.Fault:
+    return pb.Fault(
+        kind=FAULT_KINDS[fault.kind],
+        workers=fault.workers,
+        needed=fault.needed,
+        probes=[pb.ProbeFailure(probe=failure.probe, error=failure.error) for failure in fault.probes],
+        since_ms=fault.since_ns // _NS_PER_MS,
+        text=fault.text,
+    )
 
 
 def route_update(state: State, apps: Iterable[str]) -> bytes:
     """Return the encoded RouteUpdate of a State for the applications watched, none meaning all.
 
-    Those that the document does not name are left out. Applications that share a route share its encoding: a field of a
-    message is what its parts are, one after the other.
+    Those that the document does not name are left out. Applications that share a route share its encoding: messages
+    that are concatenated are merged when they are read.
     """
     parts = [
         pb.RouteUpdate(
@@ -97,7 +131,7 @@ def _varint(number: int) -> bytes:
 
 
 class RouteUpdateCache:
-    """Encodes each update once for all who watch the same applications under the same State."""
+    """Encodes each update once for all watchers of the same applications under the same State."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -105,7 +139,7 @@ class RouteUpdateCache:
         self._encoded: dict[tuple[str, ...], bytes] = {}
 
     def encoded(self, state: State, apps: tuple[str, ...]) -> bytes:
-        """Return the encoded RouteUpdate; who asks while another encodes waits for what the other gets."""
+        """Return the encoded RouteUpdate; a caller that comes while another encodes waits for the same one."""
         with self._lock:
             if self._state is not state:
                 self._state, self._encoded = state, {}

@@ -26,7 +26,8 @@ from sidecar.server.settings import ServerSettings
 from sidecar.server.slots import CallThreads, Slots
 from sidecar.server.traces import Tracing
 from sidecar.server.watch_streams import OpenWatch, WatchStreams
-from sidecar.table import View, ViewProvider
+from sidecar.table import ViewProvider
+from sidecar.view import View
 
 log = logging.getLogger(__name__)
 

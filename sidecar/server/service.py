@@ -9,11 +9,12 @@ from sidecar.counters import LabeledCounters
 from sidecar.pb.dcsidecar.v1 import routing_pb2 as pb
 from sidecar.routing.state import State
 from sidecar.server import requests
-from sidecar.server.decisions import DecisionHandler, not_serving
+from sidecar.server.decisions import DecisionHandler
 from sidecar.server.routes import RouteUpdateCache, app_route, outages
 from sidecar.server.settings import ServerSettings
 from sidecar.server.watch_streams import NextUpdate
 from sidecar.table import ViewProvider
+from sidecar.wording import not_serving, view_text
 
 SERVICE = pb.DESCRIPTOR.services_by_name["RoutingService"].full_name
 
@@ -21,9 +22,9 @@ _NS_PER_MS = 1_000_000
 
 
 class RoutingService:
-    """What RoutingService answers; `source` is the source's URL without credentials, `decisions` counts them.
+    """Answers the calls of RoutingService; `source` is the source's URL without credentials, `decisions` counts them.
 
-    Every method raises BadRequest for a request that breaks a bound, and says which field.
+    Every method raises BadRequest, naming the field, for a request that breaks a bound.
     """
 
     def __init__(self, table: ViewProvider, settings: ServerSettings, source: str, decisions: LabeledCounters) -> None:
@@ -39,7 +40,7 @@ class RoutingService:
             counted=decisions,
         )
         self.filter_workers = answers.answer
-        self._sightings = answers.sightings
+        self._live_workers = answers.live_workers
 
     @property
     def ready(self) -> bool:
@@ -47,7 +48,7 @@ class RoutingService:
         return self._table.view.ready
 
     def get_route(self, request: bytes) -> bytes:
-        """Answer GetRoute, with the workers seen of the application. Raises NotServing while there is no document."""
+        """Answer GetRoute, with the application's live workers. Raises NotServing while there is no document."""
         view = self._table.view
         if view.state is None:
             raise not_serving(view)
@@ -55,7 +56,7 @@ class RoutingService:
         requests.check_name("app", asked.app)
         requests.check_name("job", asked.job)
         route = app_route(view.state, asked.app, asked.job)
-        workers, seen_at_ns = self._sightings.last(asked.app)
+        workers, seen_at_ns = self._live_workers.last(asked.app)
         route.workers.extend(pb.AppRoute.Workers(datacenter=name, count=count) for name, count in workers.items())
         route.workers_seen_at_ms = seen_at_ns // _NS_PER_MS
         return requests.encoded(route)
@@ -70,7 +71,7 @@ class RoutingService:
                 version=__version__,
                 source=self._source,
                 source_state=status.state.value,  # type: ignore[arg-type]  # the stubs know enum members, the runtime numbers
-                source_error=view.error,
+                source_error=view_text(view),
                 revision=view.state.document.revision if view.state else "",
                 generation=view.state.generation if view.state else 0,
                 applied_at_ms=view.applied_at_ns // _NS_PER_MS,
@@ -81,15 +82,15 @@ class RoutingService:
         )
 
     def watch_routes(self, request: bytes) -> NextUpdate:
-        """Begin a WatchRoutes: tells each State once, from the first one that there is."""
+        """Begin a WatchRoutes: sends each State once, from the first one that there is."""
         asked = requests.read(pb.WatchRoutesRequest, request)
         requests.check_names("apps", asked.apps, requests.MAX_WATCHED)
         apps = tuple(sorted(set(asked.apps)))
 
-        def tell(told: object) -> tuple[object, Callable[[], bytes]] | None:
+        def next_update(sent: object) -> tuple[object, Callable[[], bytes]] | None:
             state: State | None = self._table.announced.state
-            if state is None or state is told:
+            if state is None or state is sent:
                 return None
             return state, lambda: self._updates.encoded(state, apps)
 
-        return tell
+        return next_update

@@ -22,35 +22,38 @@ from starlette.staticfiles import StaticFiles
 from sidecar.counters import ProcessCounts
 from sidecar.errors import SidecarError
 from sidecar.routing.state import State
-from sidecar.table import RoutingTable, View
-from sidecar.web.history import HistoryReader, asked, history_json
+from sidecar.table import RoutingTable
+from sidecar.view import View
+from sidecar.web.alerts import failing
+from sidecar.web.history import HistoryReader, history_json, history_query
 from sidecar.web.metrics import Metrics
 from sidecar.web.notifier import ChangeNotifier
 from sidecar.web.rates import EVERY_S, DecisionRates
 from sidecar.web.recent_changes import RecentChanges
 from sidecar.web.routes import EncodedRoutes, app_json
-from sidecar.web.status import failing, status_json
+from sidecar.web.status import status_json
 from sidecar.web.whatif import candidates, what_if
+from sidecar.wording import no_document_text
 
 _HERE = Path(__file__).parent
 _STATIC = _HERE / "static"
 
-# Requests that wait at once: long polls and followers of events.
+# Maximum concurrent requests that wait: long polls and event streams.
 _MAX_WAITING = 200
 _MAX_WAIT_S = 60.0
-# Changes that come faster than this are told together.
+# Changes within this time are one event.
 _GATHER_S = 0.1
-# The table looks at the clock every second; a document of a megabyte takes it a few.
-_BEAT_S = 30.0
+# The table checks the clock every second; parsing a document of a megabyte takes a few.
+_HEARTBEAT_S = 30.0
 _WAIT = re.compile(r"([0-9]{1,3}(?:\.[0-9]+)?)s?")
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 class HttpApi:
-    """Answers HTTP from the table. Its methods run in the loop; what takes long they leave to threads.
+    """Answers HTTP from the table. Its methods run in the loop; long work is done on threads.
 
-    `source` is the source's URL without credentials; `history` tells the audit, None where none is kept.
+    `source` is the source's URL without credentials; `history` reads the audit, None where none is kept.
     """
 
     def __init__(
@@ -70,13 +73,13 @@ class HttpApi:
         self._processes = processes
         self._rates = rates
         self._recent = recent
-        self._tell = history
+        self._read_history = history
         self._routes = EncodedRoutes()
         self._explaining = asyncio.Semaphore(1)
         self._scraping = asyncio.Semaphore(1)
         self._reading = asyncio.Semaphore(1)
         self._waiting = 0
-        # Generations begin anew with each process, so an ETag must say of which it is.
+        # Generations start at 1 in each process, so an ETag must name the process.
         self._process = secrets.token_hex(4)
         self.notifier = ChangeNotifier()
         self.stopping = False
@@ -101,18 +104,18 @@ class HttpApi:
         routes = [Route(path, endpoint) for path, endpoint in paths.items()]
         return Starlette(
             routes=[*routes, Mount("/static", StaticFiles(directory=_STATIC))],
-            exception_handlers={HTTPException: _refused, SidecarError: _in_error},  # type: ignore[dict-item]  # each takes its own
+            exception_handlers={HTTPException: _refused, SidecarError: _failed},  # type: ignore[dict-item]  # each takes its own
         )
 
     async def _healthz(self, _: Request) -> Response:
-        silent = self._table.heartbeat_age_s
-        alive = self.stopping or silent < _BEAT_S
-        failing_ = {} if alive else {"table": f"its thread has not beaten for {silent:.0f} s"}
+        age = self._table.heartbeat_age_s
+        alive = self.stopping or age < _HEARTBEAT_S
+        failing_ = {} if alive else {"table": f"no heartbeat for {age:.0f} s"}
         return _json({"alive": alive, "failing": failing_}, status=200 if alive else 503)
 
     async def _readyz(self, _: Request) -> Response:
-        why = self._failing(self._table.view)
-        return _json({"ready": not why, "failing": why}, status=503 if why else 200)
+        failing_ = failing(self._table.view, self._processes(), stopping=self.stopping)
+        return _json({"ready": not failing_, "failing": failing_}, status=503 if failing_ else 200)
 
     async def _scrape(self, request: Request) -> Response:
         async with self._scraping:
@@ -120,7 +123,7 @@ class HttpApi:
         return Response(body, headers={"Content-Type": kind})
 
     async def _status(self, _: Request) -> Response:
-        return _json(self._told(self._table.view))
+        return _json(self._status_of(self._table.view))
 
     async def _all_routes(self, request: Request) -> Response:
         state, etag = await self._state_for(request)
@@ -140,12 +143,12 @@ class HttpApi:
         return _json({"changes": await run_in_threadpool(self._recent.newest_first)})
 
     async def _history(self, request: Request) -> Response:
-        what = asked(request.query_params)
-        if self._tell is None:
+        query = history_query(request.query_params)
+        if self._read_history is None:
             raise HTTPException(404, "no audit is kept: start the sidecar with --state-dir; /v1/changes has the latest")
         async with self._reading:
             try:
-                body = await run_in_threadpool(history_json, self._tell, what)
+                body = await run_in_threadpool(history_json, self._read_history, query)
             except OSError as error:
                 raise HTTPException(503, f"the audit cannot be read now: {error.strerror}") from error
         return Response(body, media_type="application/json", headers={"Cache-Control": "no-cache"})
@@ -154,12 +157,12 @@ class HttpApi:
         return _json({"every_s": EVERY_S, "samples": self._rates.all()})
 
     async def _explain(self, request: Request) -> Response:
-        asked = request.query_params
-        workers = candidates(asked.get("candidates", ""))
+        query = request.query_params
+        workers = candidates(query.get("candidates", ""))
         view = self._table.view
         if view.state is None:
             raise _no_document(view)
-        names = (asked.get("app", ""), asked.get("job", ""), asked.get("instance", ""))
+        names = (query.get("app", ""), query.get("job", ""), query.get("instance", ""))
         async with self._explaining:
             return _json(await run_in_threadpool(what_if, view.state, view.text, *names, workers))
 
@@ -170,7 +173,7 @@ class HttpApi:
 
     async def _follow(self) -> AsyncIterator[bytes]:
         """Yield the status when it changes, how many changes there were, and each new sample of the rates."""
-        told: View | None = None
+        sent: View | None = None
         sampled: object = None
         counted = -1
         with self._one_more():
@@ -178,9 +181,9 @@ class HttpApi:
             yield b"retry: 1000\n\n"
             while not self.stopping:
                 view, newest = self._table.view, self._rates.newest()
-                if view is not told:
-                    told = view
-                    yield _event("status", self._told(view))
+                if view is not sent:
+                    sent = view
+                    yield _event("status", self._status_of(view))
                 if counted != self._recent.count:
                     counted = self._recent.count
                     yield _event("changes", {"count": counted})
@@ -223,11 +226,8 @@ class HttpApi:
         finally:
             self._waiting -= 1
 
-    def _told(self, view: View) -> dict[str, Any]:
-        return status_json(view, self._source, self._failing(view))
-
-    def _failing(self, view: View) -> dict[str, str]:
-        return failing(view, self._processes(), stopping=self.stopping)
+    def _status_of(self, view: View) -> dict[str, Any]:
+        return status_json(view, self._source, self._processes(), stopping=self.stopping)
 
 
 async def _page(_: Request) -> Response:
@@ -242,13 +242,12 @@ async def _refused(_: Request, error: HTTPException) -> Response:
     return _json({"error": error.detail}, status=error.status_code, headers=dict(error.headers or {}))
 
 
-async def _in_error(_: Request, error: SidecarError) -> Response:
+async def _failed(_: Request, error: SidecarError) -> Response:
     return _json({"error": str(error)}, status=400 if error.grpc_status == "INVALID_ARGUMENT" else 500)
 
 
 def _no_document(view: View) -> HTTPException:
-    status = view.status
-    return HTTPException(503, f"no routing document yet; the source is {status.state.name}: {status.error}")
+    return HTTPException(503, no_document_text(view.status))
 
 
 def _too_many() -> HTTPException:
@@ -256,7 +255,7 @@ def _too_many() -> HTTPException:
 
 
 def _seconds(text: str | None) -> float:
-    """Return how long a long poll may wait. Raises HTTPException for what is no such time."""
+    """Return how long a long poll may wait. Raises HTTPException for anything that is not such a time."""
     if text is None:
         return 0.0
     match = _WAIT.fullmatch(text)
@@ -265,9 +264,9 @@ def _seconds(text: str | None) -> float:
     return min(_MAX_WAIT_S, float(match[1]))
 
 
-def _json(told: object, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    return Response(msgspec.json.encode(told), status, headers, "application/json")
+def _json(body: object, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(msgspec.json.encode(body), status, headers, "application/json")
 
 
-def _event(name: str, told: object) -> bytes:
-    return b"event: %s\ndata: %s\n\n" % (name.encode(), msgspec.json.encode(told))
+def _event(name: str, data: object) -> bytes:
+    return b"event: %s\ndata: %s\n\n" % (name.encode(), msgspec.json.encode(data))

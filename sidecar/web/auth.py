@@ -1,4 +1,4 @@
-"""What every request passes and every response carries: the token, the host's name, headers that keep a page safe."""
+"""Authentication of requests (token, host name), and the security headers of responses."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sidecar.errors import ConfigError
 
-# Orchestrators ask for these, and have no token.
+# Orchestrators request these, and have no token.
 _OPEN = frozenset({"/healthz", "/readyz"})
 
 HEADERS = {
@@ -40,11 +40,11 @@ def read_token(path: Path) -> str:
 
 
 class AuthMiddleware:
-    """Lets those through who show the token, as `Authorization: Bearer TOKEN` or as the password of Basic.
+    """Passes on requests that carry the token, as `Authorization: Bearer TOKEN` or as the password of Basic.
 
-    Browsers ask their user for the latter by themselves. The file is read for each request, so a new token is taken up
-    at once. On a loopback address without a token the `Host` must be an address or localhost: else a page on the
-    internet, whose name points here, could read along.
+    Browsers prompt for the latter by themselves. The file is read for each request: a new token is valid at once. On a
+    loopback address without a token the `Host` must be an address or localhost: else a page on the internet whose name
+    resolves to this host could read the answers.
     """
 
     def __init__(self, app: ASGIApp, *, token_file: Path | None, loopback: bool) -> None:
@@ -79,13 +79,13 @@ class AuthMiddleware:
             token = read_token(self._token_file)
         except ConfigError:
             return JSONResponse({"error": "the token of this sidecar cannot be read"}, status_code=503)
-        if hmac.compare_digest(_shown(headers.get("authorization", "")).encode(), token.encode()):
+        if hmac.compare_digest(_token(headers.get("authorization", "")).encode(), token.encode()):
             return None
         challenge = {"WWW-Authenticate": 'Basic realm="dc-sidecar, any user, the token as password", charset="UTF-8"'}
         return JSONResponse({"error": "expected the token"}, status_code=401, headers=challenge)
 
 
-def _shown(authorization: str) -> str:
+def _token(authorization: str) -> str:
     scheme, _, value = authorization.partition(" ")
     if scheme.lower() == "bearer":
         return value.strip()

@@ -1,4 +1,4 @@
-"""What Prometheus scrapes, made up from what is there at the moment of the scrape."""
+"""The metrics for Prometheus, made at the moment of the scrape."""
 
 from __future__ import annotations
 
@@ -25,10 +25,11 @@ from sidecar.lifecycle import SourceState
 from sidecar.routing.model import Ramp
 from sidecar.routing.schedule import ramp_step
 from sidecar.routing.state import State
-from sidecar.table import RoutingTable, View
+from sidecar.table import RoutingTable
+from sidecar.view import View
 from sidecar.web.page_data import PageData
 from sidecar.web.routes import routes_of
-from sidecar.web.status import cause_of
+from sidecar.web.status import CAUSES
 
 _SECOND = 1e9
 _METHOD = ("grpc_type", "grpc_service", "grpc_method")
@@ -49,11 +50,11 @@ class DocumentMetrics:
 
 
 class Metrics:
-    """Renders the metrics of a table, a tally and what is beside them, in the format that a scraper asks for."""
+    """Renders the metrics of a table, of the calls and of the other parts, in the format that a scraper asks for."""
 
     def __init__(self, table: RoutingTable, stats: CallStats, documents: DocumentMetrics, page_data: PageData) -> None:
         self._table = table
-        self._tally = stats
+        self._stats = stats
         self._documents = documents
         self._page_data = page_data
         self._registry = CollectorRegistry()
@@ -74,7 +75,7 @@ class Metrics:
         yield from self._calls()
         yield self._decisions()
         view = self._table.view
-        yield from _standing(view)
+        yield from _source(view)
         yield CounterMetricFamily(
             "dc_sidecar_documents_applied", "Documents that were put in force.", value=self._documents.applied
         )
@@ -82,14 +83,14 @@ class Metrics:
             "dc_sidecar_documents_refused", "Documents that were refused.", value=self._documents.refused
         )
         yield from _tasks(self._page_data)
-        yield from _processes(self._tally)
+        yield from _processes(self._stats)
         yield from _saved(self._page_data)
         yield _probes(self._page_data)
         if view.state is not None:
             yield from _state(view.state)
         yield InfoMetricFamily(
             "dc_sidecar_build",
-            "What runs here.",
+            "Version of the sidecar and of Python.",
             value={"version": __version__, "python_version": platform.python_version()},
         )
 
@@ -100,21 +101,21 @@ class Metrics:
             labels=("app", "datacenter", "reason"),
         )
         checkpoint = Yielder()
-        for labels, number in self._tally.decisions.totals():
+        for labels, number in self._stats.decisions.totals():
             checkpoint()
             family.add_metric(labels, number)
         family.samples = _YieldingRegistry(family.samples)
         return family
 
     def _calls(self) -> Iterator[Metric]:
-        started = CounterMetricFamily("grpc_server_started", "Calls begun.", labels=_METHOD)
+        started = CounterMetricFamily("grpc_server_started", "Calls started.", labels=_METHOD)
         handled = CounterMetricFamily("grpc_server_handled", "Calls ended.", labels=(*_METHOD, "grpc_code"))
         seconds = HistogramMetricFamily(
-            "grpc_server_handling_seconds", "How long unary calls took, without gRPC's own part.", labels=_METHOD
+            "grpc_server_handling_seconds", "Duration of unary calls, without gRPC's own part.", labels=_METHOD
         )
-        for method in self._tally.methods:
+        for method in self._stats.methods:
             labels = (method.kind, method.service, method.method)
-            # Ended first: whoever reads the two never sees more ended than begun.
+            # Ended first: a reader of the two never sees more calls ended than started.
             for code, number in method.handled():
                 handled.add_metric((*labels, code), number)
             started.add_metric(labels, method.started.read())
@@ -126,7 +127,7 @@ class Metrics:
 
 
 class _YieldingRegistry(list[Sample]):
-    """Samples that let decisions through while an encoder goes through them."""
+    """Samples that yield to decisions while an encoder iterates over them."""
 
     def __iter__(self) -> Iterator[Sample]:
         checkpoint = Yielder()
@@ -140,44 +141,46 @@ def _gauge(name: str, words: str, value: float) -> Metric:
 
 
 def _tasks(page_data: PageData) -> Iterator[Metric]:
-    """Yield how the audit and each reaction stand."""
-    standings = [task() for task in page_data.tasks]
+    """Yield the status of the audit and of each reaction."""
+    tasks = [task() for task in page_data.tasks]
     label = ("task",)
     waiting = GaugeMetricFamily(
         "dc_sidecar_task_waiting", "Changes that wait for a reaction or the audit.", labels=label
     )
     failing = GaugeMetricFamily("dc_sidecar_task_failing", "1 while the last attempt was a failure.", labels=label)
     counted = {
-        "done": CounterMetricFamily("dc_sidecar_task_done", "Changes that were told or kept.", labels=label),
+        "done": CounterMetricFamily("dc_sidecar_task_done", "Changes that were delivered or stored.", labels=label),
         "failed": CounterMetricFamily("dc_sidecar_task_failed", "Changes that were given up.", labels=label),
-        "dropped": CounterMetricFamily("dc_sidecar_task_dropped", "Changes for which there was no room.", labels=label),
+        "dropped": CounterMetricFamily(
+            "dc_sidecar_task_dropped", "Changes that were dropped, as too many waited.", labels=label
+        ),
     }
-    for standing in standings:
-        waiting.add_metric((standing.name,), standing.waiting)
-        failing.add_metric((standing.name,), int(standing.error != ""))
+    for task in tasks:
+        waiting.add_metric((task.name,), task.waiting)
+        failing.add_metric((task.name,), int(task.error != ""))
         for name, family in counted.items():
-            family.add_metric((standing.name,), getattr(standing, name))
+            family.add_metric((task.name,), getattr(task, name))
     yield from (waiting, failing, *counted.values())
 
 
 def _processes(stats: CallStats) -> Iterator[Metric]:
-    """Yield how the processes stand that answer calls."""
+    """Yield the counts of the processes that answer calls."""
     processes = stats.processes()
-    yield _gauge("workers", "Processes that are to answer calls.", processes.wanted)
+    yield _gauge("workers", "Processes that are configured to answer calls.", processes.wanted)
     yield _gauge("workers_serving", "Processes that answer calls now.", processes.serving)
     yield CounterMetricFamily("dc_sidecar_workers_lost", "Processes that were replaced.", value=processes.lost)
 
 
 def _saved(page_data: PageData) -> Iterator[Metric]:
-    """Yield how the files of the state directory stand: the snapshot, and the failovers to be remembered."""
+    """Yield the status of the files of the state directory: the snapshot and the failovers."""
     saved = GaugeMetricFamily("dc_sidecar_saved_timestamp_seconds", "When it was last saved.", labels=("file",))
     failing = GaugeMetricFamily("dc_sidecar_save_failing", "1 while the last attempt was a failure.", labels=("file",))
-    failures = CounterMetricFamily("dc_sidecar_save_failures", "How often it could not be saved.", labels=("file",))
-    for standing in [saver() for saver in page_data.savers]:
-        if standing.saved_ns:
-            saved.add_metric((standing.name,), standing.saved_ns / _SECOND)
-        failing.add_metric((standing.name,), int(standing.failing))
-        failures.add_metric((standing.name,), standing.failures)
+    failures = CounterMetricFamily("dc_sidecar_save_failures", "Failed attempts to save it.", labels=("file",))
+    for status in [saver() for saver in page_data.savers]:
+        if status.saved_ns:
+            saved.add_metric((status.name,), status.saved_ns / _SECOND)
+        failing.add_metric((status.name,), int(status.failing))
+        failures.add_metric((status.name,), status.failures)
     yield from (saved, failing, failures)
 
 
@@ -192,8 +195,8 @@ def _probes(page_data: PageData) -> Metric:
     return up
 
 
-def _standing(view: View) -> Iterator[Metric]:
-    """Yield how the source and its document stand."""
+def _source(view: View) -> Iterator[Metric]:
+    """Yield the status of the source and its document."""
     status, state = view.status, view.state
     now = time.time()
     yield _gauge("ready", "1 while health checks say SERVING.", view.ready)
@@ -203,7 +206,9 @@ def _standing(view: View) -> Iterator[Metric]:
     for each in SourceState:
         states.add_metric((each.name,), each is status.state)
     yield states
-    yield _gauge("source_state_since_timestamp_seconds", "Since when.", status.since_ns / _SECOND)
+    yield _gauge(
+        "source_state_since_timestamp_seconds", "When the source entered its state.", status.since_ns / _SECOND
+    )
     yield _gauge(
         "stale",
         "1 while the config center is out of reach and an earlier document decides.",
@@ -212,20 +217,24 @@ def _standing(view: View) -> Iterator[Metric]:
     yield _gauge("from_snapshot", "1 while a snapshot decides that the source has not confirmed.", status.from_snapshot)
     yield _gauge("overridden", "1 while a local document decides instead of the source's.", view.overridden)
     yield _gauge("document_refused", "1 while the newest text of the source is refused.", status.refusal is not None)
-    yield _gauge("health_checks_notice", "1 while health checks do not count, or not all are made.", view.health != "")
+    yield _gauge(
+        "health_checks_notice", "1 while health checks do not count, or not all are made.", view.health is not None
+    )
     yield _gauge(
         "document_applied_timestamp_seconds", "When the document was put in force.", view.applied_at_ns / _SECOND
     )
     if status.confirmed_at_ns:
         age = max(0.0, now - status.confirmed_at_ns / _SECOND)
-        yield _gauge("document_age_seconds", "For how long the source has not confirmed its document.", age)
+        yield _gauge("document_age_seconds", "Seconds since the source last confirmed its document.", age)
     yield _gauge(
-        "generation", "How many times what decides has changed since the start.", state.generation if state else 0
+        "generation",
+        "Number of states that decisions were made from since the start.",
+        state.generation if state else 0,
     )
 
 
 def _state(state: State) -> Iterator[Metric]:
-    """Yield what a State says: document, datacenters, drills, ramps."""
+    """Yield the metrics of a State: document, datacenters, drills, ramps."""
     document = state.document
     yield InfoMetricFamily("dc_sidecar_document", "The document in force.", value={"revision": document.revision})
     yield _gauge("document_apps", "Applications with a route of their own.", len(document.apps))
@@ -235,9 +244,9 @@ def _state(state: State) -> Iterator[Metric]:
         labels=("datacenter", "cause"),
     )
     for name in dict.fromkeys((*(document.datacenters or ()), *state.out)):
-        why = state.out.get(name)
-        for cause in ("mark", "drill", "health"):
-            out.add_metric((name, cause), why is not None and cause_of(why) == cause)
+        outage = state.out.get(name)
+        for kind, cause in CAUSES.items():
+            out.add_metric((name, cause), outage is not None and outage.kind is kind)
     yield out
     drills = GaugeMetricFamily(
         "dc_sidecar_drill_active", "Drills that are on, by what they cover.", labels=("datacenter", "scope")
@@ -251,12 +260,14 @@ def _state(state: State) -> Iterator[Metric]:
     for name in dict.fromkeys(drill.datacenter for drill in active):
         ends.add_metric((name,), max(d.until_ns for d in active if d.datacenter == name) / _SECOND)
     yield from (drills, ends)
-    left = GaugeMetricFamily(
-        "dc_sidecar_routes_failed_over", "Routes that work has left this datacenter by.", labels=("datacenter",)
+    failed_over = GaugeMetricFamily(
+        "dc_sidecar_routes_failed_over",
+        "Routes whose work has failed over from this datacenter.",
+        labels=("datacenter",),
     )
     for name, number in Counter(name for names in state.failed_over.values() for name in names).items():
-        left.add_metric((name,), number)
-    yield left
+        failed_over.add_metric((name,), number)
+    yield failed_over
     ramps = GaugeMetricFamily(
         "dc_sidecar_ramp_position_ratio",
         "How far a ramp is, from 0 to 1; app is empty for the default route.",

@@ -1,4 +1,4 @@
-"""Wakes those in the loop who wait for a change that another thread makes."""
+"""Wakes the coroutines that wait for a change made by another thread."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class ChangeNotifier:
         self._event = asyncio.Event()
 
     def ring(self) -> None:
-        """Wake all who wait."""
+        """Wake all that wait."""
         event, self._event = self._event, asyncio.Event()
         event.set()
 

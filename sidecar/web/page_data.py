@@ -1,4 +1,4 @@
-"""What a sidecar has beside its table and its calls, as far as HTTP shows it."""
+"""The parts of a sidecar, beside its table and its calls, that HTTP shows."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from sidecar.web.recent_changes import RecentChanges
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageData:
-    """Each is asked anew for every answer.
+    """Each part is asked anew for every answer.
 
-    `probes` returns datacenter, probe, and whether it is up; `savers` tell how their files stand, `tasks` how the
-    audit and each reaction stand; `history` tells the audit, None where none is kept, and `recent` has the last of it.
+    `probes` returns datacenter, probe, and whether it is up; `savers` return the status of their files, `tasks` that of
+    the audit and of each reaction; `history` reads the audit, None where none is kept, and `recent` has the newest of
+    it.
     """
 
     probes: Callable[[], Iterable[tuple[str, str, bool]]] = tuple

@@ -12,7 +12,7 @@ _SAMPLES = int(15 * 60 / EVERY_S)
 
 
 class DecisionRates:
-    """What was decided, second by second as far as samples tell; nobody's datacenter goes by the name ""."""
+    """Keeps the rate of decisions by datacenter, a value for each sample; "" stands for no datacenter."""
 
     def __init__(self, decisions: LabeledCounters) -> None:
         self._decisions = decisions
@@ -33,12 +33,12 @@ class DecisionRates:
 
     def newest(self) -> dict[str, Any] | None:
         """Return the last sample as JSON, None before the first."""
-        return _told(self._samples[-1]) if self._samples else None
+        return _plain(self._samples[-1]) if self._samples else None
 
     def all(self) -> list[dict[str, Any]]:
         """Return the samples as JSON, the oldest first."""
-        return [_told(sample) for sample in tuple(self._samples)]
+        return [_plain(sample) for sample in tuple(self._samples)]
 
 
-def _told(sample: tuple[float, dict[str, float]]) -> dict[str, Any]:
+def _plain(sample: tuple[float, dict[str, float]]) -> dict[str, Any]:
     return {"at": round(sample[0], 3), "rates": sample[1]}

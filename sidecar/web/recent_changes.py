@@ -1,4 +1,4 @@
-"""The last changes for the page: those that the audit remembers from before the start, then what it tells."""
+"""The last changes for the page: those that the audit has from before the start, then each new one."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ log = logging.getLogger(__name__)
 Json = dict[str, Any]
 
 _KEPT = 30
-# What is shown of one change: names of each event, words, lines of the difference, and how much of a line.
+# How much of one change is shown: names of each event, changes, lines of the difference, and how much of a line.
 _NAMES = 50
-_WORDS = 20
+_CHANGES = 20
 _LINES = 200
 _WIDTH = 300
 _SHOWN = ("at", "cause", "revision", "changed", "before", "origin")
@@ -28,20 +28,20 @@ class ShownChange(Protocol):
     """A record of the audit."""
 
     def outline(self) -> Json:
-        """Return what JSON can say of it."""
+        """Return it as JSON shows it."""
 
 
 class RecentChanges:
-    """Keeps the newest thirty changes, each as much of it as a page shows; `history` tells those before.
+    """Keeps the newest thirty changes, each as much of it as a page shows; `history` reads those before.
 
-    `count` says how many were taken. Any thread may call what is here.
+    `count` is how many were taken. Any thread may call the methods.
     """
 
     def __init__(self, history: HistoryReader | None = None) -> None:
         self._history = history
         self.count = 0
         self._listeners: list[Callable[[], None]] = []
-        # By their times, of which the audit gives no two records the same; so it matters to nobody who tells one.
+        # By their times, of which the audit gives no two records the same: a record from both sides is kept once.
         self._kept: dict[int, Json] = {}
         self._lock = threading.Lock()
         self._loading = threading.Lock()
@@ -71,9 +71,9 @@ class RecentChanges:
             return [self._kept[at] for at in sorted(self._kept, reverse=True)]
 
     def _keep(self, outline: Json) -> None:
-        told = _shown(outline)
+        change = _shown(outline)
         with self._lock:
-            self._kept[outline["at_ns"]] = told
+            self._kept[outline["at_ns"]] = change
             for at in sorted(self._kept)[:-_KEPT]:
                 del self._kept[at]
 
@@ -87,11 +87,16 @@ def _shown(outline: Json) -> Json:
         **{name: outline[name] for name in _SHOWN if name in outline},
         "meta": {key: value for key, value in meta.items() if isinstance(value, str)},
         "events": [_event(event) for event in outline["events"]],
-        "words": list(outline.get("changes", ())[:_WORDS]),
+        "words": list(outline.get("changes", ())[:_CHANGES]),
+        "changes": list(outline.get("route_changes", ())[:_CHANGES]),
         "difference": [*lines, *more],
     }
 
 
 def _event(event: Json) -> Json:
     subjects = event.get("subjects", ())
-    return {**event, "subjects": list(subjects[:_NAMES]), "total": len(subjects)}
+    shown = {**event, "subjects": list(subjects[:_NAMES]), "total": len(subjects)}
+    if "apps" in event.get("detail", {}):
+        apps = event["detail"]["apps"]
+        shown["detail"] = {**event["detail"], "apps": list(apps[:_NAMES]), "total": len(apps)}
+    return shown

@@ -10,50 +10,39 @@ import msgspec
 
 from sidecar.gil import Yielder
 from sidecar.routing.model import Active, Ramp, Route, Split
+from sidecar.routing.plain import outage_plain
 from sidecar.routing.scalars import SECOND_NS, format_time
 from sidecar.routing.schedule import ramp_step
+from sidecar.routing.shares import shares_of
 from sidecar.routing.state import ResolvedRoute, State
+from sidecar.routing.wording import outage_text
 
 Json = dict[str, Any]
 
 _KINDS: dict[type, str] = {Active: "active", Split: "split", Ramp: "ramp"}
 
 
-def shares(resolved: ResolvedRoute) -> dict[str, float]:
-    """Return which part of the jobs each datacenter gets now, if all of them have workers; empty where nobody serves.
-
-    The jobs of a datacenter that is out of service spread over the rest of the split by weight; where none is left of
-    it, the first backup that is in service takes them all. What work has left after faults comes last.
-    """
-    weights = {name: weight for name, weight in resolved.weights if weight > 0 and name not in resolved.out}
-    staying = {name: weight for name, weight in weights.items() if name not in resolved.failed_over}
-    if staying:
-        largest = max(staying.values())
-        total = sum(weight / largest for weight in staying.values())
-        return {name: round(weight / largest / total, 6) for name, weight in staying.items()}
-    backups = [name for name in resolved.route.backups if name not in resolved.out]
-    order = sorted((*weights, *backups), key=resolved.failed_over.__contains__)
-    return {order[0]: 1.0} if order else {}
-
-
 def route_json(state: State, resolved: ResolvedRoute) -> Json:
     """Return a route as it stands under a State."""
     route = resolved.route
-    served = dict.fromkeys((*(name for name, _ in resolved.weights), *route.backups))
-    told: Json = {
+    names = dict.fromkeys((*(name for name, _ in resolved.weights), *route.backups))
+    out = {name: resolved.out[name] for name in names if name in resolved.out}
+    outages = [*out.items(), *resolved.failed_over.items()]
+    found: Json = {
         "kind": _KINDS.get(type(route.selector), "none"),
         "weights": dict(resolved.weights),
         "backups": route.backups,
-        "shares": shares(resolved),
-        "unavailable": {name: resolved.out[name] for name in served if name in resolved.out},
-        "left": dict(resolved.failed_over),
+        "shares": {name: round(share, 6) for name, share in shares_of(resolved).by_datacenter},
+        "unavailable": {name: outage_text(outage) for name, outage in out.items()},
+        "left": {name: outage_text(outage) for name, outage in resolved.failed_over.items()},
+        "outages": [{"datacenter": name, **outage_plain(outage)} for name, outage in outages],
         "min_workers": route.min_workers,
         "on_empty": route.on_empty.value,
         "sticky": route.sticky.value,
     }
     if isinstance(route.selector, Ramp):
-        told["ramp"] = _ramp(route.selector, state.now_ns)
-    return told
+        found["ramp"] = _ramp(route.selector, state.now_ns)
+    return found
 
 
 def _ramp(ramp: Ramp, now_ns: int) -> Json:
@@ -94,8 +83,8 @@ def all_json(state: State) -> bytes:
         key = id(resolved), len(application.jobs)
         encoded = shared.get(key)
         if encoded is None:
-            told = {**route_json(state, resolved), "jobs": len(application.jobs)}
-            encoded = shared[key] = msgspec.Raw(msgspec.json.encode(told))
+            route = {**route_json(state, resolved), "jobs": len(application.jobs)}
+            encoded = shared[key] = msgspec.Raw(msgspec.json.encode(route))
         apps[app] = encoded
     return msgspec.json.encode(
         {
@@ -117,7 +106,7 @@ def routes_of(state: State) -> Iterator[tuple[str, Route]]:
 
 
 class EncodedRoutes:
-    """The encoded routes of the newest State that was asked for; kept for whoever asks next."""
+    """Keeps the encoded routes of the newest State that was asked for."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -125,7 +114,7 @@ class EncodedRoutes:
         self._body = b""
 
     def body(self, state: State) -> bytes:
-        """Return the encoded routes; who asks while another encodes waits for what the other gets. Not for the loop."""
+        """Return the encoded routes; a caller that comes while another encodes waits for the same. Not for the loop."""
         with self._lock:
             if self._state is not state:
                 self._body = all_json(state)

@@ -14,7 +14,8 @@ import uvicorn
 
 from sidecar.counters import CallStats
 from sidecar.errors import ConfigError
-from sidecar.table import RoutingTable, View
+from sidecar.table import RoutingTable
+from sidecar.view import View
 from sidecar.web.app import HttpApi
 from sidecar.web.auth import AuthMiddleware, read_token
 from sidecar.web.metrics import DocumentMetrics, Metrics
@@ -24,12 +25,12 @@ from sidecar.web.settings import WebSettings
 
 log = logging.getLogger(__name__)
 
-# How long the end may wait for requests under way.
+# Seconds that the end may wait for requests under way.
 _CLOSING_S = 1
 
 
 class WebServer:
-    """Serves metrics, health, the API and the page. To be made before the table starts, so that it misses no change."""
+    """Serves metrics, health, the API and the page. Made before the table starts, it misses no change."""
 
     def __init__(
         self, table: RoutingTable, stats: CallStats, *, settings: WebSettings, source: str, page_data: PageData
@@ -55,7 +56,7 @@ class WebServer:
             table.subscribe(listener)
 
     def start(self) -> str:
-        """Begin to listen; return the URL, with the port that the kernel chose. Raises ConfigError."""
+        """Start to listen; return the URL, with the port that the kernel chose. Raises ConfigError."""
         settings = self._settings
         settings.check()
         if settings.http_token_file is not None:
@@ -86,7 +87,7 @@ class WebServer:
         return f"http{'s' if config.ssl else ''}://{f'[{host}]' if ':' in host else host}:{port}"
 
     def go_down(self) -> None:
-        """Say from now on that the sidecar is not ready, and end what waits for changes."""
+        """Report not ready from now on, and end the requests that wait for changes."""
         self._api.stopping = True
         self._changed()
 
@@ -112,7 +113,7 @@ class WebServer:
     def _changed(self, _before: View | None = None, _after: View | None = None) -> None:
         loop = self._loop
         if loop is not None:
-            # The loop may have ended in between; then nobody waits for it.
+            # The loop may have ended in between; then nothing waits for it.
             with suppress(RuntimeError):
                 loop.call_soon_threadsafe(self._api.notifier.ring)
 
@@ -133,7 +134,7 @@ class WebServer:
             self._loop = None
 
     async def _sample(self) -> None:
-        """Take the rates, and up new TLS files, every few seconds."""
+        """Sample the rates, and load new TLS files, every few seconds."""
         assert self._server is not None
         settings, files = self._settings, self._tls_files()
         while True:

@@ -1,4 +1,4 @@
-"""What can be set about the HTTP server."""
+"""The settings of the HTTP server."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from sidecar.errors import ConfigError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebSettings:
-    """Where the HTTP server listens, and how it proves itself and those who ask.
+    """Where the HTTP server listens, and how server and clients authenticate.
 
     http: `127.0.0.1:8080`, `[::1]:8080`, `0.0.0.0:0`; port 0 lets the kernel choose.
-    http_token_file: with it whoever asks for anything but health must show the token that this file holds.
+    http_token_file: with it every request but those for health must carry the token that this file holds.
     tls_cert, tls_key: PEM files, both or none; with them it speaks TLS only.
     allow_plaintext: serve without TLS on addresses that are not loopback, too.
     """
@@ -27,7 +27,7 @@ class WebSettings:
 
     @property
     def place(self) -> tuple[str, int]:
-        """The host, an IPv6 address without brackets, and the port. Raises ConfigError where it is none."""
+        """The host, an IPv6 address without brackets, and the port. Raises ConfigError for anything else."""
         host, _, port = self.http.rpartition(":")
         if self.http.startswith("unix:") or not port.isdigit():
             raise ConfigError(f"--http: found {self.http!r}, expected host:port such as 127.0.0.1:8080")
@@ -35,7 +35,7 @@ class WebSettings:
 
     @property
     def loopback(self) -> bool:
-        """True where nobody outside this machine can reach it."""
+        """True where it cannot be reached from outside this machine."""
         host = self.place[0]
         if host == "localhost":
             return True
@@ -45,7 +45,7 @@ class WebSettings:
             return False
 
     def check(self) -> None:
-        """Raise ConfigError for what would show the sidecar to a network in plain text without being told to."""
+        """Raise ConfigError for an address that a network reaches in plain text, unless that is allowed."""
         if not self.loopback and self.tls_cert is None and not self.allow_plaintext:
             raise ConfigError(
                 f"--http {self.http}: expected a loopback address, --tls-cert and --tls-key, or --allow-plaintext"

@@ -1,22 +1,22 @@
-"""What would be decided for a request that is typed in, and the steps of the rules, under the State in force."""
+"""The decision for a request that is typed in, and the steps of the rules, under the State in force."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
 from sidecar.errors import BadRequest
 from sidecar.gil import Yielder
 from sidecar.pb.dcsidecar.v1 import routing_pb2 as pb
 from sidecar.routing.explain import explain
+from sidecar.routing.explain_plain import explanation_plain
 from sidecar.routing.location import NAME
 from sidecar.routing.state import State
 from sidecar.yaml_reader import read
 
-_COUNTED = re.compile(rf"({NAME.pattern})=([0-9]{{1,4}})")
-_MOST = 2000
+_COUNT = re.compile(rf"({NAME.pattern})=([0-9]{{1,4}})")
+_MAX_CANDIDATES = 2000
 _MAX_NAME = 256
 
 
@@ -24,12 +24,12 @@ def candidates(text: str) -> list[pb.Worker]:
     """Return the workers that counts such as `dc1=3,dc2=2` stand for. Raises BadRequest."""
     found = []
     for part in filter(None, (part.strip() for part in text.split(","))):
-        match = _COUNTED.fullmatch(part)
+        match = _COUNT.fullmatch(part)
         if match is None:
             raise BadRequest("candidates", f"found {part[:_MAX_NAME]!r}, expected counts such as dc1=3,dc2=2")
         found.append((match[1], int(match[2])))
-    if sum(count for _, count in found) > _MOST:
-        raise BadRequest("candidates", f"found more than {_MOST}, expected at most {_MOST}")
+    if sum(count for _, count in found) > _MAX_CANDIDATES:
+        raise BadRequest("candidates", f"found more than {_MAX_CANDIDATES}, expected at most {_MAX_CANDIDATES}")
     return [pb.Worker(address=f"{name}-{n}", datacenter=name) for name, count in found for n in range(1, count + 1)]
 
 
@@ -47,17 +47,13 @@ def what_if(
     tree = bare if NAME.fullmatch(bare) else read(decoded, Yielder())
     explanation = explain(state, tree, app, job, instance, workers)
     decision = explanation.decision
+    steps = explanation_plain(explanation)
+    # Where each candidate is was typed in.
+    del steps["located"]
     return {
         "revision": state.document.revision,
         "generation": state.generation,
-        "app": explanation.app,
-        "job": job,
-        "instance": instance,
-        "route": explanation.route,
-        "keys": [asdict(key) for key in explanation.keys],
-        "split_by": explanation.split_by,
-        "order": [asdict(choice) for choice in explanation.order],
-        "outcome": explanation.outcome,
+        **steps,
         "decision": {
             "reason": decision.reason.name,
             "datacenter": decision.datacenter,

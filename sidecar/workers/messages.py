@@ -1,4 +1,4 @@
-"""What the sidecar and its worker processes say to each other: frames of MessagePack on a socket pair, in order."""
+"""The messages between the sidecar and its worker processes: frames of MessagePack on a socket pair, in order."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from msgspec import Struct
 from sidecar.lifecycle import SourceState, SourceStatus
 from sidecar.routing.failover import FailoverState, Observation, Scope
 from sidecar.routing.model import RoutingDocument
+from sidecar.routing.outage import Outage
 from sidecar.routing.state import State
 from sidecar.server.settings import ServerSettings
-from sidecar.table import View
+from sidecar.view import View
+from sidecar.wording import view_text
 
 T = TypeVar("T")
 
@@ -24,7 +26,7 @@ _MOST = 2**31 + 2**26
 
 
 class Configure(Struct, frozen=True, tag=True):
-    """What a worker process is: the first that it is told."""
+    """The settings of a worker process: its first message."""
 
     settings: ServerSettings
     source: str
@@ -34,32 +36,32 @@ class Configure(Struct, frozen=True, tag=True):
 
 
 class LoadDocument(Struct, frozen=True, tag=True):
-    """A text that will be in force soon; to be read, and kept beside the one in force until another one comes."""
+    """A text that will be in force soon; to be parsed, and kept beside the one in force until another one comes."""
 
     revision: str
     text: bytes
 
 
 class StateInputs(Struct, frozen=True):
-    """What a State is made of; its document is told by its revision."""
+    """The inputs of a State; its document is named by its revision."""
 
     revision: str
     generation: int
     now_ns: int
     stale: bool
-    unhealthy: dict[str, str]
+    unhealthy: dict[str, Outage]
     failover_states: list[tuple[Scope, str, FailoverState]]
 
     @classmethod
     def of(cls, state: State) -> StateInputs:
-        """Return what a State is made of."""
-        failover_states = [(scope, name, standing) for (scope, name), standing in state.failover_states.items()]
+        """Return the inputs of a State."""
+        failover_states = [(scope, name, known) for (scope, name), known in state.failover_states.items()]
         revision, unhealthy = state.document.revision, dict(state.unhealthy)
         return cls(revision, state.generation, state.now_ns, state.stale, unhealthy, failover_states)
 
     def state(self, document: RoutingDocument) -> State:
         """Return the State."""
-        failover_states = {(scope, name): standing for scope, name, standing in self.failover_states}
+        failover_states = {(scope, name): known for scope, name, known in self.failover_states}
         return State(
             document,
             self.generation,
@@ -71,10 +73,11 @@ class StateInputs(Struct, frozen=True):
 
 
 class ActivateView(Struct, frozen=True, tag=True):
-    """All of a view that calls are answered from, from now on; watchers are not told before `AnnounceView`."""
+    """All of a view that calls are answered from, from now on; watchers see it after `AnnounceView`."""
 
     decides: StateInputs | None
     source_state: SourceState
+    # The text that GetStatus returns for override, source and health checks together.
     error: str
     applied_at_ns: int
     confirmed_at_ns: int
@@ -87,7 +90,7 @@ class ActivateView(Struct, frozen=True, tag=True):
         return cls(
             decides=StateInputs.of(view.state) if view.state else None,
             source_state=view.status.state,
-            error=view.error,
+            error=view_text(view),
             applied_at_ns=view.applied_at_ns,
             confirmed_at_ns=view.status.confirmed_at_ns,
             from_snapshot=view.status.from_snapshot,
@@ -103,19 +106,19 @@ class ActivateView(Struct, frozen=True, tag=True):
             confirmed_at_ns=self.confirmed_at_ns,
             from_snapshot=self.from_snapshot,
         )
-        return View(state, b"", status, overdue=self.overdue)
+        return View(state, status, overdue=self.overdue)
 
 
 class AnnounceView(Struct, frozen=True, tag=True):
-    """All worker processes have put it in force: watchers may know."""
+    """All worker processes have put the view in force: watchers may see it."""
 
 
 class StartListening(Struct, frozen=True, tag=True):
-    """Begin to take calls."""
+    """Start to take calls."""
 
 
 class SetLogLevel(Struct, frozen=True, tag=True):
-    """Log what is worth at least this."""
+    """Set the minimum log level."""
 
     level: str
 
@@ -130,17 +133,17 @@ Command = Configure | LoadDocument | ActivateView | AnnounceView | StartListenin
 
 
 class Ack(Struct, frozen=True, tag=True):
-    """The first Document, InForce or Listen that was not answered yet is carried out."""
+    """The first LoadDocument, ActivateView or StartListening that was not answered yet is carried out."""
 
 
 class StartFailed(Struct, frozen=True, tag=True):
     """The settings cannot be used; the worker process ends."""
 
-    why: str
+    error: str
 
 
 class MethodDelta(Struct, frozen=True):
-    """How much more there is of one method: calls begun, ended by status, and the times of unary ones, cumulative."""
+    """What was counted of one method since the last report: calls started, ended by status, times of unary ones."""
 
     path: str
     kind: str
@@ -151,16 +154,16 @@ class MethodDelta(Struct, frozen=True):
 
 
 class StatsReport(Struct, frozen=True, tag=True):
-    """How much more there is of all that is counted since the last time; it comes every second, also when empty."""
+    """All that was counted since the last report; it comes every second, also when empty."""
 
     decisions: list[tuple[tuple[str, ...], int]]
     methods: list[MethodDelta]
 
 
 class ObservationReport(Struct, frozen=True, tag=True):
-    """What decisions showed, in their order."""
+    """The observations of decisions, in their order."""
 
-    seen: list[Observation]
+    observations: list[Observation]
 
 
 WorkerReport = Ack | StartFailed | StatsReport | ObservationReport
@@ -175,7 +178,7 @@ def frame(message: Command | WorkerReport) -> bytes:
 
 
 class FrameDecoder(Generic[T]):
-    """Cuts what comes out of the socket into messages. Raises ValueError for what is none."""
+    """Cuts the bytes of the socket into messages. Raises ValueError for bytes that are not a message."""
 
     def __init__(self, kind: Any) -> None:  # noqa: ANN401 - a union of types is no type to the type checker
         self._decoder: msgspec.msgpack.Decoder[T] = msgspec.msgpack.Decoder(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from sidecar.table import View
+from sidecar.view import View
 from sidecar.workers.messages import ActivateView, AnnounceView, Command, LoadDocument
 
 

@@ -17,7 +17,8 @@ from sidecar.errors import ConfigError, SidecarError
 from sidecar.routing.document import revision_of
 from sidecar.routing.model import RoutingDocument
 from sidecar.server.settings import ServerSettings
-from sidecar.table import Parse, RoutingTable, View
+from sidecar.table import RoutingTable
+from sidecar.view import Parse, View
 from sidecar.workers.messages import (
     Ack,
     Command,
@@ -230,13 +231,13 @@ class Supervisor:
         match report:
             case StatsReport():
                 add_delta(self.stats, report)
-            case ObservationReport(seen) if self._table is not None:
-                for each in seen:
-                    self._table.observe(each)
-            case StartFailed(why):
+            case ObservationReport(observations) if self._table is not None:
+                for observation in observations:
+                    self._table.observe(observation)
+            case StartFailed(error):
                 if not self._started:
-                    self._failure = ConfigError(why)
-                self._report_failure(f"worker process {process.popen.pid} cannot take calls: {why}")
+                    self._failure = ConfigError(error)
+                self._report_failure(f"worker process {process.popen.pid} cannot take calls: {error}")
             case Ack() if process.applied >= 0 and not process.joined:
                 process.joined = True
                 process.send(StartListening())

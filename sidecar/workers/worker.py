@@ -70,7 +70,7 @@ class WorkerServer:
                 self._replica.put(command)
                 self._send(Ack())
             case AnnounceView():
-                self._replica.tell()
+                self._replica.announce()
             case StartListening():
                 self._server.start()
                 self._send(Ack())
@@ -106,9 +106,9 @@ class WorkerServer:
             pause = _OBSERVATIONS_S if self._replica.patient else _STATS_S
             last = self._ended.wait(pause)
             waited += pause
-            seen = self._replica.seen()
-            if seen:
-                self._send(ObservationReport(seen))
+            observations = self._replica.take_observations()
+            if observations:
+                self._send(ObservationReport(observations))
             if last or waited >= _STATS_S:
                 waited = 0.0
                 self._send(self._delta.collect())

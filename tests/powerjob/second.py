@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import trustme
 
+from sidecar.audit.event import EventKind
 from sidecar.audit.journal_reader import FOLDER, newest_first
 from tests.powerjob.scheduler import Scheduler
 from tests.powerjob.site import Sidecar, Tls
@@ -120,7 +121,9 @@ class Second:
     def report(self) -> str:
         """Return what the audit tells of the work that was brought back last."""
         records = newest_first(self.sidecar.state_dir / FOLDER)
-        return next((event.words for record in records for event in record.events if event.kind == "rescheduled"), "")
+        return next(
+            (event.text for record in records for event in record.events if event.kind is EventKind.RESCHEDULED), ""
+        )
 
     def retry(self, *flags: str) -> str:
         """Run the command; return what it prints."""

@@ -5,18 +5,9 @@ import pytest
 
 from sidecar.change_log import log_change
 from sidecar.lifecycle import SourceState, SourceStatus
-from sidecar.routing.document import parse_document
-from sidecar.routing.state import State
-from sidecar.table import Override, View
-
-NOTHING = View(state=None, text=b"", status=SourceStatus())
-SYNCED = SourceStatus(state=SourceState.SYNCED, error="")
-
-
-def view(text: str, *, generation: int = 1, status: SourceStatus = SYNCED, stale: bool = False) -> View:
-    """Return a view in which a document is in force."""
-    document = parse_document(text.encode())
-    return View(state=State(document, generation=generation, now_ns=0, stale=stale), text=text.encode(), status=status)
+from sidecar.routing.outage import MARKED
+from sidecar.view import HealthNotice, Override
+from tests.views import NOTHING, loaded, view
 
 
 @pytest.fixture(autouse=True)
@@ -104,19 +95,19 @@ def test_a_confirmation_is_no_event(caplog: pytest.LogCaptureFixture) -> None:
 def test_an_override_is_loud(caplog: pytest.LogCaptureFixture) -> None:
     """An override that begins is an error that says what decides now and how to end it; so is its end told."""
     before = view("dc1")
-    after = replace(view("dc9", generation=2), override=Override("file:/etc/o.yaml", b"dc9", 10**18))
+    after = replace(view("dc9", generation=2), override=Override("file:/etc/o.yaml", loaded("dc9"), 10**18))
     log_change(before, after)
     assert [record.levelname for record in caplog.records] == ["ERROR", "INFO"]
     assert "OVERRIDDEN by file:/etc/o.yaml since 2001-09-09T01:46:40Z: remove the file" in lines(caplog)[0]
-    log_change(after, replace(before, health=""))
+    log_change(after, before)
     assert "the override file:/etc/o.yaml is gone" in lines(caplog)[2]
 
 
 def test_what_ends_readiness_is_told(caplog: pytest.LogCaptureFixture) -> None:
     """A document that is older than allowed, and health checks that do not count, are errors; so is their end told."""
     before = view("dc1")
-    after = replace(before, overdue=True, health="every datacenter is down, health checks do not count")
+    after = replace(before, overdue=True, health=HealthNotice(ignored={"dc1": MARKED}))
     log_change(before, after)
     assert [record.levelname for record in caplog.records] == ["ERROR", "ERROR"]
     log_change(after, before)
-    assert lines(caplog)[2:] == ["ready again", "health checks: all is as it should be"]
+    assert lines(caplog)[2:] == ["ready again", "health checks recovered"]

@@ -4,8 +4,9 @@ from pathlib import Path
 import pytest
 
 from sidecar.lifecycle import SourceState, SourceStatus
+from sidecar.routing.model import RoutingDocument
 from sidecar.snapshot import Snapshot, SnapshotStore, SnapshotUnusable, load, save
-from sidecar.table import View
+from sidecar.view import LoadedDocument, View
 from tests.waiting import eventually
 
 SOURCE = "file:/etc/routing.yaml"
@@ -16,8 +17,7 @@ def view(text: bytes, *, from_snapshot: bool = False) -> View:
     """Return a view that serves a text."""
     return View(
         state=None,
-        text=text,
-        source_text=text,
+        source=LoadedDocument(text, RoutingDocument("0123")),
         status=SourceStatus(state=SourceState.SYNCED, applied_at_ns=7, from_snapshot=from_snapshot),
     )
 

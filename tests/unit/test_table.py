@@ -14,8 +14,11 @@ from sidecar.errors import DocumentRejected
 from sidecar.lifecycle import SourceState
 from sidecar.routing.document import parse_document, revision_of
 from sidecar.routing.scalars import SECOND_NS
+from sidecar.routing.wording import outage_text
 from sidecar.sources.base import Content, Missing, Report, Unreachable
-from sidecar.table import RoutingTable, View
+from sidecar.table import RoutingTable
+from sidecar.view import LoadedDocument, View
+from sidecar.wording import source_text
 from tests.waiting import eventually
 
 RAMP = b'default: {ramp: {from: dc1, to: dc2, start: "1970-01-01T00:01:00Z", duration: 60s}}'
@@ -53,7 +56,7 @@ class TableMachine(RuleBasedStateMachine):
     @initialize(text=st.sampled_from((None, *GOOD)))
     def restore(self, text: bytes | None) -> None:
         if text is not None:
-            self.table.restore(text, parse_document(text), applied_at_ns=1)
+            self.table.restore(LoadedDocument(text, parse_document(text)), applied_at_ns=1)
             self.good, self.from_snapshot, self.state = text, True, SourceState.DISCONNECTED
 
     @rule(text=st.sampled_from(GOOD + BAD))
@@ -110,7 +113,7 @@ class TableMachine(RuleBasedStateMachine):
         view = self.table.view
         assert view.status.state is self.state
         assert (view.status.refusal is not None) is self.newest_is_bad
-        assert (not view.status.error) is (self.state is SourceState.SYNCED)
+        assert (not source_text(view.status)) is (self.state is SourceState.SYNCED)
         assert view.status.from_snapshot is self.from_snapshot
         assert view.state is None or view.state.stale is view.status.stale is (self.state is SourceState.DISCONNECTED)
 
@@ -240,7 +243,7 @@ def test_the_clock_alone_brings_the_next_state(table: RoutingTable, clock: Clock
         clock.now_ns = seconds * SECOND_NS
         state = table.wait(seen, timeout=10).state
         assert state is not None
-        assert state.out == out
+        assert {name: outage_text(outage) for name, outage in state.out.items()} == out
 
 
 def test_a_listener_that_fails_stops_nobody(table: RoutingTable) -> None:
@@ -269,7 +272,7 @@ def test_a_parser_that_fails_stops_nothing(clock: Clock) -> None:
     table = RoutingTable(parse=parse, clock=clock)  # type: ignore[arg-type]
     table.start()
     table.deliver(Content(b"dc1", "v1"))
-    eventually(lambda: not table._pending, "the first text to be taken")
+    eventually(lambda: not table._queue, "the first text to be taken")
     table.deliver(Content(b"dc2", "v2"))
     assert table.wait(None, timeout=10).text == b"dc2"
     table.stop()

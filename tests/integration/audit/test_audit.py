@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 
+from sidecar.audit.event import EventKind
 from sidecar.audit.journal_reader import FOLDER, newest_first, verify
 from sidecar.audit.record import Record
 from sidecar.routing.document import revision_of
@@ -31,7 +32,7 @@ def served(sidecar: SidecarProcess, text: str) -> None:
 
 def texts(state: Path) -> list[str]:
     """Return the documents that took effect, by the audit, the oldest first."""
-    return [record.text for record in records(state) if record.events[0].kind == "applied"]
+    return [record.text for record in records(state) if record.events[0].kind is EventKind.APPLIED]
 
 
 def records(state: Path) -> list[Record]:

@@ -12,7 +12,8 @@ import pytest
 
 from sidecar.audit.consumer import DependencyUnavailable, TaskDeferred, TaskFailed
 from sidecar.audit.database import AuditDatabase
-from sidecar.audit.record import AuditEvent, Record, RecordCause
+from sidecar.audit.event import AuditEvent, EventKind
+from sidecar.audit.record import Record, RecordCause
 from sidecar.errors import ConfigError
 from tests.integration.audit.conftest import Postgres
 
@@ -22,7 +23,7 @@ NOON_NS = 1_800_000_000 * 10**9
 
 def applied(name: str, at_ns: int, *, cause: RecordCause = RecordCause.DOCUMENT, due_ns: int | None = None) -> Record:
     """Return the record of a document that took effect."""
-    event = AuditEvent(kind="applied", words=f"to {name} → 数据中心")
+    event = AuditEvent(kind=EventKind.APPLIED, text=f"to {name} → 数据中心")
     return Record(
         at_ns=at_ns, source="file:x", cause=cause, events=(event,), revision=name, changed=name, due_ns=due_ns
     )

@@ -53,7 +53,7 @@ def test_a_switch_to_where_no_worker_was_seen_is_refused(key: Path, sidecar: Sid
     refused = _told(key, sidecar.address, "--dry-run")
     assert refused.returncode == 3
     said = " ".join(refused.stderr.split())
-    assert "workers: dc2 has no live worker of billing, expected at least 1: so a sidecar was told" in said
+    assert "workers: dc2 has no live worker of billing, expected at least 1: as of a request" in said
     assert "start more there, or say with --candidates who is alive" in said
     assert "--force workers" in said
     assert _switch(key, sidecar.address, "--dry-run", "--candidates", "dc2=1").returncode == 0

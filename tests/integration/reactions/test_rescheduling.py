@@ -40,7 +40,7 @@ def failed(fake: FakePowerJob) -> None:
 
 def moved(*states: Path) -> int:
     """Return how many runs the audits report as rescheduled."""
-    told = [event.words for state in states for record in records(state) for event in record.events]
+    told = [event.text for state in states for record in records(state) for event in record.events]
     return sum(int(found[1]) for words in told if (found := re.fullmatch(r"billing: (\d+) retried", words)))
 
 

@@ -18,7 +18,8 @@ from sidecar.routing.model import Active
 from sidecar.sources import open_source
 from sidecar.sources.base import Content, Report
 from sidecar.sources.zookeeper import ZooKeeperSource
-from sidecar.table import RoutingTable, View
+from sidecar.table import RoutingTable
+from sidecar.view import View
 from tests.servers.zookeeper.server import ZooKeeperServer, zookeeper_client
 from tests.waiting import eventually
 

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from sidecar.audit.consumer import ConsumerTask, RecordConsumer, TaskDeferred, TaskFailed
+from sidecar.audit.event import AuditEvent, EventKind
 from sidecar.audit.journal import Journal
-from sidecar.audit.record import AuditEvent, Record
+from sidecar.audit.record import Record
 from tests.unit.reactions.test_messages import RECORD
 from tests.waiting import eventually
 
@@ -44,7 +45,7 @@ class Receiver:
 
 def switches(record: Record) -> bool:
     """Return whether a record is of a switch."""
-    return any(event.kind == "switch" for event in record.events)
+    return any(event.kind is EventKind.SWITCH for event in record.events)
 
 
 @contextmanager
@@ -88,7 +89,7 @@ def test_in_order_and_only_what_is_wanted() -> None:
     receiver = Receiver()
     with running(receiver) as consumer:
         for record in changes(3):
-            consumer.enqueue(replace(record, events=(AuditEvent(kind="applied", words=""),), revision="x"))
+            consumer.enqueue(replace(record, events=(AuditEvent(kind=EventKind.APPLIED, text=""),), revision="x"))
             consumer.enqueue(record)
         eventually(lambda: len(receiver.got) == 3, "all three")
     assert receiver.got == ["0", "1", "2"]

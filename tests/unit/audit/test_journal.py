@@ -10,16 +10,17 @@ from pathlib import Path
 
 import pytest
 
+from sidecar.audit.event import AuditEvent, EventKind
 from sidecar.audit.journal import Journal, JournalInUse, segments
 from sidecar.audit.journal_reader import documents, newest_first, verify
-from sidecar.audit.record import AuditEvent, Record, RecordCause
+from sidecar.audit.record import Record, RecordCause
 
 SIZE = 1024 * 1024
 
 
 def record(number: int, text: str = "") -> Record:
     """Return a record that is distinct by its number."""
-    applied = AuditEvent(kind="applied", words=f"change {number}")
+    applied = AuditEvent(kind=EventKind.APPLIED, text=f"change {number}")
     return Record(at_ns=number, source="fake:", cause=RecordCause.DOCUMENT, events=(applied,), changed="c", text=text)
 
 
@@ -176,14 +177,14 @@ def test_only_documents_of_the_source_that_took_effect(tmp_path: Path) -> None:
         at_ns=3,
         source="fake:",
         cause=RecordCause.DOCUMENT,
-        events=(AuditEvent(kind="refused", words="no"),),
+        events=(AuditEvent(kind=EventKind.REFUSED, text="no"),),
         text="bad",
     )
     other = Record(
         at_ns=4,
         source="fake:other",
         cause=RecordCause.DOCUMENT,
-        events=(AuditEvent(kind="applied", words=""),),
+        events=(AuditEvent(kind=EventKind.APPLIED, text=""),),
         text="x",
     )
     journal.append([record(1, "dc1"), record(2, "dc2"), refused, other])

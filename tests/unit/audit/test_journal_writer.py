@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from sidecar.audit.event import EventKind
 from sidecar.audit.journal import Journal
 from sidecar.audit.journal_writer import JournalWriter
 from sidecar.audit.record import Record
@@ -49,7 +50,7 @@ def writing(disk: Disk, *, max_records: int = 1000, max_characters: int = 10**6)
 
 def words(disk: Disk) -> list[str]:
     """Return what the records on the disk say."""
-    return [one.events[0].words for one in disk.records]
+    return [one.events[0].text for one in disk.records]
 
 
 def test_a_full_disk_loses_nothing(caplog: pytest.LogCaptureFixture) -> None:
@@ -81,7 +82,7 @@ def test_beyond_the_bound_the_oldest_go_and_are_counted(bounds: dict[str, int]) 
         disk.full = False
         eventually(lambda: words(disk)[-1:] == ["change 9"], "the newest")
     assert words(disk)[-3:] == ["change 7", "change 8", "change 9"]
-    assert disk.records[0].events[0].kind == "lost"
+    assert disk.records[0].events[0].kind is EventKind.LOST
     assert words(disk)[0].startswith("7 earlier records")
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+from sidecar.audit.event import AuditEvent, EventKind
 from sidecar.audit.record import Record, RecordCause, record_of, records
 from sidecar.errors import DocumentRejected, Problem
 from sidecar.lifecycle import RejectedDocument, SourceState
-from sidecar.table import Override, View
+from sidecar.view import Override, View
 from tests.unit.audit.views import NOTHING, SYNCED, view
+from tests.views import loaded
 
 DRILL = (
     "default: {active: dc1, backups: [dc2]}\n"
@@ -25,7 +27,7 @@ def told(before: View, after: View) -> list[Record]:
 
 def kinds(record: Record) -> list[str]:
     """Return the kinds of a record's events."""
-    return [event.kind for event in record.events]
+    return [event.kind.value for event in record.events]
 
 
 def refused(text: bytes, before: View) -> View:
@@ -49,7 +51,12 @@ def test_a_switch_has_all_that_an_auditor_asks() -> None:
         after.state.document.revision,
     )
     assert kinds(record) == ["applied", "switch"]
-    assert record.events[1].words == "dc1 → dc2"
+    assert record.events[1].text == "dc1 → dc2"
+    assert record.events[1].detail == {
+        "before": {"destination": "datacenters", "shares": {"dc1": 1.0}},
+        "after": {"destination": "datacenters", "shares": {"dc2": 1.0}},
+    }
+    assert (record.changes, record.route_changes[0]["kind"]) == (("default: dc1 → dc2",), "shares")
     assert record.meta == {"by": "lin", "reason": "cooling"}
     assert record.apps == {"default"}
     assert "+default: dc2" in record.difference
@@ -69,7 +76,7 @@ def test_a_refused_text_is_kept_with_what_is_wrong() -> None:
     (record,) = told(before, refused(b"\xff" * 100_000, before))
     assert before.state is not None
     assert kinds(record) == ["refused"]
-    assert record.events[0].words == "apps (line 1, column 1): wrong"
+    assert record.events[0].text == "apps (line 1, column 1): wrong"
     assert (record.changed, record.revision) == ("0123", before.state.document.revision)
     assert len(record.text) == 64 * 1024
 
@@ -79,7 +86,7 @@ def test_a_deleted_key_is_told() -> None:
     before = view("dc1")
     after = replace(before, status=replace(SYNCED, state=SourceState.MISSING, error="there is no key"))
     (record,) = told(before, after)
-    assert (kinds(record), record.events[0].words) == (["missing"], "there is no key")
+    assert (kinds(record), record.events[0].text) == (["missing"], "there is no key")
 
 
 def test_a_lost_connection_is_no_change() -> None:
@@ -94,8 +101,10 @@ def test_a_drill_starts_and_ends() -> None:
     during = view(DRILL, "2026-11-22T11:00:00Z", was=before)
     (record,) = told(before, during)
     assert (kinds(record), record.cause) == (["drill-started", "failover"], RecordCause.CLOCK)
-    assert record.events[0].words == "dc1 until 2026-11-22T12:00:00Z: Q4"
+    assert record.events[0].text == "dc1 until 2026-11-22T12:00:00Z: Q4"
+    assert record.events[0].detail == {"datacenter": "dc1", "until": "2026-11-22T12:00:00Z", "reason": "Q4"}
     assert record.out == {"dc1": "drill: Q4"}
+    assert record.outages["dc1"]["kind"] == "drill"
     longer = view(DRILL.replace("T12", "T13"), "2026-11-22T11:10:00Z")
     assert [kinds(record) for record in told(during, longer)] == [["applied"]]
     (ended,) = told(longer, view(longer.text.decode(), "2026-11-22T13:00:00Z", was=longer))
@@ -113,7 +122,7 @@ def test_steps_of_a_ramp_are_known_again_by_the_clock() -> None:
 def test_health_is_a_cause_of_its_own() -> None:
     """A failover by health checks is told with the reason of the checks."""
     before = view("default: {active: dc1, backups: [dc2]}")
-    after = view("default: {active: dc1, backups: [dc2]}", unhealthy={"dc1": "tcp refused"}, was=before)
+    after = view("default: {active: dc1, backups: [dc2]}", down={"dc1": "tcp refused"}, was=before)
     (record,) = told(before, after)
     assert (kinds(record), record.cause, record.out) == (["failover"], RecordCause.HEALTH, {"dc1": "tcp refused"})
 
@@ -121,7 +130,7 @@ def test_health_is_a_cause_of_its_own() -> None:
 def test_an_override_is_told() -> None:
     """A local document that goes before the source's is a change, and its end is one."""
     before = view("dc1")
-    after = replace(view("dc2"), override=Override("file:/o", b"dc2", 1))
+    after = replace(view("dc2"), override=Override("file:/o", loaded("dc2"), 1))
     (started,) = told(before, after)
     assert kinds(started) == ["applied", "override-started", "switch"]
     (ended,) = told(after, before)
@@ -138,3 +147,58 @@ def test_the_same_document_has_the_same_key_from_wherever_one_came() -> None:
     """A sidecar that missed the document in between tells of the same change."""
     target = view("dc3")
     assert told(view("dc1"), target)[0].key == told(view("dc2"), target)[0].key != told(target, view("dc1"))[0].key
+
+
+def test_a_change_of_health_has_the_same_key_on_every_sidecar() -> None:
+    """The key is made of kinds and parameters: the same failover has the same, another one another."""
+    text = "default: {active: dc1, backups: [dc2, dc3]}"
+    before = view(text)
+    one, again, other = (
+        told(before, view(text, down=down, was=before))[0].key
+        for down in ({"dc1": "refused"}, {"dc1": "another text"}, {"dc1": "refused", "dc2": "refused"})
+    )
+    assert one == again != other
+    assert one.startswith("health ")
+
+
+# What the version before kinds and parameters wrote, as `plain` returned it.
+OLD = {
+    "at_ns": 7,
+    "source": "fake:routing",
+    "cause": "health",
+    "events": [{"kind": "failover", "words": "dc1 → dc2", "subjects": ["default"], "before": "dc1", "after": "dc2"}],
+    "revision": "7cea05bd3c5a",
+    "before": "7cea05bd3c5a",
+    "out": {"dc1": "tcp refused"},
+    "at": "1970-01-01T00:00:00Z",
+}
+
+
+def test_a_record_of_an_older_version_is_read_as_it_was() -> None:
+    """It is shown with its own text, has no parameters, keeps the key that the older version gave it, and its form."""
+    record = record_of(OLD)
+    assert record.events == (
+        AuditEvent(
+            kind=EventKind.FAILOVER, text="dc1 → dc2", subjects=("default",), before="dc1", after="dc2", detail=None
+        ),
+    )
+    assert record.key == "health 7cea05bd3c5a 81e92b53b5fc"
+    assert json.loads(json.dumps(record.plain())) == OLD
+    assert json.loads(json.dumps(record.outline())) == OLD
+
+
+def test_an_older_version_can_read_what_is_written() -> None:
+    """The fields of an event, in the form that is kept, are those that it knew; parameters stand beside them."""
+    (record,) = told(view("dc1"), view("dc2"))
+    plain = record.plain()
+    assert all(event.keys() <= {"kind", "words", "subjects", "before", "after"} for event in plain["events"])
+    assert all(event["words"] for event in plain["events"])
+    assert [detail is not None for detail in plain["details"]] == [True, True]
+    assert plain["changes"] == ("default: dc1 → dc2",)
+
+
+def test_an_event_of_a_newer_version_is_shown_with_its_text() -> None:
+    """A kind that is not known yet makes no record unreadable."""
+    new = {**OLD, "events": [{"kind": "practice", "words": "dc1 practised"}], "details": [{"datacenter": "dc1"}]}
+    (event,) = record_of(new).events
+    assert (event.kind, event.text, event.detail) == (EventKind.OTHER, "dc1 practised", None)

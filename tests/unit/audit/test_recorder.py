@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from sidecar.audit.event import AuditEvent, EventKind
 from sidecar.audit.journal import Journal
-from sidecar.audit.record import AuditEvent, Record, RecordCause, records
+from sidecar.audit.record import Record, RecordCause, records
 from sidecar.audit.recorder import Recorder
 from sidecar.lifecycle import SourceState
-from sidecar.table import View
+from sidecar.view import View
 from tests.unit.audit.test_record import DRILL, kinds, refused
 from tests.unit.audit.views import NOTHING, SYNCED, view
 from tests.waiting import eventually
@@ -57,7 +58,7 @@ def test_changes_are_told_in_order() -> None:
 
 def test_what_a_reaction_did_is_told_in_its_turn() -> None:
     """With a time of its own, later than that of the change that it is about, whatever the clock says."""
-    done = AuditEvent(kind="rescheduled", words="billing: 1 retried", subjects=("billing",))
+    done = AuditEvent(kind=EventKind.RESCHEDULED, text="billing: 1 retried", subjects=("billing",))
     report = Record(at_ns=1, source=SOURCE, cause=RecordCause.REACTION, events=(done,))
     with telling() as (recorder, told):
         recorder.changed(NOTHING, view("dc1"))
@@ -100,7 +101,7 @@ def test_a_restart_without_a_change_tells_nothing(tmp_path: Path) -> None:
         recorder.changed(again, refused(b"nonsense", again))
         recorder.changed(refused(b"nonsense", again), view("dc3"))
         eventually(lambda: told, "the record")
-    assert [record.events[0].kind for record in told] == ["applied"]
+    assert [record.events[0].kind for record in told] == [EventKind.APPLIED]
 
 
 def test_a_key_that_stays_missing_is_told_once() -> None:
@@ -124,7 +125,7 @@ def test_a_snapshot_that_is_older_than_the_record_is_no_switch_back(tmp_path: Pa
         recorder.changed(NOTHING, snapshot)
         recorder.changed(snapshot, view("dc3"))
         eventually(lambda: told, "the record")
-    assert [event.words for event in told[0].events if event.kind == "switch"] == ["dc2 → dc3"]
+    assert [event.text for event in told[0].events if event.kind is EventKind.SWITCH] == ["dc2 → dc3"]
     assert len(told) == 1
 
 

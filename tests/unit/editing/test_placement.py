@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sidecar.editing.placement import ANYWHERE, NOBODY, JobMove, Placement, moves, placement, shares
+from sidecar.editing.placement import JobMove, Place, Placement, moves, placement, placement_shares
 from sidecar.routing.document import parse_document
 from sidecar.routing.model import Sticky
 from sidecar.routing.rendezvous import preference
+from sidecar.routing.shares import Destination
 from sidecar.routing.state import State
 
 _KEYS = 20_000
@@ -25,10 +26,11 @@ weights = st.dictionaries(
 @given(weights, weights)
 def test_the_computed_share_is_what_hashing_many_jobs_gives(before: dict[str, float], after: dict[str, float]) -> None:
     """Of many job ids the share that moves from one datacenter to another is the computed one, within the noise."""
-    counted: Counter[tuple[str, str]] = Counter()
+    counted: Counter[tuple[Place, Place]] = Counter()
     for number in range(_KEYS):
         key = str(number)
-        pair = (preference("a", key, [*before.items()])[0], preference("a", key, [*after.items()])[0])
+        old, new = (preference("a", key, [*weights.items()])[0] for weights in (before, after))
+        pair: tuple[Place, Place] = old, new
         counted[pair] += pair[0] != pair[1]
     computed = {
         (move.source, move.target): move.share
@@ -42,12 +44,12 @@ def test_the_computed_share_is_what_hashing_many_jobs_gives(before: dict[str, fl
 def test_what_leaves_and_what_arrives_explains_the_shares(before: dict[str, float], after: dict[str, float]) -> None:
     """A datacenter's share after is its share before, less what leaves it, plus what arrives."""
     old, new = Placement(tuple(before.items())), Placement(tuple(after.items()))
-    balance = dict(shares(old))
+    balance = dict(placement_shares(old))
     for move in moves(old, new):
         balance[move.source] -= move.share
         balance[move.target] = balance.get(move.target, 0.0) + move.share
     for name, share in balance.items():
-        assert share == pytest.approx(dict(shares(new)).get(name, 0.0), abs=1e-5)
+        assert share == pytest.approx(dict(placement_shares(new)).get(name, 0.0), abs=1e-5)
 
 
 def test_shifting_weight_between_two_moves_only_that() -> None:
@@ -85,10 +87,10 @@ def test_a_datacenter_that_is_out_leaves_its_share_to_the_rest() -> None:
 
 
 def test_without_anybody_in_service_nobody_serves_or_all_do() -> None:
-    """A route whose only datacenter is out serves nobody, or under `on_empty: any` whoever is there."""
-    assert _placed("broken").other == NOBODY
-    assert _placed("any").other == ANYWHERE
-    assert _placed("any", {"dc3": 5}).other == NOBODY
+    """A route whose only datacenter is out serves nobody, or under `on_empty: any` every worker in service."""
+    assert _placed("broken").other is Destination.NOWHERE
+    assert _placed("any").other is Destination.ANYWHERE
+    assert _placed("any", {"dc3": 5}).other is Destination.NOWHERE
 
 
 def test_too_few_workers_send_the_jobs_to_the_backup() -> None:
@@ -96,7 +98,7 @@ def test_too_few_workers_send_the_jobs_to_the_backup() -> None:
     assert _placed("many", {"dc1": 2, "dc2": 3}).weights == (("dc2", 1.0),)
     assert _placed("many", {"dc1": 2, "dc2": 2}).weights == (("dc1", 1.0),)
     assert _placed("other", {"dc2": 1}).weights == (("dc2", 1.0),)
-    assert _placed("other", {}).other == NOBODY
+    assert _placed("other", {}).other is Destination.NOWHERE
 
 
 def test_everything_moves_when_one_datacenter_takes_over() -> None:

@@ -99,7 +99,7 @@ def test_a_drill_comes_and_goes_without_a_trace(text: bytes, datacenter: str, ap
 def test_a_mark_changes_nothing_but_the_service(text: bytes, datacenter: str, available: bool) -> None:
     """A mark leaves all routes and drills as they are, and other datacenters in or out of service as they were."""
     document = parse_document(text)
-    if datacenter not in verbs.names_in(document):
+    if datacenter not in document.datacenter_names():
         return
     before, after, _ = _applied(text, lambda tree, doc: verbs.mark(tree, doc, datacenter, available=available))
     assert after.datacenters is not None

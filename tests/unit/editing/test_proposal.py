@@ -11,8 +11,10 @@ from sidecar.editing.live_workers import LiveWorkers, LiveWorkersLookup
 from sidecar.editing.meta import ChangeMeta
 from sidecar.editing.proposal import CurrentDocument, Edit, Proposal, difference, propose, read_current
 from sidecar.editing.safety_rules import SafetyRules, enforce
+from sidecar.editing.wording import cause_text, movement_text
 from sidecar.errors import ChangeRefused
 from sidecar.routing.document import parse_document
+from sidecar.routing.outage import Fault, FaultKind, unhealthy
 from sidecar.routing.scalars import SECOND_NS, format_time, parse_time
 from sidecar.yaml_reader import Tree
 
@@ -52,7 +54,11 @@ def _switch(to: str, *apps: str, everything: bool = False) -> Edit:
 
 
 def _lines(proposal: Proposal) -> list[str]:
-    return [f"{moment.why or 'now'}: {line}" for moment in proposal.comparison.moments for line in moment.movements]
+    return [
+        f"{cause_text(moment.cause) or 'now'}: {movement_text(movement)}"
+        for moment in proposal.comparison.moments
+        for movement in moment.movements
+    ]
 
 
 def _rules_broken(proposal: Proposal) -> list[str]:
@@ -138,8 +144,8 @@ def test_seen_workers_are_told_and_weighed_by_application() -> None:
     both = _proposed(_switch("dc2", "billing", "alone"), ask=ask)
     (objection,) = both.violations
     assert objection.message == (
-        "dc2 has no live worker of alone, expected at least 1: so a sidecar was told 5s ago; start more there, or say "
-        "with --candidates who is alive"
+        "dc2 has no live worker of alone, expected at least 1: as of a request 5s ago; start more there, or name the "
+        "live workers with --candidates"
     )
     assert "live workers: dc2 0 to 3 (by application), as a sidecar was told up to 5s ago" in both.notes
     short = _proposed(_switch("dc2", "billing"), ask=ask, rules=SafetyRules(require_workers=4))
@@ -154,7 +160,7 @@ def test_what_is_said_goes_before_what_was_seen() -> None:
     assert _rules_broken(unknown) == []
     assert "it is not known how many workers there are in dc2; --candidates tells" in unknown.notes
     demanded = _proposed(_switch("dc2", everything=True), ask=_seen(), rules=SafetyRules(require_workers=1))
-    assert [o.message for o in demanded.violations] == ["nobody knows how many workers dc2 has: give --candidates"]
+    assert [o.message for o in demanded.violations] == ["it is not known how many workers dc2 has: give --candidates"]
     partly = _proposed(_switch("dc2", everything=True), ask=_seen(billing={"dc2": 1}))
     assert any("it is not known for all of them how many workers" in note for note in partly.notes)
 
@@ -294,7 +300,7 @@ def test_json_on_one_line_is_spread_out_for_the_eye() -> None:
 def test_what_health_checks_found_counts() -> None:
     """A datacenter that the sidecars judged down takes no jobs, and a route that has no other is a reason to refuse."""
     text = b"default: {active: dc1, backups: [dc2]}\napps:\n  alone: {active: dc1, backups: []}\n"
-    faults = {"dc2": "probes: refused"}
+    faults = {"dc2": unhealthy(Fault(FaultKind.OTHER, text="probes: refused"))}
     stamp = ChangeMeta(by="lin", at_ns=_NOW)
     proposal = propose(read_current(text), _switch("dc2", "alone"), stamp=stamp, rules=SafetyRules(), faults=faults)
     assert _lines(proposal) == ["now: alone: all jobs dc1 → nobody"]

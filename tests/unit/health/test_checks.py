@@ -11,8 +11,11 @@ from sidecar.health.hosts import AllowedHosts
 from sidecar.health.probes import ProbeFailed
 from sidecar.routing.document import parse_document
 from sidecar.routing.model import Probe
+from sidecar.routing.wording import outage_text
 from sidecar.sources.base import Content
 from sidecar.table import RoutingTable
+from sidecar.view import LoadedDocument
+from sidecar.wording import view_text
 from tests.waiting import eventually
 
 LOCAL = AllowedHosts([HostPattern("localhost", None, None)])
@@ -79,7 +82,7 @@ def test_a_datacenter_that_fails_its_probe_is_out_until_it_passes(scene: Scene) 
     scene.put(document(1))
     scene.out("dc1")
     assert scene.table.view.state is not None
-    assert scene.table.view.state.out["dc1"].startswith("probes: tcp localhost:1: refused, since ")
+    assert outage_text(scene.table.view.state.out["dc1"]).startswith("probes: tcp localhost:1: refused, since ")
     scene.network.down.clear()
     scene.out()
 
@@ -106,7 +109,7 @@ def test_a_document_from_the_snapshot_is_probed(scene: Scene) -> None:
     other.table.subscribe(other.health.changed)
     scene.network.down.add(1)
     text = document(1).encode()
-    other.table.restore(text, parse_document(text), 7)
+    other.table.restore(LoadedDocument(text, parse_document(text)), 7)
     other.table.start()
     other.out("dc1")
     other.health.stop()
@@ -118,11 +121,11 @@ def test_when_all_are_down_none_is(scene: Scene) -> None:
     scene.network.down.update({1, 2})
     text = document(1, 2).replace("  spare: {}\n", "").replace("spare", "dc2")
     scene.put(text)
-    eventually(lambda: "do NOT count" in scene.table.view.error, "the alarm")
+    eventually(lambda: "do NOT count" in view_text(scene.table.view), "the alarm")
     scene.out()
     scene.network.down.discard(2)
     scene.out("dc1")
-    eventually(lambda: scene.table.view.error == "", "the alarm's end")
+    eventually(lambda: view_text(scene.table.view) == "", "the alarm's end")
 
 
 def test_a_probe_that_hangs_holds_up_nothing(scene: Scene) -> None:
@@ -139,7 +142,7 @@ def test_what_is_not_allowed_is_not_probed() -> None:
     scene = Scene(AllowedHosts([]))
     scene.put(document(1))
     expected = "these probes are not made: tcp localhost:1 of dc1: --probe-hosts does not allow localhost:1"
-    eventually(lambda: scene.table.view.error == expected, "the notice")
+    eventually(lambda: view_text(scene.table.view) == expected, "the notice")
     assert scene.network.asked == []
     assert "probe dc1" not in [thread.name for thread in threading.enumerate()]
     scene.table.stop()
@@ -148,8 +151,8 @@ def test_what_is_not_allowed_is_not_probed() -> None:
 def test_a_document_cannot_ask_for_any_number_of_probes(scene: Scene) -> None:
     """Beyond 64 probes the rest is not made, and operators are told which."""
     scene.put(document(*range(1, 71)))
-    eventually(lambda: "tcp localhost:65 of dc65: there are 64 already" in scene.table.view.error, "the notice")
-    assert scene.table.view.error.endswith("; and 1 more")
+    eventually(lambda: "tcp localhost:65 of dc65: there are 64 already" in view_text(scene.table.view), "the notice")
+    assert view_text(scene.table.view).endswith("; and 1 more")
     eventually(lambda: len(set(scene.network.asked)) == 64, "the first 64")
 
 
@@ -158,7 +161,7 @@ def test_probes_that_never_end_do_not_pile_up(scene: Scene) -> None:
     scene.network.hangs.clear()
 
     def told() -> bool:
-        return "earlier ones have not ended yet" in scene.table.view.error
+        return "earlier ones have not ended yet" in view_text(scene.table.view)
 
     for number in range(3):
         ports = set(range(100 * number + 1, 100 * number + 60))

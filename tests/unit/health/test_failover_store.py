@@ -1,25 +1,32 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from sidecar.health.failover_store import FailoverStore, load, save
-from sidecar.lifecycle import SourceStatus
 from sidecar.routing.document import parse_document
 from sidecar.routing.failover import FailoverState, FailoverStates, Phase
+from sidecar.routing.outage import NO_WORKERS, Fault, FaultKind, ProbeFailure
 from sidecar.routing.state import State
-from sidecar.table import View
+from sidecar.view import View
+from tests.views import view_of
 from tests.waiting import eventually
 
 SOURCE = "file:/etc/routing.yaml"
-LEFT: FailoverStates = {(("billing", "7"), "dc1"): FailoverState(Phase.FAILED, 5, 5, "no workers")}
+REFUSED = Fault(FaultKind.PROBES, probes=(ProbeFailure("tcp gw:1", "refused"),), since_ns=9 * 10**9)
+FEW = Fault(FaultKind.TOO_FEW_WORKERS, workers=1, needed=2)
+LEFT: FailoverStates = {
+    (("billing", "7"), name): FailoverState(Phase.FAILED, 5, 5, fault)
+    for name, fault in (("dc1", NO_WORKERS), ("dc2", FEW), ("dc3", REFUSED))
+}
 
 
 def view(failover_states: FailoverStates) -> View:
-    """Return a view under these standings."""
+    """Return a view with these failovers."""
     state = State(parse_document(b"dc1"), 1, 0, failover_states=failover_states)
-    return View(state=state, text=b"dc1", status=SourceStatus())
+    return view_of(state, b"dc1")
 
 
 def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
@@ -28,6 +35,17 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
     assert load(tmp_path / "state", SOURCE) == LEFT
     assert load(tmp_path / "state", "file:/another") == {}
     assert load(tmp_path / "nowhere", SOURCE) == {}
+
+
+def test_what_an_older_version_saved_is_loaded_with_its_text(tmp_path: Path) -> None:
+    """It wrote the text of each fault only; and it can read what this version writes, after a step back."""
+    old = '{"format": 1, "source": "file:/etc/routing.yaml", "left": [["billing", "7", "dc1", 5, "no workers"]]}'
+    (tmp_path / "failovers").write_text(old)
+    fault = Fault(FaultKind.OTHER, text="no workers")
+    assert load(tmp_path, SOURCE) == {(("billing", "7"), "dc1"): FailoverState(Phase.FAILED, 5, 5, fault)}
+    save(tmp_path, SOURCE, LEFT)
+    kept = json.loads((tmp_path / "failovers").read_text())
+    assert (kept["format"], [entry[4] for entry in kept["left"]][:2]) == (1, ["no workers", "1 of 2 workers"])
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from sidecar.health.verdicts import ProbeState, down, verdicts
 from sidecar.routing.document import parse_document
 from sidecar.routing.model import Checks, Probe, ProbeKind
 from sidecar.routing.state import State
+from sidecar.routing.wording import outage_text
 
 A = Probe(ProbeKind.TCP, "a.dc1:443", "a.dc1", 443)
 B = Probe(ProbeKind.TCP, "b.dc1:443", "b.dc1", 443)
@@ -54,9 +55,11 @@ def test_a_datacenter_is_down_while_too_few_probes_are_up() -> None:
     """`must_pass` of the probes must be up; the reason names those that are not, and since when."""
     fallen = stands_after("fff")
     one: Mapping[tuple[str, Probe], ProbeState] = {("dc1", A): fallen}
-    assert down("dc1", checks(A, B, must_pass=1), one) == ""
-    assert down("dc1", checks(A, B, must_pass=2), one) == "probes: tcp a.dc1:443: refused, since 1970-01-01T00:00:03Z"
-    assert down("dc2", checks(A, B, must_pass=2), one) == ""
+    assert down("dc1", checks(A, B, must_pass=1), one) is None
+    outage = down("dc1", checks(A, B, must_pass=2), one)
+    assert outage is not None
+    assert outage_text(outage) == "probes: tcp a.dc1:443: refused, since 1970-01-01T00:00:03Z"
+    assert down("dc2", checks(A, B, must_pass=2), one) is None
 
 
 def state(datacenters: str, rest: str = "") -> State:
@@ -65,13 +68,13 @@ def state(datacenters: str, rest: str = "") -> State:
 
 
 PROBED = "{probes: [{tcp: 'a.dc1:443'}]}"
-FALLEN = {(name, A): ProbeState(up=False, why="refused", since_ns=S) for name in ("dc1", "dc2", "dc3")}
+FALLEN = {(name, A): ProbeState(up=False, error="refused", since_ns=S) for name in ("dc1", "dc2", "dc3")}
 
 
 def test_a_verdict_takes_a_datacenter_out() -> None:
     """What its probes judge down is out, while another datacenter is left."""
-    judged, notice = verdicts(state(f"{{dc1: {PROBED}, dc2: {{}}}}"), FALLEN)
-    assert (list(judged), notice) == (["dc1"], "")
+    judged, ignored = verdicts(state(f"{{dc1: {PROBED}, dc2: {{}}}}"), FALLEN)
+    assert (list(judged), ignored) == (["dc1"], {})
 
 
 @pytest.mark.parametrize(
@@ -84,20 +87,21 @@ def test_a_verdict_takes_a_datacenter_out() -> None:
 )
 def test_the_last_datacenter_is_never_taken_out(datacenters: str, rest: str) -> None:
     """Where probes judge down all that marks and drills have left, they are broken: none counts, and that is said."""
-    judged, notice = verdicts(state(datacenters, rest), FALLEN)
+    judged, ignored = verdicts(state(datacenters, rest), FALLEN)
     assert judged == {}
-    assert "do NOT count: dc1: probes: tcp a.dc1:443: refused" in notice
+    assert next(iter(ignored)) == "dc1"
+    assert outage_text(ignored["dc1"]).startswith("probes: tcp a.dc1:443: refused")
 
 
 def test_what_is_marked_is_not_saved_by_ignoring_probes() -> None:
     """Where marks alone leave nobody, probes are not to blame, and nothing is said of them."""
-    judged, notice = verdicts(state(f"{{dc1: {PROBED[:-1]}, available: false}}, dc2: {{available: false}}}}"), FALLEN)
-    assert (list(judged), notice) == (["dc1"], "")
+    judged, ignored = verdicts(state(f"{{dc1: {PROBED[:-1]}, available: false}}, dc2: {{available: false}}}}"), FALLEN)
+    assert (list(judged), ignored) == (["dc1"], {})
 
 
 def test_verdicts_on_a_state_that_has_them_are_the_same() -> None:
     """Judging again, with the verdicts in force, changes nothing: there is no swinging between two states."""
     before = state(f"{{dc1: {PROBED}, dc2: {{}}}}")
-    judged, notice = verdicts(before, FALLEN)
+    judged, ignored = verdicts(before, FALLEN)
     after = State(before.document, generation=2, now_ns=0, unhealthy=judged)
-    assert verdicts(after, FALLEN) == (judged, notice)
+    assert verdicts(after, FALLEN) == (judged, ignored)

@@ -11,15 +11,16 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from sidecar.audit.record import AuditEvent, Record, RecordCause
+from sidecar.audit.event import AuditEvent, EventKind
+from sidecar.audit.record import Record, RecordCause
 from sidecar.reactions.messages import WebhookRequest, message_text, payload, webhook_request
 
-SWITCH = AuditEvent(kind="switch", words="dc1 → dc2", subjects=("billing",), before="dc1", after="dc2")
+SWITCH = AuditEvent(kind=EventKind.SWITCH, text="dc1 → dc2", subjects=("billing",), before="dc1", after="dc2")
 RECORD = Record(
     at_ns=1_800_000_000 * 10**9,
     source="file:x",
     cause=RecordCause.DOCUMENT,
-    events=(AuditEvent(kind="applied", words="same"), SWITCH),
+    events=(AuditEvent(kind=EventKind.APPLIED, text="same"), SWITCH),
     revision="3a7f09c21b44",
     meta={"by": "lin", "reason": "<cooling> & more"},
     text="apps: {billing: dc2}",
@@ -57,7 +58,9 @@ def test_words_for_people() -> None:
 
 def test_words_are_cut_to_what_services_take() -> None:
     """A message for many stays a message."""
-    many = tuple(AuditEvent(kind="switch", words="dc1 → 数据中心", subjects=(f"app{number}",)) for number in range(500))
+    many = tuple(
+        AuditEvent(kind=EventKind.SWITCH, text="dc1 → 数据中心", subjects=(f"app{number}",)) for number in range(500)
+    )
     assert len(message_text(RECORD, many).encode()) < 4096
 
 

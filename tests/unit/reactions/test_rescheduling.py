@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from sidecar.audit.consumer import TaskDeferred, TaskFailed
-from sidecar.audit.record import AuditEvent, Record, RecordCause
+from sidecar.audit.event import AuditEvent, EventKind
+from sidecar.audit.record import Record, RecordCause
 from sidecar.powerjob.finder import RescheduleAction, RescheduleStep
 from sidecar.powerjob.model import InstanceStatus
 from sidecar.powerjob.progress import RescheduleProgress
@@ -28,8 +29,8 @@ from tests.unit.reactions.test_runner import Claims
 from tests.waiting import eventually
 
 DC1, DC2 = "10.1.0.1:1", "10.2.0.1:1"
-SWITCH = AuditEvent(kind="switch", words="dc1 → dc2", subjects=("default",), before="dc1", after="dc2")
-RETURN = replace(SWITCH, kind="return")
+SWITCH = AuditEvent(kind=EventKind.SWITCH, text="dc1 → dc2", subjects=("default",), before="dc1", after="dc2")
+RETURN = replace(SWITCH, kind=EventKind.RETURN)
 RESTART = RescheduleStep(
     action=RescheduleAction.RESTART,
     app="billing",
@@ -119,7 +120,15 @@ def test_what_was_moved_is_reported(fake: FakePowerJob) -> None:
     site = Site(fake)
     site.react()
     (report,) = site.reports
-    assert report.events == (AuditEvent(kind="rescheduled", words="billing: 1 retried", subjects=("billing",)),)
+    results = [{"done": True, "result": "retried", "count": 1}]
+    assert report.events == (
+        AuditEvent(
+            kind=EventKind.RESCHEDULED,
+            text="billing: 1 retried",
+            detail={"app": "billing", "results": results},
+            subjects=("billing",),
+        ),
+    )
     assert report.changes == ("run 1 of job 1 (job-1): retried",)
     assert (report.cause, report.source, len(report.revision)) == (RecordCause.REACTION, "fake:", 12)
     site.react()
@@ -160,7 +169,7 @@ def test_what_powerjob_notices_late_is_brought_back_too(fake: FakePowerJob) -> N
         looks = fake.named("queryInstance")
         eventually(lambda: fake.named("queryInstance") > looks + 2, "more looks")
         assert fake.named("retryInstance") == 2
-    assert [report.events[0].words for report in site.reports] == ["billing: 2 retried"]
+    assert [report.events[0].text for report in site.reports] == ["billing: 2 retried"]
 
 
 def test_a_retry_that_came_too_early_is_tried_again(fake: FakePowerJob) -> None:
@@ -176,7 +185,7 @@ def test_a_retry_that_came_too_early_is_tried_again(fake: FakePowerJob) -> None:
         eventually(lambda: fake.named("queryInstance") > looks + 2, "more looks")
     assert fake.named("retryInstance") == 5
     words = "billing: 1 retried; 1 not: retried, but there is still no worker for it"
-    assert [report.events[0].words for report in site.reports] == [words]
+    assert [report.events[0].text for report in site.reports] == [words]
 
 
 def test_a_newer_change_does_not_wait(fake: FakePowerJob) -> None:
@@ -226,7 +235,7 @@ def test_a_sidecar_that_ends_goes_on_after_its_restart(fake: FakePowerJob, tmp_p
     second = Site(fake, state_dir=tmp_path)
     second.react(record)
     assert fake.named("retryInstance") == 2
-    assert [report.events[0].words for report in (*first.reports, *second.reports)] == ["billing: 1 retried"] * 2
+    assert [report.events[0].text for report in (*first.reports, *second.reports)] == ["billing: 1 retried"] * 2
 
 
 def test_what_was_stopped_is_retried_after_a_kill(
@@ -250,7 +259,7 @@ def test_what_was_stopped_is_retried_after_a_kill(
     site = Site(fake, state_dir=tmp_path, running="true")
     site.react(record)
     assert fake.instances[1]["status"] == InstanceStatus.WAITING_WORKER
-    assert [report.events[0].words for report in site.reports] == ["billing: 1 stopped and retried"]
+    assert [report.events[0].text for report in site.reports] == ["billing: 1 stopped and retried"]
 
 
 @pytest.mark.parametrize("where", [DC1, DC2])
@@ -273,7 +282,7 @@ def test_what_cannot_go_on_is_told_once(fake: FakePowerJob, tmp_path: Path) -> N
     site = Site(fake, state_dir=tmp_path)
     site.react()
     (report,) = site.reports
-    assert "1 retried; 1 not: stopped, but not retried" in report.events[0].words
+    assert "1 retried; 1 not: stopped, but not retried" in report.events[0].text
     site.react()
     assert len(site.reports) == 1
 
@@ -337,4 +346,4 @@ def test_it_reports_through_the_audit_of_its_sidecar(fake: FakePowerJob) -> None
         stack.callback(reactions.stop, 20)
         reactions.dispatch(replace(change(), at_ns=time.time_ns() - 10 * 10**9))
         eventually(lambda: fake.named("retryInstance"), "the retry")
-    assert [report.events[0].kind for report in reports] == ["rescheduled"]
+    assert [report.events[0].kind for report in reports] == [EventKind.RESCHEDULED]

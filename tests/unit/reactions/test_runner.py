@@ -12,7 +12,8 @@ import pytest
 
 from sidecar.audit.consumer import DependencyUnavailable, TaskDeferred, TaskFailed
 from sidecar.audit.database import AuditDatabase
-from sidecar.audit.record import AuditEvent, Record
+from sidecar.audit.event import AuditEvent, EventKind
+from sidecar.audit.record import Record
 from sidecar.reactions import runner
 from sidecar.reactions.runner import Reactions
 from sidecar.reactions.settings import Reaction
@@ -30,7 +31,7 @@ class Receiver:
         self.fail: TaskFailed | None = None
 
     def __call__(self, reaction: Reaction, record: Record, events: tuple[AuditEvent, ...]) -> None:
-        assert [event.kind for event in events] == ["switch"]
+        assert [event.kind for event in events] == [EventKind.SWITCH]
         if self.fail is not None:
             raise self.fail
         self.got.append((reaction.name, record.revision))

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from sidecar.audit.record import AuditEvent, Record, RecordCause
+from sidecar.audit.event import AuditEvent, EventKind
+from sidecar.audit.record import Record, RecordCause
 from sidecar.errors import ConfigError
 from sidecar.reactions.settings import read_reactions
 
@@ -25,7 +26,14 @@ def record(*events: AuditEvent) -> Record:
 def test_little_says_enough() -> None:
     """A name and a URL are a reaction to what an operator wants to be woken for."""
     (reaction,) = read_reactions([HOOK])
-    assert reaction.kinds == {"switch", "failover", "return", "drill-started", "drill-ended", "refused"}
+    assert reaction.kinds == {
+        EventKind.SWITCH,
+        EventKind.FAILOVER,
+        EventKind.RETURN,
+        EventKind.DRILL_STARTED,
+        EventKind.DRILL_ENDED,
+        EventKind.REFUSED,
+    }
     assert (reaction.format, reaction.timeout, reaction.retry_for) == ("json", 5.0, 3600.0)
 
 
@@ -48,13 +56,13 @@ def test_all_can_be_said(tmp_path: Path) -> None:
     assert (one.webhook_file, one.secret_file, one.format) == (tmp_path / "url", tmp_path / "secret", "dingtalk")
     assert (one.apps, one.timeout, one.retry_for) == (frozenset({"billing"}), 2.0, 600.0)
     assert (other.command, other.retry_for) == (("/bin/true", "-x"), 0.0)
-    assert other.kinds == {"failover", "ramp-step"}
+    assert other.kinds == {EventKind.FAILOVER, EventKind.RAMP_STEP}
 
 
 def test_powerjob_needs_only_a_server_and_applications() -> None:
     """Nothing that runs is touched unless it is asked for; what moves work is what it reacts to."""
     (reaction,) = read_reactions([JOBS])
-    assert reaction.kinds == {"switch", "failover", "return"}
+    assert reaction.kinds == {EventKind.SWITCH, EventKind.FAILOVER, EventKind.RETURN}
     assert reaction.powerjob is not None
     assert (reaction.powerjob.running, reaction.powerjob.lost, reaction.powerjob.password_file) == (False, True, None)
     assert (reaction.powerjob.since, reaction.powerjob.watch_for, reaction.powerjob.rate) == (600.0, 180.0, 10.0)
@@ -63,7 +71,7 @@ def test_powerjob_needs_only_a_server_and_applications() -> None:
     assert reaction.powerjob is not None
     assert reaction.powerjob.servers == ("http://a:1", "https://b")
     assert (reaction.powerjob.running, reaction.powerjob.lost, reaction.powerjob.watch_for) == (True, False, 0.0)
-    assert reaction.kinds == {"failover", "ramp-step"}
+    assert reaction.kinds == {EventKind.FAILOVER, EventKind.RAMP_STEP}
 
 
 def test_nothing_of_powerjob_is_imported_for_others() -> None:
@@ -124,7 +132,7 @@ def test_what_is_wrong_is_refused_with_its_place(tree: Any, found: str) -> None:
 def test_only_what_is_wanted_of_a_record() -> None:
     """A reaction gets the events of its kinds that move its applications; events that move no work go to all."""
     (reaction,) = read_reactions([HOOK | {"apps": ["billing"], "on": ["switch", "drill"]}])
-    mine = AuditEvent(kind="switch", words="", subjects=("other", "billing/7"))
-    drill = AuditEvent(kind="drill-started", words="", subjects=("dc1",))
-    theirs = AuditEvent(kind="switch", words="", subjects=("billings",))
-    assert reaction.wanted(record(AuditEvent(kind="applied", words=""), mine, theirs, drill)) == (mine, drill)
+    mine = AuditEvent(kind=EventKind.SWITCH, text="", subjects=("other", "billing/7"))
+    drill = AuditEvent(kind=EventKind.DRILL_STARTED, text="", subjects=("dc1",))
+    theirs = AuditEvent(kind=EventKind.SWITCH, text="", subjects=("billings",))
+    assert reaction.wanted(record(AuditEvent(kind=EventKind.APPLIED, text=""), mine, theirs, drill)) == (mine, drill)

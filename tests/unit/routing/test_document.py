@@ -281,3 +281,17 @@ def test_hints_name_no_name_that_is_none() -> None:
     assert len(problems) == 2
     assert all(problem.isprintable() for problem in problems)
     assert problems[1].endswith("it has dc1")
+
+
+def test_the_datacenters_of_a_document_are_all_that_it_names() -> None:
+    """Those of its block; without one those of routes, of jobs and of drills, each once and in the text's order."""
+    text = b"""
+default: {active: dc1, backups: [dc2]}
+apps: {a: {split: {dc3: 1, dc1: 1}, jobs: {"7": dc4}}}
+drills: [{datacenter: dc5, until: "2026-01-01T00:00:00Z"}]
+"""
+    document = parse_document(text)
+    assert document.datacenter_names() == ("dc1", "dc2", "dc3", "dc4", "dc5")
+    assert document.datacenter_names() is document.datacenter_names()
+    assert parse_document(b"datacenters: [dc9, dc1]\ndefault: dc1").datacenter_names() == ("dc9", "dc1")
+    assert parse_document(b"{}").datacenter_names() == ()

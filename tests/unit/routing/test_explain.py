@@ -9,13 +9,15 @@ from hypothesis import strategies as st
 from sidecar.client import Worker
 from sidecar.routing.decision import Reason, decide
 from sidecar.routing.document import parse_document
-from sidecar.routing.explain import Explanation, explain
+from sidecar.routing.explain import Explanation, VerdictKind, explain
+from sidecar.routing.explain_wording import key_text, origin_text, outcome_text, source_text, verdict_text
 from sidecar.routing.location import NAME
 from sidecar.routing.scalars import parse_time
 from sidecar.routing.state import State
 from sidecar.yaml_reader import Tree, read
 
 NOW = parse_time("2026-11-22T10:00:00Z") or 0
+SERVING = {VerdictKind.SERVES, VerdictKind.SERVES_SHORT}
 DOCUMENT = """
 datacenters: {dc1: {cidrs: [10.1.0.0/16]}, dc2: {}, dc3: {available: false}}
 default: {active: dc1, backups: [dc2], min_workers: 2}
@@ -53,7 +55,7 @@ def test_ends_in_what_decide_returns() -> None:
         explanation = explain(state, _tree(text), *names, workers)
         expected = decide(state, *names, workers)
         assert explanation.decision == expected
-        serving = [choice.datacenter for choice in explanation.order if choice.verdict.startswith("serves")]
+        serving = [choice.datacenter for choice in explanation.order if choice.verdict in SERVING]
         assert serving == ([expected.datacenter] if expected.datacenter else [])
 
 
@@ -61,7 +63,7 @@ def test_tells_where_each_key_is_from() -> None:
     """Each key names the route that says it: the job's, the application's, the default, or what is built in."""
     explanation = _explain("billing", "2")
     assert explanation.route == "apps.billing.jobs.2"
-    assert {key.name: (key.value, key.origin) for key in explanation.keys} == {
+    assert {key.name: (key_text(key.value), origin_text(key)) for key in explanation.keys} == {
         "split": ("dc1 90, dc2 10, dc3 0", "apps.billing"),
         "backups": ("dc2", "default"),
         "min_workers": ("2", "default"),
@@ -72,9 +74,9 @@ def test_tells_where_each_key_is_from() -> None:
 
 def test_bare_names_and_bare_documents() -> None:
     """A bare name is the `active` of where it stands."""
-    assert _explain("billing", "1").keys[0].origin == "apps.billing.jobs.1"
+    assert origin_text(_explain("billing", "1").keys[0]) == "apps.billing.jobs.1"
     bare = _explain("x", text="dc2", dc2=1)
-    assert (bare.keys[0].value, bare.keys[0].origin) == ("dc2", "the document")
+    assert (key_text(bare.keys[0].value), origin_text(bare.keys[0])) == ("dc2", "the document")
     assert bare.decision.reason is Reason.ACTIVE
 
 
@@ -90,9 +92,9 @@ def test_split_shows_scores_that_descend() -> None:
 def test_ramp_tells_its_step_and_the_drill() -> None:
     """A ramp half-way says so; a datacenter under a drill is out of service, with the reason; the run's id splits."""
     explanation = _explain("moving", "7", "run-1", dc1=2, dc2=2)
-    assert explanation.keys[0].value == "dc1 to dc2, step 2 of 4, from 2026-11-22T09:00:00Z over 2h"
+    assert key_text(explanation.keys[0].value) == "dc1 to dc2, step 2 of 4, from 2026-11-22T09:00:00Z over 2h"
     assert explanation.split_by == "run-1"
-    verdicts = {choice.datacenter: choice.verdict for choice in explanation.order}
+    verdicts = {choice.datacenter: verdict_text(choice) for choice in explanation.order}
     assert verdicts["dc2"] == "out of service (drill: Q4)"
     assert verdicts["dc1"] == "serves"
 
@@ -111,8 +113,8 @@ def test_ramp_tells_its_step_and_the_drill() -> None:
 def test_verdicts_and_outcome(app: str, job: str, counts: dict[str, int], verdicts: list[str], outcome: str) -> None:
     """Each datacenter has its verdict, and the outcome is said in a sentence."""
     explanation = _explain(app, job, "", DOCUMENT, **counts)
-    assert [choice.verdict for choice in explanation.order] == verdicts
-    assert outcome in explanation.outcome
+    assert [verdict_text(choice) for choice in explanation.order] == verdicts
+    assert outcome in outcome_text(explanation.outcome)
 
 
 def test_unrouted_has_no_order() -> None:
@@ -120,7 +122,7 @@ def test_unrouted_has_no_order() -> None:
     explanation = _explain("x", text="{}", dc1=2)
     assert (explanation.route, explanation.order) == ("", ())
     assert explanation.decision.reason is Reason.UNROUTED
-    assert "every candidate passes" in explanation.outcome
+    assert "every candidate passes" in outcome_text(explanation.outcome)
 
 
 def test_tells_what_located_each_candidate() -> None:
@@ -134,7 +136,7 @@ def test_tells_what_located_each_candidate() -> None:
         Worker("?"),
     ]
     located = explain(state, _tree(DOCUMENT), "x", "", "", workers).located
-    assert [(worker.datacenter, worker.source) for worker in located] == [
+    assert [(worker.datacenter, source_text(worker.source)) for worker in located] == [
         ("dc1", "its address"),
         ("dc2", "the request"),
         ("dc2", "its metrics"),
@@ -152,5 +154,5 @@ def test_tells_what_located_each_candidate() -> None:
 def test_never_contradicts_the_decision(app: str, job: str, counts: dict[str, int]) -> None:
     """Whatever is asked, exactly the datacenter that the decision names is said to serve."""
     explanation = _explain(app, job, "", DOCUMENT, **counts)
-    serving = [choice.datacenter for choice in explanation.order if choice.verdict.startswith("serves")]
+    serving = [choice.datacenter for choice in explanation.order if choice.verdict in SERVING]
     assert serving == ([explanation.decision.datacenter] if explanation.decision.datacenter else [])

@@ -13,9 +13,22 @@ from sidecar.routing.changes import changes
 from sidecar.routing.decision import Decision, Reason, decide
 from sidecar.routing.document import parse_document
 from sidecar.routing.explain import explain
-from sidecar.routing.failover import NONE, FailoverState, FailoverStates, Observation, Phase, advance, apply, remembered
+from sidecar.routing.explain_wording import key_text, outcome_text, verdict_text
+from sidecar.routing.failover import (
+    NONE,
+    FailoverState,
+    FailoverStates,
+    Observation,
+    Phase,
+    advance,
+    apply,
+    remembered,
+    timed,
+)
 from sidecar.routing.model import FailBack, Failover, RoutingDocument
+from sidecar.routing.outage import NO_WORKERS, Fault, FaultKind, Outage, OutageKind, ProbeFailure, unhealthy
 from sidecar.routing.state import State
+from sidecar.routing.wording import change_text
 from sidecar.yaml_reader import read
 
 S = 10**9
@@ -47,8 +60,10 @@ def decided(state: State, counts: Mapping[str, int], app: str = "billing", job: 
     return decide(state, app, job, "", workers(counts))
 
 
-ILL = Observation(SCOPE, {"dc1": "no workers"}, ("dc2",))
+ILL = Observation(SCOPE, {"dc1": NO_WORKERS}, ("dc2",))
 WELL = Observation(SCOPE, {}, ("dc1",))
+REFUSED = Fault(FaultKind.PROBES, probes=(ProbeFailure("tcp gw:1", "refused"),), since_ns=S)
+GONE = Outage(OutageKind.FAILED_OVER, fault=NO_WORKERS)
 
 
 def played(failover: str, events: str) -> str:
@@ -57,10 +72,10 @@ def played(failover: str, events: str) -> str:
     failover_states: FailoverStates = NONE
     for second, event in enumerate(events):
         if event in "iw":
-            failover_states = apply(failover_states, ILL if event == "i" else WELL, routes, second * S)
+            failover_states = apply(failover_states, [ILL if event == "i" else WELL], routes, second * S)
         failover_states = advance(failover_states, routes, second * S)
-    standing = failover_states.get(DC1)
-    return "WELL" if standing is None else standing.phase.name
+    known = failover_states.get(DC1)
+    return "WELL" if known is None else known.phase.name
 
 
 @pytest.mark.parametrize(
@@ -99,14 +114,14 @@ def test_what_comes_of_what_is_seen(failover: str, events: str, phase: str) -> N
 
 def test_a_new_document_is_obeyed() -> None:
     """Without the key, or where the datacenter is not on the route any more, nothing is remembered."""
-    failed = apply(NONE, ILL, document("{back: manual}"), 0)
+    failed = apply(NONE, [ILL], document("{back: manual}"), 0)
     assert advance(failed, document("{back: manual}"), S) is failed
     assert advance(failed, parse_document(b"dc1"), S) == {}
     assert advance(failed, parse_document(b"default: {active: dc2, failover: {back: manual}}"), S) == {}
-    returning = apply(apply(NONE, ILL, document("{back_after: 1m}"), 0), WELL, document("{back_after: 1m}"), S)
+    returning = apply(apply(NONE, [ILL], document("{back_after: 1m}"), 0), [WELL], document("{back_after: 1m}"), S)
     assert advance(returning, document("{back_after: 1s}"), 2 * S) == {}
     assert advance(returning, document("{back: manual}"), 2 * S)[DC1].phase is Phase.FAILED
-    assert apply(NONE, ILL, parse_document(b"dc1"), 0) is NONE
+    assert apply(NONE, [ILL], parse_document(b"dc1"), 0) is NONE
 
 
 def test_a_job_of_its_own_has_its_own_failover() -> None:
@@ -114,7 +129,7 @@ def test_a_job_of_its_own_has_its_own_failover() -> None:
     routes = document("{back_after: 1m}", 'apps: {billing: {jobs: {"7": dc2}}}')
     state = State(routes, 1, 0)
     assert (state.scope("billing", "7"), state.scope("billing", "8")) == (("billing", "7"), ("billing", ""))
-    failed = apply(NONE, Observation(("billing", "7"), {"dc2": "no workers"}, ()), routes, 0)
+    failed = apply(NONE, [Observation(("billing", "7"), {"dc2": NO_WORKERS}, ())], routes, 0)
     assert advance(failed, routes, S) is failed
     assert advance(failed, document("{back_after: 1m}"), S) == {}
 
@@ -122,7 +137,7 @@ def test_a_job_of_its_own_has_its_own_failover() -> None:
 def test_a_clock_that_goes_back_keeps_nothing_for_longer_than_the_rule_says() -> None:
     """Nothing happens early, and after the time from then on it does."""
     routes = document("{back_after: 10s}")
-    failover_states = {DC1: FailoverState(Phase.RETURNING, since_ns=100 * S, failed_ns=50 * S, why="")}
+    failover_states = {DC1: FailoverState(Phase.RETURNING, since_ns=100 * S, failed_ns=50 * S, fault=NO_WORKERS)}
     assert advance(failover_states, routes, 20 * S) is failover_states
     assert advance(failover_states, routes, 110 * S) == {}
 
@@ -133,21 +148,40 @@ def test_names_from_requests_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPa
     failover_states: FailoverStates = NONE
     for app in "abc":
         failover_states = apply(
-            failover_states, Observation((app, ""), {"dc1": "no workers"}, ()), document("{back_after: 1m}"), 0
+            failover_states, [Observation((app, ""), {"dc1": NO_WORKERS}, ())], document("{back_after: 1m}"), 0
         )
     assert [scope for scope, _ in failover_states] == [("a", ""), ("b", "")]
-    assert apply(failover_states, Observation(("a", ""), {}, ("dc1",)), document("{after: 1m}"), 0).keys() == {
+    assert apply(failover_states, [Observation(("a", ""), {}, ("dc1",))], document("{after: 1m}"), 0).keys() == {
         (("b", ""), "dc1")
     }
+
+
+def test_a_batch_of_observations_is_applied_in_order_to_one_copy() -> None:
+    """Many observations lead where they would one by one; those that cancel out leave the states the same object."""
+    routes = document("{after: 1m, back_after: 1m}")
+    batch = [ILL, Observation(("other", ""), {"dc1": NO_WORKERS}, ()), WELL, ILL]
+    one_by_one: FailoverStates = NONE
+    for observation in batch:
+        one_by_one = apply(one_by_one, [observation], routes, S)
+    assert apply(NONE, batch, routes, S) == one_by_one
+    assert one_by_one.keys() == {DC1, (("other", ""), "dc1")}
+    assert apply(one_by_one, [WELL, ILL], routes, S) is one_by_one
+
+
+def test_only_what_is_being_timed_needs_the_clock() -> None:
+    """A datacenter that work has left stays left whatever time it is; one that is failing or returning does not."""
+    for phase, expected in ((Phase.FAILED, False), (Phase.FAILING, True), (Phase.RETURNING, True)):
+        assert timed({DC1: FailoverState(phase, 0, 0, NO_WORKERS)}) is expected
+    assert not timed(NONE)
 
 
 def test_what_outlives_a_restart() -> None:
     """What work has left stays left and must be seen well anew; what was only failing is forgotten."""
     failover_states = {
-        (SCOPE, name): FailoverState(phase, since_ns=9, failed_ns=5, why="no workers")
+        (SCOPE, name): FailoverState(phase, since_ns=9, failed_ns=5, fault=NO_WORKERS)
         for name, phase in (("dc1", Phase.RETURNING), ("dc2", Phase.FAILED), ("dc3", Phase.FAILING))
     }
-    left = FailoverState(Phase.FAILED, since_ns=5, failed_ns=5, why="no workers")
+    left = FailoverState(Phase.FAILED, since_ns=5, failed_ns=5, fault=NO_WORKERS)
     assert remembered(failover_states) == {(SCOPE, "dc1"): left, (SCOPE, "dc2"): left}
 
 
@@ -221,7 +255,7 @@ def _replayed(
 ) -> FailoverStates:
     for seen, now in events:
         if seen is not None:
-            failover_states = apply(failover_states, seen, routes, now)
+            failover_states = apply(failover_states, [seen], routes, now)
         failover_states = advance(failover_states, routes, now)
     return failover_states
 
@@ -230,11 +264,11 @@ FailoverMachine.TestCase.settings = settings(max_examples=200, stateful_step_cou
 TestEverySequence = FailoverMachine.TestCase
 
 
-def state(failover: str, *left: str, unhealthy: tuple[str, ...] = (), rest: str = "") -> State:
+def state(failover: str, *left: str, down: tuple[str, ...] = (), rest: str = "") -> State:
     """Return a State in which billing's work has left some datacenters."""
-    failover_states = {(SCOPE, name): FailoverState(Phase.FAILED, 0, 0, "no workers") for name in left}
-    probes = dict.fromkeys(unhealthy, "probes: refused")
-    return State(document(failover, rest), 1, 0, unhealthy=probes, failover_states=failover_states)
+    failover_states = {(SCOPE, name): FailoverState(Phase.FAILED, 0, 0, NO_WORKERS) for name in left}
+    judged = dict.fromkeys(down, unhealthy(REFUSED))
+    return State(document(failover, rest), 1, 0, unhealthy=judged, failover_states=failover_states)
 
 
 def test_what_work_has_left_comes_last() -> None:
@@ -245,7 +279,7 @@ def test_what_work_has_left_comes_last() -> None:
     assert decided(gone, {"dc1": 2}).reason is Reason.ACTIVE
     assert decided(gone, {"dc1": 2, "dc2": 2}, app="other").datacenter == "dc1"
     assert gone.resolve(("billing",), "billing", "").failed_over == {
-        "dc1": "failed over: no workers, since 1970-01-01T00:00:00Z",
+        "dc1": GONE,
     }
 
 
@@ -266,9 +300,9 @@ def test_with_patience_a_few_workers_are_enough() -> None:
 
 def test_with_patience_probes_count_when_they_have_lasted() -> None:
     """A verdict of probes takes a datacenter out of a patient route only once work has left it, of others at once."""
-    assert decided(state("{after: 10s}", unhealthy=("dc1",)), {"dc1": 2, "dc2": 2}).datacenter == "dc1"
-    assert decided(state("{after: 10s}", "dc1", unhealthy=("dc1",)), {"dc1": 2}).reason is Reason.NO_WORKERS
-    assert decided(state("{back_after: 10s}", unhealthy=("dc1",)), {"dc1": 2, "dc2": 2}).datacenter == "dc2"
+    assert decided(state("{after: 10s}", down=("dc1",)), {"dc1": 2, "dc2": 2}).datacenter == "dc1"
+    assert decided(state("{after: 10s}", "dc1", down=("dc1",)), {"dc1": 2}).reason is Reason.NO_WORKERS
+    assert decided(state("{back_after: 10s}", down=("dc1",)), {"dc1": 2, "dc2": 2}).datacenter == "dc2"
 
 
 def test_orders_act_at_once_and_are_no_faults() -> None:
@@ -276,22 +310,22 @@ def test_orders_act_at_once_and_are_no_faults() -> None:
     drilled = state("{after: 10s}", rest="drills: [{datacenter: dc1, until: '2026-01-01T00:00:00Z'}]")
     found = decided(drilled, {"dc1": 2, "dc2": 2})
     assert found.datacenter == "dc2"
-    assert found.seen == Observation(SCOPE, {}, ("dc2",))
+    assert found.observation == Observation(SCOPE, {}, ("dc2",))
 
 
 def test_what_a_decision_shows() -> None:
     """Datacenters up to the one that serves, and those that work has left: how they are; nothing of the others."""
-    assert decided(state("{back_after: 1m}"), {"dc1": 2}).seen == Observation(SCOPE, {}, ("dc1",))
-    assert decided(state("{back_after: 1m}"), {"dc1": 1, "dc2": 2}).seen == Observation(
-        SCOPE, {"dc1": "1 of 2 workers"}, ("dc2",)
+    assert decided(state("{back_after: 1m}"), {"dc1": 2}).observation == Observation(SCOPE, {}, ("dc1",))
+    assert decided(state("{back_after: 1m}"), {"dc1": 1, "dc2": 2}).observation == Observation(
+        SCOPE, {"dc1": Fault(FaultKind.TOO_FEW_WORKERS, workers=1, needed=2)}, ("dc2",)
     )
-    assert decided(state("{back_after: 1m}", "dc3"), {"dc1": 2}).seen == Observation(
-        SCOPE, {"dc3": "no workers"}, ("dc1",)
+    assert decided(state("{back_after: 1m}", "dc3"), {"dc1": 2}).observation == Observation(
+        SCOPE, {"dc3": NO_WORKERS}, ("dc1",)
     )
-    assert decided(state("{back_after: 1m}", unhealthy=("dc1",)), {"dc1": 2, "dc2": 2}).seen == Observation(
-        SCOPE, {"dc1": "probes: refused"}, ("dc2",)
+    assert decided(state("{back_after: 1m}", down=("dc1",)), {"dc1": 2, "dc2": 2}).observation == Observation(
+        SCOPE, {"dc1": REFUSED}, ("dc2",)
     )
-    assert decide(State(parse_document(b"dc1"), 1, 0), "billing", "7", "", ()).seen is None
+    assert decide(State(parse_document(b"dc1"), 1, 0), "billing", "7", "", ()).observation is None
 
 
 @given(
@@ -323,7 +357,7 @@ def test_what_is_known_already(failover: str, left: tuple[str, ...], seen: Obser
 @pytest.mark.parametrize("phase", [Phase.FAILING, Phase.RETURNING])
 def test_while_something_lasts_everything_is_news(phase: Phase) -> None:
     """Where faults or wellness are being timed, each sign is news: it may begin the time anew."""
-    timed = State(document("{after: 1s}"), 1, 0, failover_states={DC1: FailoverState(phase, 0, 0, "")})
+    timed = State(document("{after: 1s}"), 1, 0, failover_states={DC1: FailoverState(phase, 0, 0, NO_WORKERS)})
     assert not timed.expects(WELL)
     assert not timed.expects(ILL)
 
@@ -332,28 +366,28 @@ def test_failover_and_return_are_told_as_changes() -> None:
     """Who left what, since when and why; and that it is preferred again."""
     before, after = state("{back_after: 1m}"), state("{back_after: 1m}", "dc1")
     gone = "dc1 failed over: no workers, since 1970-01-01T00:00:00Z"
-    assert [str(change) for change in changes(before, after)] == [f"billing: dc1 preferred → {gone}"]
-    assert [str(change) for change in changes(after, before)] == [f"billing: {gone} → dc1 preferred again"]
+    assert [change_text(change) for change in changes(before, after)] == [f"billing: dc1 preferred → {gone}"]
+    assert [change_text(change) for change in changes(after, before)] == [f"billing: {gone} → dc1 preferred again"]
     more = State(
         after.document, 2, 0, failover_states={**after.failover_states, (SCOPE, "dc2"): after.failover_states[DC1]}
     )
-    assert [str(change) for change in changes(after, more)] == [
+    assert [change_text(change) for change in changes(after, more)] == [
         f"billing: dc2 preferred → {gone.replace('dc1', 'dc2')}"
     ]
-    edited = [str(change) for change in changes(before, state("{after: 10s, back: manual}"))]
+    edited = [change_text(change) for change in changes(before, state("{after: 10s, back: manual}"))]
     assert edited == ["default: failover at once, back after 1m → failover after 10s, back by hand"]
 
 
 def test_an_explanation_tells_of_it() -> None:
     """Why the active datacenter does not serve is told with since when; the key is told where it is given."""
     text = "{default: {active: dc1, backups: [dc2], failover: {back_after: 10s}}}"
-    failed = {DC1: FailoverState(Phase.FAILED, 0, 0, "no workers")}
+    failed = {DC1: FailoverState(Phase.FAILED, 0, 0, NO_WORKERS)}
     gone = State(parse_document(text.encode()), 1, 0, failover_states=failed)
     found = explain(gone, read(text, lambda: None), "billing", "7", "", workers({"dc1": 1, "dc2": 1}))
     why = "failed over: no workers, since 1970-01-01T00:00:00Z"
-    assert [choice.verdict for choice in found.order] == [why, "serves"]
-    assert found.outcome == f"dc1 {why}; dc2 is the next that can."
-    assert ("failover", "failover at once, back after 10s") in [(key.name, key.value) for key in found.keys]
+    assert [verdict_text(choice) for choice in found.order] == [why, "serves"]
+    assert outcome_text(found.outcome) == f"dc1 {why}; dc2 is the next that can."
+    assert ("failover", "failover at once, back after 10s") in [(key.name, key_text(key.value)) for key in found.keys]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from sidecar.pb.dcsidecar.v1.routing_pb2 import Worker
 from sidecar.routing import location
 from sidecar.routing.document import parse_document
-from sidecar.routing.location import Locator, host_of, reported_datacenter
+from sidecar.routing.location import LocationSource, Locator, host_of, reported_datacenter
 
 BLOCK = parse_document(b"""
     datacenters:
@@ -60,32 +60,32 @@ def test_the_host_is_what_stands_before_the_port(address: str, host: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("worker", "where", "told_by"),
+    ("worker", "where", "source"),
     [
-        (Worker(address="10.2.0.1:1", metrics="dc1", tag="dc2"), "dc1", "its metrics"),
-        (Worker(address="10.1.0.1:1", tag="gpu, dc2 ,dc1"), "dc2", "its tag"),
-        (Worker(address="10.1.0.1:1", tag="gpu"), "dc1", "its address"),
-        (Worker(address="10.1.200.1:1"), "dc2", "its address"),
-        (Worker(address="10.1.7.7:1"), "dc2", "its address"),
-        (Worker(address="10.9.0.1"), "dc2", "its address"),
-        (Worker(address="[fd00:1::5]:1"), "dc1", "its address"),
-        (Worker(address="[fd00:1::5%eth0]:1"), "dc1", "its address"),
-        (Worker(address="[::ffff:10.1.0.1]:1"), "dc1", "its address"),
-        (Worker(address="::ffff:192.0.2.1"), "", ""),
-        (Worker(address="2001:db8::1"), "dc2", "its address"),
-        (Worker(address="192.0.2.1:1"), "", ""),
-        (Worker(address="worker-1.dc1.example:1"), "", ""),
-        (Worker(address="010.1.0.1:1"), "", ""),
-        (Worker(), "", ""),
-        (Worker(address="10.1.0.1:1", datacenter="else where"), "dc1", "the request"),
+        (Worker(address="10.2.0.1:1", metrics="dc1", tag="dc2"), "dc1", LocationSource.METRICS),
+        (Worker(address="10.1.0.1:1", tag="gpu, dc2 ,dc1"), "dc2", LocationSource.TAG),
+        (Worker(address="10.1.0.1:1", tag="gpu"), "dc1", LocationSource.ADDRESS),
+        (Worker(address="10.1.200.1:1"), "dc2", LocationSource.ADDRESS),
+        (Worker(address="10.1.7.7:1"), "dc2", LocationSource.ADDRESS),
+        (Worker(address="10.9.0.1"), "dc2", LocationSource.ADDRESS),
+        (Worker(address="[fd00:1::5]:1"), "dc1", LocationSource.ADDRESS),
+        (Worker(address="[fd00:1::5%eth0]:1"), "dc1", LocationSource.ADDRESS),
+        (Worker(address="[::ffff:10.1.0.1]:1"), "dc1", LocationSource.ADDRESS),
+        (Worker(address="::ffff:192.0.2.1"), "", None),
+        (Worker(address="2001:db8::1"), "dc2", LocationSource.ADDRESS),
+        (Worker(address="192.0.2.1:1"), "", None),
+        (Worker(address="worker-1.dc1.example:1"), "", None),
+        (Worker(address="010.1.0.1:1"), "", None),
+        (Worker(), "", None),
+        (Worker(address="10.1.0.1:1", datacenter="else where"), "dc1", LocationSource.REQUEST),
     ],
 )
-def test_metrics_then_tags_then_the_longest_network(worker: Worker, where: str, told_by: str) -> None:
+def test_metrics_then_tags_then_the_longest_network(worker: Worker, where: str, source: LocationSource | None) -> None:
     """The first that tells is believed; an IPv4 address is one also when it is written as IPv6."""
     locator = Locator(BLOCK)
     assert locator.locate(worker) == where
     assert locator.locate(worker) == where, "asked again, from memory"
-    assert locator.source(worker) == told_by
+    assert locator.source(worker) is source
 
 
 def test_without_a_block_tags_and_addresses_tell_nothing() -> None:

@@ -16,8 +16,10 @@ from sidecar.pb.dcsidecar.v1 import routing_pb2
 from sidecar.routing.decision import Decision, Reason, decide
 from sidecar.routing.document import parse_document
 from sidecar.routing.model import RoutingDocument
+from sidecar.routing.outage import NO_WORKERS, unhealthy
 from sidecar.routing.scalars import SECOND_NS
 from sidecar.routing.state import State
+from sidecar.routing.wording import outage_text
 from tests import documents, reference
 from tests.documents import as_json, as_yaml
 
@@ -47,7 +49,7 @@ def test_decides_as_the_reference_does(document: Plain, requests: list[Plain], n
     """The implementation in tests/reference.py comes to the same answers."""
     text = as_yaml(document, flow=data.draw(st.booleans()))
     down = data.draw(st.frozensets(documents.datacenters, max_size=2))
-    state = State(_parse(text), generation=1, now_ns=now, unhealthy=dict.fromkeys(down, "probe"))
+    state = State(_parse(text), generation=1, now_ns=now, unhealthy=dict.fromkeys(down, unhealthy(NO_WORKERS)))
     for request in requests:
         ours = _decide(state, request)
         expected = reference.decide(reference.parse(text), request, Fraction(now, SECOND_NS), down)
@@ -261,7 +263,7 @@ def test_no_text_raises_anything_but_the_refusal(text: bytes) -> None:
         state = State(document, generation=1, now_ns=documents.NOON)
         decide(state, "a", "1", "", [routing_pb2.Worker(address="10.0.0.1:1", datacenter="dc1")])
         json.dumps(document.meta, ensure_ascii=False).encode()
-        "".join((*state.out.values(), *(drill.reason for drill in document.drills))).encode()
+        "".join(map(outage_text, state.out.values())).encode()
         return
     assert problems
     for problem in problems:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from sidecar.pb.dcsidecar.v1 import routing_pb2
 from sidecar.routing.decision import decide
 from sidecar.routing.document import parse_document
+from sidecar.routing.outage import MARKED, Fault, FaultKind, Outage, OutageKind, unhealthy
 from sidecar.routing.scalars import SECOND_NS
 from sidecar.routing.state import State
 
@@ -20,20 +21,24 @@ DOCUMENT = parse_document(b"""
       - {datacenter: dc3, until: "1970-01-01T00:00:05Z", apps: [seven]}
 """)
 
+PROBE = unhealthy(Fault(FaultKind.OTHER, text="probe timed out"))
+Q4 = Outage(OutageKind.DRILL, until_ns=5 * SECOND_NS, reason="Q4")
+DRILL = Outage(OutageKind.DRILL, until_ns=5 * SECOND_NS)
+
 
 def test_says_what_is_out_and_why() -> None:
-    """A mark says more than a drill, a drill more than a health check."""
-    state = State(DOCUMENT, 1, 0, unhealthy={"dc1": "probe", "dc4": "probe timed out"})
-    assert state.out == {"dc1": "drill: Q4", "dc2": "marked", "dc4": "probe timed out"}
-    assert State(DOCUMENT, 1, 5 * SECOND_NS, unhealthy={"dc1": "probe"}).out == {"dc1": "probe", "dc2": "marked"}
+    """A mark counts before a drill, a drill before a health check."""
+    state = State(DOCUMENT, 1, 0, unhealthy={"dc1": PROBE, "dc4": PROBE})
+    assert state.out == {"dc1": Q4, "dc2": MARKED, "dc4": PROBE}
+    assert State(DOCUMENT, 1, 5 * SECOND_NS, unhealthy={"dc1": PROBE}).out == {"dc1": PROBE, "dc2": MARKED}
 
 
 def test_drills_of_some_applications_are_out_for_them_only() -> None:
     """They count under any name of the application, and do not hide a mark."""
     state = State(DOCUMENT, 1, 0)
-    assert state.resolve(("x",), "x", "").out == {"dc1": "drill: Q4", "dc2": "marked"}
-    assert state.resolve(("a",), "a", "").out == {"dc1": "drill: Q4", "dc2": "marked"}
-    assert state.resolve(("x", "seven"), "x", "").out == {"dc1": "drill: Q4", "dc2": "marked", "dc3": "drill"}
+    assert state.resolve(("x",), "x", "").out == {"dc1": Q4, "dc2": MARKED}
+    assert state.resolve(("a",), "a", "").out == {"dc1": Q4, "dc2": MARKED}
+    assert state.resolve(("x", "seven"), "x", "").out == {"dc1": Q4, "dc2": MARKED, "dc3": DRILL}
 
 
 def test_the_application_is_the_first_name_that_the_document_has() -> None:
@@ -51,8 +56,8 @@ def test_an_alias_decides_as_the_name_itself() -> None:
         assert decide(state, "42", job, "", candidates, ("a",)) == decide(state, "a", job, "", candidates)
 
 
-def test_plans_are_remembered_by_route_and_drills() -> None:
-    """However many applications and jobs ask, there are as many plans as the document has routes."""
+def test_resolved_routes_are_remembered_by_route_and_drills() -> None:
+    """However many applications and jobs ask, there are as many as the document has routes."""
     state = State(DOCUMENT, 1, 0)
     first = state.resolve(("x",), "x", "1")
     assert state.resolve(("y",), "y", "2") is first
@@ -64,7 +69,7 @@ def test_plans_are_remembered_by_route_and_drills() -> None:
 
 
 def test_another_state_remembers_nothing_of_the_one_before() -> None:
-    """A ramp's next step is another plan."""
+    """A ramp's next step is resolved anew."""
     state = State(DOCUMENT, 1, 0)
     assert state.resolve(("b",), "b", "").weights == (("dc1", 10.0), ("dc3", 0.0))
     assert state.resolve(("b",), "b", "").order == ("dc1", "dc2", "dc3", "dc4")

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import time
 
-from sidecar.lifecycle import SourceStatus
 from sidecar.pb.dcsidecar.v1 import routing_pb2 as pb
-from sidecar.routing.document import parse_document
-from sidecar.routing.state import State
 from sidecar.server.decisions import DecisionHandler
 from sidecar.server.live_workers import LiveWorkerTracker, count_workers
-from sidecar.table import RoutingTable, View
+from sidecar.table import RoutingTable
 from tests.harness import a_request
+from tests.views import view
 
 
 def _put_in_force(table: RoutingTable, text: bytes, generation: int) -> None:
-    table.view = View(State(parse_document(text), generation=generation, now_ns=0), text, SourceStatus())
+    table.view = view(text, generation=generation)
 
 
 def _decisions(table: RoutingTable) -> DecisionHandler:
@@ -28,15 +26,15 @@ def test_the_newest_request_is_remembered_also_when_its_answer_was() -> None:
     _put_in_force(table, b"default: dc1", 1)
     decisions = _decisions(table)
     before = time.time_ns()
-    assert decisions.sightings.last("billing") == ({}, 0)
+    assert decisions.live_workers.last("billing") == ({}, 0)
     old = a_request("billing", candidates={"dc1": 2}).SerializeToString()
     new = a_request("billing", candidates={"dc1": 1, "dc2": 3}).SerializeToString()
     for request, workers in ((old, {"dc1": 2}), (new, {"dc1": 1, "dc2": 3})) * 4:
         decisions.answer(request)
-        seen, at_ns = decisions.sightings.last("billing")
+        seen, at_ns = decisions.live_workers.last("billing")
         assert seen == workers
         assert before <= at_ns <= time.time_ns()
-    assert decisions.sightings.last("other") == ({}, 0)
+    assert decisions.live_workers.last("other") == ({}, 0)
 
 
 def test_it_outlives_the_document_and_knows_the_documents_names() -> None:
@@ -50,17 +48,17 @@ def test_it_outlives_the_document_and_knows_the_documents_names() -> None:
     decisions.answer(asked.SerializeToString())
     _put_in_force(table, b"default: dc3", 2)
     decisions.answer(a_request("other").SerializeToString())
-    assert decisions.sightings.last("billing")[0] == {"dc1": 2, "": 1}
-    assert decisions.sightings.last("42")[0] == {}
+    assert decisions.live_workers.last("billing")[0] == {"dc1": 2, "": 1}
+    assert decisions.live_workers.last("42")[0] == {}
 
 
 def test_made_up_names_take_bounded_room_and_push_out_the_oldest() -> None:
     """As many applications as the document has and thousands more are kept, the newest ones, and twice that at most."""
-    sightings = LiveWorkerTracker()
-    sightings.expect(10)
+    tracker = LiveWorkerTracker()
+    tracker.expect(10)
     for number in range(20_000):
-        sightings.note(str(number), {"dc1": number})
-    known = [number for number in range(20_000) if sightings.last(str(number))[1]]
+        tracker.note(str(number), {"dc1": number})
+    known = [number for number in range(20_000) if tracker.last(str(number))[1]]
     assert set(range(20_000 - 4106, 20_000)) <= set(known)
     assert len(known) <= 2 * 4107
     assert len(count_workers({str(number): (number,) for number in range(1000)})) == 64

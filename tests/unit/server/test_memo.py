@@ -6,13 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sidecar.errors import BadRequest
-from sidecar.lifecycle import SourceStatus
 from sidecar.pb.dcsidecar.v1 import routing_pb2 as pb
 from sidecar.routing.document import parse_document
 from sidecar.routing.state import State
 from sidecar.server.decisions import DecisionHandler
 from sidecar.server.memo import Memo
-from sidecar.table import RoutingTable, View
+from sidecar.table import RoutingTable
+from tests.views import view, view_of
 
 BIG = bytes(range(256)) * 400
 
@@ -139,7 +139,7 @@ def test_answers_are_the_same_with_and_without_it(first: bytes, steps: list[obje
             generation += 1
             text, stale = step
             state = State(parse_document(text), generation=generation, now_ns=0, stale=stale)
-            table.view = View(state, text, SourceStatus())
+            table.view = view_of(state, text)
             continue
         assert isinstance(step, pb.FilterWorkersRequest)
         asked.append(step.SerializeToString())
@@ -173,7 +173,7 @@ def test_the_parts_of_a_request_may_come_in_any_order(asked: list[list[bytes]]) 
     """Candidates that are known hide no name that stands after them, again, or empty: fields have no order."""
     text = b"{default: dc1, apps: {b: dc2}}"
     table = RoutingTable()
-    table.view = View(State(parse_document(text), generation=1, now_ns=0), text, SourceStatus())
+    table.view = view(text)
     remembering = DecisionHandler(table, max_candidates=100, memo_entries=100, memo_bytes=100_000)
     forgetting = DecisionHandler(table, max_candidates=100, memo_entries=0, memo_bytes=0)
     for pieces in asked:

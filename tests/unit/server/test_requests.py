@@ -11,13 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.errors import BadRequest, NotServing
-from sidecar.lifecycle import SourceStatus
 from sidecar.pb.dcsidecar.v1 import routing_pb2 as pb
-from sidecar.routing.document import parse_document
-from sidecar.routing.state import State
 from sidecar.server import requests
 from sidecar.server.decisions import DecisionHandler
-from sidecar.table import RoutingTable, View
+from sidecar.table import RoutingTable
+from tests.views import view
 
 DOCUMENT = b"default: {active: dc1, backups: [dc2]}\napps: {billing: dc2}"
 
@@ -25,7 +23,7 @@ DOCUMENT = b"default: {active: dc1, backups: [dc2]}\napps: {billing: dc2}"
 def decisions(*, most: int = 3) -> DecisionHandler:
     """Return decisions by a document, of at most this many candidates."""
     table = RoutingTable()
-    table.view = View(State(parse_document(DOCUMENT), generation=1, now_ns=0), DOCUMENT, SourceStatus())
+    table.view = view(DOCUMENT)
     return DecisionHandler(table, max_candidates=most, memo_entries=10, memo_bytes=10_000)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,11 @@ import pytest
 from sidecar.lifecycle import SourceState, SourceStatus
 from sidecar.routing.document import parse_document
 from sidecar.routing.failover import FailoverState, Observation, Phase
+from sidecar.routing.outage import NO_WORKERS, Fault, FaultKind, ProbeFailure, unhealthy
 from sidecar.routing.state import State
 from sidecar.server.settings import ServerSettings
-from sidecar.table import Override, View
+from sidecar.view import HealthNotice, Override, OverrideProblem, OverrideProblemKind, View
+from sidecar.wording import view_text
 from sidecar.workers.messages import (
     Ack,
     ActivateView,
@@ -30,18 +33,24 @@ from sidecar.workers.messages import (
     WorkerReport,
     frame,
 )
+from tests.views import NOTHING, view_of
 
 TEXT = b"default: {active: dc1, backups: [dc2], failover: {after: 5s}}"
 
 
 def a_view() -> View:
     """Return a view in which everything is there."""
-    failover_states = {(("billing", "7"), "dc1"): FailoverState(Phase.FAILED, 2, 1, "no workers")}
-    state = State(parse_document(TEXT), 3, 5, stale=True, unhealthy={"dc2": "tcp x:1"}, failover_states=failover_states)
+    failover_states = {(("billing", "7"), "dc1"): FailoverState(Phase.FAILED, 2, 1, NO_WORKERS)}
+    fault = Fault(FaultKind.PROBES, probes=(ProbeFailure("tcp x:1", "refused"),), since_ns=4)
+    judged = {"dc2": unhealthy(fault)}
+    state = State(parse_document(TEXT), 3, 5, stale=True, unhealthy=judged, failover_states=failover_states)
     status = SourceStatus(
         state=SourceState.DISCONNECTED, error="away", applied_at_ns=7, confirmed_at_ns=9, from_snapshot=True
     )
-    return View(state, TEXT, status, override=Override("file:/o", error="not read"), overdue=True, health="no probes")
+    override = Override("file:/o", problem=OverrideProblem(OverrideProblemKind.UNREADABLE, "no such file"))
+    return replace(
+        view_of(state, TEXT, status=status), override=override, overdue=True, health=HealthNotice(ignored=judged)
+    )
 
 
 def test_orders_arrive_byte_by_byte() -> None:
@@ -51,7 +60,7 @@ def test_orders_arrive_byte_by_byte() -> None:
         Configure(settings, "file:/routing.yaml", 1, "json", "info"),
         LoadDocument("abc", TEXT * 1000),
         ActivateView.of(a_view()),
-        ActivateView.of(View(None, b"", SourceStatus())),
+        ActivateView.of(NOTHING),
         AnnounceView(),
         StartListening(),
         SetLogLevel("debug"),
@@ -68,7 +77,7 @@ def test_reports_arrive_together() -> None:
         Ack(),
         StartFailed("the port is in use"),
         StatsReport([(("billing", "dc1", "ACTIVE"), 2)], [MethodDelta("/p.S/M", "unary", 3, [("OK", 2)], [1, 2], 0.5)]),
-        ObservationReport([Observation(("billing", ""), {"dc1": "no workers"}, ("dc2",))]),
+        ObservationReport([Observation(("billing", ""), {"dc1": NO_WORKERS}, ("dc2",))]),
     ]
     assert list(FrameDecoder[WorkerReport](WorkerReport).feed(b"".join(map(frame, reports)))) == reports
 
@@ -89,7 +98,7 @@ def test_a_view_answers_as_the_one_it_was_made_of() -> None:
     assert made.state is not None
     assert view.state is not None
     assert (made.state.out, made.state.failed_over) == (view.state.out, view.state.failed_over)
-    assert (made.error, made.ready, made.applied_at_ns) == (view.error, view.ready, view.applied_at_ns)
+    assert (view_text(made), made.ready, made.applied_at_ns) == (view_text(view), view.ready, view.applied_at_ns)
     assert (made.status.state, made.status.confirmed_at_ns, made.status.from_snapshot) == (
         SourceState.DISCONNECTED,
         9,

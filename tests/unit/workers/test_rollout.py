@@ -7,12 +7,12 @@ from collections import deque
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sidecar.lifecycle import SourceStatus
 from sidecar.routing.document import parse_document
 from sidecar.routing.state import State
-from sidecar.table import View
+from sidecar.view import View
 from sidecar.workers.messages import ActivateView, AnnounceView, Command, LoadDocument, StartListening
 from sidecar.workers.rollout import Rollout
+from tests.views import NOTHING, view_of
 
 TEXTS = (b"dc1", b"dc2", b"dc3")
 
@@ -74,7 +74,7 @@ class FakeWorker:
 
 def view(generation: int, text: bytes) -> View:
     """Return a view of a document."""
-    return View(State(parse_document(text), generation, 1), text, SourceStatus())
+    return view_of(State(parse_document(text), generation, 1), text)
 
 
 # Of these one is drawn: mostly steps, seldom a replacement.
@@ -86,7 +86,7 @@ moves = st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 2)), min_size=
 @given(moves)
 def test_nobody_is_behind_what_a_watcher_knows(moves: list[tuple[str, int]]) -> None:
     """At every moment each listening process decides by what any watcher knows, or newer; at last all by the newest."""
-    rollout = Rollout(View(None, b"", SourceStatus()))
+    rollout = Rollout(NOTHING)
     workers = [FakeWorker() for _ in range(3)]
     for worker in workers:
         rollout.add(worker)
@@ -116,7 +116,7 @@ def test_nobody_is_behind_what_a_watcher_knows(moves: list[tuple[str, int]]) -> 
 
 def test_a_view_waits_until_all_have_parsed_its_document() -> None:
     """While one process still parses, none activates the view; one that has not joined holds up nobody."""
-    rollout = Rollout(View(None, b"", SourceStatus()))
+    rollout = Rollout(NOTHING)
     quick, slow, starting = FakeWorker(), FakeWorker(), FakeWorker()
     workers = [quick, slow, starting]
     for worker in workers:

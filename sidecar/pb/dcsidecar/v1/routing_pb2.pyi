@@ -18,6 +18,22 @@ class Reason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REASON_UNROUTED: _ClassVar[Reason]
     REASON_NO_WORKERS: _ClassVar[Reason]
 
+class OutageKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    OUTAGE_KIND_UNSPECIFIED: _ClassVar[OutageKind]
+    OUTAGE_KIND_MARKED: _ClassVar[OutageKind]
+    OUTAGE_KIND_DRILL: _ClassVar[OutageKind]
+    OUTAGE_KIND_UNHEALTHY: _ClassVar[OutageKind]
+    OUTAGE_KIND_FAILED_OVER: _ClassVar[OutageKind]
+
+class FaultKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    FAULT_KIND_UNSPECIFIED: _ClassVar[FaultKind]
+    FAULT_KIND_NO_WORKERS: _ClassVar[FaultKind]
+    FAULT_KIND_TOO_FEW_WORKERS: _ClassVar[FaultKind]
+    FAULT_KIND_PROBES: _ClassVar[FaultKind]
+    FAULT_KIND_OTHER: _ClassVar[FaultKind]
+
 class SourceState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     SOURCE_STATE_UNSPECIFIED: _ClassVar[SourceState]
@@ -34,6 +50,16 @@ REASON_DEGRADED: Reason
 REASON_ANY: Reason
 REASON_UNROUTED: Reason
 REASON_NO_WORKERS: Reason
+OUTAGE_KIND_UNSPECIFIED: OutageKind
+OUTAGE_KIND_MARKED: OutageKind
+OUTAGE_KIND_DRILL: OutageKind
+OUTAGE_KIND_UNHEALTHY: OutageKind
+OUTAGE_KIND_FAILED_OVER: OutageKind
+FAULT_KIND_UNSPECIFIED: FaultKind
+FAULT_KIND_NO_WORKERS: FaultKind
+FAULT_KIND_TOO_FEW_WORKERS: FaultKind
+FAULT_KIND_PROBES: FaultKind
+FAULT_KIND_OTHER: FaultKind
 SOURCE_STATE_UNSPECIFIED: SourceState
 SOURCE_STATE_CONNECTING: SourceState
 SOURCE_STATE_SYNCED: SourceState
@@ -105,17 +131,51 @@ class WeightedDatacenter(_message.Message):
     weight: float
     def __init__(self, datacenter: _Optional[str] = ..., weight: _Optional[float] = ...) -> None: ...
 
+class ProbeFailure(_message.Message):
+    __slots__ = ("probe", "error")
+    PROBE_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    probe: str
+    error: str
+    def __init__(self, probe: _Optional[str] = ..., error: _Optional[str] = ...) -> None: ...
+
+class Fault(_message.Message):
+    __slots__ = ("kind", "workers", "needed", "probes", "since_ms", "text")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    WORKERS_FIELD_NUMBER: _ClassVar[int]
+    NEEDED_FIELD_NUMBER: _ClassVar[int]
+    PROBES_FIELD_NUMBER: _ClassVar[int]
+    SINCE_MS_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    kind: FaultKind
+    workers: int
+    needed: int
+    probes: _containers.RepeatedCompositeFieldContainer[ProbeFailure]
+    since_ms: int
+    text: str
+    def __init__(self, kind: _Optional[_Union[FaultKind, str]] = ..., workers: _Optional[int] = ..., needed: _Optional[int] = ..., probes: _Optional[_Iterable[_Union[ProbeFailure, _Mapping]]] = ..., since_ms: _Optional[int] = ..., text: _Optional[str] = ...) -> None: ...
+
 class AppRoute(_message.Message):
     __slots__ = ("app", "weights", "backups", "unavailable", "min_workers", "revision", "generation", "outages", "workers", "workers_seen_at_ms")
     class Outage(_message.Message):
-        __slots__ = ("datacenter", "app", "reason")
+        __slots__ = ("datacenter", "app", "reason", "kind", "since_ms", "until_ms", "drill_reason", "fault")
         DATACENTER_FIELD_NUMBER: _ClassVar[int]
         APP_FIELD_NUMBER: _ClassVar[int]
         REASON_FIELD_NUMBER: _ClassVar[int]
+        KIND_FIELD_NUMBER: _ClassVar[int]
+        SINCE_MS_FIELD_NUMBER: _ClassVar[int]
+        UNTIL_MS_FIELD_NUMBER: _ClassVar[int]
+        DRILL_REASON_FIELD_NUMBER: _ClassVar[int]
+        FAULT_FIELD_NUMBER: _ClassVar[int]
         datacenter: str
         app: str
         reason: str
-        def __init__(self, datacenter: _Optional[str] = ..., app: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+        kind: OutageKind
+        since_ms: int
+        until_ms: int
+        drill_reason: str
+        fault: Fault
+        def __init__(self, datacenter: _Optional[str] = ..., app: _Optional[str] = ..., reason: _Optional[str] = ..., kind: _Optional[_Union[OutageKind, str]] = ..., since_ms: _Optional[int] = ..., until_ms: _Optional[int] = ..., drill_reason: _Optional[str] = ..., fault: _Optional[_Union[Fault, _Mapping]] = ...) -> None: ...
     class Workers(_message.Message):
         __slots__ = ("datacenter", "count")
         DATACENTER_FIELD_NUMBER: _ClassVar[int]

@@ -8,10 +8,12 @@ import pytest
 from sidecar.errors import BadRequest, DocumentRejected
 from sidecar.lifecycle import RejectedDocument
 from sidecar.routing.document import parse_document
+from sidecar.routing.failover import FailoverState, FailoverStates, Phase
+from sidecar.routing.outage import NO_WORKERS, Fault, FaultKind, ProbeFailure, unhealthy
 from sidecar.routing.scalars import parse_time
 from sidecar.routing.state import State
 from sidecar.web.routes import all_json, app_json
-from sidecar.web.status import cause_of, datacenter_json, datacenters, moment, refusal_json
+from sidecar.web.status import datacenter_json, refusal_json
 from sidecar.web.whatif import candidates, what_if
 
 NOON = parse_time("2026-11-22T12:00:00Z") or 0
@@ -71,24 +73,46 @@ def test_all_routes_are_those_of_each_application() -> None:
 def test_datacenters_are_those_that_are_named() -> None:
     """Without a `datacenters` block the routes name them; a drill for some applications is told as a cause."""
     state = a_state()
-    assert datacenters(state) == ("dc1", "dc2", "dc3")
+    assert state.document.datacenter_names() == ("dc1", "dc2", "dc3")
     assert datacenter_json(state, "dc1") == {
         "name": "dc1",
         "in_service": True,
         "cause": "drill",
         "why": "",
+        "outage": None,
         "until": "2026-11-22T13:00:00Z",
     }
 
 
 def test_causes_are_told_apart() -> None:
-    """What a State says of a datacenter that is out is a mark, a drill or a health check."""
-    assert [cause_of(why) for why in ("marked", "drill", "drill: Q4", "probes: tcp x:1: refused")] == [
-        "mark",
-        "drill",
-        "drill",
-        "health",
+    """A datacenter that is out has a cause, the text, and the outage with its parameters."""
+    text = b"{datacenters: {dc1: {available: false}, dc2: {}, dc3: {}}, default: dc1, drills: [{datacenter: dc2, until: 2027-01-01T00:00:00Z, reason: Q4}]}"  # noqa: E501
+    fault = Fault(FaultKind.PROBES, probes=(ProbeFailure("tcp x:1", "refused"),), since_ns=NOON)
+    state = State(parse_document(text), generation=1, now_ns=NOON, unhealthy={"dc3": unhealthy(fault)})
+    found = [datacenter_json(state, name) for name in ("dc1", "dc2", "dc3")]
+    assert [each["cause"] for each in found] == ["mark", "drill", "health"]
+    assert [each["why"] for each in found] == [
+        "marked",
+        "drill: Q4",
+        "probes: tcp x:1: refused, since 2026-11-22T12:00:00Z",
     ]
+    assert [each["outage"]["kind"] for each in found] == ["marked", "drill", "unhealthy"]
+    assert found[2]["outage"]["fault"]["probes"] == [{"probe": "tcp x:1", "error": "refused"}]
+
+
+def test_outages_of_a_route_are_in_its_json() -> None:
+    """What is out, and what work has left, each with its kind; the texts of older clients beside."""
+    text = b"default: {active: dc1, backups: [dc2, dc3], failover: {back_after: 1m}}"
+    failed: FailoverStates = {(("a", ""), "dc2"): FailoverState(Phase.FAILED, NOON, NOON, NO_WORKERS)}
+    state = State(parse_document(text), 1, NOON, unhealthy={"dc1": unhealthy(NO_WORKERS)}, failover_states=failed)
+    told = app_json(state, "a")
+    assert [(each["datacenter"], each["kind"]) for each in told["outages"]] == [
+        ("dc1", "unhealthy"),
+        ("dc2", "failed-over"),
+    ]
+    assert told["unavailable"] == {"dc1": "no workers"}
+    assert told["left"] == {"dc2": "failed over: no workers, since 2026-11-22T12:00:00Z"}
+    assert told["shares"] == {"dc3": 1.0}
 
 
 def test_a_refusal_marks_its_line() -> None:
@@ -118,9 +142,3 @@ def test_candidates_are_checked(text: str) -> None:
     """What is no list of counts, or too many, is refused with what is expected."""
     with pytest.raises(BadRequest, match="candidates: found"):
         candidates(text)
-
-
-def test_moments_are_told_to_the_millisecond() -> None:
-    """Never is null, everything else RFC 3339."""
-    assert moment(0) is None
-    assert moment(NOON + 1_234_567) == "2026-11-22T12:00:00.001Z"

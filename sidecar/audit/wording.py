@@ -1,0 +1,46 @@
+"""English for the events of the audit: `history`, webhooks and the text fields of the API show it as it was written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sidecar.audit.event import MOVES, AuditEvent
+from sidecar.routing.changes import RouteChange
+from sidecar.routing.model import Drill
+from sidecar.routing.scalars import format_time
+from sidecar.routing.shares import Shares
+from sidecar.routing.wording import change_text, named, shares_text
+
+_CHANGES = 3
+
+
+def applied_text(changes: Sequence[RouteChange]) -> str:
+    """Return what a document that was taken over changes."""
+    return "; ".join(map(change_text, changes[:_CHANGES])) or "same routes"
+
+
+def move_text(before: Shares, after: Shares) -> str:
+    """Return from where to where work goes."""
+    return f"{shares_text(before)} → {shares_text(after)}"
+
+
+def drill_text(drill: Drill) -> str:
+    """Return which datacenter a drill takes out, for whom, until when and why."""
+    apps = f" for {named(sorted(drill.apps))}" if drill.apps else ""
+    reason = f": {drill.reason}" if drill.reason else ""
+    return f"{drill.datacenter}{apps} until {format_time(drill.until_ns)}{reason}"
+
+
+def loss_text(count: int) -> str:
+    """Return how many records were lost, and why."""
+    return f"{count} earlier records dropped: disk unwritable and buffer full"
+
+
+def removal_text(number: int) -> str:
+    """Return which records were removed to make room."""
+    return f"records up to number {number}"
+
+
+def event_text(event: AuditEvent, most: int) -> str:
+    """Return an event with its subjects, `most` of them named, where it moves work."""
+    return f"{named(event.subjects, most)}: {event.text}" if event.kind in MOVES else event.text

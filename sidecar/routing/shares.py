@@ -1,0 +1,89 @@
+"""Which share of a route's jobs each datacenter gets now: what balancers, gateways, the audit and the page go by.
+
+Every datacenter that is in service counts as having enough workers: how many there are is known to the calls alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from dataclasses import dataclass
+from enum import Enum
+
+from sidecar.routing.model import OnEmpty
+from sidecar.routing.state import ResolvedRoute, State
+
+Weights = tuple[tuple[str, float], ...]
+"""Datacenters with their weights or shares, in the document's order."""
+
+
+class Destination(Enum):
+    """Where the jobs of a route go."""
+
+    DATACENTERS = "datacenters"
+    # The route has no selector: every candidate passes.
+    ANYWHERE = "anywhere"
+    # No datacenter of the route is left; `on_empty: any` lets every worker in service run them.
+    ANYWHERE_IN_SERVICE = "anywhere-in-service"
+    NOWHERE = "nowhere"
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """Where the jobs of a route go; `by_datacenter` has shares that add up to 1, none for other destinations."""
+
+    destination: Destination
+    by_datacenter: Weights = ()
+
+    def rounded(self) -> Shares:
+        """Return the shares to three significant digits, as they are shown: what differs by less is no change."""
+        return Shares(self.destination, tuple((name, float(f"{share:.3g}")) for name, share in self.by_datacenter))
+
+
+ANYWHERE = Shares(Destination.ANYWHERE)
+_NOWHERE = {
+    OnEmpty.ANY: Shares(Destination.ANYWHERE_IN_SERVICE),
+    OnEmpty.REJECT: Shares(Destination.NOWHERE),
+}
+
+
+def shares(state: State, app: str, job: str = "") -> Shares:
+    """Return where the jobs of an application go under a State, or those of one job that has a route of its own."""
+    return shares_of(state.resolve((app,), app, job))
+
+
+def shares_of(resolved: ResolvedRoute) -> Shares:
+    """Return where the jobs of a route go, the datacenters that are out of service taken out.
+
+    Their jobs spread over the rest of the split by weight; where none is left of it, the first backup that is in
+    service gets all. Datacenters that work has left after faults come last.
+    """
+    if resolved.route.selector is None:
+        return ANYWHERE
+    for lost in {**resolved.out, **resolved.failed_over}, resolved.out:
+        weights = serving_weights(resolved, lost)
+        if weights:
+            return Shares(Destination.DATACENTERS, normalized(weights))
+    return _NOWHERE[resolved.route.on_empty]
+
+
+def intended_shares(weights: Weights) -> Shares:
+    """Return where the document sends jobs by the weights of a selector, whatever is out of service; none: anywhere."""
+    positive = tuple((name, weight) for name, weight in weights if weight > 0)
+    return Shares(Destination.DATACENTERS, normalized(positive)) if positive else ANYWHERE
+
+
+def serving_weights(resolved: ResolvedRoute, lost: Container[str]) -> Weights:
+    """Return the weights of the datacenters that serve a route without those that are lost; () where nobody does."""
+    left = tuple((name, weight) for name, weight in resolved.weights if weight > 0 and name not in lost)
+    if left:
+        return left
+    backup = next((name for name in resolved.route.backups if name not in lost), None)
+    return () if backup is None else ((backup, 1.0),)
+
+
+def normalized(weights: Weights) -> Weights:
+    """Return positive weights as shares of 1."""
+    # Divided by the largest first: the sum of weights may be more than a float can hold.
+    largest = max(weight for _, weight in weights)
+    total = sum(weight / largest for _, weight in weights)
+    return tuple((name, weight / largest / total) for name, weight in weights)

@@ -1,0 +1,350 @@
+"""What is in force as one frozen value, and the pure function that makes the next one from an event and the time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from typing import assert_never
+
+from sidecar.errors import DocumentRejected
+from sidecar.lifecycle import RejectedDocument, SourceEvent, SourceState, SourceStatus, next_state
+from sidecar.routing.document import revision_of
+from sidecar.routing.failover import FailoverStates, Observation, advance, apply, timed
+from sidecar.routing.model import RoutingDocument
+from sidecar.routing.outage import Outages
+from sidecar.routing.state import State
+from sidecar.sources.base import Content, Missing, Report, Unreachable
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedDocument:
+    """A text and the valid document that it is."""
+
+    text: bytes
+    document: RoutingDocument
+
+
+class OverrideProblemKind(Enum):
+    """What is wrong with the file of `--override`."""
+
+    UNREADABLE = "unreadable"
+    REFUSED = "refused"
+    # The file was removed, but the source has no document: the override stays in force.
+    NEEDED = "needed"
+
+
+@dataclass(frozen=True, slots=True)
+class OverrideProblem:
+    """Why the newest state of the override's file is not in force, with the error as it came."""
+
+    kind: OverrideProblemKind
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """The local document of `--override`: since `since_ns` it decides instead of the source's, if it is loaded."""
+
+    url: str
+    loaded: LoadedDocument | None = None
+    since_ns: int = 0
+    problem: OverrideProblem | None = None
+
+
+class SkipReason(Enum):
+    """Why a probe that the document asks for is not made."""
+
+    NOT_ALLOWED = "not-allowed"  # by --probe-hosts
+    TOO_MANY = "too-many"
+    BUSY = "busy"  # too many earlier probes have not ended
+
+
+@dataclass(frozen=True, slots=True)
+class SkippedProbe:
+    """A probe that is not made: NOT_ALLOWED has the `target` that it would reach, the others the `count` at hand."""
+
+    datacenter: str
+    probe: str
+    reason: SkipReason
+    target: str = ""
+    count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class HealthNotice:
+    """What operators must know of the health checks.
+
+    `ignored` are verdicts that do not count, as they would take every datacenter out of service; `skipped` the probes
+    that are not made.
+    """
+
+    ignored: Outages = field(default_factory=dict)
+    skipped: tuple[SkippedProbe, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """All that is in force at one moment.
+
+    `state` is what decides, None while there is no document. `source` is the last good document of the source,
+    `override` the local one that goes before it. `overdue` is True once the source has been out of reach for longer
+    than `--max-stale`, `disconnected_ns` since when it is (by the steady clock). `unhealthy` are the verdicts of health
+    checks, `failover_states` what routes that fail over with patience went through, also while there is no document;
+    `timed` is True while the time alone may change one of these.
+    """
+
+    state: State | None
+    status: SourceStatus
+    source: LoadedDocument | None = None
+    override: Override | None = None
+    overdue: bool = False
+    health: HealthNotice | None = None
+    unhealthy: Outages = field(default_factory=dict)
+    failover_states: FailoverStates = field(default_factory=dict)
+    timed: bool = False
+    disconnected_ns: int | None = None
+
+    @property
+    def overridden(self) -> bool:
+        """True while a local document decides instead of the source's."""
+        return self.override is not None and self.override.loaded is not None
+
+    @property
+    def loaded(self) -> LoadedDocument | None:
+        """The document that decides, with its text."""
+        return (self.override.loaded if self.override else None) or self.source
+
+    @property
+    def text(self) -> bytes:
+        """The text of the document that decides, b"" while there is none."""
+        return self.loaded.text if self.loaded else b""
+
+    @property
+    def ready(self) -> bool:
+        """True while there is a document to decide by that is not older than the operator allows."""
+        return self.state is not None and not self.overdue
+
+    @property
+    def applied_at_ns(self) -> int:
+        """When the document in force was taken over, Unix nanoseconds."""
+        override = self.override
+        return override.since_ns if override is not None and override.loaded is not None else self.status.applied_at_ns
+
+
+@dataclass(frozen=True, slots=True)
+class Instant:
+    """A moment by two clocks, both Unix nanoseconds: the wall's, which may jump, and one that never does."""
+
+    wall_ns: int
+    steady_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotRestored:
+    """The snapshot on disk holds this document, taken over at `applied_at_ns`; the source has not confirmed it yet."""
+
+    loaded: LoadedDocument
+    applied_at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class FailoversRestored:
+    """The datacenters that work had left when the sidecar ended."""
+
+    failover_states: FailoverStates
+
+
+@dataclass(frozen=True, slots=True)
+class SourceReported:
+    """The source reported."""
+
+    report: Report
+
+
+@dataclass(frozen=True, slots=True)
+class OverrideReported:
+    """The file of `--override` was looked at."""
+
+    url: str
+    report: Report
+
+
+@dataclass(frozen=True, slots=True)
+class HealthJudged:
+    """Health checks judge these datacenters down; `notice` is for operators."""
+
+    unhealthy: Outages
+    notice: HealthNotice | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionsObserved:
+    """Decisions showed this, in their order."""
+
+    observations: tuple[Observation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ClockTicked:
+    """Nothing happened but time."""
+
+
+Event = (
+    SnapshotRestored
+    | FailoversRestored
+    | SourceReported
+    | OverrideReported
+    | HealthJudged
+    | DecisionsObserved
+    | ClockTicked
+)
+Parse = Callable[[bytes], RoutingDocument]
+"""Returns the document that a text is. Raises DocumentRejected."""
+
+
+def initial_view(now: Instant) -> View:
+    """Return the view of a sidecar that knows nothing yet."""
+    return View(state=None, status=SourceStatus(since_ns=now.wall_ns))
+
+
+def next_view(view: View, event: Event, now: Instant, *, parse: Parse, max_stale_ns: int | None = None) -> View:
+    """Return the view after an event, with the State that follows from it and from the time.
+
+    Equal to `view` where nothing changed; a State that still holds stays the same object. `parse` is called for a text
+    that is not known yet. `max_stale_ns` is how long the source may be out of reach before the view is not ready.
+    Raises nothing but what `parse` raises beside DocumentRejected.
+    """
+    return _decided(_after(view, event, now, parse), now, max_stale_ns)
+
+
+def _after(view: View, event: Event, now: Instant, parse: Parse) -> View:
+    """Return the view with what an event says, not decided yet."""
+    match event:
+        case SourceReported(report):
+            return _reported(view, report, now, parse)
+        case OverrideReported(url, report):
+            return replace(view, override=_overridden(view, url, report, now, parse))
+        case HealthJudged(unhealthy, notice):
+            return replace(view, unhealthy=unhealthy, health=notice)
+        case DecisionsObserved(observations):
+            return _observed(view, observations, now)
+        case SnapshotRestored(loaded, applied_at_ns):
+            status = SourceStatus(
+                state=SourceState.DISCONNECTED,
+                since_ns=now.wall_ns,
+                applied_at_ns=applied_at_ns,
+                from_snapshot=True,
+            )
+            return replace(view, source=loaded, status=status, disconnected_ns=now.steady_ns)
+        case FailoversRestored(failover_states):
+            return replace(view, failover_states=failover_states, timed=True)
+        case ClockTicked():
+            return view
+        case _:
+            assert_never(event)
+
+
+def _observed(view: View, observations: tuple[Observation, ...], now: Instant) -> View:
+    if view.loaded is None:
+        return view
+    failover_states = apply(view.failover_states, observations, view.loaded.document, now.steady_ns)
+    return (
+        view if failover_states is view.failover_states else replace(view, failover_states=failover_states, timed=True)
+    )
+
+
+def _decided(view: View, now: Instant, max_stale_ns: int | None) -> View:
+    """Return the view as it decides now: with another State where the one before does not hold any more."""
+    if view.loaded is None:
+        return view
+    document, state = view.loaded.document, view.state
+    stale = view.status.stale and not view.overridden
+    failover_states, timed_ = view.failover_states, view.timed
+    if timed_ or state is None or state.document is not document:
+        failover_states = advance(failover_states, document, now.steady_ns)
+        timed_ = timed(failover_states)
+    if (
+        state is None
+        or state.document is not document
+        or state.stale is not stale
+        or state.unhealthy != view.unhealthy
+        or state.failover_states is not failover_states
+        or not state.holds(now.wall_ns)
+    ):
+        state = State(
+            document,
+            state.generation + 1 if state else 1,
+            now.wall_ns,
+            stale=stale,
+            unhealthy=view.unhealthy,
+            failover_states=failover_states,
+        )
+    late = (
+        max_stale_ns is not None
+        and view.disconnected_ns is not None
+        and now.steady_ns - view.disconnected_ns > max_stale_ns
+    )
+    return replace(view, state=state, overdue=stale and late, failover_states=failover_states, timed=timed_)
+
+
+def _overridden(view: View, url: str, report: Report, now: Instant, parse: Parse) -> Override | None:
+    """Return the override after a report on its file: only a file that is missing ends it."""
+    known = view.override or Override(url)
+    match report:
+        case Unreachable(reason):
+            return replace(known, problem=OverrideProblem(OverrideProblemKind.UNREADABLE, reason))
+        case Missing() if known.loaded is not None and view.source is None:
+            # No document would be left to decide by.
+            return replace(known, problem=OverrideProblem(OverrideProblemKind.NEEDED))
+        case Missing():
+            return None
+        case Content(text, _) if known.loaded is not None and text == known.loaded.text:
+            return replace(known, problem=None)
+        case Content(text, _):
+            try:
+                loaded = LoadedDocument(text, parse(text))
+            except DocumentRejected as error:
+                return replace(known, problem=OverrideProblem(OverrideProblemKind.REFUSED, error.summary))
+            return Override(url, loaded, known.since_ns or now.wall_ns)
+
+
+def _reported(view: View, report: Report, now: Instant, parse: Parse) -> View:
+    """Return the view after a report of the source."""
+    match report:
+        case Unreachable(reason):
+            return _moved(view, SourceEvent.LOST, now, error=reason)
+        case Missing(reason):
+            status = replace(view.status, refusal=None)
+            return _moved(replace(view, status=status), SourceEvent.ABSENT, now, error=reason)
+        case Content(text, version):
+            return _read(replace(view, status=replace(view.status, version=version)), text, now, parse)
+
+
+def _read(view: View, text: bytes, now: Instant, parse: Parse) -> View:
+    refusal = view.status.refusal
+    if refusal is not None and refusal.text == text:
+        return _moved(view, SourceEvent.REFUSED, now, error=refusal.error.summary)
+    confirmed = replace(view.status, refusal=None, from_snapshot=False, confirmed_at_ns=now.wall_ns)
+    if view.source is not None and view.source.text == text:
+        return _moved(replace(view, status=confirmed), SourceEvent.ACCEPTED, now)
+    try:
+        loaded = LoadedDocument(text, parse(text))
+    except DocumentRejected as error:
+        refusal = RejectedDocument(revision=revision_of(text), error=error, at_ns=now.wall_ns, text=text)
+        refused = replace(view, status=replace(view.status, refusal=refusal))
+        return _moved(refused, SourceEvent.REFUSED, now, error=error.summary)
+    accepted = replace(view, status=replace(confirmed, applied_at_ns=now.wall_ns), source=loaded)
+    return _moved(accepted, SourceEvent.ACCEPTED, now)
+
+
+def _moved(view: View, event: SourceEvent, now: Instant, *, error: str = "") -> View:
+    """Return the view after an event of the source, with its next state."""
+    status = view.status
+    state = next_state(status.state, event)
+    since_ns = status.since_ns if state is status.state else now.wall_ns
+    disconnected_ns = None
+    if state is SourceState.DISCONNECTED:
+        disconnected_ns = now.steady_ns if view.disconnected_ns is None else view.disconnected_ns
+    status = replace(status, state=state, error=error, since_ns=since_ns)
+    return replace(view, status=status, disconnected_ns=disconnected_ns)
