@@ -46,6 +46,7 @@ class OutcomeKind(Enum):
     NEXT = "next"  # the preferred datacenter cannot serve
     FAILED_OVER = "failed-over"  # work has left the preferred datacenter
     SHORT = "short"  # no datacenter has min_workers
+    PATIENT = "patient"  # the datacenter has too few workers, not yet for as long as `failover.after`
     ANY = "any"
     UNROUTED = "unrouted"
     NONE_IN_SERVICE = "none-in-service"
@@ -103,7 +104,7 @@ class RankedDatacenter:
 class Outcome:
     """How a decision came about; `datacenter` serves ("" if none does), `preferred` is the first in the order.
 
-    FAILED_OVER has the `outage` of the preferred datacenter, SHORT the workers that were `needed`.
+    FAILED_OVER has the `outage` of the preferred datacenter, SHORT and PATIENT the workers that were `needed`.
     """
 
     kind: OutcomeKind
@@ -266,7 +267,10 @@ def _outcome(resolved: ResolvedRoute, order: Sequence[RankedDatacenter], decisio
             outage = resolved.failed_over.get(preferred)
             return Outcome(OutcomeKind.FAILED_OVER if outage else OutcomeKind.NEXT, serving, preferred, outage)
         case Reason.DEGRADED:
-            return Outcome(OutcomeKind.SHORT, serving, needed=resolved.route.min_workers)
+            failover = resolved.route.failover
+            patient = failover is not None and failover.after_ns > 0 and serving not in resolved.failed_over
+            kind = OutcomeKind.PATIENT if patient else OutcomeKind.SHORT
+            return Outcome(kind, serving, needed=resolved.route.min_workers)
         case Reason.ANY:
             return Outcome(OutcomeKind.ANY)
         case Reason.UNROUTED:

@@ -41,6 +41,7 @@ _OUTCOMES = {
     OutcomeKind.NEXT: "{preferred} cannot serve; {datacenter} is the next that can.",
     OutcomeKind.FAILED_OVER: "{preferred} {outage}; {datacenter} is the next that can.",
     OutcomeKind.SHORT: "No datacenter has {needed} workers; {datacenter} is the first with any.",
+    OutcomeKind.PATIENT: "{datacenter} has fewer than {needed} workers, but not for failover.after yet: it serves.",
     OutcomeKind.ANY: f"{_NONE}; on_empty: any lets every worker in service through.",
     OutcomeKind.UNROUTED: "No active, split or ramp: every candidate passes.",
     OutcomeKind.NONE_IN_SERVICE: f"{_NONE}; nobody else is in service, so nobody may run the job.",

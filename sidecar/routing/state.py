@@ -129,7 +129,10 @@ class State:
                 if name in failed_over or outage.kind is not OutageKind.UNHEALTHY
             }
         if drills:
-            out = {**out, **{name: drill for name, drill in drilled(drills).items() if not _marked(out.get(name))}}
+            names = {drill.datacenter for drill in drills}
+            for_all = (drill for drill in self.document.drills if drill.apps is None and drill.active(self.now_ns))
+            outages = drilled((*(drill for drill in for_all if drill.datacenter in names), *drills))
+            out = {**out, **{name: outage for name, outage in outages.items() if not _marked(out.get(name))}}
         if route.selector is None:
             return ResolvedRoute(route=route, weights=(), order=None, out=out, failed_over=failed_over)
         weights = weights_at(route.selector, self.now_ns)

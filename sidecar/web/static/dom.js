@@ -1,4 +1,4 @@
-// Makes elements; texts are always set as texts, so nothing that a document holds can become markup.
+// Makes elements; texts are always set as texts: nothing in a document can become markup.
 export const find = (id) => document.getElementById(id);
 
 export function el(tag, attributes = {}, ...children) {
@@ -12,7 +12,7 @@ export function el(tag, attributes = {}, ...children) {
   return node;
 }
 
-// Which of the eight colours a datacenter has: by its place among those known, so that it keeps it.
+// Which of the eight colours a datacenter has: by its place among those known, which does not change.
 const known = [];
 export function colour(name) {
   if (!known.includes(name)) known.push(name);
@@ -26,8 +26,8 @@ export const ink = (name) => getComputedStyle(document.documentElement).getPrope
 
 // The row at `chosen` stands out.
 export function table(headings, rows, chosen = -1) {
-  const head = el("thead", {}, el("tr", {}, headings.map((words) => el("th", { scope: "col" }, words))));
+  const head = el("thead", {}, el("tr", {}, headings.map((heading) => el("th", { scope: "col" }, heading))));
   const body = el("tbody", {}, rows.map((cells, index) => el("tr", { class: index === chosen ? "chosen" : null }, cells.map((cell) => el("td", {}, cell)))));
-  // It may be wider than a phone, and is then scrolled by keyboard too.
+  // It may be wider than a phone; then it is scrolled, by keyboard too.
   return el("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": headings[0] }, el("table", {}, head, body));
 }

@@ -12,7 +12,7 @@ let connected = true;
 let generation = -1;
 let instance = "";
 
-// Fetches again when it was asked to while under way, so that the newest answer is the one shown.
+// Fetches again if it is called while a fetch is under way: the newest answer is the one shown.
 function latest(path, take) {
   let busy = false;
   let once = false;
@@ -28,24 +28,24 @@ function latest(path, take) {
         const answer = await fetch(path);
         if (answer.ok) take(await answer.json());
       } catch {
-        // The events tell when the sidecar is back, and then all is loaded again.
+        // The event stream opens again when the sidecar is back, and then everything is loaded.
       }
     } while (once);
     busy = false;
   };
 }
 
-const loadRoutes = latest("/v1/routes", (told) => {
-  routes.show(told);
+const loadRoutes = latest("/v1/routes", (answer) => {
+  routes.show(answer);
   drawDatacenters();
   drawBadge();
   whatif.again();
 });
-const loadRates = latest("/v1/rates", (told) => {
-  plots.keep(told.samples);
+const loadRates = latest("/v1/rates", (answer) => {
+  plots.keep(answer.samples);
   drawDatacenters();
 });
-const loadChanges = latest("/v1/changes", (told) => changes.show(told.changes));
+const loadChanges = latest("/v1/changes", (answer) => changes.show(answer.changes));
 
 function drawBadge() {
   if (status) panels.alerts(status, routes.stranded);
@@ -89,16 +89,15 @@ function follow() {
 
 function drawStatus() {
   if (status) {
-    // In the document's order, whichever part of the page is drawn first, so that each keeps its colour.
+    // First, in the document's order: each datacenter keeps the colour that it gets here.
     drawDatacenters();
-    routes.know(status);
     panels.status(status);
   }
   drawBadge();
 }
 
 function redraw() {
-  find("zone").textContent = t("zone", Intl.DateTimeFormat().resolvedOptions().timeZone);
+  find("zone").textContent = t("zone", { zone: Intl.DateTimeFormat().resolvedOptions().timeZone });
   drawStatus();
   changes.draw();
   routes.draw();
@@ -108,7 +107,7 @@ function redraw() {
 find("language").value = language;
 find("language").addEventListener("change", (event) => {
   speak(event.target.value);
-  find("alerts").dataset.words = "";
+  find("alerts").dataset.content = "";
   redraw();
   whatif.again();
 });

@@ -1,107 +1,106 @@
-// What stands around the list: badge, alerts, datacenters, source, refusal.
+// The panels around the list: badge, alerts, datacenters, source, refusal.
 import { colour, el, find } from "./dom.js";
-import { said } from "./translate.js";
-import { moment, number, span, t } from "./messages.js";
+import { list, moment, number, span, t } from "./messages.js";
+import * as wording from "./wording.js";
 
 const SHOWN_DRILLS = 8;
+const BAD = ["stopping", "no-process", "no-document", "overdue", "checks-ignored", "probes-skipped"];
 const STATES = { SYNCED: "good", REJECTED: "warn", CONNECTING: "bad", DISCONNECTED: "bad", MISSING: "bad" };
 
 // How long ago something was, kept current by `tick`.
-export const ago = (text, words = "ago") => el("span", { "data-since": text, "data-words": words }, since(text, words));
-const since = (text, words) => t(words, span((Date.now() - Date.parse(text)) / 1000));
+export const ago = (text, key = "ago") => el("span", { "data-since": text, "data-key": key }, since(text, key));
+const since = (text, key) => t(key, { span: span((Date.now() - Date.parse(text)) / 1000) });
 
 export function tick() {
   for (const node of document.querySelectorAll("[data-since]")) {
-    const words = since(node.dataset.since, node.dataset.words);
-    if (node.textContent !== words) node.textContent = words;
+    const text = since(node.dataset.since, node.dataset.key);
+    if (node.textContent !== text) node.textContent = text;
   }
 }
 
 // `stranded` are the applications that nobody serves.
 export function badge(status, connected, stranded) {
-  const attention = status && (status.refusal || status.error || status.from_snapshot || stranded.length || status.datacenters.some((dc) => dc.cause === "health"));
-  const [kind, words] = !connected ? ["bad", t("lost")]
+  const attention = status && (status.refusal || status.alerts.length || stranded.length || status.datacenters.some((dc) => dc.cause === "health"));
+  const [kind, text] = !connected ? ["bad", t("badge.lost")]
     : !status ? ["", "…"]
-    : !status.ready ? ["bad", t("notReady")]
-    : status.stale ? ["warn", t("stale")]
-    : attention ? ["warn", t("attention")]
-    : ["good", t("ready")];
+    : !status.ready ? ["bad", t("badge.not-ready")]
+    : status.stale ? ["warn", t("badge.stale")]
+    : attention ? ["warn", t("badge.attention")]
+    : ["good", t("badge.ready")];
   find("badge").className = `badge ${kind}`;
   // Set only where it changes: a screen reader would say it again and again.
-  if (find("badge-words").textContent !== words) find("badge-words").textContent = words;
+  if (find("badge-text").textContent !== text) find("badge-text").textContent = text;
   document.title = `${kind === "good" || !kind ? "" : "⚠ "}dc-sidecar`;
 }
 
-export function status(told) {
-  find("revision").textContent = told.revision ?? "–";
-  find("generation").textContent = number(told.generation);
-  find("version").textContent = `dc-sidecar ${told.version}`;
-  find("drills").replaceChildren(...told.drills.slice(0, SHOWN_DRILLS).map(drill), told.drills.length > SHOWN_DRILLS ? el("p", { class: "drill quiet" }, t("moreDrills", number(told.drills.length - SHOWN_DRILLS))) : "");
-  refusal(told.refusal);
-  source(told);
+export function status(now) {
+  find("revision").textContent = now.revision ?? "–";
+  find("generation").textContent = number(now.generation);
+  find("version").textContent = `dc-sidecar ${now.version}`;
+  const more = now.drills.length - SHOWN_DRILLS;
+  find("drills").replaceChildren(...now.drills.slice(0, SHOWN_DRILLS).map(drill), more > 0 ? el("p", { class: "drill quiet" }, t("drill.more", { count: number(more) })) : "");
+  refusal(now.refusal);
+  source(now);
 }
 
-export function alerts(told, stranded) {
-  const lines = Object.entries(told.failing).map(([what, why]) => ["bad", `${what}: ${why}`]);
-  const few = stranded.slice(0, 5).join(", ");
-  if (stranded.length) lines.push(["bad", t("nowhere", number(stranded.length), stranded.length > 5 ? `${few} …` : few)]);
-  if (told.override) lines.push(["", t("override", told.override)]);
-  // A refusal has a card of its own.
-  if (told.source.error && !told.refusal && !lines.some(([, line]) => line.includes(told.source.error))) lines.push(["", `${t(told.source.state)}: ${told.source.error}`]);
-  if (told.health) lines.push(["bad", told.health]);
-  if (told.error && !told.refusal && !lines.length) lines.push(["", told.error]);
-  if (told.from_snapshot) lines.push(["", t("snapshot")]);
+export function alerts(now, stranded) {
+  const lines = now.alerts.map((found) => [BAD.includes(found.kind) ? "bad" : "", wording.alert(found)]);
+  if (stranded.length) lines.unshift(["bad", t("alert.nowhere", { count: number(stranded.length), names: list(stranded.slice(0, 5)) + (stranded.length > 5 ? " …" : "") })]);
   const section = find("alerts");
-  const words = JSON.stringify(lines);
-  if (section.dataset.words === words) return;
-  section.dataset.words = words;
+  const content = JSON.stringify(lines);
+  if (section.dataset.content === content) return;
+  section.dataset.content = content;
   section.hidden = !lines.length;
-  section.replaceChildren(...lines.map(([kind, line]) => el("p", { class: kind }, line)));
+  section.replaceChildren(...lines.map(([style, line]) => el("p", { class: style }, line)));
 }
 
-// `load` tells of a datacenter how many applications it serves; `rates` how many decisions a second.
-export function datacenters(told, load, rates) {
-  find("datacenters").replaceChildren(...told.datacenters.map((dc) => {
-    const kind = !dc.in_service ? "out" : dc.cause ? "partly" : "";
-    const words = dc.cause === "mark" ? t("marked")
-      : dc.cause === "health" ? t("down", said(dc.why))
-      : dc.cause === "drill" ? t(dc.in_service ? "partly" : "drilledUntil", dc.until ? moment(dc.until) : "")
-      : t("inService");
-    return el("li", { class: `dc${colour(dc.name)} ${kind}` }, el("strong", {}, dc.name), el("span", { class: "state" }, words),
-      el("span", { class: "load" }, t("load", number(load.get(dc.name) ?? 0), number(told.apps ?? 0), number(+(rates[dc.name] ?? 0).toPrecision(3)))));
+// `load` has the number of applications that each datacenter serves; `rates` its decisions per second.
+export function datacenters(now, load, rates) {
+  find("datacenters").replaceChildren(...now.datacenters.map((dc) => {
+    const style = !dc.in_service ? "out" : dc.cause ? "partly" : "";
+    const rate = number(+(rates[dc.name] ?? 0).toPrecision(3));
+    return el("li", { class: `dc${colour(dc.name)} ${style}` }, el("strong", {}, dc.name), el("span", { class: "state" }, stateText(dc)),
+      el("span", { class: "load" }, t("datacenter.load", { serving: number(load.get(dc.name) ?? 0), total: number(now.apps ?? 0), rate })));
   }));
 }
 
-function drill(told) {
-  const whom = told.apps ? t("forApps", told.apps.slice(0, 5).join(", ") + (told.apps.length > 5 ? " …" : "")) : t("forAll");
-  const when = told.active ? t("drillWords", told.datacenter, moment(told.until)) : t("drillLater", told.datacenter, moment(told.start), moment(told.until));
-  return el("p", { class: "drill" }, el("span", { class: `pill ${told.active ? "warn" : ""}` }, t(told.active ? "drillOn" : "drillPlanned")), ` ${when}, ${whom}${told.reason ? `: ${told.reason}` : ""}`);
+function stateText(dc) {
+  const until = dc.until ? moment(dc.until) : "";
+  if (dc.in_service) return dc.cause === "drill" ? t("datacenter.partly", { until }) : t("datacenter.in-service");
+  if (dc.outage.kind === "drill") return t("datacenter.drill", { until });
+  return dc.outage.kind === "marked" ? t("datacenter.marked") : t("datacenter.unhealthy", { fault: wording.fault(dc.outage.fault) });
 }
 
-function source(told) {
-  const { state, since: from } = told.source;
+function drill(found) {
+  return el("p", { class: "drill" }, el("span", { class: `pill ${found.active ? "warn" : ""}` }, t(found.active ? "drill.on" : "drill.planned")),
+    ` ${t(found.active ? "drill.active" : "drill.later", wording.drill(found))}`);
+}
+
+function source(now) {
+  const { state, since: from } = now.source;
   const pairs = [
-    [t("url"), [el("code", {}, told.source.url)]],
-    [t("state"), [el("span", { class: `pill ${STATES[state]}` }, state), ` ${t(state)} `, ago(from, "lasting")]],
-    [t("confirmed"), [told.source.confirmed_at ? ago(told.source.confirmed_at) : t("never")]],
+    [t("source.url"), [el("code", {}, now.source.url)]],
+    [t("source.state"), [el("span", { class: `pill ${STATES[state]}` }, state), ` ${t(`state.${state}`)} `, ago(from, "source.lasting")]],
+    [t("source.confirmed"), [now.source.confirmed_at ? ago(now.source.confirmed_at) : t("never")]],
   ];
-  if (told.revision) {
-    pairs.push([t("applied"), [`${moment(told.applied_at)} · `, ago(told.applied_at)]]);
-    for (const key of ["by", "reason", "ticket"]) if (told.meta[key]) pairs.push([t(key), [told.meta[key]]]);
-    if (told.next_change) pairs.push([t("next"), [moment(told.next_change)]]);
-    pairs.push([t("documentSize"), [t("sizeWords", number(told.bytes), number(told.apps))]]);
+  if (now.revision) {
+    pairs.push([t("source.applied"), [`${moment(now.applied_at)} · `, ago(now.applied_at)]]);
+    for (const key of ["by", "reason", "ticket"]) if (now.meta[key]) pairs.push([t(`source.${key}`), [now.meta[key]]]);
+    if (now.next_change) pairs.push([t("source.next"), [moment(now.next_change)]]);
+    pairs.push([t("source.size"), [t("source.size.value", { bytes: number(now.bytes), apps: number(now.apps) })]]);
   }
   find("source").replaceChildren(...pairs.flatMap(([key, values]) => [el("dt", {}, key), el("dd", {}, values)]));
 }
 
-function refusal(told) {
-  find("refusal").hidden = !told;
-  if (!told) return;
-  const problems = told.problems.map((problem) => el("div", {},
-    el("p", { class: "problem" }, el("code", {}, problem.path || "–"), problem.line ? ` (${t("line", problem.line)}): ` : ": ", problem.message),
-    problem.excerpt.length ? el("div", { class: "excerpt mono", tabindex: "0", role: "group", "aria-label": t("line", problem.line) }, problem.excerpt.map(excerptLine)) : ""));
-  const more = told.total - told.problems.length;
-  find("refusal-body").replaceChildren(el("p", { class: "quiet" }, el("code", {}, told.revision), ` · ${moment(told.at)} · `, ago(told.at)), ...problems, more > 0 ? el("p", { class: "problem" }, t("moreProblems", number(more))) : "");
+function refusal(found) {
+  find("refusal").hidden = !found;
+  if (!found) return;
+  const line = (problem) => t("refused.line", problem);
+  const problems = found.problems.map((problem) => el("div", {},
+    el("p", { class: "problem" }, el("code", {}, problem.path || "–"), problem.line ? ` (${line(problem)}): ` : ": ", problem.message),
+    problem.excerpt.length ? el("div", { class: "excerpt mono", tabindex: "0", role: "group", "aria-label": line(problem) }, problem.excerpt.map(excerptLine)) : ""));
+  const more = found.total - found.problems.length;
+  find("refusal-body").replaceChildren(el("p", { class: "quiet" }, el("code", {}, found.revision), ` · ${moment(found.at)} · `, ago(found.at)), ...problems, more > 0 ? el("p", { class: "problem" }, t("refused.more", { count: number(more) })) : "");
 }
 
 function excerptLine({ number: line, text, marked }) {

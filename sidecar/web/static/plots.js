@@ -14,7 +14,7 @@ const axes = (extra = {}) => [
 const width = (node) => Math.max(240, node.clientWidth);
 // As high as the card beside it leaves room for.
 const height = (node) => (matchMedia("(min-width: 1001px)").matches ? Math.max(200, Math.min(320, find("s-source").clientHeight - 90)) : 190);
-const label = (name) => name || t("unknownDc");
+const label = (name) => name || t("rates.nobody");
 
 export function keep(newSamples) {
   samples = newSamples;
@@ -63,8 +63,8 @@ function legend(names, index) {
   const sample = samples[index];
   const now = index === samples.length - 1;
   const parts = names.map((name) => el("span", {}, name ? swatch(name) : el("span", { class: "swatch", "aria-hidden": "true" }), `${label(name)} `, el("b", {}, number(+(sample?.rates[name] ?? 0).toPrecision(3)))));
-  const when = sample && !now ? moment(sample.at * 1000) : t("now");
-  find("rates-words").replaceChildren(...(names.length ? [el("span", {}, when), ...parts.flatMap((part) => [" ", part])] : [t("noRates")]));
+  const when = sample && !now ? moment(sample.at * 1000) : t("rates.now");
+  find("rates-text").replaceChildren(...(names.length ? [el("span", {}, when), ...parts.flatMap((part) => [" ", part])] : [t("rates.none")]));
 }
 
 export function drawRamp(node, ramp) {
@@ -93,7 +93,7 @@ export function drawRamp(node, ramp) {
     ctx.font = `${12 * devicePixelRatio}px system-ui, sans-serif`;
     const right = x > u.bbox.left + u.bbox.width * 0.8;
     ctx.textAlign = right ? "right" : "left";
-    ctx.fillText(t("now"), x + (right ? -6 : 6) * devicePixelRatio, u.bbox.top + 14 * devicePixelRatio);
+    ctx.fillText(t("rates.now"), x + (right ? -6 : 6) * devicePixelRatio, u.bbox.top + 14 * devicePixelRatio);
     ctx.restore();
   };
   return new uPlot({

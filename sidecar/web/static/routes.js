@@ -1,36 +1,35 @@
-// The list of applications: found by name or kind, each with where its jobs go, and opened for what there is to know of it.
+// The list of applications: found by name or kind, each with where its jobs go, and opened for its details.
 import { colour, el, find, swatch, table } from "./dom.js";
 import { drawRamp } from "./plots.js";
-import { said } from "./translate.js";
+import { moment, number, percent, t } from "./messages.js";
 import { ask } from "./whatif.js";
-import { moment, number, t } from "./messages.js";
+import { fault, outage } from "./wording.js";
 
-// On a phone what follows the list is not to be far away.
+// On a phone the sections after the list must not be far away.
 const STEP = matchMedia("(max-width: 1000px)").matches ? 20 : 50;
 // How many applications each datacenter serves, all or part of their jobs.
 export const load = new Map();
 // Those that nobody serves.
 export let stranded = [];
 let routes = null;
-let drills = [];
 let names = [];
 let lower = [];
-// The kinds that there are, each with the names of its applications.
+// The filters that find something, each with the names of its applications.
 let kinds = new Map();
 let kind = "";
 let limit = STEP;
 let open = null;
 let ramps = [];
 
-export function show(told) {
-  routes = told;
-  names = Object.keys(told.apps);
+export function show(answer) {
+  routes = answer;
+  names = Object.keys(routes.apps);
   lower = new Map(names.map((name) => [name, name.toLowerCase()]));
   kinds = new Map([["troubled", []], ["ramps", []], ["splits", []]]);
   stranded = [];
   load.clear();
   for (const name of names) {
-    const route = told.apps[name];
+    const route = routes.apps[name];
     const add = (each) => (kinds.has(each) ? kinds.get(each).push(name) : kinds.set(each, [name]));
     if (deserted(route)) stranded.push(name);
     if (troubled(route)) add("troubled");
@@ -46,17 +45,16 @@ export function show(told) {
 
 const deserted = (route) => route.kind !== "none" && route.on_empty !== "any" && !Object.keys(route.shares).length;
 
-// What the status tells of drills, for the words on each datacenter of a route.
-export function know(status) {
-  drills = status.drills.filter((drill) => drill.active);
-}
-
-// The line of "now" moves on.
+// The line of "now" moves.
 export const tick = () => ramps.forEach((ramp) => ramp.redraw(false));
 
-// Where what the document asks for first is not what serves.
+// The outages of datacenters that work has left after faults, and of those that are out of service.
+const left = (route) => route.outages.filter((found) => found.kind === "failed-over");
+const out = (route) => route.outages.filter((found) => found.kind !== "failed-over");
+
+// Where a datacenter that the document prefers does not serve.
 function troubled(route) {
-  return deserted(route) || Object.keys(route.left).length > 0 || Object.keys(route.unavailable).some((name) => route.weights[name] > 0);
+  return deserted(route) || left(route).length > 0 || out(route).some((found) => route.weights[found.datacenter] > 0);
 }
 
 export function search() {
@@ -69,9 +67,9 @@ export function draw() {
   const asked = find("find").value.trim().toLowerCase();
   const those = kind ? kinds.get(kind) ?? [] : names;
   const found = asked ? those.filter((name) => lower.get(name).includes(asked)) : those;
-  // What begins with what was typed comes first, and first of all what is just that.
+  // Names that begin with the text come first, and an equal one before them.
   if (asked) found.sort((a, b) => rank(a, asked) - rank(b, asked));
-  find("found").textContent = found.length || !asked ? t("shown", number(found.length), number(names.length)) : t("none", asked);
+  find("found").textContent = found.length || !asked ? t("shown", { count: number(found.length), total: number(names.length) }) : t("shown.none", { text: asked });
   const focused = document.activeElement?.closest?.(".route")?.dataset.app;
   for (const ramp of ramps.splice(0)) ramp.destroy();
   drawKinds();
@@ -80,7 +78,7 @@ export function draw() {
   const rest = found.length - limit;
   const more = find("more");
   more.hidden = rest <= 0;
-  more.textContent = t("more", number(Math.min(rest, STEP)));
+  more.textContent = t("show-more", { count: number(Math.min(rest, STEP)) });
   more.onclick = () => {
     limit += STEP;
     draw();
@@ -97,38 +95,36 @@ function rank(name, asked) {
 function drawKinds() {
   const group = find("kinds");
   const focused = group.contains(document.activeElement) ? document.activeElement.dataset.kind : undefined;
-  const chip = (each, words, count, marks = {}) => el("button", {
+  const chip = (each, label, count, marks = {}) => el("button", {
     type: "button", "data-kind": each, "aria-pressed": String(kind === each), class: marks.class,
     onclick: () => {
       kind = kind === each ? "" : each;
       search();
     },
-  }, marks.swatch ?? "", words, el("b", {}, number(count)));
-  const chips = [chip("", t("all"), names.length)];
+  }, marks.swatch ?? "", label, el("b", {}, number(count)));
+  const chips = [chip("", t("filter.all"), names.length)];
   for (const [each, members] of kinds) {
     if (!members.length && kind !== each) continue;
     const dc = each.startsWith("dc ") ? each.slice(3) : "";
-    chips.push(dc ? chip(each, dc, members.length, { swatch: swatch(dc) }) : chip(each, t(each), members.length, { class: each === "troubled" ? "warn" : "" }));
+    chips.push(dc ? chip(each, dc, members.length, { swatch: swatch(dc) }) : chip(each, t(`filter.${each}`), members.length, { class: each === "troubled" ? "warn" : "" }));
   }
   group.hidden = names.length === 0;
   group.replaceChildren(...chips);
   if (focused !== undefined) group.querySelector(`[data-kind="${CSS.escape(focused)}"]`)?.focus();
 }
 
-function item(app, words, route) {
+function item(app, label, route) {
   const expanded = open === app;
   const toggle = () => {
     open = expanded ? null : app;
     draw();
   };
   const button = el("button", { type: "button", "aria-expanded": String(expanded), onclick: toggle },
-    el("span", { class: "name" }, el("span", {}, words)), serving(route), el("span", { class: "notes" }, notes(route)));
+    el("span", { class: "name" }, el("span", {}, label)), serving(route), el("span", { class: "notes" }, notes(route)));
   return el("li", { class: app ? "route" : "route default", "data-app": app }, button, expanded ? el("div", { class: "detail" }) : "");
 }
 
-const percent = (share) => `${+(100 * share).toPrecision(3)} %`;
-
-// Who serves which part, as a bar and in words: a part of one per cent has no room for its name.
+// Which datacenter serves which share, as a bar and as text: a share of one per cent has no room for its name.
 function serving(route) {
   const shares = Object.entries(route.shares);
   const bar = el("span", { class: "bar", "aria-hidden": "true" });
@@ -137,49 +133,53 @@ function serving(route) {
     part.style.flex = `${share} 1 0`;
     bar.append(part);
   }
-  const words = route.kind === "none" ? [el("span", {}, t("everywhere"))]
-    : !shares.length ? [el("span", { class: "nobody" }, t(route.on_empty === "any" ? "anybody" : "nobody"))]
+  const texts = route.kind === "none" ? [el("span", {}, t("serving.anywhere"))]
+    : !shares.length ? [el("span", { class: "nobody" }, t(route.on_empty === "any" ? "serving.any" : "serving.nobody"))]
     : shares.map(([name, share]) => el("span", {}, el("b", {}, name), shares.length > 1 ? ` ${percent(share)}` : ""));
-  return el("span", { class: "serving" }, bar, el("span", { class: "shares" }, words.flatMap((each) => [each, " "])));
+  return el("span", { class: "serving" }, bar, el("span", { class: "shares" }, texts.flatMap((each) => [each, " "])));
 }
 
 function notes(route) {
   const parts = [];
-  const pill = (style, words, title) => parts.push(el("span", { class: `pill ${style}`, title }, words), " ");
-  // What probes found is long, and the same for many; the datacenter's card has it.
-  const short = (why) => (why.startsWith("probes: ") ? t("unhealthy") : said(why));
-  for (const [name, why] of Object.entries(route.left)) pill("warn", t("left", name, said(why)));
-  for (const [name, why] of Object.entries(route.unavailable)) if (route.weights[name] > 0) pill("warn", t("outWords", name, short(why)), said(why));
-  if (route.ramp) pill("", t("ramp", route.ramp.from, route.ramp.to, route.ramp.step, route.ramp.steps));
-  if (route.jobs > 0) pill("", t("jobs", number(route.jobs)));
+  const pill = (style, text, title) => parts.push(el("span", { class: `pill ${style}`, title }, text), " ");
+  // The errors of probes are long, and the same for many routes; the datacenter's card has them.
+  const short = (found) => (found.kind === "unhealthy" ? t("note.unhealthy") : outage(found));
+  for (const found of left(route)) pill("warn", t("note.left", { datacenter: found.datacenter, outage: outage(found) }));
+  for (const found of out(route)) if (route.weights[found.datacenter] > 0) pill("warn", t("note.out", { datacenter: found.datacenter, outage: short(found) }), outage(found));
+  if (route.ramp) pill("", t("note.ramp", route.ramp));
+  if (route.jobs > 0) pill("", t("note.jobs", { count: number(route.jobs) }));
   const backups = route.backups.filter((name) => !(name in route.shares));
-  // One that is out is crossed out, and said so to those who cannot see it.
-  const backup = (name) => (name in route.unavailable ? el("s", { title: said(route.unavailable[name]) }, name, el("span", { class: "hidden" }, ` (${said(route.unavailable[name])})`)) : name);
-  if (route.kind !== "none") parts.push(t(backups.length ? "backups" : route.backups.length ? "noMore" : "noBackups"), ...backups.flatMap((name, index) => [index ? ", " : " ", backup(name)]));
+  const outages = new Map(out(route).map((found) => [found.datacenter, outage(found)]));
+  // One that is out is crossed out, which a screen reader must hear too.
+  const backup = (name) => (outages.has(name) ? el("s", { title: outages.get(name) }, name, el("span", { class: "hidden" }, ` (${outages.get(name)})`)) : name);
+  if (route.kind !== "none") parts.push(t(backups.length ? "backups" : route.backups.length ? "backups.no-more" : "backups.none"), ...backups.flatMap((name, index) => [index ? t("list") : " ", backup(name)]));
   return parts;
 }
 
-// Each datacenter of a route, in the order of preference: what it is for, what it gets now, and how it stands.
-function datacenters(app, route) {
+// Each datacenter of a route, in the order of preference: its role, its share now, and its state.
+function datacenters(route) {
   const weights = Object.entries(route.weights).sort(([, a], [, b]) => b - a);
   const backups = route.backups.filter((name) => !(route.weights[name] > 0));
-  const role = (weight) => (weights.length > 1 ? t("weighted", number(+weight.toPrecision(4))) : t("active"));
-  const row = (name, words) => [el("span", { class: "together" }, swatch(name), name), words, route.shares[name] ? percent(route.shares[name]) : "–", standing(app, route, name)];
-  return table([t("datacenter"), t("role"), t("share"), t("state")], [
+  const role = (weight) => (weights.length > 1 ? t("role.weight", { weight: number(+weight.toPrecision(4)) }) : t("role.active"));
+  const row = (name, text) => [el("span", { class: "together" }, swatch(name), name), text, route.shares[name] ? percent(route.shares[name]) : "–", state(route, name)];
+  return table([t("datacenter"), t("role"), t("share"), t("source.state")], [
     ...weights.filter(([, weight]) => weight > 0).map(([name, weight]) => row(name, role(weight))),
-    ...backups.map((name, index) => row(name, t("backupNumber", index + 1))),
+    ...backups.map((name, index) => row(name, t("role.backup", { number: index + 1 }))),
   ]);
 }
 
-function standing(app, route, name) {
-  const why = route.unavailable[name] ?? "";
-  const until = drills.filter((drill) => drill.datacenter === name && (!drill.apps || drill.apps.includes(app))).map((drill) => drill.until).sort().at(-1);
-  const kind = !why ? (route.left[name] ? "warn" : "good") : why === "marked" || why.startsWith("probes: ") ? "bad" : "warn";
-  const words = !why ? (route.left[name] ? said(route.left[name]) : t("inService"))
-    : why === "marked" ? t("marked")
-    : why.startsWith("drill") ? until ? t("drilledUntil", moment(until)) + why.slice("drill".length) : said(why)
-    : t("down", said(why));
-  return el("span", { class: `standing ${kind}` }, words);
+const STYLES = { marked: "bad", unhealthy: "bad", drill: "warn", "failed-over": "warn" };
+
+function state(route, name) {
+  const found = out(route).find((each) => each.datacenter === name) ?? left(route).find((each) => each.datacenter === name);
+  return el("span", { class: `dc-state ${found ? STYLES[found.kind] : "good"}` }, found ? stateText(found) : t("datacenter.in-service"));
+}
+
+function stateText(found) {
+  if (found.kind === "marked") return t("datacenter.marked");
+  if (found.kind === "drill") return t(found.reason ? "datacenter.drill.reason" : "datacenter.drill", { until: moment(found.until), reason: found.reason });
+  if (found.kind === "unhealthy") return t("datacenter.unhealthy", { fault: fault(found.fault) });
+  return outage(found);
 }
 
 async function fill(app) {
@@ -187,20 +187,20 @@ async function fill(app) {
   if (!place) return;
   const route = app ? routes.apps[app] : routes.default;
   if (!route) return;
-  place.append(el("p", { class: "quiet" }, [t("minWorkers", route.min_workers), t("onEmpty", route.on_empty), t("sticky", route.sticky)].join(" · ")));
+  place.append(el("p", { class: "quiet" }, ["min_workers", "on_empty", "sticky"].map((key) => t(`setting.${key}`, { value: route[key] })).join(" · ")));
   if (route.ramp) {
     const { ramp } = route;
-    const title = t("rampTitle", ramp.to, +((100 * ramp.step) / ramp.steps).toPrecision(3));
+    const title = t("ramp.title", { datacenter: ramp.to, share: +((100 * ramp.step) / ramp.steps).toPrecision(3) });
     const plot = el("div", { class: "plot", role: "img", "aria-label": title });
     place.append(el("p", {}, title, el("span", { class: "quiet" }, ` (${moment(ramp.start)} – ${moment(ramp.end)})`)), plot);
     ramps.push(drawRamp(plot, ramp));
   }
-  if (route.kind !== "none") place.append(datacenters(app, route));
+  if (route.kind !== "none") place.append(datacenters(route));
   if (app) place.append(el("button", { type: "button", onclick: () => ask(app) }, t("whatif")));
   if (app && route.jobs) {
     const answer = await fetch(`/v1/routes/${encodeURIComponent(app)}`);
     if (!answer.ok || !place.isConnected) return;
     const { jobs } = await answer.json();
-    place.append(table([t("job"), t("jobRoute"), ""], Object.entries(jobs).slice(0, 200).map(([job, own]) => [job, serving(own), el("span", { class: "notes" }, notes(own))])));
+    place.append(table([t("job"), t("job.route"), ""], Object.entries(jobs).slice(0, 200).map(([job, own]) => [job, serving(own), el("span", { class: "notes" }, notes(own))])));
   }
 }

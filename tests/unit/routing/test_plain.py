@@ -151,6 +151,11 @@ def explained(default: str, counts: Mapping[str, int], *, failed: bool = False) 
         ("{split: {dc1: 1, dc2: 0}}", {"dc1": 1}, {"kind": "all-weight", "datacenter": "dc1"}),
         ("{active: dc1, backups: [dc2]}", {"dc2": 1}, {"kind": "next", "datacenter": "dc2", "preferred": "dc1"}),
         ("{active: dc1, min_workers: 2}", {"dc1": 1}, {"kind": "short", "datacenter": "dc1", "needed": 2}),
+        (
+            "{active: dc1, backups: [dc2], min_workers: 2, failover: {after: 1m}}",
+            {"dc1": 1, "dc2": 2},
+            {"kind": "patient", "datacenter": "dc1", "needed": 2},
+        ),
         ("{active: dc1, on_empty: any}", {"dc9": 1}, {"kind": "any"}),
         ("{active: dc1, on_empty: any}", {}, {"kind": "none-in-service"}),
         ("dc1", {}, {"kind": "rejected"}),

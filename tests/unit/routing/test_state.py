@@ -41,6 +41,14 @@ def test_drills_of_some_applications_are_out_for_them_only() -> None:
     assert state.resolve(("x", "seven"), "x", "").out == {"dc1": Q4, "dc2": MARKED, "dc3": DRILL}
 
 
+def test_a_drill_for_some_and_one_for_all_end_when_both_have() -> None:
+    """For the applications of the one the reason is theirs, and the end that of the later one."""
+    drills = "[{datacenter: dc1, until: '1970-01-01T00:00:09Z'}, {datacenter: dc1, until: '1970-01-01T00:00:05Z', apps: [a], reason: Q4}]"  # noqa: E501
+    state = State(parse_document(f"default: dc1\ndrills: {drills}".encode()), 1, 0)
+    assert state.resolve(("a",), "a", "").out == {"dc1": Outage(OutageKind.DRILL, until_ns=9 * SECOND_NS, reason="Q4")}
+    assert state.resolve(("b",), "b", "").out == {"dc1": Outage(OutageKind.DRILL, until_ns=9 * SECOND_NS)}
+
+
 def test_the_application_is_the_first_name_that_the_document_has() -> None:
     """Else the first name there is."""
     state = State(DOCUMENT, 1, 0)

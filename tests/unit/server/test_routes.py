@@ -1,4 +1,4 @@
-"""Routes as GetRoute and WatchRoutes tell them."""
+"""Routes as GetRoute and WatchRoutes return them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import threading
 
 from sidecar.pb.dcsidecar.v1 import routing_pb2 as pb
 from sidecar.routing.document import parse_document
+from sidecar.routing.failover import FailoverState, FailoverStates, Phase
+from sidecar.routing.outage import Fault, FaultKind, OutageKind, ProbeFailure, unhealthy
+from sidecar.routing.scalars import parse_time
 from sidecar.routing.state import State
-from sidecar.server.routes import RouteUpdateCache, app_route, route_update
+from sidecar.server.routes import FAULT_KINDS, OUTAGE_KINDS, RouteUpdateCache, app_route, outages, route_update
 
 NOON = 1_795_262_400 * 10**9
 DOCUMENT = b"""
@@ -97,3 +100,34 @@ def test_an_update_is_encoded_once_for_all_who_watch_the_same() -> None:
         thread.join()
     assert len({id(update) for update in found}) == 1
     assert updates.encoded(later, ("plain",)) != found[0]
+
+
+def test_outages_have_kinds_and_parameters() -> None:
+    """Each outage of a status says what it is, for whom, since and until when, beside the text for people."""
+    fault = Fault(FaultKind.PROBES, probes=(ProbeFailure("tcp gw:1", "refused"),), since_ns=NOON)
+    few = Fault(FaultKind.TOO_FEW_WORKERS, workers=1, needed=2)
+    failed: FailoverStates = {(("billing", "7"), "dc4"): FailoverState(Phase.FAILED, NOON, NOON, few)}
+    now = State(parse_document(DOCUMENT), 5, NOON, unhealthy={"dc3": unhealthy(fault)}, failover_states=failed)
+    found = {(each.datacenter, each.app): each for each in outages(now)}
+    assert found.keys() == {("dc3", ""), ("dc2", ""), ("dc1", "shared"), ("dc1", "unnamed"), ("dc4", "billing/7")}
+    noon_ms = NOON // 10**6
+    assert (found["dc2", ""].kind, found["dc2", ""].reason) == (pb.OUTAGE_KIND_MARKED, "marked")
+    drill = found["dc1", "shared"]
+    assert (drill.kind, drill.reason, drill.drill_reason) == (pb.OUTAGE_KIND_DRILL, "drill: Q4", "Q4")
+    assert drill.until_ms == (parse_time("2027-01-01T00:00:00Z") or 0) // 10**6
+    down = found["dc3", ""]
+    assert (down.kind, down.since_ms, down.fault.since_ms) == (pb.OUTAGE_KIND_UNHEALTHY, noon_ms, noon_ms)
+    assert [(each.probe, each.error) for each in down.fault.probes] == [("tcp gw:1", "refused")]
+    left = found["dc4", "billing/7"]
+    assert (left.kind, left.since_ms) == (pb.OUTAGE_KIND_FAILED_OVER, noon_ms)
+    assert (left.fault.kind, left.fault.workers, left.fault.needed) == (pb.FAULT_KIND_TOO_FEW_WORKERS, 1, 2)
+
+
+def test_every_kind_has_its_number() -> None:
+    """The enums of the rules are those of the contract, by name."""
+    assert {pb.OutageKind.Name(number) for number in OUTAGE_KINDS.values()} == {
+        f"OUTAGE_KIND_{kind.name}" for kind in OutageKind
+    }
+    assert {pb.FaultKind.Name(number) for number in FAULT_KINDS.values()} == {
+        f"FAULT_KIND_{kind.name}" for kind in FaultKind
+    }
