@@ -57,17 +57,17 @@ def fault_plain(fault: Fault) -> Plain:
 
 def outage_plain(outage: Outage) -> Plain:
     """Return an outage: kind, since, until, reason, fault."""
-    return {
-        "kind": outage.kind.value,
-        **filled(
-            {
-                "since": time_plain(outage.since_ns),
-                "until": time_plain(outage.until_ns),
-                "reason": outage.reason,
-                "fault": fault_plain(outage.fault) if outage.fault else None,
-            }
-        ),
-    }
+    # Made for each route that has one: only what is there is looked at.
+    found: Plain = {"kind": outage.kind.value}
+    if outage.since_ns:
+        found["since"] = format_time(outage.since_ns)
+    if outage.until_ns:
+        found["until"] = format_time(outage.until_ns)
+    if outage.reason:
+        found["reason"] = outage.reason
+    if outage.fault is not None:
+        found["fault"] = fault_plain(outage.fault)
+    return found
 
 
 def shares_plain(shares: Shares) -> Plain:

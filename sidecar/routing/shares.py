@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Container
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 
 from sidecar.routing.model import OnEmpty
 from sidecar.routing.state import ResolvedRoute, State
@@ -36,7 +37,7 @@ class Shares:
 
     def rounded(self) -> Shares:
         """Return the shares to three significant digits, as they are shown: what differs by less is no change."""
-        return Shares(self.destination, tuple((name, float(f"{share:.3g}")) for name, share in self.by_datacenter))
+        return self if len(self.by_datacenter) <= 1 else Shares(self.destination, _rounded(self.by_datacenter))
 
 
 ANYWHERE = Shares(Destination.ANYWHERE)
@@ -59,16 +60,16 @@ def shares_of(resolved: ResolvedRoute) -> Shares:
     """
     if resolved.route.selector is None:
         return ANYWHERE
-    for lost in {**resolved.out, **resolved.failed_over}, resolved.out:
-        weights = serving_weights(resolved, lost)
-        if weights:
-            return Shares(Destination.DATACENTERS, normalized(weights))
-    return _NOWHERE[resolved.route.on_empty]
+    weights: Weights = ()
+    if resolved.failed_over:
+        weights = serving_weights(resolved, {**resolved.out, **resolved.failed_over})
+    weights = weights or serving_weights(resolved, resolved.out)
+    return Shares(Destination.DATACENTERS, normalized(weights)) if weights else _NOWHERE[resolved.route.on_empty]
 
 
 def intended_shares(weights: Weights) -> Shares:
     """Return where the document sends jobs by the weights of a selector, whatever is out of service; none: anywhere."""
-    positive = tuple((name, weight) for name, weight in weights if weight > 0)
+    positive = tuple(each for each in weights if each[1] > 0) if len(weights) > 1 else weights
     return Shares(Destination.DATACENTERS, normalized(positive)) if positive else ANYWHERE
 
 
@@ -81,9 +82,16 @@ def serving_weights(resolved: ResolvedRoute, lost: Container[str]) -> Weights:
     return () if backup is None else ((backup, 1.0),)
 
 
+# Many routes of a document share few sets of weights.
+@lru_cache(maxsize=1024)
 def normalized(weights: Weights) -> Weights:
     """Return positive weights as shares of 1."""
     # Divided by the largest first: the sum of weights may be more than a float can hold.
     largest = max(weight for _, weight in weights)
     total = sum(weight / largest for _, weight in weights)
     return tuple((name, weight / largest / total) for name, weight in weights)
+
+
+@lru_cache(maxsize=1024)
+def _rounded(shares: Weights) -> Weights:
+    return tuple((name, float(f"{share:.3g}")) for name, share in shares)

@@ -59,8 +59,9 @@ def percent(share: float) -> str:
 def fault_text(fault: Fault) -> str:
     """Return what is wrong with a datacenter."""
     probes = ", ".join(f"{failure.probe}: {failure.error}" for failure in fault.probes)
+    since = second(fault.since_ns) if fault.since_ns else ""
     return _FAULTS[fault.kind].format(
-        workers=fault.workers, needed=fault.needed, probes=probes, since=second(fault.since_ns), text=fault.text
+        workers=fault.workers, needed=fault.needed, probes=probes, since=since, text=fault.text
     )
 
 
@@ -69,7 +70,7 @@ def outage_text(outage: Outage) -> str:
     if outage.kind is OutageKind.DRILL and outage.reason:
         return f"drill: {outage.reason}"
     fault = fault_text(outage.fault) if outage.fault else ""
-    return _OUTAGES[outage.kind].format(fault=fault, since=second(outage.since_ns))
+    return _OUTAGES[outage.kind].format(fault=fault, since=second(outage.since_ns) if fault else "")
 
 
 def shares_text(shares: Shares) -> str:

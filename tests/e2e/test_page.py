@@ -14,6 +14,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from sidecar.audit.hash_chain import START, append_link
+from sidecar.audit.journal_reader import FOLDER
 from tests.harness import Caller, SidecarProcess, a_request
 from tests.servers.process import LOOPBACK, free_port
 
@@ -246,6 +248,26 @@ def test_chinese_is_chinese(browser: Browser, site: Site) -> None:
             expect(page.locator("#answer")).not_to_contain_text("out of service")
         page.select_option("#language", "en")
         expect(page.locator("#answer")).to_contain_text("out of service (drill: Q4 drill)")
+
+
+def test_a_change_that_an_older_version_recorded_is_shown(browser: Browser, tmp_path: Path) -> None:
+    """It has no parameters to translate, so its own text is shown; new changes beside it are Chinese."""
+    document = tmp_path / "routing.yaml"
+    document.write_text("default: {active: dc2, backups: [dc1]}")
+    source = f"file:{document}"
+    events = [{"kind": "failover", "words": "dc1 → dc2", "subjects": ["default"], "before": "dc1", "after": "dc2"}]
+    body = {"at_ns": 7, "at": "1970-01-01T00:00:00Z", "source": source, "cause": "health", "events": events}
+    line, _ = append_link(body, 1, START)
+    (tmp_path / "state" / FOLDER).mkdir(parents=True)
+    (tmp_path / "state" / FOLDER / "000000000001.jsonl").write_bytes(line)
+    address = f"{LOOPBACK}:{free_port()}"
+    flags = ("--http", address, "--state-dir", str(tmp_path / "state"))
+    with SidecarProcess(source, *flags, folder=tmp_path) as sidecar:
+        for page in _opened(browser, Site(document, sidecar, f"http://{address}/"), width=1280, language="zh-CN"):
+            expect(page.locator("#changes li")).to_have_count(2)
+            expect(page.locator("#changes li").last).to_contain_text("故障切换 默认路由")
+            expect(page.locator("#changes li").last).to_contain_text("dc1 → dc2")
+            expect(page.locator("#changes li").first).to_contain_text("备用 dc1")
 
 
 def test_a_lost_connection_is_said_and_mended(site: Site, page: Page) -> None:

@@ -54,7 +54,7 @@ def test_a_switch_to_where_no_worker_was_seen_is_refused(key: Path, sidecar: Sid
     assert refused.returncode == 3
     said = " ".join(refused.stderr.split())
     assert "workers: dc2 has no live worker of billing, expected at least 1: as of a request" in said
-    assert "start more there, or say with --candidates who is alive" in said
+    assert "start more there, or name the live workers with --candidates" in said
     assert "--force workers" in said
     assert _switch(key, sidecar.address, "--dry-run", "--candidates", "dc2=1").returncode == 0
     sidecar.filter(a_request("billing", candidates={"dc1": 2, "dc2": 3}))
