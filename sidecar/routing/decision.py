@@ -15,7 +15,7 @@ from sidecar.routing.state import ResolvedRoute, State
 
 
 class Reason(IntEnum):
-    """Why a decision is what it is; names and numbers are those of the API's `Reason`."""
+    """The reason of a decision; names and numbers are those of the API's `Reason`."""
 
     ACTIVE = 1
     SPLIT = 2
@@ -51,8 +51,8 @@ def decide(
 ) -> Decision:
     """Decide which candidates may run a job of an application under a State. Waits for nothing and changes nothing.
 
-    `app` and `aliases` are the names the application goes by. Any text is a valid name here; any number of candidates,
-    also none, is answered.
+    `app` and `aliases` are the names of the application. Any text is a valid name here, and any number of candidates is
+    answered, also none.
     """
     return decide_among(state, app, job, instance, state.locator.locate_all(candidates), aliases)
 
@@ -99,12 +99,12 @@ def split_key(resolved: ResolvedRoute, job: str, instance: str) -> str:
 def serving_datacenter(
     resolved: ResolvedRoute, order: Sequence[str], where: CandidateLocations
 ) -> tuple[str, Reason] | None:
-    """Return the datacenter of the order that serves, and why, or None."""
+    """Return the datacenter of the order that serves, with the reason, or None."""
     some = None
-    patience = resolved.route.failover
-    patient = patience is not None and patience.after_ns > 0
+    failover = resolved.route.failover
+    patient = failover is not None and failover.after_ns > 0
     preferred = order
-    if resolved.failed_over and patience is not None and patience.keeps_away:
+    if resolved.failed_over and failover is not None and failover.keeps_away:
         preferred = sorted(order, key=resolved.failed_over.__contains__)
     for datacenter in preferred:
         if datacenter in resolved.out:
@@ -124,7 +124,7 @@ def serving_datacenter(
 def _observation(
     state: State, resolved: ResolvedRoute, scope: Scope, order: Sequence[str], where: CandidateLocations, serving: str
 ) -> Observation:
-    """Return what a decision showed of the datacenters up to the one that serves, and of those that work has left.
+    """Return the state of the datacenters up to the one that serves, and of those that work has left.
 
     A datacenter that a mark or a drill has taken out is neither well nor at fault.
     """

@@ -1,4 +1,4 @@
-"""Reads a routing document: takes it whole, or refuses it whole and says everything that is wrong with it."""
+"""Reads a routing document: accepts it whole, or refuses it whole with all its problems."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ def parse_document(
 ) -> RoutingDocument:
     """Return the routing document that a text is, its inheritance applied.
 
-    `checkpoint` is called every fraction of a millisecond or so of work: where it yields the processor, other threads
-    go on while a big text is read. Raises DocumentRefused, and nothing else, for any text that is no valid document.
+    `checkpoint` is called about every fraction of a millisecond: if it yields the processor, other threads run while a
+    big text is read. Raises DocumentRejected, and nothing else, for any text that is not a valid document.
     """
     if len(text) > max_bytes:
         raise _refused(
@@ -77,7 +77,7 @@ def parse_document(
         )
     if NAME.fullmatch(decoded):
         return RoutingDocument(revision_of(text), default=Route(selector=Active(decoded)))
-    # The places of errors are those of the text as it stands, so only what comes before it on its lines may go.
+    # Errors name places of the text as it is: only a byte order mark may be removed.
     tree = read(text.decode().removeprefix("\ufeff"), checkpoint)
     return _Reader(text, checkpoint).document(tree)
 
@@ -115,13 +115,13 @@ class _Reader(FieldReader):
         path: Path = ("datacenters",)
         if isinstance(tree, list):
             return {name: Datacenter(name) for name in self.names(tree, path, used=False)}
-        entries = self.mapping(tree, path, (), "a list of names, or a mapping of names to what is to be said of them")
+        entries = self.mapping(tree, path, (), "a list of names, or a mapping of names to their settings")
         owners: dict[Network, str] = {}
         datacenters = {}
         for name, entry in entries.items():
             here = (*path, name)
             self.name(name, here, used=False, key=True)
-            keys = self.mapping(entry, here, _DATACENTER_KEYS, "a mapping; write {} where there is nothing to say")
+            keys = self.mapping(entry, here, _DATACENTER_KEYS, "a mapping; write {} for none")
             cidrs = self._cidrs(keys["cidrs"], (*here, "cidrs"), owners, name) if "cidrs" in keys else ()
             available = self.choice(keys, here, "available", {"true": True, "false": False}, default=True)
             datacenters[name] = Datacenter(name, cidrs, available, read_checks(self, keys, here))
@@ -292,7 +292,7 @@ class _Reader(FieldReader):
         return tree
 
     def _free(self, tree: Tree, path: Path) -> None:
-        """Check what is free in its shape: only its depth, and that it can be written as UTF-8."""
+        """Check free text and trees: only their depth, and that they can be written as UTF-8."""
         self.checkpoint()
         if isinstance(tree, str):
             if any("\ud800" <= char <= "\udfff" for char in tree):

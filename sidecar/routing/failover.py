@@ -131,7 +131,7 @@ def _failed_back(failover: Failover, known: FailoverState) -> bool:
 
 
 def timed(failover_states: FailoverStates) -> bool:
-    """Tell whether the time alone may change one of the states."""
+    """Return whether the time alone may change one of the states."""
     return any(known.phase is not Phase.FAILED for known in failover_states.values())
 
 

@@ -1,4 +1,4 @@
-"""Takes single values out of a tree, and collects what is wrong with them, each with its place in the text."""
+"""Takes single values out of a tree, and collects the problems, each with its place in the text."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TEXT = re.compile(rf"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{{1,{_MAX_NAME}}}")
 _A_TIME = "a day and time that exist, with an offset, such as 2026-11-22T10:00:00Z or 2026-11-22T18:00:00+08:00"
 _A_NAME = "a datacenter name: 1 to 63 of A-Z a-z 0-9 . _ -, the first a letter or digit"
 
-# Looking for the nearest name takes milliseconds, and nobody needs it a thousand times.
+# Finding the nearest name takes milliseconds; a thousand hints help no more than the first.
 _HINTS = 20
 _KNOWN = 100
 
@@ -28,9 +28,9 @@ C = TypeVar("C")
 
 
 class FieldReader:
-    """What is common to all parts of a document: each method returns a value to go on with, also where it was wrong.
+    """Reads the values that all parts of a document share; each method returns a usable value, also for a wrong one.
 
-    A tree of None is a key that is missing, and reported already; `name`, `time` and `duration` pass it over.
+    A tree of None is a missing key that is reported already; `name`, `time` and `duration` ignore it.
     """
 
     def __init__(self, text: bytes, checkpoint: Checkpoint) -> None:
@@ -39,7 +39,7 @@ class FieldReader:
         self._hints = _HINTS
         # Path, message, and whether the key is to blame rather than its value.
         self._wrong: list[tuple[Path, str, bool]] = []
-        # What the `datacenters` block has, where there is one; to be set before the names of other blocks are taken.
+        # The entries of the `datacenters` block, if there is one; set before the names of other blocks are read.
         self.datacenters: Mapping[str, Datacenter] | None = None
 
     def mapping(self, tree: Tree, path: Path, known: tuple[str, ...], expected: str) -> Mapping[str, Tree]:
@@ -119,7 +119,7 @@ class FieldReader:
         return number
 
     def choice(self, keys: Mapping[str, Tree], path: Path, key: str, choices: Mapping[str, C], *, default: C) -> C:
-        """Return what the word under a key stands for, or its default."""
+        """Return the value that the word under a key stands for, or its default."""
         if key not in keys:
             return default
         tree = keys[key]
@@ -153,14 +153,14 @@ class FieldReader:
         return f": did you mean `{close[0]}`?" if close else ""
 
     def wrong(self, path: Path, message: str, *, key: bool = False) -> None:
-        """Collect a problem; its place is the value's, or the `key`'s. Raises DocumentRefused if it is one too many."""
+        """Collect a problem; its place is the value's, or the `key`'s. Raises DocumentRejected beyond the maximum."""
         self.checkpoint()
         self._wrong.append((path, message, key))
         if len(self._wrong) >= MAX_PROBLEMS:
             self.refuse_if_wrong()
 
     def refuse_if_wrong(self) -> None:
-        """Raise DocumentRefused with all that was collected, in the text's order, if there is any."""
+        """Raise DocumentRejected with all collected problems, in the text's order, if there are any."""
         if not self._wrong:
             return
         wanted = {path[:length] for path, _, _ in self._wrong for length in range(len(path) + 1)}
@@ -178,7 +178,7 @@ class FieldReader:
 
 
 def shown(tree: Tree) -> str:
-    """Say what was found, briefly and in one line."""
+    """Return a short text for what was found."""
     match tree:
         case dict():
             return "a mapping"

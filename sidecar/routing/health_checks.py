@@ -1,4 +1,4 @@
-"""Reads what a routing document says of health checks: which probes tell whether a datacenter can run jobs."""
+"""Reads the health checks of a routing document: the probes that show whether a datacenter can run jobs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sidecar.yaml_reader import Path, Tree
 
 CHECK_KEYS = ("probes", "interval", "timeout", "fall", "rise", "must_pass")
 MAX_PROBES = 8
-"""Of one datacenter: a document must not make a sidecar busy with anything but decisions."""
+"""Bound for one datacenter: a document must not keep a sidecar busy with probes."""
 
 _KINDS = tuple(kind.value for kind in ProbeKind)
 _OWN_KEYS = {"tcp": ("tcp",), "http": ("http", "expect"), "grpc": ("grpc", "service")}
@@ -29,7 +29,7 @@ _A_URL = "a URL such as http://gw.dc1:8080/healthz, without a user and a passwor
 
 
 def read_checks(fields: FieldReader, keys: Mapping[str, Tree], path: Path) -> Checks | None:
-    """Return the health checks of a datacenter whose entry has these keys, None where it says nothing of probes."""
+    """Return the health checks of a datacenter whose entry has these keys, None for an entry without probes."""
     if "probes" not in keys:
         for key in CHECK_KEYS[1:]:
             if key in keys:
@@ -48,8 +48,8 @@ def read_checks(fields: FieldReader, keys: Mapping[str, Tree], path: Path) -> Ch
         fields.wrong((*path, "interval"), f"found {shown(keys['interval'])}, expected 1s or more")
     timeout = fields.duration(keys.get("timeout"), (*path, "timeout")) or min(_TIMEOUT_NS, interval)
     if timeout > interval:
-        said = format_duration(interval)
-        fields.wrong((*path, "timeout"), f"found {shown(keys['timeout'])}, expected the interval, {said}, at most")
+        most = format_duration(interval)
+        fields.wrong((*path, "timeout"), f"found {shown(keys['timeout'])}, expected the interval, {most}, at most")
     return Checks(
         probes,
         interval_ns=interval,
@@ -86,7 +86,7 @@ def _probe(fields: FieldReader, tree: Tree, path: Path) -> Probe | None:
 
 
 def _place(target: Tree) -> tuple[str, int] | None:
-    """Return the host, an IPv6 address without brackets, and the port that a text names."""
+    """Return the host of a text (an IPv6 address without brackets) and the port, None if it has none."""
     match = _ADDRESS.fullmatch(target) if isinstance(target, str) else None
     if match is None or not 0 < int(match[2]) < 2**16:
         return None

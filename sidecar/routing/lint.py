@@ -1,4 +1,4 @@
-"""What is legal in a routing document but odd: the warnings of `dc-sidecar check`."""
+"""The warnings of `dc-sidecar check`: entries of a routing document that are legal but odd."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from sidecar.routing.schedule import weights_at
 from sidecar.yaml_reader import Path, Tree, places, read, show
 
 _DAY_NS = 86_400 * SECOND_NS
-# Requests carry no more candidates than this unless the sidecar is told to take them.
+# The default maximum of candidates in a request.
 _MANY_WORKERS = 100_000
 
-# A path, whether its key is meant rather than its value, and what is odd there.
+# A path, whether it is about the key rather than the value, and the warning.
 Finding = tuple[Path, bool, str]
 
 
 def warnings(text: bytes, document: RoutingDocument, now_ns: int) -> tuple[Problem, ...]:
-    """Return what is odd about a text, in its order; `document` is what it was read as, the time Unix nanoseconds."""
+    """Return the warnings about a text, in its order; `document` is its document, `now_ns` in Unix nanoseconds."""
     decoded = text.decode().removeprefix("\ufeff")
     if NAME.fullmatch(decoded.strip()):
         return ()
@@ -49,7 +49,7 @@ def warnings(text: bytes, document: RoutingDocument, now_ns: int) -> tuple[Probl
 
 
 def _routes(tree: dict[str, Tree], document: RoutingDocument) -> Iterator[tuple[Path, dict[str, Tree], Route]]:
-    """Yield each route that is written out: its path, its own keys, and what it amounts to with what it inherits."""
+    """Yield each route that is written out: its path, its own keys, and the route with what it inherits."""
     if "default" in tree:
         yield ("default",), _keys(tree["default"]), document.default
     for app, entry in _keys(tree.get("apps")).items():
@@ -94,7 +94,7 @@ def _route(
 
 
 def _inherited(path: Path, document: RoutingDocument) -> bool:
-    """Tell whether a route that chooses a datacenter starts from the one at this path."""
+    """Return whether a route with a selector inherits from the one at this path."""
     applications = document.apps.values() if path == ("default",) else [document.apps[str(path[1])]]
     return any(
         route.selector is not None
@@ -114,7 +114,7 @@ def _all_marked(path: Path, route: Route, document: RoutingDocument, now_ns: int
 
 
 def _odd_sum(split: Split) -> str:
-    """Say where weights look like percentages, or like shares of 1, and do not add up to the whole."""
+    """Return a warning for weights that look like percentages, or shares of 1, and do not add up to the whole."""
     weights = [weight for _, weight in split.weights]
     total = sum(weights)
     whole = 1 if max(weights) <= 1 and any(weight % 1 for weight in weights) else 100
@@ -194,9 +194,9 @@ _WORDS: Any = yaml.SafeLoader("")
 
 
 def _taken_for(name: str) -> str:
-    """Return what readers of YAML 1.1 take an unquoted name for, or "" where it is a text to them too."""
+    """Return the type that readers of YAML 1.1 give to an unquoted name, "" if it is a text to them too."""
     if name.lower() in ("y", "n"):
         return "a boolean"
     kind: str = _WORDS.resolve(yaml.ScalarNode, name, (True, False)).rpartition(":")[2]
-    words = {"bool": "a boolean", "null": "null", "int": "a number", "float": "a number", "timestamp": "a time"}
-    return words.get(kind, "")
+    types = {"bool": "a boolean", "null": "null", "int": "a number", "float": "a number", "timestamp": "a time"}
+    return types.get(kind, "")

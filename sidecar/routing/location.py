@@ -14,7 +14,7 @@ from sidecar.routing.model import Datacenter
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
-# Bounds of what is remembered: metrics may be long, and differ with every heartbeat.
+# Bounds of the cache: metrics may be long, and differ with every heartbeat.
 _REMEMBERED = 20_000
 _LENGTH = 256
 
@@ -29,7 +29,7 @@ class LocationSource(Enum):
 
 
 class Candidate(Protocol):
-    """A candidate, as the API's `Candidate` has it; what is not known is empty."""
+    """A candidate, as the API's `Worker` has it; unknown fields are empty."""
 
     @property
     def address(self) -> str:
@@ -37,26 +37,26 @@ class Candidate(Protocol):
 
     @property
     def datacenter(self) -> str:
-        """Where it is, told by the scheduler."""
+        """Its datacenter, if the scheduler knows it."""
 
     @property
     def metrics(self) -> str:
-        """What it reported of itself: a datacenter's name, or a JSON object with a `datacenter`."""
+        """Its own report: a datacenter's name, or a JSON object with a `datacenter`."""
 
     @property
     def tag(self) -> str:
-        """Its tags, with commas between them."""
+        """Its tags, comma separated."""
 
 
 def reported_datacenter(metrics: str) -> str:
-    """Return the datacenter that a worker's metrics tell, or "": a JSON object's `datacenter`, or a bare name."""
+    """Return the datacenter in a worker's metrics, or "": a JSON object's `datacenter`, or a bare name."""
     text = metrics.strip()
     if text.startswith("{"):
         try:
-            told = json.loads(text).get("datacenter")
+            reported = json.loads(text).get("datacenter")
         except (ValueError, RecursionError):
             return ""
-        return told if isinstance(told, str) else ""
+        return reported if isinstance(reported, str) else ""
     return text if NAME.fullmatch(text) else ""
 
 
@@ -68,7 +68,7 @@ def host_of(address: str) -> str:
 
 
 class CandidateLocations:
-    """In which datacenter each candidate of a request is, in the request's order; "" where nothing tells.
+    """The datacenter of each candidate of a request, in the request's order; "" where it is not known.
 
     `by_datacenter` has the positions of the candidates in each, counted from 0.
     """
@@ -88,7 +88,7 @@ class CandidateLocations:
 
 
 class Locator:
-    """Finds the datacenters of workers by what a document's `datacenters` block says; remembers a bounded number."""
+    """Finds the datacenters of workers by a document's `datacenters` block; caches a bounded number."""
 
     def __init__(self, datacenters: Mapping[str, Datacenter] | None) -> None:
         self._named = datacenters or {}
@@ -101,12 +101,12 @@ class Locator:
         self._known: dict[tuple[str, str, str], str] = {}
 
     def locate_all(self, workers: Iterable[Candidate]) -> CandidateLocations:
-        """Return where each worker is."""
+        """Return the datacenter of each worker."""
         locate = self.locate
         return CandidateLocations([worker.datacenter or locate(worker) for worker in workers])
 
     def locate(self, worker: Candidate) -> str:
-        """Return the datacenter, where the request does not tell, by metrics, else tags, else address; else ""."""
+        """Return the datacenter of a worker for which the request has none: by metrics, tags, then address; else ""."""
         key = (worker.metrics, worker.tag, worker.address)
         found = self._known.get(key)
         if found is None:

@@ -19,14 +19,14 @@ class Sticky(Enum):
 
 
 class OnEmpty(Enum):
-    """Whom to select when no datacenter of the route has workers."""
+    """Which candidates to select when no datacenter of the route has workers."""
 
     REJECT = "reject"
     ANY = "any"
 
 
 class ProbeKind(Enum):
-    """What a probe tries: a connection, a request of HTTP, a call of gRPC's health service."""
+    """What a probe tries: a connection, an HTTP request, a call of gRPC's health service."""
 
     TCP = "tcp"
     HTTP = "http"
@@ -35,7 +35,7 @@ class ProbeKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """One way to find out whether a datacenter is well; `target` as written, `host` and `port` what it names."""
+    """One probe of a datacenter; `target` as written, `host` and `port` as it names them."""
 
     kind: ProbeKind
     target: str
@@ -65,7 +65,7 @@ class Checks:
 
 @dataclass(frozen=True, slots=True)
 class Datacenter:
-    """One entry of the `datacenters` block; `checks` is None where nobody probes it."""
+    """One entry of the `datacenters` block; `checks` is None if it is not probed."""
 
     name: str
     cidrs: tuple[Network, ...] = ()
@@ -82,7 +82,7 @@ class Active:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """The selector of a route whose jobs are shared out by weight; in the document's order, weights of 0 included."""
+    """The selector of a route whose jobs are split by weight; in the document's order, weights of 0 included."""
 
     weights: tuple[tuple[str, float], ...]
 
@@ -102,7 +102,7 @@ Selector = Active | Split | Ramp
 
 
 class FailBack(Enum):
-    """How work returns to a datacenter that it has left: by itself, or when an operator says so."""
+    """How work returns to a datacenter that it has left: by itself, or by an operator's command."""
 
     AUTO = "auto"
     MANUAL = "manual"
@@ -164,7 +164,7 @@ class Application:
 
 @dataclass(frozen=True, slots=True)
 class Drill:
-    """A time in which a datacenter is taken for lost, for some applications or (`apps` is None) for all."""
+    """A time in which a datacenter counts as lost, for some applications or (`apps` is None) for all."""
 
     datacenter: str
     until_ns: int
@@ -173,11 +173,11 @@ class Drill:
     reason: str = ""
 
     def covers(self, names: tuple[str, ...]) -> bool:
-        """Tell whether it is meant for the application that goes by these names."""
+        """Return whether it covers the application with these names."""
         return self.apps is None or not self.apps.isdisjoint(names)
 
     def active(self, now_ns: int) -> bool:
-        """Tell whether it is on: from its start (or ever since) up to, not including, its end."""
+        """Return whether it is on: from its start, if it has one, up to, not including, its end."""
         return (self.start_ns is None or self.start_ns <= now_ns) and now_ns < self.until_ns
 
 
@@ -185,9 +185,9 @@ class Drill:
 class RoutingDocument:
     """A valid routing document; `revision` is the first 12 hex digits of SHA-256 over its bytes.
 
-    `datacenters` is None where the document has no such block: then any name goes. `meta` is free, for
-    people and audits. `ramps` are all ramps in it, each once however many routes inherit it. `patient` tells whether a
-    route has a `failover` key.
+    `datacenters` is None where the document has no such block: then any name is valid. `meta` is free, for operators
+    and the audit. `ramps` are all ramps in it, each once however many routes inherit it. `patient` is True if a route
+    has a `failover` key.
     """
 
     revision: str
@@ -237,6 +237,6 @@ class RoutingDocument:
         return application.jobs.get(job, application.route)
 
     def names_job(self, app: str, job: str) -> bool:
-        """Tell whether a job has a route of its own."""
+        """Return whether a job has a route of its own."""
         application = self.apps.get(app)
         return application is not None and job in application.jobs

@@ -1,4 +1,4 @@
-"""What the clock does to a document: where its ramps stand, which drills are on, and when that changes next."""
+"""The clock of a document: the position of its ramps, the drills that are on, and the time of the next change."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ def ramp_step(ramp: Ramp, now_ns: int) -> int:
 
 
 def ramp_weights(ramp: Ramp, now_ns: int) -> tuple[tuple[str, float], ...]:
-    """Return the weights of a ramp at a time: `to` has as many as steps were taken, `from` the rest."""
+    """Return the weights of a ramp at a time: `to` weighs the steps that were taken, `from` the rest."""
     taken = ramp_step(ramp, now_ns)
     return ((ramp.source, float(ramp.steps - taken)), (ramp.target, float(taken)))
 
 
 def weights_at(selector: Selector, now_ns: int) -> tuple[tuple[str, float], ...]:
-    """Return what each datacenter of a selector weighs at a time, in the document's order; `active` weighs 1."""
+    """Return the weight of each datacenter of a selector at a time, in the document's order; `active` weighs 1."""
     match selector:
         case Ramp():
             return ramp_weights(selector, now_ns)
@@ -34,9 +34,9 @@ def step_time(ramp: Ramp, step: int) -> int:
 
 
 def window(document: RoutingDocument, now_ns: int) -> tuple[int | None, int | None]:
-    """Return the span of time around `now_ns` in which no ramp steps, no drill starts or ends: from (inclusive), until.
+    """Return the span around `now_ns` without a ramp step, drill start or drill end: from (inclusive), until.
 
-    None: nothing changes on that side, ever. Within the span every decision by the document is the same as at `now_ns`;
+    None: nothing ever changes on that side. Within the span every decision by the document is the same as at `now_ns`;
     a clock that leaves it, in either direction, needs a new State.
     """
     before: list[int] = []

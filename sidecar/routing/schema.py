@@ -1,6 +1,6 @@
-"""The JSON Schema (2020-12) of the routing document, for editors that complete and check what is typed.
+"""The JSON Schema (2020-12) of the routing document, for completion and checks in editors.
 
-It takes what the sidecar takes, as far as a schema can say: every scalar may be written with or without quotes.
+It accepts what the sidecar accepts, as far as a schema can: every scalar may be written with or without quotes.
 """
 
 from __future__ import annotations
@@ -65,7 +65,11 @@ def _document() -> Schema:
             "datacenters": _ref("datacenters"),
             "default": _ref("defaultRoute"),
             "apps": apps | {"description": "The routes of applications, by id or name."},
-            "drills": {"type": "array", "items": _ref("drill"), "description": "When to take datacenters for lost."},
+            "drills": {
+                "type": "array",
+                "items": _ref("drill"),
+                "description": "Times in which datacenters count as lost.",
+            },
         },
     )
 
@@ -73,9 +77,9 @@ def _document() -> Schema:
 def _datacenters() -> Schema:
     network = _text(_NETWORK, "A network such as 10.1.0.0/16 or fd00:1::/32.")
     entry = _object(
-        "What is to be said of a datacenter; {} where there is nothing.",
+        "The settings of a datacenter; {} for none.",
         {
-            "cidrs": {"type": "array", "items": network, "description": "Where its workers' addresses are."},
+            "cidrs": {"type": "array", "items": network, "description": "The networks of its workers."},
             "available": {
                 "enum": [True, False, "true", "false"],
                 "description": "false: out of service. Default true.",
@@ -84,7 +88,7 @@ def _datacenters() -> Schema:
         },
     )
     return {
-        "description": "The datacenters that there are. With this block, no other name is allowed in the document.",
+        "description": "All datacenters. With this block, no other name is allowed in the document.",
         "anyOf": [
             _ref("names"),
             {"type": "object", "propertyNames": {"pattern": f"^{NAME.pattern}$"}, "additionalProperties": entry},
@@ -117,7 +121,7 @@ def _checks() -> Schema:
             "minItems": 1,
             "maxItems": MAX_PROBES,
             "uniqueItems": True,
-            "description": "How to find out whether the datacenter is well. --probe-hosts says who may be probed.",
+            "description": "The datacenter's health checks. --probe-hosts permits hosts to be probed.",
         },
         "interval": _text(_DURATION, "How often each probe is made. Default 5s."),
         "timeout": _text(_DURATION, "How long one may take. Default 2s."),
@@ -170,7 +174,7 @@ def _failover() -> Schema:
         "back": {"enum": ["auto", "manual"], "description": "Return by itself (default), or by dc-sidecar failback."},
         "failed_back": _ref("time", "When an operator sent work back."),
     }
-    return _object("How faults make work leave a datacenter and return, so that it does not hop.", keys)
+    return _object("How long faults last before work leaves a datacenter, and how it returns.", keys)
 
 
 def _split() -> Schema:
@@ -209,7 +213,7 @@ def _ramp() -> Schema:
 
 def _drill() -> Schema:
     keys: Schema = {
-        "datacenter": _ref("name", "The datacenter to take for lost."),
+        "datacenter": _ref("name", "The datacenter that counts as lost."),
         "start": _ref("time", "When it begins; left out, it is on already."),
         "until": _ref("time", "When it ends, by itself."),
         "apps": {
@@ -221,7 +225,7 @@ def _drill() -> Schema:
         },
         "reason": {"type": ["string", "number", "boolean"], "description": "Why; shown wherever the drill shows."},
     }
-    return _object("A time in which a datacenter is taken for lost.", keys) | {"required": ["datacenter", "until"]}
+    return _object("A time in which a datacenter counts as lost.", keys) | {"required": ["datacenter", "until"]}
 
 
 def _object(description: str, properties: Schema) -> Schema:
@@ -248,12 +252,12 @@ def _whole(least: int, most: int, digits: str, description: str) -> Schema:
 
 
 def _name() -> Schema:
-    words = "A datacenter: 1 to 63 of A-Z a-z 0-9 . _ -, the first a letter or digit."
+    description = "A datacenter: 1 to 63 of A-Z a-z 0-9 . _ -, the first a letter or digit."
     # Unquoted, 7 and true are names too, which an editor takes for a number and a boolean.
     scalars: list[Schema] = [{"type": "string", "pattern": f"^{NAME.pattern}$"}, {"type": ["number", "boolean"]}]
-    return {"description": words, "anyOf": scalars}
+    return {"description": description, "anyOf": scalars}
 
 
 def _free_name() -> Schema:
-    words = "An application or a job: 1 to 256 characters, no control characters."
-    return {"description": words, "anyOf": [{"type": "string", "pattern": _FREE_NAME}, {"type": ["number", "boolean"]}]}
+    scalars: list[Schema] = [{"type": "string", "pattern": _FREE_NAME}, {"type": ["number", "boolean"]}]
+    return {"description": "An application or a job: 1 to 256 characters, no control characters.", "anyOf": scalars}

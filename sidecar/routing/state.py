@@ -77,7 +77,7 @@ class State:
             object.__setattr__(self, name, value)
 
     def holds(self, now_ns: int) -> bool:
-        """Tell whether decisions at `now_ns` are still the ones of this State."""
+        """Return whether decisions at `now_ns` are still the ones of this State."""
         return (self.since_ns is None or self.since_ns <= now_ns) and (self.until_ns is None or now_ns < self.until_ns)
 
     def application(self, names: tuple[str, ...]) -> str:
@@ -89,7 +89,7 @@ class State:
         return names[0]
 
     def resolve(self, names: tuple[str, ...], app: str, job: str) -> ResolvedRoute:
-        """Return how to decide for a job of the application `app`, which goes by all of `names`."""
+        """Return the route for a job of the application `app`, known by all of `names`, as it is under this State."""
         route = self.document.route(app, job)
         drills = tuple(drill for drill in self.scoped_drills if drill.covers(names)) if self.scoped_drills else ()
         failed_over: Outages = {}
@@ -108,7 +108,7 @@ class State:
         return app, job if self.document.names_job(app, job) else ""
 
     def expects(self, observation: Observation) -> bool:
-        """Tell whether an observation is known already, and would change nothing if it came again."""
+        """Return whether an observation would change nothing: its faults and recoveries are known."""
         failover = self.document.route(*observation.scope).failover
         for name in (*observation.faults, *observation.well):
             known = self.failover_states.get((observation.scope, name))
