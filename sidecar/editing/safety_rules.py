@@ -61,10 +61,10 @@ def violations(comparison: Impact, rules: SafetyRules, *, reason: str, moves_wor
 
 def enforce(found: Collection[Violation], forced: Collection[str]) -> None:
     """Raise ChangeRefused with all violations whose rules are not forced."""
-    left = [violation for violation in found if violation.rule not in forced]
-    if left:
-        force = " ".join(f"--force {rule}" for rule in dict.fromkeys(violation.rule for violation in left))
-        lines = [*(f"{one.rule}: {one.message}" for one in left), f"to do it all the same: {force}"]
+    broken = [violation for violation in found if violation.rule not in forced]
+    if broken:
+        force = " ".join(f"--force {rule}" for rule in dict.fromkeys(violation.rule for violation in broken))
+        lines = [*(f"{one.rule}: {one.message}" for one in broken), f"to do it all the same: {force}"]
         raise ChangeRefused("\n".join(("refused:", *map(_wrapped, lines))))
 
 
@@ -166,8 +166,8 @@ def _hold_off(comparison: Impact, rules: SafetyRules) -> Iterator[Violation]:
     elapsed = comparison.now_ns - last
     # A time in the future means that some clock is wrong, which must not lock all operators out.
     if 0 <= elapsed < rules.hold_off * SECOND_NS:
-        left = format_duration(int(rules.hold_off * SECOND_NS) - elapsed // SECOND_NS * SECOND_NS)
+        remaining = format_duration(int(rules.hold_off * SECOND_NS) - elapsed // SECOND_NS * SECOND_NS)
         assert comparison.before is not None
         who = comparison.before.meta.get("by")
         by = f" by {who}" if isinstance(who, str) else ""
-        yield Violation("hold-off", f"the last change{by} was at {format_time(last)}: wait {left}")
+        yield Violation("hold-off", f"the last change{by} was at {format_time(last)}: wait {remaining}")

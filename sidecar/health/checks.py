@@ -155,10 +155,10 @@ class HealthChecks:
         began = time.monotonic()
         try:
             addresses = self._hosts.addresses(probe)
-            left = timeout - (time.monotonic() - began)
-            if left <= 0:
+            remaining = timeout - (time.monotonic() - began)
+            if remaining <= 0:
                 return "its address was not found in time"
-            self._attempt(probe, addresses, left)
+            self._attempt(probe, addresses, remaining)
         except ProbeFailed as error:
             return str(error)
         except OSError as error:

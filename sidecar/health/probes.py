@@ -32,7 +32,7 @@ def attempt(probe: Probe, addresses: Sequence[str], timeout: float) -> None:
             if probe.kind is ProbeKind.HTTP:
                 _http(probe, connection, deadline)
             elif probe.kind is ProbeKind.GRPC:
-                _grpc(probe, address, _left(deadline))
+                _grpc(probe, address, _remaining(deadline))
         except TimeoutError:
             raise ProbeFailed("no answer in time") from None
         except OSError as error:
@@ -43,7 +43,7 @@ def _connect(probe: Probe, addresses: Sequence[str], deadline: float) -> tuple[s
     failure = ""
     for tried, address in enumerate(addresses):
         try:
-            share = _left(deadline) / (len(addresses) - tried)
+            share = _remaining(deadline) / (len(addresses) - tried)
             return address, socket.create_connection((address, probe.port), timeout=share)
         except TimeoutError:
             failure = "no connection in time"
@@ -56,7 +56,7 @@ def _http(probe: Probe, connection: socket.socket, deadline: float) -> None:
     url = urlsplit(probe.target)
     path = (url.path or "/") + (f"?{url.query}" if url.query else "")
     request = f"GET {path} HTTP/1.1\r\nHost: {url.netloc}\r\nUser-Agent: dc-sidecar\r\nConnection: close\r\n\r\n"
-    connection.settimeout(_left(deadline))
+    connection.settimeout(_remaining(deadline))
     if url.scheme == "https":
         import ssl  # noqa: PLC0415 - it takes memory, and few probes need it
 
@@ -65,7 +65,7 @@ def _http(probe: Probe, connection: socket.socket, deadline: float) -> None:
         connection.sendall(request.encode())
         line = b""
         while b"\n" not in line and len(line) < _MAX_LINE:
-            connection.settimeout(_left(deadline))
+            connection.settimeout(_remaining(deadline))
             data = connection.recv(_MAX_LINE)
             if not data:
                 break
@@ -103,11 +103,11 @@ def _grpc(probe: Probe, address: str, timeout: float) -> None:
         raise ProbeFailed(f"answered {HealthCheckResponse.ServingStatus.Name(answer.status)}")
 
 
-def _left(deadline: float) -> float:
-    left = deadline - time.monotonic()
-    if left <= 0:
+def _remaining(deadline: float) -> float:
+    remaining = deadline - time.monotonic()
+    if remaining <= 0:
         raise TimeoutError
-    return left
+    return remaining
 
 
 def _text(error: OSError) -> str:

@@ -60,5 +60,6 @@ def verdicts(state: State, probe_states: ProbeStates) -> tuple[Outages, Outages]
         if datacenter.checks is not None and (outage := down(name, datacenter.checks, probe_states)) is not None
     }
     ordered = {name for name, outage in state.out.items() if outage.kind is not OutageKind.UNHEALTHY}
-    left = [name for name in datacenters if name not in ordered]
-    return ({}, judged) if judged and left and all(name in judged for name in left) else (judged, {})
+    remaining = [name for name in datacenters if name not in ordered]
+    broken = remaining and all(name in judged for name in remaining)
+    return ({}, judged) if broken else (judged, {})

@@ -74,10 +74,10 @@ def intended_shares(weights: Weights) -> Shares:
 
 
 def serving_weights(resolved: ResolvedRoute, lost: Container[str]) -> Weights:
-    """Return the weights of the datacenters that serve a route without those that are lost; () where nobody does."""
-    left = tuple((name, weight) for name, weight in resolved.weights if weight > 0 and name not in lost)
-    if left:
-        return left
+    """Return the weights of the datacenters that serve a route without those that are lost; () if there is none."""
+    serving = tuple((name, weight) for name, weight in resolved.weights if weight > 0 and name not in lost)
+    if serving:
+        return serving
     backup = next((name for name in resolved.route.backups if name not in lost), None)
     return () if backup is None else ((backup, 1.0),)
 

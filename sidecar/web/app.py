@@ -208,10 +208,10 @@ class HttpApi:
                 etag = f'"{self._process}-{view.state.generation}"' if view.state else ""
                 if view.state is not None and etag not in had:
                     return view.state, etag
-                left = deadline - loop.time()
-                if left <= 0 or self.stopping:
+                remaining = deadline - loop.time()
+                if remaining <= 0 or self.stopping:
                     break
-                await self.notifier.wait(left)
+                await self.notifier.wait(remaining)
         if view.state is None:
             raise _no_document(view)
         return None, etag

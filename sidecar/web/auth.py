@@ -28,12 +28,12 @@ HEADERS = {
 
 
 def read_token(path: Path) -> str:
-    """Return the token that a file holds. Raises ConfigError where there is none."""
+    """Return the token in a file. Raises ConfigError if there is none."""
     try:
         token = path.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is no ASCII text"
-        raise ConfigError(f"--http-token-file: {path} cannot be read: {why}") from error
+        reason = error.strerror if isinstance(error, OSError) else "it is not ASCII text"
+        raise ConfigError(f"--http-token-file: {path} cannot be read: {reason}") from error
     if not token:
         raise ConfigError(f"--http-token-file: {path} is empty, expected the token in it")
     return token

@@ -136,8 +136,8 @@ class _YieldingRegistry(list[Sample]):
             yield sample
 
 
-def _gauge(name: str, words: str, value: float) -> Metric:
-    return GaugeMetricFamily(f"dc_sidecar_{name}", words, value=value)
+def _gauge(name: str, description: str, value: float) -> Metric:
+    return GaugeMetricFamily(f"dc_sidecar_{name}", description, value=value)
 
 
 def _tasks(page_data: PageData) -> Iterator[Metric]:

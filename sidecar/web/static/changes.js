@@ -41,12 +41,12 @@ function item(change, fresh, open) {
   const { user, address } = change.origin ?? {};
   const center = [user, address].filter(Boolean).join(" @ ");
   const who = [by ?? user, by && user && center !== by ? t("changes.center", { who: center }) : ""].filter(Boolean).join(" · ");
-  const why = [reason, ticket].filter(Boolean).join(" · ");
+  const reasons = [reason, ticket].filter(Boolean).join(" · ");
   return el("li", { class: fresh ? "fresh" : "" },
     el("p", { class: "when" }, el("span", { class: `pill ${style}` }, label),
       el("span", {}, el("time", { datetime: change.at }, moment(change.at)), el("span", { class: "quiet" }, " · ", ago(change.at))),
       el("code", { title: t("revision") }, change.changed ?? change.revision ?? "")),
-    who || why ? el("p", {}, who ? el("span", { class: "who" }, t("changes.by", { who })) : "", who && why ? t("colon") : "", why) : "",
+    who || reasons ? el("p", {}, who ? el("span", { class: "who" }, t("changes.by", { who })) : "", who && reasons ? t("colon") : "", reasons) : "",
     lines(change).map((line) => el("p", {}, line)),
     details(change, open));
 }
