@@ -34,6 +34,7 @@ from sidecar.routing.location import reported_datacenter
 from sidecar.routing.state import State
 from sidecar.server.decisions import DecisionHandler
 from sidecar.table import RoutingTable
+from sidecar.view import LoadedDocument
 from sidecar.web.auth import AuthMiddleware
 from sidecar.web.page_data import PageData
 from sidecar.web.recent_changes import RecentChanges
@@ -91,7 +92,7 @@ def document(data: bytes) -> None:
 @cache
 def _table() -> RoutingTable:
     table = RoutingTable(clock=lambda: _NOON)
-    table.restore(_DOCUMENT, parse_document(_DOCUMENT, max_bytes=_SIZE), _NOON)
+    table.restore(LoadedDocument(_DOCUMENT, parse_document(_DOCUMENT, max_bytes=_SIZE)), _NOON)
     return table
 
 
