@@ -255,21 +255,21 @@ def decide(document: Plain, request: Plain, now: Fraction, down: frozenset[str] 
     candidates = request["candidates"]
     where = [_location(document, worker) for worker in candidates]
     names = [request["app"], *request.get("app_aliases", [])]
-    app = next((name for name in names if name in document.get("apps", {})), request["app"])
+    named = next((name for name in names if name in document.get("apps", {})), request["app"])
     job, instance = request["job"], request["instance"]
-    merged = _effective(document, app, job)
+    merged = _effective(document, named, job)
     if not {"active", "split", "ramp"} & set(merged):
         return "UNROUTED", "", list(range(len(candidates)))
 
     now_weights = _weights(merged, now)
     key = (instance or job) if merged.get("sticky") == "instance" else (job or instance)
-    order = sorted(now_weights, key=lambda name: (-_score(app, key, name, now_weights[name]), name))
+    order = sorted(now_weights, key=lambda name: (-_score(request["app"], key, name, now_weights[name]), name))
     order += [name for name in merged.get("backups", []) if name not in order]
 
     out = set(down)
     out |= {name for name, about in document.get("datacenters", {}).items() if about.get("available") == "false"}
     for d in document["drills"]:
-        if d["start"] <= now < d["until"] and (d["apps"] is None or set(d["apps"]) & {*names, app}):
+        if d["start"] <= now < d["until"] and (d["apps"] is None or set(d["apps"]) & set(names)):
             out.add(d["datacenter"])
 
     def indices(name: str) -> list[int]:

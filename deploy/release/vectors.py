@@ -26,7 +26,8 @@ def main(folder: Path, version: str) -> int:
             asked, expected = case["request"], case["expect"]
             workers = [pb.Worker(**worker) for worker in asked["candidates"]]
             state = State(document, generation=1, now_ns=parse_time(case["now"]) or 0)
-            made = decide(state, asked["app"], asked["job"], asked["instance"], workers)
+            aliases = tuple(asked.get("app_aliases", ()))
+            made = decide(state, asked["app"], asked["job"], asked["instance"], workers, aliases)
             found = [made.reason.name, made.datacenter, list(made.indices)]
             if found != [expected["reason"], expected["datacenter"], list(map(int, expected["indices"]))]:
                 wrong.append(f"{group['title']}: {case['name']}: found {found}, expected {expected}")

@@ -82,8 +82,12 @@ class RoutingClient:
         instance: str = "",
         candidates: Sequence[Candidate] = (),
         aliases: Sequence[str] = (),
+        dispatch: bool = False,
     ) -> FilterResult:
-        """Return which candidates may run a job of an application now; `aliases` are its other names."""
+        """Return which of the candidates may run a job of an application now; `aliases` are its other names.
+
+        A split's shares are taken over `app`. Set `dispatch` if a run is dispatched by the answer.
+        """
         request = pb.FilterWorkersRequest(
             app=app,
             job=job,
@@ -94,6 +98,7 @@ class RoutingClient:
             ],
             app_aliases=aliases,
             indices_only=True,
+            dispatch=dispatch,
         ).SerializeToString()
         known, epoch = self._cache.get(request)
         if known is not None:

@@ -51,8 +51,8 @@ def decide(
 ) -> Decision:
     """Decide which candidates may run a job of an application under a State. Waits for nothing and changes nothing.
 
-    `app` and `aliases` are the names of the application. Any text is a valid name here, and any number of candidates is
-    answered, also none.
+    `app` and `aliases` are the names of the application: the document may use any of them, and the scores are always
+    taken over `app`. Any text is a valid name here; any number of candidates, also none, is answered.
     """
     return decide_among(state, app, job, instance, state.locator.locate_all(candidates), aliases)
 
@@ -62,8 +62,8 @@ def decide_among(
 ) -> Decision:
     """Decide as `decide` does, for candidates that are located already, under the same document."""
     names = (app, *aliases)
-    app = state.application(names)
-    resolved = state.resolve(names, app, job)
+    named = state.application(names)
+    resolved = state.resolve(names, named, job)
     if resolved.route.selector is None:
         return Decision(range(len(where.datacenters)), "", Reason.UNROUTED)
     order = order_of(resolved, app, job, instance)
@@ -71,7 +71,7 @@ def decide_among(
     serving = serving_datacenter(resolved, order, where)
     observation = None
     if resolved.route.failover is not None:
-        scope = state.scope(app, job)
+        scope = state.scope(named, job)
         observation = _observation(state, resolved, scope, order, where, serving[0] if serving else "")
     if serving is None:
         if resolved.route.on_empty is OnEmpty.ANY:
@@ -84,7 +84,10 @@ def decide_among(
 
 
 def order_of(resolved: ResolvedRoute, app: str, job: str, instance: str) -> Sequence[str]:
-    """Return a route's datacenters for one job or instance, the most preferred first, each once."""
+    """Return a route's datacenters for one job or instance, the most preferred first, each once.
+
+    `app` is the request's, whichever of its names the document uses: an edit that names an application moves no job.
+    """
     if resolved.order is not None:
         return resolved.order
     key = split_key(resolved, job, instance)

@@ -116,12 +116,14 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """A decision and what led to it. `app` is the name that was decided for, `route` the path of its route.
+    """A decision and what led to it. `app` is the name that the document uses, `route` the path of its route.
 
-    `split_by` is what the scores were made from: the job's id or the run's, "" where nothing was split.
+    `scored_as` is the request's `app`, and `split_by` the id of the job or of the run: the scores are taken over both.
+    `split_by` is "" where nothing was split.
     """
 
     app: str
+    scored_as: str
     job: str
     instance: str
     route: str
@@ -145,18 +147,19 @@ def explain(
     """Return how `decide` comes to its answer for the same arguments; `tree` is what the document's text holds."""
     decision = decide(state, app, job, instance, candidates, aliases)
     names = (app, *aliases)
-    app = state.application(names)
-    resolved = state.resolve(names, app, job)
+    named = state.application(names)
+    resolved = state.resolve(names, named, job)
     located = tuple(
         LocatedCandidate(
             worker.address, worker.datacenter or state.locator.locate(worker), state.locator.source(worker)
         )
         for worker in candidates
     )
-    routes = tuple(_written(tree, app, job))
+    routes = tuple(_written(tree, named, job))
     order = () if resolved.route.selector is None else _choices(resolved, app, job, instance, located, decision)
     return Explanation(
-        app=app,
+        app=named,
+        scored_as=app,
         job=job,
         instance=instance,
         route=show(routes[0][0]) if routes else "",

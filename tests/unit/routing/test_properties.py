@@ -139,6 +139,24 @@ def test_moving_weight_moves_only_what_must_move(split: dict[str, int], moved: i
     assert all(now != source and before != target for before, now in changes)
 
 
+@slow
+@given(documents.documents, documents.requests, documents.instants, st.data())
+def test_naming_an_application_moves_no_job(document: Plain, request: Plain, now: int, data: st.DataObject) -> None:
+    """An entry in `apps` under any name of the application that changes none of its route's keys moves nothing."""
+    names = [request["app"], *request.get("app_aliases", ())]
+    assume(not any(name in document.get("apps", {}) for name in names))
+    restated = data.draw(st.sampled_from([{}, document.get("default") or {}]))
+    named = {**document, "apps": {**document.get("apps", {}), data.draw(st.sampled_from(names)): restated}}
+    before, after = (
+        _decide(State(_parse(as_json(content)), generation=1, now_ns=now), request) for content in (document, named)
+    )
+    assert (after.datacenter, after.reason, list(after.indices)) == (
+        before.datacenter,
+        before.reason,
+        list(before.indices),
+    )
+
+
 @pytest.mark.parametrize(
     "split",
     [

@@ -56,12 +56,19 @@ def test_the_application_is_the_first_name_that_the_document_has() -> None:
     assert state.application(("7", "eight")) == "7"
 
 
-def test_an_alias_decides_as_the_name_itself() -> None:
-    """Route, hash and drills are those of the application that the document names."""
-    state = State(DOCUMENT, 1, 0)
-    candidates = [routing_pb2.Worker(address=name, datacenter=name) for name in ("dc1", "dc3", "dc4")]
-    for job in map(str, range(50)):
-        assert decide(state, "42", job, "", candidates, ("a",)) == decide(state, "a", job, "", candidates)
+def test_naming_an_application_moves_none_of_its_jobs() -> None:
+    """The scores are taken over the request's `app`, whichever of its names the document uses, or none."""
+    candidates = [routing_pb2.Worker(address=name, datacenter=name) for name in ("dc1", "dc3")]
+
+    def places(apps: str) -> list[str]:
+        state = State(parse_document(f"default: {{split: {{dc1: 90, dc3: 10}}}}\n{apps}".encode()), 1, 0)
+        return [decide(state, "a", str(job), "", candidates, ("42",)).datacenter for job in range(400)]
+
+    unnamed = places("")
+    assert 20 <= unnamed.count("dc3") <= 60
+    assert places("apps: {a: {min_workers: 1}}") == unnamed
+    assert places('apps: {"42": {min_workers: 1}}') == unnamed
+    assert places('apps: {"42": {split: {dc1: 90, dc3: 10}}}') == unnamed
 
 
 def test_resolved_routes_are_remembered_by_route_and_drills() -> None:

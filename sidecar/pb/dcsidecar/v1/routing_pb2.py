@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x64\x63sidecar/v1/routing.proto\x12\x0c\x64\x63sidecar.v1\"K\n\x06Worker\x12\x0f\n\x07\x61\x64\x64ress\x18\x01 \x01(\t\x12\x12\n\ndatacenter\x18\x02 \x01(\t\x12\x0f\n\x07metrics\x18\x03 \x01(\t\x12\x0b\n\x03tag\x18\x04 \x01(\t\"\x97\x01\n\x14\x46ilterWorkersRequest\x12\x0b\n\x03\x61pp\x18\x01 \x01(\t\x12\x0b\n\x03job\x18\x02 \x01(\t\x12\x10\n\x08instance\x18\x03 \x01(\t\x12(\n\ncandidates\x18\x04 \x03(\x0b\x32\x14.dcsidecar.v1.Worker\x12\x14\n\x0cindices_only\x18\x05 \x01(\x08\x12\x13\n\x0b\x61pp_aliases\x18\x06 \x03(\t\"\xc0\x01\n\x15\x46ilterWorkersResponse\x12\x11\n\taddresses\x18\x01 \x03(\t\x12\x0f\n\x07indices\x18\x02 \x03(\r\x12\x12\n\ndatacenter\x18\x03 \x01(\t\x12$\n\x06reason\x18\x04 \x01(\x0e\x32\x14.dcsidecar.v1.Reason\x12\x10\n\x08revision\x18\x05 \x01(\t\x12\x12\n\ngeneration\x18\x06 \x01(\x04\x12\r\n\x05stale\x18\x07 \x01(\x08\x12\x14\n\x0c\x66or_instance\x18\x08 \x01(\x08\"+\n\x0fGetRouteRequest\x12\x0b\n\x03\x61pp\x18\x01 \x01(\t\x12\x0b\n\x03job\x18\x02 \x01(\t\"8\n\x12WeightedDatacenter\x12\x12\n\ndatacenter\x18\x01 \x01(\t\x12\x0e\n\x06weight\x18\x02 \x01(\x01\",\n\x0cProbeFailure\x12\r\n\x05probe\x18\x01 \x01(\t\x12\r\n\x05\x65rror\x18\x02 \x01(\t\"\x9b\x01\n\x05\x46\x61ult\x12%\n\x04kind\x18\x01 \x01(\x0e\x32\x17.dcsidecar.v1.FaultKind\x12\x0f\n\x07workers\x18\x02 \x01(\r\x12\x0e\n\x06needed\x18\x03 \x01(\r\x12*\n\x06probes\x18\x04 \x03(\x0b\x32\x1a.dcsidecar.v1.ProbeFailure\x12\x10\n\x08since_ms\x18\x05 \x01(\x03\x12\x0c\n\x04text\x18\x06 \x01(\t\"\x98\x04\n\x08\x41ppRoute\x12\x0b\n\x03\x61pp\x18\x01 \x01(\t\x12\x31\n\x07weights\x18\x02 \x03(\x0b\x32 .dcsidecar.v1.WeightedDatacenter\x12\x0f\n\x07\x62\x61\x63kups\x18\x03 \x03(\t\x12\x13\n\x0bunavailable\x18\x04 \x03(\t\x12\x13\n\x0bmin_workers\x18\x05 \x01(\r\x12\x10\n\x08revision\x18\x06 \x01(\t\x12\x12\n\ngeneration\x18\x07 \x01(\x04\x12.\n\x07outages\x18\x08 \x03(\x0b\x32\x1d.dcsidecar.v1.AppRoute.Outage\x12/\n\x07workers\x18\t \x03(\x0b\x32\x1e.dcsidecar.v1.AppRoute.Workers\x12\x1a\n\x12workers_seen_at_ms\x18\n \x01(\x03\x1a\xbf\x01\n\x06Outage\x12\x12\n\ndatacenter\x18\x01 \x01(\t\x12\x0b\n\x03\x61pp\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12&\n\x04kind\x18\x04 \x01(\x0e\x32\x18.dcsidecar.v1.OutageKind\x12\x10\n\x08since_ms\x18\x05 \x01(\x03\x12\x10\n\x08until_ms\x18\x06 \x01(\x03\x12\x14\n\x0c\x64rill_reason\x18\x07 \x01(\t\x12\"\n\x05\x66\x61ult\x18\x08 \x01(\x0b\x32\x13.dcsidecar.v1.Fault\x1a,\n\x07Workers\x12\x12\n\ndatacenter\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\r\"\"\n\x12WatchRoutesRequest\x12\x0c\n\x04\x61pps\x18\x01 \x03(\t\"\x99\x01\n\x0bRouteUpdate\x12\x10\n\x08revision\x18\x01 \x01(\t\x12\x12\n\ngeneration\x18\x02 \x01(\x04\x12\r\n\x05stale\x18\x03 \x01(\x08\x12-\n\rdefault_route\x18\x04 \x01(\x0b\x32\x16.dcsidecar.v1.AppRoute\x12&\n\x06routes\x18\x05 \x03(\x0b\x32\x16.dcsidecar.v1.AppRoute\"\x12\n\x10GetStatusRequest\"\x94\x02\n\rSidecarStatus\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x0e\n\x06source\x18\x02 \x01(\t\x12/\n\x0csource_state\x18\x03 \x01(\x0e\x32\x19.dcsidecar.v1.SourceState\x12\x14\n\x0csource_error\x18\x04 \x01(\t\x12\x10\n\x08revision\x18\x05 \x01(\t\x12\x12\n\ngeneration\x18\x06 \x01(\x04\x12\x15\n\rapplied_at_ms\x18\x07 \x01(\x03\x12\x17\n\x0f\x63onfirmed_at_ms\x18\x08 \x01(\x03\x12\x15\n\rfrom_snapshot\x18\t \x01(\x08\x12.\n\x07outages\x18\n \x03(\x0b\x32\x1d.dcsidecar.v1.AppRoute.Outage*\xab\x01\n\x06Reason\x12\x16\n\x12REASON_UNSPECIFIED\x10\x00\x12\x11\n\rREASON_ACTIVE\x10\x01\x12\x10\n\x0cREASON_SPLIT\x10\x02\x12\x13\n\x0fREASON_FAILOVER\x10\x03\x12\x13\n\x0fREASON_DEGRADED\x10\x04\x12\x0e\n\nREASON_ANY\x10\x05\x12\x13\n\x0fREASON_UNROUTED\x10\x06\x12\x15\n\x11REASON_NO_WORKERS\x10\x07*\x90\x01\n\nOutageKind\x12\x1b\n\x17OUTAGE_KIND_UNSPECIFIED\x10\x00\x12\x16\n\x12OUTAGE_KIND_MARKED\x10\x01\x12\x15\n\x11OUTAGE_KIND_DRILL\x10\x02\x12\x19\n\x15OUTAGE_KIND_UNHEALTHY\x10\x03\x12\x1b\n\x17OUTAGE_KIND_FAILED_OVER\x10\x04*\x8f\x01\n\tFaultKind\x12\x1a\n\x16\x46\x41ULT_KIND_UNSPECIFIED\x10\x00\x12\x19\n\x15\x46\x41ULT_KIND_NO_WORKERS\x10\x01\x12\x1e\n\x1a\x46\x41ULT_KIND_TOO_FEW_WORKERS\x10\x02\x12\x15\n\x11\x46\x41ULT_KIND_PROBES\x10\x03\x12\x14\n\x10\x46\x41ULT_KIND_OTHER\x10\x04*\xb5\x01\n\x0bSourceState\x12\x1c\n\x18SOURCE_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17SOURCE_STATE_CONNECTING\x10\x01\x12\x17\n\x13SOURCE_STATE_SYNCED\x10\x02\x12\x1d\n\x19SOURCE_STATE_DISCONNECTED\x10\x03\x12\x19\n\x15SOURCE_STATE_REJECTED\x10\x04\x12\x18\n\x14SOURCE_STATE_MISSING\x10\x05\x32\xa9\x03\n\x0eRoutingService\x12X\n\rFilterWorkers\x12\".dcsidecar.v1.FilterWorkersRequest\x1a#.dcsidecar.v1.FilterWorkersResponse\x12\x62\n\x13\x46ilterWorkersStream\x12\".dcsidecar.v1.FilterWorkersRequest\x1a#.dcsidecar.v1.FilterWorkersResponse(\x01\x30\x01\x12\x41\n\x08GetRoute\x12\x1d.dcsidecar.v1.GetRouteRequest\x1a\x16.dcsidecar.v1.AppRoute\x12L\n\x0bWatchRoutes\x12 .dcsidecar.v1.WatchRoutesRequest\x1a\x19.dcsidecar.v1.RouteUpdate0\x01\x12H\n\tGetStatus\x12\x1e.dcsidecar.v1.GetStatusRequest\x1a\x1b.dcsidecar.v1.SidecarStatusB-\n\x0fio.dcsidecar.v1P\x01Z\x18\x64\x63sidecar/v1;dcsidecarv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x64\x63sidecar/v1/routing.proto\x12\x0c\x64\x63sidecar.v1\"K\n\x06Worker\x12\x0f\n\x07\x61\x64\x64ress\x18\x01 \x01(\t\x12\x12\n\ndatacenter\x18\x02 \x01(\t\x12\x0f\n\x07metrics\x18\x03 \x01(\t\x12\x0b\n\x03tag\x18\x04 \x01(\t\"\xa9\x01\n\x14\x46ilterWorkersRequest\x12\x0b\n\x03\x61pp\x18\x01 \x01(\t\x12\x0b\n\x03job\x18\x02 \x01(\t\x12\x10\n\x08instance\x18\x03 \x01(\t\x12(\n\ncandidates\x18\x04 \x03(\x0b\x32\x14.dcsidecar.v1.Worker\x12\x14\n\x0cindices_only\x18\x05 \x01(\x08\x12\x13\n\x0b\x61pp_aliases\x18\x06 \x03(\t\x12\x10\n\x08\x64ispatch\x18\x07 \x01(\x08\"\xc0\x01\n\x15\x46ilterWorkersResponse\x12\x11\n\taddresses\x18\x01 \x03(\t\x12\x0f\n\x07indices\x18\x02 \x03(\r\x12\x12\n\ndatacenter\x18\x03 \x01(\t\x12$\n\x06reason\x18\x04 \x01(\x0e\x32\x14.dcsidecar.v1.Reason\x12\x10\n\x08revision\x18\x05 \x01(\t\x12\x12\n\ngeneration\x18\x06 \x01(\x04\x12\r\n\x05stale\x18\x07 \x01(\x08\x12\x14\n\x0c\x66or_instance\x18\x08 \x01(\x08\"+\n\x0fGetRouteRequest\x12\x0b\n\x03\x61pp\x18\x01 \x01(\t\x12\x0b\n\x03job\x18\x02 \x01(\t\"8\n\x12WeightedDatacenter\x12\x12\n\ndatacenter\x18\x01 \x01(\t\x12\x0e\n\x06weight\x18\x02 \x01(\x01\",\n\x0cProbeFailure\x12\r\n\x05probe\x18\x01 \x01(\t\x12\r\n\x05\x65rror\x18\x02 \x01(\t\"\x9b\x01\n\x05\x46\x61ult\x12%\n\x04kind\x18\x01 \x01(\x0e\x32\x17.dcsidecar.v1.FaultKind\x12\x0f\n\x07workers\x18\x02 \x01(\r\x12\x0e\n\x06needed\x18\x03 \x01(\r\x12*\n\x06probes\x18\x04 \x03(\x0b\x32\x1a.dcsidecar.v1.ProbeFailure\x12\x10\n\x08since_ms\x18\x05 \x01(\x03\x12\x0c\n\x04text\x18\x06 \x01(\t\"\x98\x04\n\x08\x41ppRoute\x12\x0b\n\x03\x61pp\x18\x01 \x01(\t\x12\x31\n\x07weights\x18\x02 \x03(\x0b\x32 .dcsidecar.v1.WeightedDatacenter\x12\x0f\n\x07\x62\x61\x63kups\x18\x03 \x03(\t\x12\x13\n\x0bunavailable\x18\x04 \x03(\t\x12\x13\n\x0bmin_workers\x18\x05 \x01(\r\x12\x10\n\x08revision\x18\x06 \x01(\t\x12\x12\n\ngeneration\x18\x07 \x01(\x04\x12.\n\x07outages\x18\x08 \x03(\x0b\x32\x1d.dcsidecar.v1.AppRoute.Outage\x12/\n\x07workers\x18\t \x03(\x0b\x32\x1e.dcsidecar.v1.AppRoute.Workers\x12\x1a\n\x12workers_seen_at_ms\x18\n \x01(\x03\x1a\xbf\x01\n\x06Outage\x12\x12\n\ndatacenter\x18\x01 \x01(\t\x12\x0b\n\x03\x61pp\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12&\n\x04kind\x18\x04 \x01(\x0e\x32\x18.dcsidecar.v1.OutageKind\x12\x10\n\x08since_ms\x18\x05 \x01(\x03\x12\x10\n\x08until_ms\x18\x06 \x01(\x03\x12\x14\n\x0c\x64rill_reason\x18\x07 \x01(\t\x12\"\n\x05\x66\x61ult\x18\x08 \x01(\x0b\x32\x13.dcsidecar.v1.Fault\x1a,\n\x07Workers\x12\x12\n\ndatacenter\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\r\"\"\n\x12WatchRoutesRequest\x12\x0c\n\x04\x61pps\x18\x01 \x03(\t\"\x99\x01\n\x0bRouteUpdate\x12\x10\n\x08revision\x18\x01 \x01(\t\x12\x12\n\ngeneration\x18\x02 \x01(\x04\x12\r\n\x05stale\x18\x03 \x01(\x08\x12-\n\rdefault_route\x18\x04 \x01(\x0b\x32\x16.dcsidecar.v1.AppRoute\x12&\n\x06routes\x18\x05 \x03(\x0b\x32\x16.dcsidecar.v1.AppRoute\"\x12\n\x10GetStatusRequest\"\x94\x02\n\rSidecarStatus\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x0e\n\x06source\x18\x02 \x01(\t\x12/\n\x0csource_state\x18\x03 \x01(\x0e\x32\x19.dcsidecar.v1.SourceState\x12\x14\n\x0csource_error\x18\x04 \x01(\t\x12\x10\n\x08revision\x18\x05 \x01(\t\x12\x12\n\ngeneration\x18\x06 \x01(\x04\x12\x15\n\rapplied_at_ms\x18\x07 \x01(\x03\x12\x17\n\x0f\x63onfirmed_at_ms\x18\x08 \x01(\x03\x12\x15\n\rfrom_snapshot\x18\t \x01(\x08\x12.\n\x07outages\x18\n \x03(\x0b\x32\x1d.dcsidecar.v1.AppRoute.Outage*\xab\x01\n\x06Reason\x12\x16\n\x12REASON_UNSPECIFIED\x10\x00\x12\x11\n\rREASON_ACTIVE\x10\x01\x12\x10\n\x0cREASON_SPLIT\x10\x02\x12\x13\n\x0fREASON_FAILOVER\x10\x03\x12\x13\n\x0fREASON_DEGRADED\x10\x04\x12\x0e\n\nREASON_ANY\x10\x05\x12\x13\n\x0fREASON_UNROUTED\x10\x06\x12\x15\n\x11REASON_NO_WORKERS\x10\x07*\x90\x01\n\nOutageKind\x12\x1b\n\x17OUTAGE_KIND_UNSPECIFIED\x10\x00\x12\x16\n\x12OUTAGE_KIND_MARKED\x10\x01\x12\x15\n\x11OUTAGE_KIND_DRILL\x10\x02\x12\x19\n\x15OUTAGE_KIND_UNHEALTHY\x10\x03\x12\x1b\n\x17OUTAGE_KIND_FAILED_OVER\x10\x04*\x8f\x01\n\tFaultKind\x12\x1a\n\x16\x46\x41ULT_KIND_UNSPECIFIED\x10\x00\x12\x19\n\x15\x46\x41ULT_KIND_NO_WORKERS\x10\x01\x12\x1e\n\x1a\x46\x41ULT_KIND_TOO_FEW_WORKERS\x10\x02\x12\x15\n\x11\x46\x41ULT_KIND_PROBES\x10\x03\x12\x14\n\x10\x46\x41ULT_KIND_OTHER\x10\x04*\xb5\x01\n\x0bSourceState\x12\x1c\n\x18SOURCE_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17SOURCE_STATE_CONNECTING\x10\x01\x12\x17\n\x13SOURCE_STATE_SYNCED\x10\x02\x12\x1d\n\x19SOURCE_STATE_DISCONNECTED\x10\x03\x12\x19\n\x15SOURCE_STATE_REJECTED\x10\x04\x12\x18\n\x14SOURCE_STATE_MISSING\x10\x05\x32\xa9\x03\n\x0eRoutingService\x12X\n\rFilterWorkers\x12\".dcsidecar.v1.FilterWorkersRequest\x1a#.dcsidecar.v1.FilterWorkersResponse\x12\x62\n\x13\x46ilterWorkersStream\x12\".dcsidecar.v1.FilterWorkersRequest\x1a#.dcsidecar.v1.FilterWorkersResponse(\x01\x30\x01\x12\x41\n\x08GetRoute\x12\x1d.dcsidecar.v1.GetRouteRequest\x1a\x16.dcsidecar.v1.AppRoute\x12L\n\x0bWatchRoutes\x12 .dcsidecar.v1.WatchRoutesRequest\x1a\x19.dcsidecar.v1.RouteUpdate0\x01\x12H\n\tGetStatus\x12\x1e.dcsidecar.v1.GetStatusRequest\x1a\x1b.dcsidecar.v1.SidecarStatusB-\n\x0fio.dcsidecar.v1P\x01Z\x18\x64\x63sidecar/v1;dcsidecarv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,42 +32,42 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'dcsidecar.v1.routing_pb2', 
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\017io.dcsidecar.v1P\001Z\030dcsidecar/v1;dcsidecarv1'
-  _globals['_REASON']._serialized_start=1808
-  _globals['_REASON']._serialized_end=1979
-  _globals['_OUTAGEKIND']._serialized_start=1982
-  _globals['_OUTAGEKIND']._serialized_end=2126
-  _globals['_FAULTKIND']._serialized_start=2129
-  _globals['_FAULTKIND']._serialized_end=2272
-  _globals['_SOURCESTATE']._serialized_start=2275
-  _globals['_SOURCESTATE']._serialized_end=2456
+  _globals['_REASON']._serialized_start=1826
+  _globals['_REASON']._serialized_end=1997
+  _globals['_OUTAGEKIND']._serialized_start=2000
+  _globals['_OUTAGEKIND']._serialized_end=2144
+  _globals['_FAULTKIND']._serialized_start=2147
+  _globals['_FAULTKIND']._serialized_end=2290
+  _globals['_SOURCESTATE']._serialized_start=2293
+  _globals['_SOURCESTATE']._serialized_end=2474
   _globals['_WORKER']._serialized_start=44
   _globals['_WORKER']._serialized_end=119
   _globals['_FILTERWORKERSREQUEST']._serialized_start=122
-  _globals['_FILTERWORKERSREQUEST']._serialized_end=273
-  _globals['_FILTERWORKERSRESPONSE']._serialized_start=276
-  _globals['_FILTERWORKERSRESPONSE']._serialized_end=468
-  _globals['_GETROUTEREQUEST']._serialized_start=470
-  _globals['_GETROUTEREQUEST']._serialized_end=513
-  _globals['_WEIGHTEDDATACENTER']._serialized_start=515
-  _globals['_WEIGHTEDDATACENTER']._serialized_end=571
-  _globals['_PROBEFAILURE']._serialized_start=573
-  _globals['_PROBEFAILURE']._serialized_end=617
-  _globals['_FAULT']._serialized_start=620
-  _globals['_FAULT']._serialized_end=775
-  _globals['_APPROUTE']._serialized_start=778
-  _globals['_APPROUTE']._serialized_end=1314
-  _globals['_APPROUTE_OUTAGE']._serialized_start=1077
-  _globals['_APPROUTE_OUTAGE']._serialized_end=1268
-  _globals['_APPROUTE_WORKERS']._serialized_start=1270
-  _globals['_APPROUTE_WORKERS']._serialized_end=1314
-  _globals['_WATCHROUTESREQUEST']._serialized_start=1316
-  _globals['_WATCHROUTESREQUEST']._serialized_end=1350
-  _globals['_ROUTEUPDATE']._serialized_start=1353
-  _globals['_ROUTEUPDATE']._serialized_end=1506
-  _globals['_GETSTATUSREQUEST']._serialized_start=1508
-  _globals['_GETSTATUSREQUEST']._serialized_end=1526
-  _globals['_SIDECARSTATUS']._serialized_start=1529
-  _globals['_SIDECARSTATUS']._serialized_end=1805
-  _globals['_ROUTINGSERVICE']._serialized_start=2459
-  _globals['_ROUTINGSERVICE']._serialized_end=2884
+  _globals['_FILTERWORKERSREQUEST']._serialized_end=291
+  _globals['_FILTERWORKERSRESPONSE']._serialized_start=294
+  _globals['_FILTERWORKERSRESPONSE']._serialized_end=486
+  _globals['_GETROUTEREQUEST']._serialized_start=488
+  _globals['_GETROUTEREQUEST']._serialized_end=531
+  _globals['_WEIGHTEDDATACENTER']._serialized_start=533
+  _globals['_WEIGHTEDDATACENTER']._serialized_end=589
+  _globals['_PROBEFAILURE']._serialized_start=591
+  _globals['_PROBEFAILURE']._serialized_end=635
+  _globals['_FAULT']._serialized_start=638
+  _globals['_FAULT']._serialized_end=793
+  _globals['_APPROUTE']._serialized_start=796
+  _globals['_APPROUTE']._serialized_end=1332
+  _globals['_APPROUTE_OUTAGE']._serialized_start=1095
+  _globals['_APPROUTE_OUTAGE']._serialized_end=1286
+  _globals['_APPROUTE_WORKERS']._serialized_start=1288
+  _globals['_APPROUTE_WORKERS']._serialized_end=1332
+  _globals['_WATCHROUTESREQUEST']._serialized_start=1334
+  _globals['_WATCHROUTESREQUEST']._serialized_end=1368
+  _globals['_ROUTEUPDATE']._serialized_start=1371
+  _globals['_ROUTEUPDATE']._serialized_end=1524
+  _globals['_GETSTATUSREQUEST']._serialized_start=1526
+  _globals['_GETSTATUSREQUEST']._serialized_end=1544
+  _globals['_SIDECARSTATUS']._serialized_start=1547
+  _globals['_SIDECARSTATUS']._serialized_end=1823
+  _globals['_ROUTINGSERVICE']._serialized_start=2477
+  _globals['_ROUTINGSERVICE']._serialized_end=2902
 # @@protoc_insertion_point(module_scope)

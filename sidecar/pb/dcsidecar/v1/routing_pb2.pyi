@@ -80,20 +80,22 @@ class Worker(_message.Message):
     def __init__(self, address: _Optional[str] = ..., datacenter: _Optional[str] = ..., metrics: _Optional[str] = ..., tag: _Optional[str] = ...) -> None: ...
 
 class FilterWorkersRequest(_message.Message):
-    __slots__ = ("app", "job", "instance", "candidates", "indices_only", "app_aliases")
+    __slots__ = ("app", "job", "instance", "candidates", "indices_only", "app_aliases", "dispatch")
     APP_FIELD_NUMBER: _ClassVar[int]
     JOB_FIELD_NUMBER: _ClassVar[int]
     INSTANCE_FIELD_NUMBER: _ClassVar[int]
     CANDIDATES_FIELD_NUMBER: _ClassVar[int]
     INDICES_ONLY_FIELD_NUMBER: _ClassVar[int]
     APP_ALIASES_FIELD_NUMBER: _ClassVar[int]
+    DISPATCH_FIELD_NUMBER: _ClassVar[int]
     app: str
     job: str
     instance: str
     candidates: _containers.RepeatedCompositeFieldContainer[Worker]
     indices_only: bool
     app_aliases: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, app: _Optional[str] = ..., job: _Optional[str] = ..., instance: _Optional[str] = ..., candidates: _Optional[_Iterable[_Union[Worker, _Mapping]]] = ..., indices_only: bool = ..., app_aliases: _Optional[_Iterable[str]] = ...) -> None: ...
+    dispatch: bool
+    def __init__(self, app: _Optional[str] = ..., job: _Optional[str] = ..., instance: _Optional[str] = ..., candidates: _Optional[_Iterable[_Union[Worker, _Mapping]]] = ..., indices_only: bool = ..., app_aliases: _Optional[_Iterable[str]] = ..., dispatch: bool = ...) -> None: ...
 
 class FilterWorkersResponse(_message.Message):
     __slots__ = ("addresses", "indices", "datacenter", "reason", "revision", "generation", "stale", "for_instance")
