@@ -158,7 +158,7 @@ class Fault(_message.Message):
     def __init__(self, kind: _Optional[_Union[FaultKind, str]] = ..., workers: _Optional[int] = ..., needed: _Optional[int] = ..., probes: _Optional[_Iterable[_Union[ProbeFailure, _Mapping]]] = ..., since_ms: _Optional[int] = ..., text: _Optional[str] = ...) -> None: ...
 
 class AppRoute(_message.Message):
-    __slots__ = ("app", "weights", "backups", "unavailable", "min_workers", "revision", "generation", "outages", "workers", "workers_seen_at_ms")
+    __slots__ = ("app", "weights", "backups", "unavailable", "min_workers", "revision", "generation", "outages", "workers", "workers_seen_at_ms", "job", "dispatch_app", "dispatch_aliases")
     class Outage(_message.Message):
         __slots__ = ("datacenter", "app", "reason", "kind", "since_ms", "until_ms", "drill_reason", "fault")
         DATACENTER_FIELD_NUMBER: _ClassVar[int]
@@ -195,6 +195,9 @@ class AppRoute(_message.Message):
     OUTAGES_FIELD_NUMBER: _ClassVar[int]
     WORKERS_FIELD_NUMBER: _ClassVar[int]
     WORKERS_SEEN_AT_MS_FIELD_NUMBER: _ClassVar[int]
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    DISPATCH_APP_FIELD_NUMBER: _ClassVar[int]
+    DISPATCH_ALIASES_FIELD_NUMBER: _ClassVar[int]
     app: str
     weights: _containers.RepeatedCompositeFieldContainer[WeightedDatacenter]
     backups: _containers.RepeatedScalarFieldContainer[str]
@@ -205,27 +208,48 @@ class AppRoute(_message.Message):
     outages: _containers.RepeatedCompositeFieldContainer[AppRoute.Outage]
     workers: _containers.RepeatedCompositeFieldContainer[AppRoute.Workers]
     workers_seen_at_ms: int
-    def __init__(self, app: _Optional[str] = ..., weights: _Optional[_Iterable[_Union[WeightedDatacenter, _Mapping]]] = ..., backups: _Optional[_Iterable[str]] = ..., unavailable: _Optional[_Iterable[str]] = ..., min_workers: _Optional[int] = ..., revision: _Optional[str] = ..., generation: _Optional[int] = ..., outages: _Optional[_Iterable[_Union[AppRoute.Outage, _Mapping]]] = ..., workers: _Optional[_Iterable[_Union[AppRoute.Workers, _Mapping]]] = ..., workers_seen_at_ms: _Optional[int] = ...) -> None: ...
+    job: str
+    dispatch_app: str
+    dispatch_aliases: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, app: _Optional[str] = ..., weights: _Optional[_Iterable[_Union[WeightedDatacenter, _Mapping]]] = ..., backups: _Optional[_Iterable[str]] = ..., unavailable: _Optional[_Iterable[str]] = ..., min_workers: _Optional[int] = ..., revision: _Optional[str] = ..., generation: _Optional[int] = ..., outages: _Optional[_Iterable[_Union[AppRoute.Outage, _Mapping]]] = ..., workers: _Optional[_Iterable[_Union[AppRoute.Workers, _Mapping]]] = ..., workers_seen_at_ms: _Optional[int] = ..., job: _Optional[str] = ..., dispatch_app: _Optional[str] = ..., dispatch_aliases: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class WatchRoutesRequest(_message.Message):
-    __slots__ = ("apps",)
+    __slots__ = ("apps", "detail")
     APPS_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
     apps: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, apps: _Optional[_Iterable[str]] = ...) -> None: ...
+    detail: bool
+    def __init__(self, apps: _Optional[_Iterable[str]] = ..., detail: bool = ...) -> None: ...
+
+class DatacenterInfo(_message.Message):
+    __slots__ = ("name", "cidrs")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    CIDRS_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    cidrs: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, name: _Optional[str] = ..., cidrs: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class RouteUpdate(_message.Message):
-    __slots__ = ("revision", "generation", "stale", "default_route", "routes")
+    __slots__ = ("revision", "generation", "stale", "default_route", "routes", "datacenters", "job_routes", "outages", "detailed")
     REVISION_FIELD_NUMBER: _ClassVar[int]
     GENERATION_FIELD_NUMBER: _ClassVar[int]
     STALE_FIELD_NUMBER: _ClassVar[int]
     DEFAULT_ROUTE_FIELD_NUMBER: _ClassVar[int]
     ROUTES_FIELD_NUMBER: _ClassVar[int]
+    DATACENTERS_FIELD_NUMBER: _ClassVar[int]
+    JOB_ROUTES_FIELD_NUMBER: _ClassVar[int]
+    OUTAGES_FIELD_NUMBER: _ClassVar[int]
+    DETAILED_FIELD_NUMBER: _ClassVar[int]
     revision: str
     generation: int
     stale: bool
     default_route: AppRoute
     routes: _containers.RepeatedCompositeFieldContainer[AppRoute]
-    def __init__(self, revision: _Optional[str] = ..., generation: _Optional[int] = ..., stale: bool = ..., default_route: _Optional[_Union[AppRoute, _Mapping]] = ..., routes: _Optional[_Iterable[_Union[AppRoute, _Mapping]]] = ...) -> None: ...
+    datacenters: _containers.RepeatedCompositeFieldContainer[DatacenterInfo]
+    job_routes: _containers.RepeatedCompositeFieldContainer[AppRoute]
+    outages: _containers.RepeatedCompositeFieldContainer[AppRoute.Outage]
+    detailed: bool
+    def __init__(self, revision: _Optional[str] = ..., generation: _Optional[int] = ..., stale: bool = ..., default_route: _Optional[_Union[AppRoute, _Mapping]] = ..., routes: _Optional[_Iterable[_Union[AppRoute, _Mapping]]] = ..., datacenters: _Optional[_Iterable[_Union[DatacenterInfo, _Mapping]]] = ..., job_routes: _Optional[_Iterable[_Union[AppRoute, _Mapping]]] = ..., outages: _Optional[_Iterable[_Union[AppRoute.Outage, _Mapping]]] = ..., detailed: bool = ...) -> None: ...
 
 class GetStatusRequest(_message.Message):
     __slots__ = ()

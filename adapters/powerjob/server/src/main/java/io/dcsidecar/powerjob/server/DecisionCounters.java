@@ -8,23 +8,33 @@ final class DecisionCounters {
     /** Where a decision came from. */
     enum Origin {
         /** A cached answer that is still valid. */
-        MEMORY,
+        MEMORY("by a valid answer"),
         /** A call to the sidecar. */
-        SIDECAR,
+        SIDECAR("by the sidecar"),
         /** The last answer for the job, while the sidecar is unreachable. */
-        LAST_ANSWER,
+        LAST_ANSWER("by the last answer for the job"),
+        /** No answer: the workers that the last known routes and outages allow. */
+        LAST_KNOWN("by the last known routes"),
         /** No answer: every worker allowed. */
-        OPEN,
+        OPEN("with every worker allowed"),
         /** No answer: no worker allowed. */
-        CLOSED;
+        CLOSED("with no worker allowed");
 
         /** The value of the metric's {@code origin} tag. */
         final String tag = name().toLowerCase(Locale.ROOT);
+        /** For the log. */
+        final String description;
+
+        Origin(String description) {
+            this.description = description;
+        }
     }
 
     private final LongAdder[] decisions = new LongAdder[Origin.values().length];
     private final LongAdder held = new LongAdder();
     private final LongAdder withoutWorkers = new LongAdder();
+    private final LongAdder unanswered = new LongAdder();
+    private final LongAdder prefetched = new LongAdder();
 
     DecisionCounters() {
         for (Origin origin : Origin.values()) {
@@ -42,6 +52,24 @@ final class DecisionCounters {
 
     void countWithoutWorkers() {
         withoutWorkers.increment();
+    }
+
+    void countUnanswered() {
+        unanswered.increment();
+    }
+
+    void countPrefetched() {
+        prefetched.increment();
+    }
+
+    /** Returns the number of decisions that the sidecar did not answer in time. */
+    long unanswered() {
+        return unanswered.sum();
+    }
+
+    /** Returns the number of answers fetched in the background. */
+    long prefetched() {
+        return prefetched.sum();
     }
 
     long decisions(Origin origin) {

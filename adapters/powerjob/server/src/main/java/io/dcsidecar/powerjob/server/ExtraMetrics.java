@@ -6,6 +6,7 @@ import com.fasterxml.jackson.core.JsonToken;
 import com.fasterxml.jackson.core.io.JsonStringEncoder;
 import java.io.IOException;
 import java.util.Objects;
+import java.util.regex.Pattern;
 
 /**
  * The {@code extra} field of a worker's metrics: a datacenter name, or a JSON object with a {@code datacenter} member.
@@ -15,6 +16,7 @@ import java.util.Objects;
  */
 final class ExtraMetrics {
     private static final JsonFactory JSON = new JsonFactory();
+    private static final Pattern NAME = Pattern.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,62}");
 
     private ExtraMetrics() {}
 
@@ -28,6 +30,19 @@ final class ExtraMetrics {
         }
         String datacenter = datacenterOf(extra);
         return datacenter == null ? "" : "{\"datacenter\":\"" + quote(datacenter) + "\"}";
+    }
+
+    /** Returns the datacenter that {@code extra} names, in plain text or in a JSON object, or an empty string. */
+    static String datacenter(String extra) {
+        if (extra == null) {
+            return "";
+        }
+        if (isObject(extra)) {
+            String member = datacenterOf(extra);
+            return member == null ? "" : member;
+        }
+        String name = extra.trim();
+        return NAME.matcher(name).matches() ? name : "";
     }
 
     /** Returns whether two values of {@code extra} are equal for routing. */

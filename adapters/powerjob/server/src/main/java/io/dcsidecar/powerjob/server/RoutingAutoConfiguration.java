@@ -35,15 +35,41 @@ public class RoutingAutoConfiguration {
     }
 
     @Bean(initMethod = "start")
-    SidecarClient dcSidecarClient(Settings settings, ObjectProvider<LoggingSystem> logging) {
+    SidecarClient dcSidecarClient(Settings settings, RouteMemory memory, OutageLog outage, ObjectProvider<LoggingSystem> logging) {
         // Netty warns at every connection attempt that Unix sockets have no keep-alive.
         logging.ifAvailable(system -> system.setLogLevel("io.grpc.netty.shaded.io.netty.bootstrap.Bootstrap", LogLevel.ERROR));
-        return new SidecarClient(() -> ChannelFactory.open(settings), settings.timeout.toNanos());
+        SidecarClient sidecar = new SidecarClient(() -> ChannelFactory.open(settings), settings.timeout.toNanos());
+        sidecar.addListener(memory);
+        sidecar.addListener(outage);
+        return sidecar;
+    }
+
+    @Bean(initMethod = "load")
+    RouteMemory dcSidecarRouteMemory(Settings settings) {
+        return new RouteMemory(settings.stateDir == null ? null : new RouteFile(settings.stateDir, settings.target));
     }
 
     @Bean
-    Router dcSidecarRouter(Settings settings, SidecarClient sidecar, ObjectProvider<AppInfoRepository> apps, DecisionCounters counters) {
-        return new Router(settings, sidecar, new AppNameCache(apps)::nameOf, counters);
+    OutageLog dcSidecarOutageLog() {
+        return new OutageLog();
+    }
+
+    @Bean
+    Router dcSidecarRouter(Settings settings, SidecarClient sidecar, RouteMemory memory, OutageLog outage,
+            ObjectProvider<AppInfoRepository> apps, DecisionCounters counters) {
+        return new Router(settings, sidecar, memory, outage, new AppNameCache(apps)::nameOf, counters);
+    }
+
+    @Bean
+    Prefetcher dcSidecarPrefetcher(SidecarClient sidecar, Router router, RoutingFilter filter) {
+        Prefetcher prefetcher = new Prefetcher(sidecar, router, filter::candidates);
+        sidecar.addListener(prefetcher);
+        return prefetcher;
+    }
+
+    @Bean
+    PrometheusEndpoint dcSidecarPrometheus(Settings settings, SidecarClient sidecar, Router router, DecisionCounters counters) {
+        return new PrometheusEndpoint(settings.metrics, sidecar, router, counters);
     }
 
     @Bean
@@ -59,8 +85,8 @@ public class RoutingAutoConfiguration {
     }
 
     @Bean
-    StartupReport dcSidecarStartupReport(Settings settings) {
-        return new StartupReport(settings);
+    StartupReport dcSidecarStartupReport(Settings settings, SidecarClient sidecar) {
+        return new StartupReport(settings, sidecar);
     }
 
     /** Disabled by {@code dc-sidecar.aspect=false}, which leaves the decision to the plain filter. */

@@ -1,6 +1,7 @@
 package io.dcsidecar.powerjob.server;
 
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
@@ -53,15 +54,19 @@ final class RoutingFilter implements WorkerFilter {
         }
     }
 
-    private List<WorkerInfo> decide(WorkerInfo first, JobInfoDO job) {
+    /** Returns the workers that pass PowerJob's own filters, in PowerJob's order. */
+    List<WorkerInfo> candidates(JobInfoDO job) {
         List<WorkerInfo> candidates = new ArrayList<>();
         ClusterStatusHolder cluster = clusters.getObject().getAppId2ClusterStatus().get(job.getAppId());
-        if (cluster == null) {
-            candidates.add(first);
-        } else {
+        if (cluster != null) {
             cluster.getAllWorkers().values().stream().filter(worker -> passesOtherFilters(worker, job)).forEach(candidates::add);
         }
-        return router.route(job, DispatchContext.currentInstance(), candidates);
+        return candidates;
+    }
+
+    private List<WorkerInfo> decide(WorkerInfo first, JobInfoDO job) {
+        List<WorkerInfo> candidates = candidates(job);
+        return router.route(job, DispatchContext.currentInstance(), candidates.isEmpty() ? Collections.singletonList(first) : candidates);
     }
 
     private boolean passesOtherFilters(WorkerInfo worker, JobInfoDO job) {

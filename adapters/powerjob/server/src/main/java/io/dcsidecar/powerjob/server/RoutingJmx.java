@@ -74,6 +74,26 @@ final class RoutingJmx implements RoutingMXBean, AutoCloseable {
     }
 
     @Override
+    public long getDecisionsFromLastKnownRoutes() {
+        return counters.decisions(Origin.LAST_KNOWN);
+    }
+
+    @Override
+    public long getOutages() {
+        return router.outages();
+    }
+
+    @Override
+    public long getUnanswered() {
+        return counters.unanswered();
+    }
+
+    @Override
+    public long getPrefetched() {
+        return counters.prefetched();
+    }
+
+    @Override
     public long getDecisionsOpen() {
         return counters.decisions(Origin.OPEN);
     }

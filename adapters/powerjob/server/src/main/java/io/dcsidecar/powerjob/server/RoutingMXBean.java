@@ -5,7 +5,7 @@ public interface RoutingMXBean {
     /** Whether the watch is up, and cached answers are therefore valid. */
     boolean isWatching();
 
-    /** Whether the last request to the sidecar went unanswered. */
+    /** Whether runs are being decided without the sidecar. */
     boolean isAway();
 
     /** Revision of the routing document in force; empty without a watch. */
@@ -22,6 +22,18 @@ public interface RoutingMXBean {
 
     /** Decisions by the last answer for the job, while the sidecar was unreachable. */
     long getDecisionsFromLastAnswer();
+
+    /** Decisions without an answer, by the last known routes and outages. */
+    long getDecisionsFromLastKnownRoutes();
+
+    /** Episodes in which runs were decided without the sidecar. */
+    long getOutages();
+
+    /** Decisions that the sidecar did not answer in time. */
+    long getUnanswered();
+
+    /** Answers fetched in the background. */
+    long getPrefetched();
 
     /** Decisions without an answer that allowed every worker. */
     long getDecisionsOpen();

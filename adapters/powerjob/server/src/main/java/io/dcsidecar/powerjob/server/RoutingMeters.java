@@ -33,8 +33,14 @@ final class RoutingMeters implements MeterBinder {
                 .description("Dispatches held because no worker may run the job").register(registry);
         FunctionCounter.builder("dc.sidecar.without.workers", counters, DecisionCounters::withoutWorkers)
                 .description("Decisions that left no worker").register(registry);
+        FunctionCounter.builder("dc.sidecar.outages", router, Router::outages)
+                .description("Episodes in which runs were decided without the sidecar").register(registry);
+        FunctionCounter.builder("dc.sidecar.unanswered", counters, DecisionCounters::unanswered)
+                .description("Decisions that the sidecar did not answer in time").register(registry);
+        FunctionCounter.builder("dc.sidecar.prefetched", counters, DecisionCounters::prefetched)
+                .description("Answers fetched in the background").register(registry);
         Gauge.builder("dc.sidecar.away", router, routes -> routes.isSidecarAway() ? 1 : 0)
-                .description("1 while the sidecar does not answer").register(registry);
+                .description("1 while runs are decided without the sidecar").register(registry);
         Gauge.builder("dc.sidecar.generation", sidecar, RoutingMeters::generation)
                 .description("Generation of the sidecar that cached answers belong to; 0 without a watch").register(registry);
         Gauge.builder("dc.sidecar.watching", sidecar, watched -> watched.epoch() == null ? 0 : 1)

@@ -1,5 +1,8 @@
 package io.dcsidecar.powerjob.server;
 
+import java.nio.file.InvalidPathException;
+import java.nio.file.Path;
+import java.nio.file.Paths;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -7,6 +10,8 @@ import java.util.Collections;
 import java.util.List;
 import java.util.Locale;
 import java.util.function.Function;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import org.springframework.boot.convert.DurationStyle;
 import org.springframework.core.env.Environment;
 
@@ -18,13 +23,24 @@ import org.springframework.core.env.Environment;
  */
 final class Settings {
     static final String PREFIX = "dc-sidecar.";
+    private static final Pattern TARGET = Pattern.compile("unix:/.+|(\\[[0-9a-fA-F:.%]+]|[A-Za-z0-9._-]+):[0-9]{1,5}");
 
     /** How to decide a job for which there is no answer, neither from the sidecar nor from the cache. */
-    enum WhenAway {
+    enum OnOutage {
         /** Every worker is allowed, as without the adapter. */
         OPEN,
         /** No worker is allowed. */
-        CLOSED
+        CLOSED,
+        /** The workers are allowed that the last known routes and outages allow; if none are known, every worker. */
+        LAST_KNOWN
+    }
+
+    /** The name of the application over which the shares of a split are taken. */
+    enum ScoreBy {
+        /** PowerJob's appName. */
+        NAME,
+        /** PowerJob's appId in decimal, as adapters up to 0.1 did. */
+        ID
     }
 
     /** What to do with a job that no worker may run. */
@@ -39,7 +55,12 @@ final class Settings {
     final String target;
     /** The deadline of a call to the sidecar. */
     final Duration timeout;
-    final WhenAway whenAway;
+    final OnOutage onOutage;
+    final ScoreBy scoreBy;
+    /** Where the last known routes are kept over a restart; null if they are not. */
+    final Path stateDir;
+    /** Where Prometheus scrapes the adapter, {@code host:port}; empty for nowhere. */
+    final String metrics;
     /** How long the last answer for a job is used after the sidecar last confirmed it. */
     final Duration lastAnswerFor;
     final OnNoWorker onNoWorker;
@@ -51,9 +72,13 @@ final class Settings {
 
     Settings(Environment environment) {
         PropertyReader read = new PropertyReader(environment);
-        target = read.text("target", "127.0.0.1:50051");
+        target = read.target("target", "127.0.0.1:50051");
         timeout = read.duration("timeout", Duration.ofMillis(200));
-        whenAway = read.choice("when-away", WhenAway.class, WhenAway.OPEN);
+        // The name that adapters up to 0.1 used; it had no last-known.
+        onOutage = read.choice("on-outage", OnOutage.class, read.choice("when-away", OnOutage.class, OnOutage.LAST_KNOWN));
+        scoreBy = read.choice("score-by", ScoreBy.class, ScoreBy.NAME);
+        stateDir = read.folder("state-dir", "powerjob/dc-sidecar");
+        metrics = read.text("metrics", "");
         lastAnswerFor = read.duration("last-answer-for", Duration.ofMinutes(10));
         onNoWorker = read.choice("on-no-worker", OnNoWorker.class, OnNoWorker.FAIL);
         holdFor = read.duration("hold-for", Duration.ofHours(1));
@@ -64,13 +89,15 @@ final class Settings {
 
     @Override
     public String toString() {
-        return "target=" + target + (tls.isEnabled() ? " (TLS)" : "") + ", timeout=" + timeout.toMillis() + "ms, when-away="
-                + lower(whenAway) + ", last-answer-for=" + lastAnswerFor.getSeconds() + "s, on-no-worker=" + lower(onNoWorker)
-                + (onNoWorker == OnNoWorker.HOLD ? ", hold-for=" + holdFor.getSeconds() + "s" : "");
+        return "target=" + target + (tls.isEnabled() ? " (TLS)" : "") + ", timeout=" + timeout.toMillis() + "ms, on-outage="
+                + lower(onOutage) + ", last-answer-for=" + lastAnswerFor.getSeconds() + "s, on-no-worker=" + lower(onNoWorker)
+                + (onNoWorker == OnNoWorker.HOLD ? ", hold-for=" + holdFor.getSeconds() + "s" : "")
+                + ", score-by=" + lower(scoreBy) + ", state-dir=" + (stateDir == null ? "off" : stateDir)
+                + (metrics.isEmpty() ? "" : ", metrics=" + metrics);
     }
 
     private static String lower(Enum<?> value) {
-        return value.name().toLowerCase(Locale.ROOT);
+        return value.name().toLowerCase(Locale.ROOT).replace('_', '-');
     }
 
     /** TLS settings; paths of PEM files, empty if not set. */
@@ -106,6 +133,27 @@ final class Settings {
             return value(key, fallback, "text", Function.identity());
         }
 
+        /** Reports a malformed target but keeps it: another address would be somebody else's. */
+        String target(String key, String fallback) {
+            String target = text(key, fallback);
+            if (!TARGET.matcher(target).matches()) {
+                problems.add(PREFIX + key + ": found '" + target + "', expected unix:/path or host:port; the sidecar cannot be reached");
+            }
+            return target;
+        }
+
+        /** Returns a directory, by default one in the user's home directory; null for {@code off} or where there is no home. */
+        Path folder(String key, String fallback) {
+            String home = System.getProperty("user.home", "?");
+            String text = text(key, "?".equals(home) || home.isEmpty() ? "off" : home + "/" + fallback);
+            try {
+                return "off".equalsIgnoreCase(text) ? null : Paths.get(text);
+            } catch (InvalidPathException malformed) {
+                problems.add(PREFIX + key + ": found '" + text + "', expected a directory or off; using off");
+                return null;
+            }
+        }
+
         boolean bool(String key, boolean fallback) {
             return value(key, fallback, "true or false", text -> {
                 if (text.equalsIgnoreCase("true") || text.equalsIgnoreCase("false")) {
@@ -126,8 +174,8 @@ final class Settings {
         }
 
         <E extends Enum<E>> E choice(String key, Class<E> type, E fallback) {
-            return value(key, fallback, "one of " + Arrays.toString(type.getEnumConstants()).toLowerCase(Locale.ROOT),
-                    text -> Enum.valueOf(type, text.toUpperCase(Locale.ROOT)));
+            return value(key, fallback, "one of " + Arrays.stream(type.getEnumConstants()).map(Settings::lower)
+                    .collect(Collectors.joining(", ")), text -> Enum.valueOf(type, text.toUpperCase(Locale.ROOT).replace('-', '_')));
         }
 
         private <T> T value(String key, T fallback, String expected, Function<String, T> parse) {
@@ -137,7 +185,8 @@ final class Settings {
                 text = environment.getProperty(name);
                 return text == null || text.trim().isEmpty() ? fallback : parse.apply(text.trim());
             } catch (RuntimeException invalid) {
-                problems.add(name + ": found '" + text + "', expected " + expected + "; using " + fallback);
+                problems.add(name + ": found '" + text + "', expected " + expected + "; using "
+                        + (fallback instanceof Enum ? lower((Enum<?>) fallback) : fallback));
                 return fallback;
             }
         }

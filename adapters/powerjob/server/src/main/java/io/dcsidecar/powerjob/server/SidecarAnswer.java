@@ -14,6 +14,10 @@ final class SidecarAnswer {
     private final CandidateSnapshot candidates;
     private final int[] selected;
     private final boolean unrouted;
+    private final boolean forInstance;
+    private final String datacenter;
+    private final String revision;
+    private final long generation;
     /** The epoch the answer is valid in; null if there was no watch, the epoch changed meanwhile, or it is for one instance only. */
     private final RoutingEpoch epoch;
     private final long receivedAt = MonotonicClock.now();
@@ -22,6 +26,10 @@ final class SidecarAnswer {
     SidecarAnswer(CandidateSnapshot candidates, FilterWorkersResponse response, RoutingEpoch epoch) {
         this.candidates = candidates;
         this.epoch = epoch;
+        forInstance = response.getForInstance();
+        datacenter = response.getDatacenter();
+        revision = response.getRevision();
+        generation = response.getGeneration();
         unrouted = response.getReason() == Reason.REASON_UNROUTED;
         selected = response.getIndicesList().stream().mapToInt(Integer::intValue).toArray();
         int previous = -1;
@@ -37,6 +45,11 @@ final class SidecarAnswer {
     /** Returns whether the sidecar would give the same answer in {@code current} for these workers. */
     boolean isValidIn(RoutingEpoch current, List<WorkerInfo> workers) {
         return epoch != null && epoch == current && isFor(workers);
+    }
+
+    /** Returns whether the answer is for one instance only. */
+    boolean isForInstance() {
+        return forInstance;
     }
 
     /** Returns whether these workers, in this order, are the candidates of this answer. */
@@ -73,6 +86,18 @@ final class SidecarAnswer {
             }
         }
         return chosen;
+    }
+
+    /**
+     * Returns whether routes that became known after the answer contradict it: they keep the job out of its datacenter.
+     *
+     * @param names the application's names in the order of the request
+     */
+    boolean isContradictedBy(LastKnownRoutes routes, List<String> names, String job) {
+        if (routes == null || routes.generation == generation && routes.revision.equals(revision)) {
+            return false;
+        }
+        return datacenter.isEmpty() || !routes.allows(names, job, datacenter);
     }
 
     /** Returns the nanoseconds since the sidecar last confirmed this answer. */

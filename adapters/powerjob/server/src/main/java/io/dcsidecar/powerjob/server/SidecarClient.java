@@ -11,7 +11,9 @@ import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 import io.grpc.stub.ClientCallStreamObserver;
 import io.grpc.stub.ClientResponseObserver;
+import java.util.List;
 import java.util.concurrent.Callable;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.Executors;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ScheduledExecutorService;
@@ -27,6 +29,7 @@ import java.util.concurrent.atomic.AtomicBoolean;
 final class SidecarClient implements AutoCloseable {
     private static final long CHECK_INTERVAL_MS = 1000;
     private static final long CHECK_TIMEOUT_MS = 1000;
+    private static final Status NOT_CONNECTED = Status.UNAVAILABLE.withDescription("not connected yet");
 
     private final Callable<ManagedChannel> connect;
     private final long timeoutNanos;
@@ -35,9 +38,10 @@ final class SidecarClient implements AutoCloseable {
         thread.setDaemon(true);
         return thread;
     });
+    private final List<SidecarListener> listeners = new CopyOnWriteArrayList<>();
     private volatile ManagedChannel channel;
     /** Why calls fail fast at the moment; null if the sidecar answered last. */
-    private volatile Status unavailable = Status.UNAVAILABLE.withDescription("not connected yet");
+    private volatile Status unavailable = NOT_CONNECTED;
     private volatile RoutingEpoch epoch;
     private final AtomicBoolean checkScheduled = new AtomicBoolean();
     private WatchStream watch;
@@ -50,6 +54,10 @@ final class SidecarClient implements AutoCloseable {
         this.timeoutNanos = timeoutNanos;
     }
 
+    void addListener(SidecarListener listener) {
+        listeners.add(listener);
+    }
+
     void start() {
         checks.scheduleWithFixedDelay(this::check, 0, CHECK_INTERVAL_MS, TimeUnit.MILLISECONDS);
     }
@@ -59,18 +67,29 @@ final class SidecarClient implements AutoCloseable {
         return epoch;
     }
 
+    /** Returns why the sidecar cannot be called at the moment; null if it answered last. */
+    String unavailable() {
+        Status status = unavailable;
+        return status == null ? null : status.getDescription() == null ? status.getCode().name() : status.getDescription();
+    }
+
     /**
      * Calls FilterWorkers with the configured timeout; fails fast while the sidecar is known to be unavailable.
      *
      * @throws StatusRuntimeException if there is no answer
      */
     FilterWorkersResponse filterWorkers(FilterWorkersRequest request) {
+        return filterWorkers(request, timeoutNanos);
+    }
+
+    /** As {@link #filterWorkers(FilterWorkersRequest)}, with a deadline of its own, for calls that no dispatch waits for. */
+    FilterWorkersResponse filterWorkers(FilterWorkersRequest request, long deadlineNanos) {
         Status failFast = unavailable;
         if (failFast != null) {
             throw failFast.asRuntimeException();
         }
         try {
-            return RoutingServiceGrpc.newBlockingStub(channel).withDeadlineAfter(timeoutNanos, TimeUnit.NANOSECONDS)
+            return RoutingServiceGrpc.newBlockingStub(channel).withDeadlineAfter(deadlineNanos, TimeUnit.NANOSECONDS)
                     .filterWorkers(request);
         } catch (StatusRuntimeException failed) {
             Status.Code code = failed.getStatus().getCode();
@@ -131,6 +150,7 @@ final class SidecarClient implements AutoCloseable {
         } catch (Exception | LinkageError failed) {
             unavailable = Status.UNAVAILABLE.withDescription("cannot connect: " + failed);
         }
+        listeners.forEach(listener -> listener.onCheck(unavailable == null));
     }
 
     /** Puts the root cause, such as a refused connection, into the description, which is what gets logged. */
@@ -149,7 +169,7 @@ final class SidecarClient implements AutoCloseable {
         private volatile RoutingEpoch latest;
 
         WatchStream(ManagedChannel channel) {
-            RoutingServiceGrpc.newStub(channel).watchRoutes(WatchRoutesRequest.getDefaultInstance(), this);
+            RoutingServiceGrpc.newStub(channel).watchRoutes(WatchRoutesRequest.newBuilder().setDetail(true).build(), this);
         }
 
         @Override
@@ -165,6 +185,7 @@ final class SidecarClient implements AutoCloseable {
                 }
                 replaceEpoch(new RoutingEpoch(update.getGeneration(), update.getRevision(), update.getStale()));
                 latest = epoch;
+                listeners.forEach(listener -> listener.onRoutes(update, latest));
             }
         }
 

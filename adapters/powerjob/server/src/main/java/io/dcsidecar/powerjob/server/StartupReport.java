@@ -1,6 +1,12 @@
 package io.dcsidecar.powerjob.server;
 
+import java.io.IOException;
+import java.io.InputStream;
 import java.util.Arrays;
+import java.util.Collections;
+import java.util.List;
+import java.util.Properties;
+import java.util.concurrent.TimeUnit;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.springframework.aop.Advisor;
@@ -17,16 +23,29 @@ final class StartupReport implements ApplicationListener<ApplicationReadyEvent> 
     private static final String SELECTION_SERVICE = "tech.powerjob.server.remote.worker.WorkerClusterQueryService";
     private static final String DISPATCH_SERVICE = "tech.powerjob.server.core.DispatchService";
 
-    private final Settings settings;
+    private static final long FIRST_CONTACT_MS = 5000;
+    private static final String POM = "META-INF/maven/tech.powerjob/powerjob-server-remote/pom.properties";
+    /** The releases that the tests run. */
+    private static final List<String> TESTED = Collections.unmodifiableList(Arrays.asList("4.3.9", "5.1.1"));
 
-    StartupReport(Settings settings) {
+    private final Settings settings;
+    private final SidecarClient sidecar;
+
+    StartupReport(Settings settings, SidecarClient sidecar) {
         this.settings = settings;
+        this.sidecar = sidecar;
     }
 
     @Override
     public void onApplicationEvent(ApplicationReadyEvent ready) {
-        settings.problems.forEach(problem -> LOG.error("Invalid setting ignored: {}", problem));
+        settings.problems.forEach(problem -> LOG.error("Invalid setting: {}", problem));
         ApplicationContext context = ready.getApplicationContext();
+        String version = versionIn(context.getClassLoader());
+        LOG.info("PowerJob {}", version);
+        if (!TESTED.contains(version)) {
+            LOG.warn("This adapter is not tested with PowerJob {}, but with {}. Compare where jobs run before you rely on it.", version,
+                    String.join(" and ", TESTED));
+        }
         boolean byAspect = isAdvised(context, SELECTION_SERVICE, WorkerSelectionAspect.class);
         LOG.info("dc-sidecar routes this server's jobs: one decision per dispatch{}; {}",
                 byAspect ? "" : ", by the plain WorkerFilter, which cannot hold jobs", settings);
@@ -34,6 +53,42 @@ final class StartupReport implements ApplicationListener<ApplicationReadyEvent> 
                 && !(byAspect && isAdvised(context, DISPATCH_SERVICE, DispatchContextAspect.class))) {
             LOG.warn("dc-sidecar.on-no-worker=hold has no effect on this PowerJob version; jobs without workers fail");
         }
+        Thread first = new Thread(this::reportFirstContact, "dc-sidecar-first-contact");
+        first.setDaemon(true);
+        first.start();
+    }
+
+    /** Warns if the sidecar has not answered within {@value #FIRST_CONTACT_MS} ms; otherwise the first dispatch would be the first to notice. */
+    private void reportFirstContact() {
+        try {
+            long deadline = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(FIRST_CONTACT_MS);
+            String reason = sidecar.unavailable();
+            while (reason != null && System.nanoTime() < deadline) {
+                Thread.sleep(100);
+                reason = sidecar.unavailable();
+            }
+            if (reason == null) {
+                LOG.info("The sidecar at {} answers.", settings.target);
+            } else {
+                LOG.warn("The sidecar at {} does not answer: {}. Start it, or correct dc-sidecar.target; until it answers, "
+                        + "dc-sidecar.on-outage decides.", settings.target, reason);
+            }
+        } catch (InterruptedException closing) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    /** Returns the release of the PowerJob server, or {@code of an unknown version}. */
+    private static String versionIn(ClassLoader loader) {
+        Properties pom = new Properties();
+        try (InputStream in = loader.getResourceAsStream(POM)) {
+            if (in != null) {
+                pom.load(in);
+            }
+        } catch (IOException unreadable) {
+            LOG.debug("Cannot read {}", POM, unreadable);
+        }
+        return pom.getProperty("version", "of an unknown version");
     }
 
     /** Returns whether the only bean of class {@code target} has advice of {@code aspect}; Spring adds only advice that matches. */

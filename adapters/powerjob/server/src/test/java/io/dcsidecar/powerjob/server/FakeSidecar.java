@@ -1,5 +1,6 @@
 package io.dcsidecar.powerjob.server;
 
+import io.dcsidecar.v1.AppRoute;
 import io.dcsidecar.v1.FilterWorkersRequest;
 import io.dcsidecar.v1.FilterWorkersResponse;
 import io.dcsidecar.v1.GetStatusRequest;
@@ -8,16 +9,19 @@ import io.dcsidecar.v1.RouteUpdate;
 import io.dcsidecar.v1.RoutingServiceGrpc;
 import io.dcsidecar.v1.SidecarStatus;
 import io.dcsidecar.v1.WatchRoutesRequest;
+import io.dcsidecar.v1.WeightedDatacenter;
 import io.grpc.Grpc;
 import io.grpc.InsecureServerCredentials;
 import io.grpc.Server;
 import io.grpc.Status;
 import io.grpc.stub.StreamObserver;
 import java.io.IOException;
+import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import java.util.function.UnaryOperator;
 
 /** A sidecar that selects the workers of one datacenter by their metrics; tests can kill it, hang it, or make it answer wrongly. */
 final class FakeSidecar extends RoutingServiceGrpc.RoutingServiceImplBase implements AutoCloseable {
@@ -26,6 +30,8 @@ final class FakeSidecar extends RoutingServiceGrpc.RoutingServiceImplBase implem
     volatile int extraIndex = -1;
     volatile boolean stalled;
     volatile boolean forInstance;
+    /** Adds to each route update. */
+    volatile UnaryOperator<RouteUpdate.Builder> details = update -> update;
     private final List<StreamObserver<RouteUpdate>> watches = new CopyOnWriteArrayList<>();
     private volatile CountDownLatch hang = new CountDownLatch(0);
     private volatile String datacenter = "dc1";
@@ -93,6 +99,7 @@ final class FakeSidecar extends RoutingServiceGrpc.RoutingServiceImplBase implem
             return;
         }
         FilterWorkersResponse.Builder response = FilterWorkersResponse.newBuilder().setGeneration(generation)
+                .setRevision("r" + generation)
                 .setDatacenter(datacenter).setReason(Reason.REASON_ACTIVE).setForInstance(forInstance);
         for (int index = 0; index < request.getCandidatesCount(); index++) {
             if (request.getCandidates(index).getMetrics().contains(datacenter)) {
@@ -126,7 +133,14 @@ final class FakeSidecar extends RoutingServiceGrpc.RoutingServiceImplBase implem
     }
 
     private RouteUpdate update() {
-        return RouteUpdate.newBuilder().setGeneration(generation).setRevision("r" + generation).build();
+        return details.apply(RouteUpdate.newBuilder().setGeneration(generation).setRevision("r" + generation).setDetailed(true)
+                .setDefaultRoute(route("", datacenter))).build();
+    }
+
+    /** Returns the route of an application that {@code active} serves, with backups. */
+    static AppRoute route(String app, String active, String... backups) {
+        return AppRoute.newBuilder().setApp(app).addWeights(WeightedDatacenter.newBuilder().setDatacenter(active).setWeight(1))
+                .addAllBackups(Arrays.asList(backups)).build();
     }
 
     private void await() {

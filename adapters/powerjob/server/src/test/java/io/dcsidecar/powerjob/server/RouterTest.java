@@ -5,10 +5,11 @@ import static io.dcsidecar.powerjob.server.Fixtures.eventually;
 import static io.dcsidecar.powerjob.server.Fixtures.job;
 import static io.dcsidecar.powerjob.server.Fixtures.workers;
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.dcsidecar.powerjob.server.DecisionCounters.Origin;
+import io.dcsidecar.v1.AppRoute;
+import io.dcsidecar.v1.DatacenterInfo;
 import io.dcsidecar.v1.FilterWorkersRequest;
 import io.grpc.Status;
 import java.util.List;
@@ -16,10 +17,13 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 import tech.powerjob.server.common.module.WorkerInfo;
+import tech.powerjob.server.persistence.remote.model.JobInfoDO;
 
 class RouterTest {
     private final FakeSidecar fake = new FakeSidecar();
     private final DecisionCounters counters = new DecisionCounters();
+    private final RouteMemory memory = new RouteMemory(null);
+    private final OutageLog outage = new OutageLog();
     private SidecarClient sidecar;
 
     @AfterEach
@@ -36,8 +40,9 @@ class RouterTest {
         workers.get(2).setTag("dc1,gpu");
         router.route(job(42), 99L, workers);
         FilterWorkersRequest request = fake.requests.get(0);
-        assertEquals("7", request.getApp());
-        assertEquals("billing", request.getAppAliases(0));
+        assertEquals("billing", request.getApp());
+        assertEquals("7", request.getAppAliases(0));
+        assertTrue(request.getDispatch());
         assertEquals("42", request.getJob());
         assertEquals("99", request.getInstance());
         assertTrue(request.getIndicesOnly());
@@ -107,22 +112,93 @@ class RouterTest {
     }
 
     @Test
-    @DisplayName("Sidecar killed: a job without a cached answer is allowed every worker, or none with when-away=closed")
+    @DisplayName("Sidecar killed: a job without a cached answer is allowed every worker with on-outage=open, and none with closed")
     void openAndClosed() {
-        Router open = router();
+        Router open = router("on-outage", "open");
         kill();
         assertEquals(addresses(1, 2), addresses(open.route(job(1), null, workers("dc1", "dc2"))));
         assertEquals(1, counters.decisions(Origin.OPEN));
-        Router closed = new Router(Fixtures.settings("when-away", "closed"), sidecar, app -> "billing", counters);
+        Router closed = new Router(Fixtures.settings("when-away", "closed"), sidecar, memory, outage, app -> "billing", counters);
         assertEquals(addresses(), addresses(closed.route(job(1), null, workers("dc1", "dc2"))));
         assertEquals(1, counters.decisions(Origin.CLOSED));
         assertEquals(1, counters.withoutWorkers());
     }
 
     @Test
+    @DisplayName("Sidecar killed: a job without a cached answer runs where the last known routes and outages allow, by default")
+    void lastKnownRoutes() {
+        fake.details = update -> update.clearDefaultRoute().setDefaultRoute(FakeSidecar.route("", "dc1", "dc2"))
+                .addRoutes(FakeSidecar.route("7", "dc2")).addRoutes(FakeSidecar.route("8", "dc2", "dc1"))
+                .addJobRoutes(FakeSidecar.route("7", "dc3").toBuilder().setJob("9"))
+                .addOutages(AppRoute.Outage.newBuilder().setDatacenter("dc2").setApp("8"))
+                .addDatacenters(DatacenterInfo.newBuilder().setName("dc3").addCidrs("10.0.0.4/32"))
+                .addDatacenters(DatacenterInfo.newBuilder().setName("dc4").addCidrs("10.0.0.0/24"));
+        Router router = router();
+        kill();
+        List<WorkerInfo> workers = workers("dc1", "dc2", "dc1", null, null);
+        assertEquals(addresses(2), addresses(router.route(job(1), null, workers)), "the application's route, by its number");
+        assertEquals(addresses(4), addresses(router.route(job(9), null, workers)), "a job's own route, by the worker's address");
+        JobInfoDO other = job(1);
+        other.setAppId(8L);
+        assertEquals(addresses(1, 3), addresses(router.route(other, null, workers)), "the backup, as dc2 is out for it");
+        other.setAppId(9L);
+        assertEquals(addresses(1, 3), addresses(router.route(other, null, workers)), "the default route, not its backup");
+        assertEquals(addresses(2), addresses(router.route(other, null, workers("dc9", "dc2"))), "the backup, if nobody else is there");
+        assertEquals(addresses(), addresses(router.route(other, null, workers("dc9", "dc3"))), "nobody where nobody may");
+        assertEquals(6, counters.decisions(Origin.LAST_KNOWN));
+        assertEquals(0, counters.decisions(Origin.OPEN));
+        assertEquals(1, router.outages());
+    }
+
+    @Test
+    @DisplayName("Sidecar killed after a switch: the last answer from before the switch is not used, that of another job is")
+    void contradictedAnswer() {
+        Router router = router();
+        List<WorkerInfo> workers = workers("dc1", "dc2");
+        router.route(job(1), null, workers);
+        switchTo("dc2");
+        router.route(job(2), null, workers);
+        kill();
+        assertEquals(addresses(2), addresses(router.route(job(1), null, workers)));
+        assertEquals(1, counters.decisions(Origin.LAST_KNOWN));
+        assertEquals(addresses(2), addresses(router.route(job(2), null, workers)));
+        assertEquals(1, counters.decisions(Origin.LAST_ANSWER));
+    }
+
+    @Test
+    @DisplayName("score-by=id sends the application's number first, as adapters up to 0.1 did")
+    void scoreById() {
+        router("score-by", "id").route(job(1), null, workers("dc1"));
+        assertEquals("7", fake.requests.get(0).getApp());
+        assertEquals("billing", fake.requests.get(0).getAppAliases(0));
+    }
+
+    @Test
+    @DisplayName("Answers for the jobs dispatched lately are fetched after a change, so that the next dispatch calls nobody")
+    void prefetch() {
+        Router router = router();
+        List<WorkerInfo> workers = workers("dc1", "dc2");
+        Prefetcher prefetcher = new Prefetcher(sidecar, router, job -> workers);
+        sidecar.addListener(prefetcher);
+        for (long id = 1; id <= 20; id++) {
+            router.route(job(id), null, workers);
+        }
+        switchTo("dc2");
+        eventually("all are fetched", () -> counters.prefetched() == 20);
+        for (long id = 1; id <= 20; id++) {
+            assertEquals(addresses(2), addresses(router.route(job(id), null, workers)));
+        }
+        assertEquals(20, counters.decisions(Origin.MEMORY));
+        assertTrue(prefetcher.isWarm());
+        assertEquals(20, fake.requests.stream().filter(request -> !request.getDispatch()).map(FilterWorkersRequest::getApp)
+                .filter("dc-sidecar warm-up"::equals).limit(20).count());
+        prefetcher.close();
+    }
+
+    @Test
     @DisplayName("An answer unconfirmed for longer than last-answer-for is not used")
     void expiredAnswer() {
-        Router router = router("last-answer-for", "1ms");
+        Router router = router("last-answer-for", "1ms", "on-outage", "open");
         router.route(job(1), null, workers("dc1", "dc2"));
         kill();
         eventually("the answer expires",
@@ -153,13 +229,13 @@ class RouterTest {
         fake.restart();
         eventually("the watch is back", () -> sidecar.epoch() != null && sidecar.epoch() != previous);
         assertEquals(addresses(2), addresses(router.route(job(1), null, workers)));
-        assertFalse(router.isSidecarAway());
+        eventually("the outage ends", () -> !router.isSidecarAway());
     }
 
     @Test
     @DisplayName("A hung sidecar costs one dispatch the timeout and later ones nothing, and is used again once it responds")
     void hang() {
-        Router router = router();
+        Router router = router("on-outage", "open");
         router.route(job(1), null, workers("dc1", "dc2"));
         fake.hang();
         long begun = System.nanoTime();
@@ -176,7 +252,7 @@ class RouterTest {
     @Test
     @DisplayName("An error or an invalid answer counts as no answer and throws nothing")
     void invalidAnswer() {
-        Router router = router();
+        Router router = router("on-outage", "open");
         fake.extraIndex = 9;
         assertEquals(addresses(1, 2), addresses(router.route(job(1), null, workers("dc1", "dc2"))));
         fake.extraIndex = -1;
@@ -185,7 +261,8 @@ class RouterTest {
         assertEquals(2, counters.decisions(Origin.OPEN));
         fake.failWith = null;
         assertEquals(addresses(1), addresses(router.route(job(1), null, workers("dc1", "dc2"))));
-        assertFalse(router.isSidecarAway());
+        eventually("the outage ends", () -> !router.isSidecarAway());
+        assertEquals(1, router.outages());
     }
 
     @Test
@@ -207,7 +284,7 @@ class RouterTest {
             throw new java.io.FileNotFoundException("/etc/ca.pem");
         }, 1);
         sidecar.start();
-        Router router = new Router(Fixtures.settings(), sidecar, app -> null, counters);
+        Router router = new Router(Fixtures.settings(), sidecar, memory, outage, app -> null, counters);
         assertEquals(addresses(1), addresses(router.route(job(1), null, workers("dc1"))));
         assertTrue(router.isSidecarAway());
     }
@@ -216,9 +293,11 @@ class RouterTest {
         Settings read = Fixtures.settings(settings);
         Settings target = Fixtures.settings("target", fake.target());
         sidecar = new SidecarClient(() -> ChannelFactory.open(target), read.timeout.toNanos());
+        sidecar.addListener(memory);
+        sidecar.addListener(outage);
         sidecar.start();
         eventually("the watch is up", () -> sidecar.epoch() != null);
-        return new Router(read, sidecar, app -> "billing", counters);
+        return new Router(read, sidecar, memory, outage, app -> "billing", counters);
     }
 
     private void kill() {

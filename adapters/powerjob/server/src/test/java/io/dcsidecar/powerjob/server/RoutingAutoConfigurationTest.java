@@ -6,14 +6,18 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.dcsidecar.v1.FilterWorkersRequest;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import java.lang.management.ManagementFactory;
 import java.lang.reflect.Proxy;
+import java.net.URL;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
+import java.util.Scanner;
+import java.util.stream.Collectors;
 import javax.management.ObjectName;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -69,9 +73,9 @@ class RoutingAutoConfigurationTest {
         job.setMaxWorkerCount(1);
         assertEquals(addresses(2), addresses(select(job)));
         assertEquals(addresses(2), addresses(select(job)));
-        assertEquals(1, fake.requests.size());
-        assertEquals(3, fake.requests.get(0).getCandidatesCount());
-        assertEquals("billing", fake.requests.get(0).getAppAliases(0));
+        assertEquals(1, dispatches().size());
+        assertEquals(3, dispatches().get(0).getCandidatesCount());
+        assertEquals("billing", dispatches().get(0).getApp());
         assertEquals(1, job.getMaxWorkerCount());
     }
 
@@ -82,8 +86,8 @@ class RoutingAutoConfigurationTest {
         JobInfoDO job = job();
         assertEquals(sorted(addresses(1, 3)), sorted(addresses(select(job))));
         assertEquals(sorted(addresses(1, 3)), sorted(addresses(select(job))));
-        assertEquals(1, fake.requests.size());
-        assertEquals(3, fake.requests.get(0).getCandidatesCount());
+        assertEquals(1, dispatches().size());
+        assertEquals(3, dispatches().get(0).getCandidatesCount());
     }
 
     @Test
@@ -94,7 +98,7 @@ class RoutingAutoConfigurationTest {
             JobInfoDO job = job();
             job.setDesignatedWorkers("10.0.0.3:27777,10.0.0.2:27777");
             assertEquals(addresses(3), addresses(select(job)));
-            assertEquals(2, fake.requests.get(fake.requests.size() - 1).getCandidatesCount());
+            assertEquals(2, dispatches().get(dispatches().size() - 1).getCandidatesCount());
             context.close();
         }
     }
@@ -136,7 +140,7 @@ class RoutingAutoConfigurationTest {
         fake.kill();
         for (String wrong : new String[] {"target=nowhere.invalid:1", "target=:::", "target=unix:/does/not/exist", "timeout=soon",
             "tls.ca=/does/not/exist", "tls.certificate=/does/not/exist", "on-no-worker=perhaps"}) {
-            run("--dc-sidecar." + wrong);
+            run("--dc-sidecar." + wrong, "--dc-sidecar.state-dir=off");
             assertEquals(3, select(job()).size(), wrong);
             context.close();
         }
@@ -167,13 +171,35 @@ class RoutingAutoConfigurationTest {
         assertEquals(1, registry.get("dc.sidecar.watching").gauge().value());
     }
 
+    @Test
+    @DisplayName("dc-sidecar.metrics serves the same figures in Prometheus' format")
+    void prometheus() throws Exception {
+        boot("--dc-sidecar.metrics=127.0.0.1:0");
+        select(job());
+        select(job());
+        int port = context.getBean(PrometheusEndpoint.class).port();
+        try (Scanner scraped = new Scanner(new URL("http://127.0.0.1:" + port + "/metrics").openStream(), "UTF-8").useDelimiter("\\A")) {
+            String text = scraped.next();
+            assertTrue(text.contains("\ndc_sidecar_decisions_total{origin=\"memory\"} 1\n"), text);
+            assertTrue(text.contains("\ndc_sidecar_decisions_total{origin=\"last_known\"} 0\n"), text);
+            assertTrue(text.contains("\n# TYPE dc_sidecar_outages_total counter\ndc_sidecar_outages_total 0\n"), text);
+            assertTrue(text.contains("\ndc_sidecar_watching 1\n"), text);
+        }
+    }
+
     private static double counted(MeterRegistry registry, String origin) {
         return registry.get("dc.sidecar.decisions").tag("origin", origin).functionCounter().count();
     }
 
+    /** Returns the requests for dispatches, without those that warm up. */
+    private List<FilterWorkersRequest> dispatches() {
+        return fake.requests.stream().filter(FilterWorkersRequest::getDispatch).collect(Collectors.toList());
+    }
+
     private void boot(String... arguments) {
-        String[] all = Arrays.copyOf(arguments, arguments.length + 1);
+        String[] all = Arrays.copyOf(arguments, arguments.length + 2);
         all[arguments.length] = "--dc-sidecar.target=" + fake.target();
+        all[arguments.length + 1] = "--dc-sidecar.state-dir=off";
         run(all);
         if (context.containsBean("dcSidecarClient")) {
             eventually("the watch is up", () -> context.getBean(SidecarClient.class).epoch() != null);
