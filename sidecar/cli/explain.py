@@ -93,7 +93,9 @@ def _lines(explanation: Explanation, candidates: Sequence[Worker]) -> Iterator[s
     )
     if explanation.order:
         key = explanation.split_by
-        yield "3. The datacenters in order of preference" + (f", scores by the id {key!r}" if key else "")
+        yield "3. The datacenters in order of preference" + (
+            f", scores by application {explanation.scored_as} and id {key!r}" if key else ""
+        )
         yield from columns(
             [_choice(number, choice, explanation.keys[0].name) for number, choice in enumerate(explanation.order, 1)]
         )

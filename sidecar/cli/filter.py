@@ -37,11 +37,22 @@ def command(
     candidates: tuple[Worker, ...],
     output: str,
 ) -> None:
-    """Ask a running sidecar which workers may run a job of APP now."""
-    result = client.filter(app, job=job, instance=instance, candidates=candidates, aliases=aliases)
+    """Ask a running sidecar which workers may run a job of APP now.
+
+    APP is any name that the scheduler has for the application: the sidecar
+    is asked by the names of the scheduler's latest request, so the answer is
+    the scheduler's. With --alias it is asked by exactly the names given.
+    """
+    names = (app, *aliases)
+    if not aliases:
+        names = client.route(app).dispatch_names or names
+    result = client.filter(names[0], job=job, instance=instance, candidates=candidates, aliases=names[1:])
     if output == "json":
-        print_json({**asdict(result), "reason": result.reason.name})
+        print_json({**asdict(result), "reason": result.reason.name, "app": names[0], "aliases": names[1:]})
         return
+    if names != (app, *aliases):
+        also = f", alias {', '.join(names[1:])}" if names[1:] else ""
+        say(f"Asked as the scheduler asks: application {names[0]}{also}")
     if result.stale:
         say("Warning: the config center cannot be reached; the last good document decided")
     datacenter = f"{result.datacenter}  " if result.datacenter else ""

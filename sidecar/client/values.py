@@ -90,7 +90,8 @@ class AppRoute:
     """The route of an application as it stands now; weights in the document's order. `app` is "" for the default.
 
     `workers` are those of the newest request for the application that the sidecar answered, by datacenter, and
-    `workers_seen_at_ms` when it came (Unix milliseconds, 0 for never); an update has neither.
+    `workers_seen_at_ms` when it came (Unix milliseconds, 0 for never). `dispatch_names` are the application's names in
+    the newest dispatch request, `app` first. An update has none of these.
     """
 
     app: str
@@ -103,6 +104,7 @@ class AppRoute:
     outages: tuple[Outage, ...] = ()
     workers: tuple[tuple[str, int], ...] = ()
     workers_seen_at_ms: int = 0
+    dispatch_names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +161,7 @@ def route(answer: pb.AppRoute) -> AppRoute:
         outages=tuple(map(outage, answer.outages)),
         workers=tuple((entry.datacenter, entry.count) for entry in answer.workers),
         workers_seen_at_ms=answer.workers_seen_at_ms,
+        dispatch_names=(answer.dispatch_app, *answer.dispatch_aliases) if answer.dispatch_app else (),
     )
 
 

@@ -19,7 +19,7 @@ _NAMES = b"\x0a\x12\x1a"
 class RequestCandidates:
     """What a request has beside its names: the candidates under one document, and how their choice is told."""
 
-    __slots__ = ("_chosen", "_told", "aliases", "where", "workers")
+    __slots__ = ("_chosen", "_told", "aliases", "dispatch", "where", "workers")
 
     def __init__(self, asked: pb.FilterWorkersRequest, locator: Locator) -> None:
         # As a list: each access to the message's own sequence makes the candidate anew.
@@ -27,6 +27,7 @@ class RequestCandidates:
         self.where = locator.locate_all(workers)
         self.workers = count_workers(self.where.by_datacenter)
         self.aliases = tuple(asked.app_aliases)
+        self.dispatch = asked.dispatch
         self._told = () if asked.indices_only else workers
         self._chosen: dict[str, bytes] = {}
 

@@ -9,6 +9,7 @@ from sidecar.routing.decision import Reason, decide_among
 from sidecar.routing.failover import Observation
 from sidecar.routing.state import State
 from sidecar.server import requests
+from sidecar.server.app_names import AppNamesTracker
 from sidecar.server.candidates import CandidateCache
 from sidecar.server.live_workers import LiveWorkerTracker, WorkerCounts
 from sidecar.server.memo import Memo
@@ -42,7 +43,7 @@ class DecisionHandler:
 
     The addresses of the candidates are not checked to be unique: the indices of the answer tell twins apart. `counted`
     counts by application (`other` where the document does not name it), datacenter and reason. `live_workers` has the
-    workers of the newest requests, whatever document decided.
+    workers of the newest requests, whatever document decided, and `app_names` the names that dispatches used.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class DecisionHandler:
         counted: LabeledCounters | None = None,
     ) -> None:
         self.live_workers = LiveWorkerTracker()
+        self.app_names = AppNamesTracker()
         self._table = table
         self._counted = counted or LabeledCounters()
         self._max_candidates = max_candidates
@@ -101,6 +103,8 @@ class DecisionHandler:
         if len(app) > requests.MAX_NAME or len(job) > requests.MAX_NAME or len(instance) > requests.MAX_NAME:
             for field, name in (("app", app), ("job", job), ("instance", instance)):
                 requests.check_name(field, name)
+        if candidates.dispatch:
+            self.app_names.note((app, *aliases))
         decision = decide_among(state, app, job, instance, candidates.where, aliases)
         reason = decision.reason
         kind = reason, decision.for_instance

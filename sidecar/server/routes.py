@@ -30,6 +30,10 @@ FAULT_KINDS = {
     FaultKind.OTHER: pb.FAULT_KIND_OTHER,
 }
 
+# The tags of RouteUpdate's `routes` and `job_routes`.
+_ROUTES = b"\x2a"
+_JOB_ROUTES = b"\x3a"
+
 
 def app_route(state: State, app: str = "", job: str = "") -> pb.AppRoute:
     """Return the route of a job of an application; one that the document does not name has the default route.
@@ -91,8 +95,10 @@ def _fault(fault: Fault) -> pb.Fault:
     )
 
 
-def route_update(state: State, apps: Iterable[str]) -> bytes:
+def route_update(state: State, apps: Iterable[str], *, detail: bool = False) -> bytes:
     """Return the encoded RouteUpdate of a State for the applications watched, none meaning all.
+
+    `detail` adds the datacenters, the routes of single jobs, and the outages.
 
     Those that the document does not name are left out. Applications that share a route share its encoding: messages
     that are concatenated are merged when they are read.
@@ -105,6 +111,8 @@ def route_update(state: State, apps: Iterable[str]) -> bytes:
             default_route=app_route(state),
         ).SerializeToString()
     ]
+    if detail:
+        parts.append(_details(state).SerializeToString())
     named = state.document.apps
     shared: dict[int, bytes] = {}
     checkpoint = Yielder()
@@ -116,9 +124,28 @@ def route_update(state: State, apps: Iterable[str]) -> bytes:
         rest = shared.get(id(resolved))
         if rest is None:
             rest = shared[id(resolved)] = _message(state, resolved, "").SerializeToString()
-        route = pb.AppRoute(app=app).SerializeToString() + rest
-        parts.append(b"\x2a" + _varint(len(route)) + route)
+        parts.append(_field(_ROUTES, pb.AppRoute(app=app).SerializeToString() + rest))
+        for job in named[app].jobs if detail else ():
+            checkpoint()
+            route = _message(state, state.resolve((app,), app, job), app)
+            route.job = job
+            parts.append(_field(_JOB_ROUTES, route.SerializeToString()))
     return b"".join(parts)
+
+
+def _details(state: State) -> pb.RouteUpdate:
+    return pb.RouteUpdate(
+        datacenters=[
+            pb.DatacenterInfo(name=name, cidrs=map(str, datacenter.cidrs))
+            for name, datacenter in (state.document.datacenters or {}).items()
+        ],
+        outages=outages(state),
+        detailed=True,
+    )
+
+
+def _field(tag: bytes, message: bytes) -> bytes:
+    return tag + _varint(len(message)) + message
 
 
 def _varint(number: int) -> bytes:
@@ -136,16 +163,16 @@ class RouteUpdateCache:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._state: State | None = None
-        self._encoded: dict[tuple[str, ...], bytes] = {}
+        self._encoded: dict[tuple[bool, tuple[str, ...]], bytes] = {}
 
-    def encoded(self, state: State, apps: tuple[str, ...]) -> bytes:
+    def encoded(self, state: State, apps: tuple[str, ...], *, detail: bool = False) -> bytes:
         """Return the encoded RouteUpdate; a caller that comes while another encodes waits for the same one."""
         with self._lock:
             if self._state is not state:
                 self._state, self._encoded = state, {}
-            update = self._encoded.get(apps)
+            update = self._encoded.get((detail, apps))
             if update is None:
                 if len(self._encoded) >= _MAX_REMEMBERED:
                     self._encoded.clear()
-                update = self._encoded[apps] = route_update(state, apps)
+                update = self._encoded[detail, apps] = route_update(state, apps, detail=detail)
             return update

@@ -41,6 +41,7 @@ class RoutingService:
         )
         self.filter_workers = answers.answer
         self._live_workers = answers.live_workers
+        self._app_names = answers.app_names
 
     @property
     def ready(self) -> bool:
@@ -48,7 +49,10 @@ class RoutingService:
         return self._table.view.ready
 
     def get_route(self, request: bytes) -> bytes:
-        """Answer GetRoute, with the application's live workers. Raises NotServing while there is no document."""
+        """Answer GetRoute, with the application's workers and names as of its last request.
+
+        Raises NotServing while there is no document.
+        """
         view = self._table.view
         if view.state is None:
             raise not_serving(view)
@@ -56,7 +60,11 @@ class RoutingService:
         requests.check_name("app", asked.app)
         requests.check_name("job", asked.job)
         route = app_route(view.state, asked.app, asked.job)
-        workers, seen_at_ns = self._live_workers.last(asked.app)
+        names = self._app_names.find(asked.app)
+        if names:
+            route.dispatch_app = names[0]
+            route.dispatch_aliases.extend(names[1:])
+        workers, seen_at_ns = self._live_workers.last(view.state.application(names) if names else asked.app)
         route.workers.extend(pb.AppRoute.Workers(datacenter=name, count=count) for name, count in workers.items())
         route.workers_seen_at_ms = seen_at_ns // _NS_PER_MS
         return requests.encoded(route)
@@ -91,6 +99,6 @@ class RoutingService:
             state: State | None = self._table.announced.state
             if state is None or state is sent:
                 return None
-            return state, lambda: self._updates.encoded(state, apps)
+            return state, lambda: self._updates.encoded(state, apps, detail=asked.detail)
 
         return next_update

@@ -62,6 +62,7 @@ class Scheduler:
             "powerjob.network.local.address": address,
             "server.port": str(self.http),
             "oms.http.port": str(free_port()),
+            "dc-sidecar.state-dir": str(folder / "dc-sidecar"),
             **{name.replace("__", ".").replace("_", "-"): value for name, value in settings.items()},
         }
         self.process = ServerProcess(
@@ -157,7 +158,7 @@ class Scheduler:
 
     def decisions(self) -> dict[str, float]:
         """Return how many decisions there were, by where they came from."""
-        origins = ("memory", "sidecar", "last_answer", "open", "closed")
+        origins = ("memory", "sidecar", "last_answer", "last_known", "open", "closed")
         return {origin: self.metric("decisions", origin=origin) for origin in origins}
 
     def call(self, path: str, **form: object) -> Any:  # noqa: ANN401 - the OpenAPI's answers

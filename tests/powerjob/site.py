@@ -69,10 +69,11 @@ class Sidecar(ServerProcess):
             assert isinstance(status, routing_pb2.SidecarStatus)
             return status
 
-    def decide(self, app: str, job: int, workers: Mapping[str, str]) -> str:
+    def decide(self, app: str, job: int, workers: Mapping[str, str], aliases: Iterable[str] = ()) -> str:
         """Ask past the scheduler in which datacenter a job runs; `workers` maps addresses to metrics."""
         request = routing_pb2.FilterWorkersRequest(
             app=app,
+            app_aliases=aliases,
             job=str(job),
             candidates=[routing_pb2.Worker(address=address, metrics=where) for address, where in workers.items()],
         )

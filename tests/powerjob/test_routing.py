@@ -65,13 +65,21 @@ def test_split(site: Site) -> None:
     for instance in instances:
         site.scheduler.wait_for(instance)
     workers = {"10.0.0.1:1": "dc1", "10.0.0.2:1": "dc2"}
-    # The default route has no name of its own: the split goes by the application's id, which is asked for first.
-    expected = {job: site.sidecar.decide(str(site.app), job, workers) for job in jobs}
+    expected = {job: site.sidecar.decide(site.app_name, job, workers) for job in jobs}
     ran = site.ran(instances)
     actual = {job: ran[instance][0].split("-")[0] for instance, job in instances.items()}
     assert actual == expected
     assert all(len(workers) == 1 for workers in ran.values())
     assert 8 <= Counter(actual.values())["dc2"] <= 36
+    # Named in mid-release by its name, then by its number, then with the split written once more: nothing moves.
+    moved = sorted(jobs, key=lambda job: actual[job] == "dc1")[:40]
+    for apps in (
+        "apps: {billing: {min_workers: 1}}",
+        f'apps: {{"{site.app}": {{min_workers: 1}}}}',
+        f'apps: {{"{site.app}": {{split: {{dc1: 90, dc2: 10}}}}}}',
+    ):
+        site.route(f"default: {{split: {{dc1: 90, dc2: 10}}}}\n{apps}\n")
+        assert {job: site.run(job)[0].split("-")[0] for job in moved} == {job: actual[job] for job in moved}
 
 
 def test_each_run_by_itself(site: Site) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from sidecar.__main__ import main as process
 from sidecar.cli import main
-from sidecar.client import RouteUpdate, RoutingClient
+from sidecar.client import RouteUpdate, RoutingClient, Worker
 from tests.unit.client.conftest import Sidecar
 from tests.unit.client.conftest import sidecar as sidecar  # noqa: PLC0414 - a fixture of these tests too
 
@@ -231,6 +231,34 @@ def test_filter_status_against_a_sidecar(run: Run, sidecar: Sidecar) -> None:
     assert code == 0
     assert dict(line.split(maxsplit=1) for line in out.splitlines())["state"] == "SYNCED"
     assert json.loads(run("status", "-o", "json", *at)[1])["source"] == "file:test"
+
+
+def test_filter_asks_as_the_scheduler_does(run: Run, sidecar: Sidecar) -> None:
+    """By name, by number and by an explicit alias: the answer that the scheduler gets, for each of 60 jobs."""
+    sidecar.serve("default: {split: {dc1: 50, dc2: 50}}\napps: {'7': {min_workers: 1}}\n")
+    at = ("--sidecar", sidecar.address, "--timeout", "20s", "--candidates", "dc1=1,dc2=1", "-o", "json")
+    workers = [Worker(address=name, datacenter=name) for name in ("dc1", "dc2")]
+    with RoutingClient(sidecar.address, timeout=20, cache_size=0) as scheduler:
+        asked = [
+            scheduler.filter("billing", job=str(job), candidates=workers, aliases=["7"], dispatch=True)
+            for job in range(60)
+        ]
+    assert {answer.datacenter for answer in asked} == {"dc1", "dc2"}
+    for job, answer in enumerate(asked):
+        for names in (["billing"], ["7"], ["billing", "--alias", "7"]):
+            found = json.loads(run("filter", *names, "--job", str(job), *at)[1])
+            assert (found["datacenter"], found["app"], found["aliases"]) == (answer.datacenter, "billing", ["7"])
+    _, out, err = run("filter", "7", *at[:-2])
+    assert out.startswith("dc")
+    assert "Asked as the scheduler asks: application billing, alias 7" in err
+
+
+def test_a_question_does_not_say_how_the_scheduler_asks(run: Run, sidecar: Sidecar) -> None:
+    """Only requests that dispatch are remembered: `filter --alias` changes no later answer."""
+    sidecar.serve("default: dc1")
+    at = ("--sidecar", sidecar.address, "--timeout", "20s", "--candidates", "dc1=1", "-o", "json")
+    run("filter", "other", "--alias", "billing", *at)
+    assert json.loads(run("filter", "billing", *at)[1])["app"] == "billing"
 
 
 def test_address_may_come_from_the_environment(run: Run, sidecar: Sidecar, monkeypatch: pytest.MonkeyPatch) -> None:

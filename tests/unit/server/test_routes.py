@@ -131,3 +131,34 @@ def test_every_kind_has_its_number() -> None:
     assert {pb.FaultKind.Name(number) for number in FAULT_KINDS.values()} == {
         f"FAULT_KIND_{kind.name}" for kind in FaultKind
     }
+
+
+def test_the_details_of_an_update() -> None:
+    """On request: the datacenters with their networks, the routes of single jobs, and what is out of service."""
+    text = DOCUMENT.replace(b"dc3: {}, dc4", b"dc3: {cidrs: [10.3.0.0/16]}, dc4")
+    update = pb.RouteUpdate.FromString(route_update(state(text), (), detail=True))
+    assert update.detailed
+    assert [(entry.name, list(entry.cidrs)) for entry in update.datacenters] == [
+        ("dc1", []),
+        ("dc2", []),
+        ("dc3", ["10.3.0.0/16"]),
+        ("dc4", []),
+    ]
+    (job,) = update.job_routes
+    assert (job.app, job.job, weights(job)) == ("shared", "7", {"dc4": 1})
+    assert {(outage.datacenter, outage.app) for outage in update.outages} == {
+        ("dc2", ""),
+        ("dc1", "shared"),
+        ("dc1", "unnamed"),
+    }
+    plain = pb.RouteUpdate.FromString(route_update(state(text), ()))
+    assert not plain.detailed
+    assert [*plain.datacenters, *plain.job_routes, *plain.outages] == []
+    assert plain.routes == update.routes
+
+
+def test_updates_with_and_without_details_are_kept_apart() -> None:
+    """Watchers of the same applications get what they asked for."""
+    cache, now = RouteUpdateCache(), state()
+    assert cache.encoded(now, (), detail=True) != cache.encoded(now, ())
+    assert cache.encoded(now, (), detail=True) is cache.encoded(now, (), detail=True)

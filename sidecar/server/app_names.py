@@ -1,0 +1,36 @@
+"""The names by which schedulers ask for an application, so that a question under any of them can be asked alike."""
+
+from __future__ import annotations
+
+# Names that are remembered at least. Anybody can make up names.
+_NAMES = 4096
+
+AppNames = tuple[str, ...]
+"""An application's `app`, then its `app_aliases`."""
+
+
+class AppNamesTracker:
+    """The names of the newest dispatch request for each application, found under any of them.
+
+    Bounded in two generations, as a memo is. Threads share it without a lock: a race loses a note, which the next
+    request repeats.
+    """
+
+    __slots__ = ("_old", "_young")
+
+    def __init__(self) -> None:
+        self._young: dict[str, AppNames] = {}
+        self._old: dict[str, AppNames] = {}
+
+    def note(self, names: AppNames) -> None:
+        """Remember the names of a request by which a run is dispatched."""
+        young = self._young
+        for name in names:
+            young[name] = names
+        if len(young) > _NAMES:
+            self._old = young
+            self._young = {}
+
+    def find(self, name: str) -> AppNames:
+        """Return all names of the application that goes by `name`, `app` first; empty if nobody asked by it."""
+        return self._young.get(name) or self._old.get(name) or ()
