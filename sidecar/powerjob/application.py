@@ -120,7 +120,7 @@ class PowerJobApp:
             return read(answer.data)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise PowerJobUnavailable(
-                "PowerJob's server answers otherwise than PowerJob 5.1 does: is it older?"
+                "PowerJob's server answers in another form than PowerJob 5.1: expected PowerJob 5.1 or later"
             ) from error
 
 

@@ -23,6 +23,7 @@ _KEPT = {
     "server.jar": "server/target/dc-sidecar-powerjob-server-*.jar",
     "worker.jar": "worker/target/dc-sidecar-powerjob-worker-*.jar",
     "scheduler.jar": "test-scheduler/target/test-scheduler.jar",
+    "server-4.jar": "test-server-4/target/test-server-4.jar",
     "test-worker.jar": "test-worker/target/test-worker.jar",
     "worker-lib": "test-worker/target/lib",
 }
@@ -43,6 +44,11 @@ class Artifacts:
     def scheduler(self) -> Path:
         """Return the test scheduler, one jar as the stock server is."""
         return self.folder / "scheduler.jar"
+
+    @property
+    def server_4(self) -> Path:
+        """Return the stock server 4.3.9, one jar as its own build makes it."""
+        return self.folder / "server-4.jar"
 
     @property
     def worker_class_path(self) -> str:

@@ -14,6 +14,7 @@ from tests.servers.process import LOOPBACK, ServerProcess, free_port
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from tests.powerjob.build import Artifacts
@@ -40,6 +41,9 @@ FINISHED = (Status.FAILED, Status.SUCCEEDED, Status.CANCELED, Status.STOPPED)
 class Scheduler:
     """One server, started as its own README says: by PropertiesLauncher with the plugin folder as its loader path."""
 
+    # What runs the JVM, such as a command that changes the user.
+    _prefix: Sequence[str] = ()
+
     def __init__(
         self, artifacts: Artifacts, folder: Path, *, database: Path, address: str = LOOPBACK, **settings: str
     ) -> None:
@@ -48,6 +52,7 @@ class Scheduler:
         Servers with the same database are one cluster, in which each needs an address of its own.
         """
         self.http = free_port()
+        self.prometheus = free_port()
         self._folder = folder
         plugins = folder / "plugins"
         plugins.mkdir(parents=True)
@@ -63,15 +68,17 @@ class Scheduler:
             "server.port": str(self.http),
             "oms.http.port": str(free_port()),
             "dc-sidecar.state-dir": str(folder / "dc-sidecar"),
+            "dc-sidecar.metrics": f"{LOOPBACK}:{self.prometheus}",
             **{name.replace("__", ".").replace("_", "-"): value for name, value in settings.items()},
         }
         self.process = ServerProcess(
             [
+                *self._prefix,
                 "java",
                 *JVM,
                 *(f"-D{name}={value}" for name, value in properties.items()),
                 "-cp",
-                str(artifacts.scheduler),
+                str(self._jar(artifacts)),
                 "org.springframework.boot.loader.PropertiesLauncher",
             ],
             ready=self._is_ready,
@@ -85,6 +92,9 @@ class Scheduler:
 
     def __exit__(self, *_: object) -> None:
         self.process.kill()
+
+    def _jar(self, artifacts: Artifacts) -> Path:
+        return artifacts.scheduler
 
     def register_app(self, name: str) -> int:
         return int(self.call("registerApp", appName=name))
@@ -165,13 +175,24 @@ class Scheduler:
         return self._post(path, urllib.parse.urlencode(form).encode(), "application/x-www-form-urlencoded")
 
     def _post(self, path: str, body: bytes, content_type: str) -> Any:  # noqa: ANN401 - the OpenAPI's answers
+        return self._post_to(f"openApi/{path}", body, content_type)
+
+    def _post_to(self, path: str, body: bytes, content_type: str) -> Any:  # noqa: ANN401 - PowerJob's answers
         request = urllib.request.Request(
-            f"http://{LOOPBACK}:{self.http}/openApi/{path}", data=body, headers={"Content-Type": content_type}
+            f"http://{LOOPBACK}:{self.http}/{path}", data=body, headers={"Content-Type": content_type}
         )
         with urllib.request.urlopen(request, timeout=30) as reply:
             result = json.load(reply)
         assert result["success"], f"{path} {body!r}: {result['message']}"
         return result["data"]
+
+    def scrape(self) -> dict[str, float]:
+        """Return the adapter's figures as Prometheus reads them, by name and labels."""
+        with urllib.request.urlopen(f"http://{LOOPBACK}:{self.prometheus}/metrics", timeout=10) as reply:
+            lines = reply.read().decode().splitlines()
+        return {
+            name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+        }
 
     def _is_ready(self) -> bool:
         try:
