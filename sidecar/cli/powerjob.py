@@ -21,7 +21,7 @@ from sidecar.errors import ConfigError
 from sidecar.powerjob.application import PowerJobApp
 from sidecar.powerjob.finder import RescheduleStep, WorkFinder
 from sidecar.powerjob.http import PowerJobServers, PowerJobUnavailable
-from sidecar.powerjob.model import PowerJobWorker
+from sidecar.powerjob.model import PowerJobWorker, Running
 from sidecar.powerjob.mover import RescheduleOutcome, execute, summary
 
 _PASSWORD = "DC_SIDECAR_POWERJOB_PASSWORD"  # noqa: S105 - the variable's name
@@ -63,6 +63,8 @@ Examples:
     help=f"Holds the application's password; or set {_PASSWORD}.",
 )
 @click.option("--running", is_flag=True, help="Also stop and retry what runs where it would not run now.")
+@click.option("--frequent", is_flag=True, help="Of what runs, stop only fixed-rate and fixed-delay jobs.")
+@click.option("--map-reduce", is_flag=True, help="With --running, MapReduce jobs too, from their beginning.")
 @click.option("--lost/--no-lost", default=True, show_default=True, help="Also what had begun on workers now silent.")
 @click.option("--rate", type=click.FloatRange(0, min_open=True), default=10, show_default=True, help="Runs a second.")
 @click.option("--dry-run", is_flag=True, help="Show what would be done.")
@@ -77,6 +79,8 @@ def retry(
     servers: tuple[str, ...],
     password_file: Path | None,
     running: bool,
+    frequent: bool,
+    map_reduce: bool,
     lost: bool,
     rate: float,
     dry_run: bool,
@@ -89,13 +93,17 @@ def retry(
     asks for no password, its number will do too. What has run since is left
     alone, so it may be said twice.
 
-    With --running a running sidecar is asked where each run would go now.
-    What is stopped may have done its work already, or go on for a while where
-    its worker does not hear of it: use it for jobs that may run twice.
+    With --running or --frequent a running sidecar is asked where each run
+    would go now. A stopped instance may have done its work already, or continue
+    for a while if its worker does not receive the stop: use --running for jobs
+    that may run twice. PowerJob starts fixed-rate and fixed-delay jobs again by
+    itself. The mark dc-sidecar:stay in a job's tag exempts it.
     """
     application = PowerJobApp(PowerJobServers(servers, timeout=5.0), app, _password(password_file))
-    finder = WorkFinder(application, lost=lost, choose=partial(_choose, client) if running else None)
-    steps = [*finder.failed(since // 10**6), *(finder.running() if running else ())]
+    scope = Running.ALL if running else Running.FREQUENT if frequent else Running.NONE
+    choose = None if scope is Running.NONE else partial(_choose, client)
+    finder = WorkFinder(application, lost=lost, choose=choose, running=scope, map_reduce=map_reduce)
+    steps = [*finder.failed(since // 10**6), *finder.running()]
     todo = [step for step in steps if step.action.moves]
     if output == "text":
         _show(steps)
@@ -128,6 +136,8 @@ def _password(file: Path | None) -> str:
 def _choose(
     client: RoutingClient, names: tuple[str, ...], job: str, instance: str, workers: Sequence[PowerJobWorker]
 ) -> Collection[str]:
+    # As the adapter asked last, which may have been set to another order.
+    names = client.route(names[0]).dispatch_names or names
     return client.filter(names[0], job=job, instance=instance, candidates=workers, aliases=names[1:]).addresses
 
 

@@ -14,6 +14,7 @@ from sidecar.powerjob.model import (
     InstanceStatus,
     Job,
     PowerJobWorker,
+    Running,
     Workflow,
     WorkflowStatus,
     no_worker_available,
@@ -66,12 +67,26 @@ class WorkFinder:
 
     With `lost`, runs that were given up because their worker fell silent count as failed for want of workers. With
     `choose`, which `running` needs, a run that no worker may run now is to wait.
+    `running` and `map_reduce` say which running instances may be stopped. `score_by_id` asks by the application's id
+    first, as an adapter with `score-by=id` does.
     """
 
-    def __init__(self, app: PowerJobApp, *, lost: bool, choose: WorkerFilter | None = None) -> None:
+    def __init__(
+        self,
+        app: PowerJobApp,
+        *,
+        lost: bool,
+        choose: WorkerFilter | None = None,
+        running: Running = Running.NONE,
+        map_reduce: bool = False,
+        score_by_id: bool = False,
+    ) -> None:
         self._app = app
         self._lost = lost
         self._choose = choose
+        self._running = running
+        self._map_reduce = map_reduce
+        self._score_by_id = score_by_id
         self._workers: list[PowerJobWorker] | None = None
         self._jobs: dict[int, Job | None] = {}
         self._workflows: set[int] = set()
@@ -95,13 +110,17 @@ class WorkFinder:
                 yield self._retry_or_wait(RescheduleAction.RETRY, instance, job)
 
     def running(self) -> Iterator[RescheduleStep]:
-        """Yield the runs that are on a worker that they would not be sent to now."""
+        """Yield the runs that are on a worker that they would not be sent to now, of jobs whose runs may be stopped."""
+        if self._running is Running.NONE:
+            return
         assert self._choose is not None, "running() needs `choose`"
         alive = {worker.address for worker in self._live_workers()}
         for instance in self._app.instances(DISPATCHED):
             job = self._job(instance.job)
             if job is None or instance.worker not in alive:
                 # PowerJob gives up the runs of a lost worker by itself.
+                continue
+            if not job.restartable(self._running, map_reduce=self._map_reduce):
                 continue
             chosen = self._chosen(self._choose, instance, job)
             if instance.worker in chosen:
@@ -120,8 +139,9 @@ class WorkFinder:
             for worker in self._live_workers()
             if not job.designated or worker.tag in job.designated or worker.address in job.designated
         ]
-        # In the order of the adapter in PowerJob's server: the id first.
-        return choose((str(self._app.id), self._app.name), str(instance.job), str(instance.id), may)
+        # In the order of the adapter in PowerJob's server.
+        names = (self._app.name, str(self._app.id))
+        return choose(names[::-1] if self._score_by_id else names, str(instance.job), str(instance.id), may)
 
     @property
     def knows_workers(self) -> bool:

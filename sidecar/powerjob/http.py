@@ -97,8 +97,8 @@ class PowerJobServers:
             raise PowerJobUnavailable(f"{url} does not answer: {_short(str(error))}") from None
         if not reply.ok:
             raise PowerJobUnavailable(
-                f"{url} answers /{path.partition('?')[0]} with status {reply.status}: expected a server of PowerJob 5.1 "
-                "or later"
+                f"{url} answers /{path.partition('?')[0]} with status {reply.status}: expected a server of PowerJob "
+                "5.1 or later"
             )
         passed = reply.headers.get(_AUTH_PASSED, "true")
         try:

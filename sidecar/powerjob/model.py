@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import Enum, IntEnum
 from typing import Any
 
 # The results, without a code, by which PowerJob says why it gave up a run.
@@ -43,7 +43,30 @@ ACTIVE = (InstanceStatus.WAITING_DISPATCH, *DISPATCHED)
 
 _NOBODY = "N/A"
 _FREQUENT = (3, 4)
+_MAP_REDUCE = (3, 4)
+# In a job's `tag`, which PowerJob leaves to others.
+_RESTART = "dc-sidecar:restart"
+_STAY = "dc-sidecar:stay"
 _ENABLED = 1
+
+
+class Running(Enum):
+    """Which instances are stopped where they run in a datacenter that work has left."""
+
+    NONE = "false"
+    # Of fixed-rate and fixed-delay jobs: one endless instance each, which PowerJob starts again by itself.
+    FREQUENT = "frequent"
+    ALL = "true"
+
+
+class Mark(Enum):
+    """What a job's owner says in its `tag` about its running instances."""
+
+    NONE = ""
+    # They may be stopped and run from the beginning.
+    RESTART = _RESTART
+    # They are never stopped.
+    STAY = _STAY
 
 
 def no_worker_available(result: str) -> bool:
@@ -70,13 +93,27 @@ class Instance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A job; `designated` has the tags or addresses of its workers. PowerJob restarts a `frequent` job by itself."""
+    """A job, `designated` to workers by tag or address.
+
+    A `frequent` one runs at a fixed rate or with a fixed delay: PowerJob starts it again by itself. An instance of a
+    `map_reduce` one may have a great part of its tasks done.
+    """
 
     id: int
     name: str
     frequent: bool
     enabled: bool
     designated: frozenset[str]
+    map_reduce: bool = False
+    mark: Mark = Mark.NONE
+
+    def restartable(self, running: Running, *, map_reduce: bool) -> bool:
+        """Return whether its running instances may be stopped; `map_reduce` allows it for MapReduce jobs."""
+        if self.mark is not Mark.NONE:
+            return self.mark is Mark.RESTART and running is not Running.NONE
+        if self.frequent:
+            return running is not Running.NONE
+        return running is Running.ALL and (map_reduce or not self.map_reduce)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,12 +161,15 @@ def instance_of(data: Mapping[str, Any]) -> Instance:
 def job_of(data: Mapping[str, Any]) -> Job:
     """Convert a JobInfoDTO."""
     designated = (data.get("designatedWorkers") or "").split(",")
+    tags = {word.strip() for word in (data.get("tag") or "").split(",")}
     return Job(
         id=int(data["id"]),
         name=data.get("jobName") or "",
         frequent=data.get("timeExpressionType") in _FREQUENT,
         enabled=data.get("status") == _ENABLED,
         designated=frozenset(word.strip() for word in designated if word.strip()),
+        map_reduce=data.get("executeType") in _MAP_REDUCE,
+        mark=Mark.STAY if _STAY in tags else Mark.RESTART if _RESTART in tags else Mark.NONE,
     )
 
 

@@ -10,9 +10,10 @@ from typing import Any
 
 from sidecar.errors import ConfigError
 from sidecar.powerjob.http import check_server
+from sidecar.powerjob.model import Running
 from sidecar.reactions.fields import seconds, secret_file, switch, text, words
 
-KEYS = ("powerjob", "apps", "password-file", "running", "lost", "since", "watch-for", "rate")
+KEYS = ("powerjob", "apps", "password-file", "running", "map-reduce", "score-by", "lost", "since", "watch-for", "rate")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,15 +21,18 @@ class PowerJobSettings:
     """Servers, applications and password; times are in seconds.
 
     Runs that failed up to `since` before the change are retried; with `lost`, also those that were given up because
-    their worker fell silent. With `running`, runs on a worker that they would not be sent to any more are stopped and
-    retried. PowerJob notices lost workers late, so the search goes on until `watch_for` after the change. At most
-    `rate` runs are moved in a second.
+    their worker fell silent. `running` says which runs are stopped and retried that are on a worker that they would not
+    be sent to any more; MapReduce runs only with `map_reduce`. `score_by_id` is for an adapter with `score-by=id`.
+    PowerJob notices lost workers late, so the search goes on until `watch_for` after the change. At most `rate` runs
+    are moved in a second.
     """
 
     servers: tuple[str, ...]
     apps: tuple[str, ...]
     password_file: Path | None
-    running: bool
+    running: Running
+    map_reduce: bool
+    score_by_id: bool
     lost: bool
     since: float
     watch_for: float
@@ -51,12 +55,22 @@ def read_powerjob(entry: Mapping[str, Any], place: str) -> PowerJobSettings:
         servers=servers,
         apps=apps,
         password_file=secret_file(entry, place, "password-file"),
-        running=switch(entry, place, "running", default=False),
+        running=Running(_choice(entry, place, "running", ("frequent", "false", "true"))),
+        map_reduce=switch(entry, place, "map-reduce", default=False),
+        score_by_id=_choice(entry, place, "score-by", ("name", "id")) == "id",
         lost=switch(entry, place, "lost", default=True),
         since=seconds(entry, place, "since", 600.0),
         watch_for=seconds(entry, place, "watch-for", 180.0, zero=True),
         rate=_rate(entry, place),
     )
+
+
+def _choice(entry: Mapping[str, Any], place: str, key: str, choices: tuple[str, ...]) -> str:
+    """Return one of the choices; the first is the default."""
+    found = text(entry, place, key) or choices[0]
+    if found not in choices:
+        raise ConfigError(f"{place}.{key}: found {found!r}, expected {', '.join(choices[:-1])} or {choices[-1]}")
+    return found
 
 
 def _rate(entry: Mapping[str, Any], place: str) -> float:

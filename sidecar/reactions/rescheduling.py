@@ -18,7 +18,7 @@ from sidecar.gil import Yielder
 from sidecar.powerjob.application import PowerJobApp
 from sidecar.powerjob.finder import RescheduleAction, WorkFinder
 from sidecar.powerjob.http import PowerJobRefused, PowerJobServers, PowerJobUnavailable
-from sidecar.powerjob.model import PowerJobWorker
+from sidecar.powerjob.model import PowerJobWorker, Running
 from sidecar.powerjob.mover import RescheduleOutcome, execute, resume, summary
 from sidecar.powerjob.progress import RescheduleProgress
 from sidecar.reactions.powerjob_settings import PowerJobSettings
@@ -102,7 +102,9 @@ class Rescheduling:
         """Reschedule what a change left behind. Raises TaskFailed, TaskDeferred."""
         if self._progress is None or self._progress.change_ns != record.at_ns:
             self._progress = RescheduleProgress(self._path, record.at_ns)
-        self._move_running |= self._settings.running and any(event.kind in _LEAVING for event in events)
+        self._move_running |= self._settings.running is not Running.NONE and any(
+            event.kind in _LEAVING for event in events
+        )
         self._renewed = time.monotonic()
         try:
             self._reschedule(self._progress, record)
@@ -143,8 +145,15 @@ class Rescheduling:
         try:
             self._resume(app, progress)
             waiting = 0
-            finder = WorkFinder(app, lost=self._settings.lost, choose=self._choose)
-            for step in (*finder.failed(since_ms), *(finder.running() if self._move_running else ())):
+            finder = WorkFinder(
+                app,
+                lost=self._settings.lost,
+                choose=self._choose,
+                running=self._settings.running if self._move_running else Running.NONE,
+                map_reduce=self._settings.map_reduce,
+                score_by_id=self._settings.score_by_id,
+            )
+            for step in (*finder.failed(since_ms), *finder.running()):
                 if step.action is RescheduleAction.WAIT:
                     waiting += 1
                     continue

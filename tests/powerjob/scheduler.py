@@ -53,7 +53,7 @@ class Scheduler:
         """
         self.http = free_port()
         self.prometheus = free_port()
-        self._folder = folder
+        self.folder = folder
         plugins = folder / "plugins"
         plugins.mkdir(parents=True)
         (plugins / artifacts.server.name).symlink_to(artifacts.server)

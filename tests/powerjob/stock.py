@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from typing import TYPE_CHECKING
 
 from tests.powerjob.scheduler import Scheduler
@@ -15,6 +16,16 @@ if TYPE_CHECKING:
 # In no passwd file; the JVM finds no home directory for it, and takes "?".
 NOBODY = 12_345
 AS_NOBODY = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
+
+
+def readable(jar: Path, folder: Path) -> Path:
+    """Return a jar in a folder that every user may enter: the cache is in root's home directory."""
+    link = folder / jar.name
+    try:
+        link.hardlink_to(jar)
+    except OSError:
+        shutil.copyfile(jar, link)
+    return link
 
 
 class StockServer(Scheduler):
@@ -37,13 +48,17 @@ class StockServer(Scheduler):
                 for name in ("mongo.Mongo", "data.mongo.MongoData", "mail.MailSender")
             ),
         }
+        folder.mkdir()
         super().__init__(artifacts, folder, database=folder / "database", **properties, **settings)
-        for path in (folder, *folder.rglob("*")):
-            if not path.is_symlink():
+        plugin = folder / "plugins" / artifacts.server.name
+        plugin.unlink()
+        readable(artifacts.server, plugin.parent)
+        for path in (folder, *folder.iterdir()):
+            if path.is_dir():
                 path.chmod(0o777)
 
     def _jar(self, artifacts: Artifacts) -> Path:
-        return artifacts.server_4
+        return readable(artifacts.server_4, self.folder)
 
     def register_app(self, name: str) -> int:
         form = json.dumps({"appName": name, "password": "password"}).encode()

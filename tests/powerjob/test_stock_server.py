@@ -11,7 +11,7 @@ import pytest
 
 from tests.powerjob.scheduler import Status
 from tests.powerjob.site import Sidecar
-from tests.powerjob.stock import AS_NOBODY, StockServer
+from tests.powerjob.stock import AS_NOBODY, StockServer, readable
 from tests.powerjob.worker import Worker, places
 from tests.waiting import eventually
 
@@ -109,7 +109,7 @@ def test_naming_in_the_middle_of_a_gray_release(site: Site) -> None:
 
 
 def test_last_known_routes_over_a_restart(site: Site) -> None:
-    """Server restarted while the sidecar is down: jobs run where the routes of before allow, and the log counts them."""
+    """Server restarted while the sidecar is down: jobs run where the former routes allow, and the log counts them."""
     site.route("default: dc2\n")
     job = site.server.save_job(site.app)
     assert site.run(job) == ["dc2"]
@@ -148,7 +148,11 @@ def test_the_home_directory_must_be_named(artifacts: Artifacts, tmp_path_factory
     command = [*AS_NOBODY, "java", "-XshowSettings:properties", "-version"]
     shown = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True, cwd=folder).stderr
     assert "user.home = ?" in shown
-    server = [*AS_NOBODY, "java", "-Xmx128m", "-Dspring.profiles.active=product", "-jar", str(artifacts.server_4)]
+    folder.chmod(0o755)
+    for parent in folder.parents[:2]:
+        parent.chmod(0o755)
+    jar = readable(artifacts.server_4, folder)
+    server = [*AS_NOBODY, "java", "-Xmx128m", "-Dspring.profiles.active=product", "-jar", str(jar)]
     died = subprocess.run(server, capture_output=True, text=True, timeout=120, check=False, cwd="/")
     assert died.returncode != 0
     assert "Logback" in died.stdout + died.stderr

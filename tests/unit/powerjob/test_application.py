@@ -102,7 +102,7 @@ def test_what_is_no_powerjob_is_told(fake: FakePowerJob, monkeypatch: pytest.Mon
     billing = app(fake)
     monkeypatch.setattr(fake, "answer", lambda _call, _given: 7)
     for ask in (lambda: billing.instance(1), billing.workers, lambda: list(billing.instances([InstanceStatus.FAILED]))):
-        with pytest.raises(PowerJobUnavailable, match=r"otherwise than PowerJob 5\.1"):
+        with pytest.raises(PowerJobUnavailable, match=r"in another form than PowerJob 5\.1"):
             ask()
     monkeypatch.undo()
     with pytest.raises(PowerJobRefused, match="can't find job"):
@@ -127,7 +127,14 @@ def test_what_is_no_such_server_is_told() -> None:
         servers = PowerJobServers([f"http://127.0.0.1:{server.server_port}/"], timeout=10)
         with pytest.raises(PowerJobUnavailable, match="not as PowerJob does"):
             servers.get("server/assert")
-        with pytest.raises(PowerJobUnavailable, match="status 404: is this PowerJob's server"):
+        with pytest.raises(PowerJobUnavailable, match=r"status 404: expected a server of PowerJob 5\.1"):
             servers.get("gone")
         server.shutdown()
         thread.join()
+
+
+def test_an_older_powerjob_is_named(fake: FakePowerJob, monkeypatch: pytest.MonkeyPatch) -> None:
+    """4.x answers queryInstance with one list of everything, whatever is asked for."""
+    monkeypatch.setattr(fake, "answer", lambda call, _given: 7 if call == "assert" else [])
+    with pytest.raises(PowerJobUnavailable, match=r"\(4\.x\) .* expected PowerJob 5\.1 or later"):
+        list(app(fake).instances([InstanceStatus.FAILED]))

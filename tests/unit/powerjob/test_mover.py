@@ -9,7 +9,7 @@ import pytest
 from sidecar.powerjob.application import PowerJobApp
 from sidecar.powerjob.finder import RescheduleAction, WorkFinder
 from sidecar.powerjob.http import PowerJobServers
-from sidecar.powerjob.model import InstanceStatus, PowerJobWorker, WorkflowStatus
+from sidecar.powerjob.model import InstanceStatus, PowerJobWorker, Running, WorkflowStatus
 from sidecar.powerjob.mover import RescheduleOutcome, execute, summary
 from tests.unit.powerjob.fake import NO_WORKER, SILENT, FakePowerJob
 
@@ -21,11 +21,19 @@ def to_dc2(_names: tuple[str, ...], _job: str, _instance: str, workers: Sequence
     return {worker.address for worker in workers if "dc2" in (worker.metrics, worker.tag)}
 
 
-def moved(fake: FakePowerJob, *, running: bool = False, lost: bool = True) -> list[RescheduleOutcome]:
+def moved(
+    fake: FakePowerJob,
+    *,
+    running: bool = False,
+    lost: bool = True,
+    scope: Running = Running.ALL,
+    map_reduce: bool = False,
+) -> list[RescheduleOutcome]:
     """Find and move once."""
     app = PowerJobApp(PowerJobServers([fake.url], timeout=10), "billing")
-    finder = WorkFinder(app, lost=lost, choose=to_dc2 if running else None)
-    steps = [*finder.failed(0), *(finder.running() if running else ())]
+    choose, scope = (to_dc2, scope) if running else (None, Running.NONE)
+    finder = WorkFinder(app, lost=lost, choose=choose, running=scope, map_reduce=map_reduce)
+    steps = [*finder.failed(0), *finder.running()]
     return [execute(app, step) for step in steps]
 
 
@@ -117,13 +125,58 @@ def test_a_frequent_job_is_only_stopped(fake: FakePowerJob) -> None:
     assert fake.named("retryInstance") == 0
 
 
+@pytest.mark.parametrize(
+    ("scope", "map_reduce", "moving"),
+    [
+        (Running.NONE, True, set()),
+        (Running.FREQUENT, True, {2, 3, 6}),
+        (Running.ALL, False, {1, 2, 3, 6}),
+        (Running.ALL, True, {1, 2, 3, 4, 5, 6}),
+    ],
+)
+def test_which_running_instances_may_be_stopped(
+    fake: FakePowerJob, scope: Running, *, map_reduce: bool, moving: set[int]
+) -> None:
+    """Fixed-rate and fixed-delay jobs under `frequent`, MapReduce on request, unless the job's tag says otherwise."""
+    fake.worker(HERE, "dc1")
+    fake.worker(THERE, "dc2")
+    fake.job(1, executeType=1)
+    fake.job(2, timeExpressionType=3)
+    fake.job(3, timeExpressionType=4, executeType=3)
+    fake.job(4, executeType=3)
+    fake.job(5, executeType=4)
+    fake.job(6, executeType=3, tag="finance, dc-sidecar:restart")
+    fake.job(7, timeExpressionType=3, tag="dc-sidecar:stay")
+    for job in range(1, 8):
+        fake.instance(job, InstanceStatus.RUNNING, job=job, taskTrackerAddress=HERE)
+    found = moved(fake, running=True, scope=scope, map_reduce=map_reduce)
+    assert {outcome.step.instance for outcome in found if outcome.done} == moving
+    assert fake.named("stopInstance") == len(moving)
+
+
+def test_asks_as_the_adapter_does(fake: FakePowerJob) -> None:
+    """By the application's name, and its number as an alias; the other way round for score-by=id."""
+    fake.worker(THERE, "dc2")
+    fake.instance(1, InstanceStatus.FAILED, NO_WORKER)
+    asked: list[tuple[str, ...]] = []
+
+    def note(names: tuple[str, ...], *_: object) -> Collection[str]:
+        asked.append(names)
+        return ()
+
+    app = PowerJobApp(PowerJobServers([fake.url], timeout=10), "billing")
+    for score_by_id in (False, True):
+        list(WorkFinder(app, lost=True, choose=note, score_by_id=score_by_id).failed(0))
+    assert asked == [("billing", "7"), ("7", "billing")]
+
+
 def test_a_run_that_ended_meanwhile_is_not_stopped(fake: FakePowerJob) -> None:
     """A run is checked once more just before it is stopped."""
     fake.worker(HERE, "dc1")
     fake.worker(THERE, "dc2")
     fake.instance(1, InstanceStatus.RUNNING, taskTrackerAddress=HERE)
     app = PowerJobApp(PowerJobServers([fake.url], timeout=10), "billing")
-    (step,) = WorkFinder(app, lost=True, choose=to_dc2).running()
+    (step,) = WorkFinder(app, lost=True, choose=to_dc2, running=Running.ALL).running()
     assert step.action is RescheduleAction.RESTART
     fake.instances[1]["status"] = int(InstanceStatus.SUCCEEDED)
     assert execute(app, step) == RescheduleOutcome(step, done=False, words="ended or moved by itself")

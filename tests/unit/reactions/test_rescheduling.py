@@ -145,7 +145,8 @@ def test_what_failed_long_before_the_change_stays(fake: FakePowerJob) -> None:
 
 
 @pytest.mark.parametrize(
-    ("running", "event", "stopped"), [("true", SWITCH, 1), ("false", SWITCH, 0), ("true", RETURN, 0)]
+    ("running", "event", "stopped"),
+    [("true", SWITCH, 1), ("frequent", SWITCH, 0), ("false", SWITCH, 0), ("true", RETURN, 0)],
 )
 def test_running_work_is_moved_only_on_request_and_where_a_datacenter_is_left(
     fake: FakePowerJob, running: str, event: AuditEvent, stopped: int

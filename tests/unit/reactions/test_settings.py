@@ -12,6 +12,7 @@ import pytest
 from sidecar.audit.event import AuditEvent, EventKind
 from sidecar.audit.record import Record, RecordCause
 from sidecar.errors import ConfigError
+from sidecar.powerjob.model import Running
 from sidecar.reactions.settings import read_reactions
 
 HOOK = {"name": "chat", "webhook": "https://chat.example/hook"}
@@ -60,17 +61,22 @@ def test_all_can_be_said(tmp_path: Path) -> None:
 
 
 def test_powerjob_needs_only_a_server_and_applications() -> None:
-    """Nothing that runs is touched unless it is asked for; what moves work is what it reacts to."""
+    """Of what runs, only fixed-rate and fixed-delay jobs are touched; what moves work is what it reacts to."""
     (reaction,) = read_reactions([JOBS])
     assert reaction.kinds == {EventKind.SWITCH, EventKind.FAILOVER, EventKind.RETURN}
     assert reaction.powerjob is not None
-    assert (reaction.powerjob.running, reaction.powerjob.lost, reaction.powerjob.password_file) == (False, True, None)
+    assert (reaction.powerjob.running, reaction.powerjob.lost) == (Running.FREQUENT, True)
+    assert (reaction.powerjob.map_reduce, reaction.powerjob.score_by_id, reaction.powerjob.password_file) == (
+        False,
+        False,
+        None,
+    )
     assert (reaction.powerjob.since, reaction.powerjob.watch_for, reaction.powerjob.rate) == (600.0, 180.0, 10.0)
     many = JOBS | {"powerjob": ["http://a:1/", "https://b"], "running": "true", "lost": "false", "watch-for": "0"}
     (reaction,) = read_reactions([many | {"on": ["failover", "ramp-step"]}])
     assert reaction.powerjob is not None
     assert reaction.powerjob.servers == ("http://a:1", "https://b")
-    assert (reaction.powerjob.running, reaction.powerjob.lost, reaction.powerjob.watch_for) == (True, False, 0.0)
+    assert (reaction.powerjob.running, reaction.powerjob.lost, reaction.powerjob.watch_for) == (Running.ALL, False, 0.0)
     assert reaction.kinds == {EventKind.FAILOVER, EventKind.RAMP_STEP}
 
 
@@ -111,7 +117,8 @@ def test_nothing_of_powerjob_is_imported_for_others() -> None:
         ([HOOK | {"format": "slack", "secret-file": "x"}], "knows no signatures"),
         ([JOBS | {"webhook": "https://x"}], "found 'webhook', expected name"),
         ([JOBS | {"runing": "true"}], "did you mean running"),
-        ([JOBS | {"running": "maybe"}], "back.running: found 'maybe', expected true or false"),
+        ([JOBS | {"running": "maybe"}], "back.running: found 'maybe', expected frequent, false or true"),
+        ([JOBS | {"score-by": "number"}], "back.score-by: found 'number', expected name or id"),
         ([JOBS | {"on": ["refused"]}], "found 'refused', expected switch, failover"),
         ([JOBS | {"powerjob": "powerjob:7700"}], "back.powerjob: PowerJob's server: expected a URL"),
         ([JOBS | {"powerjob": ["http://u:p@h"]}], "without user or password"),
