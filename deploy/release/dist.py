@@ -1,4 +1,4 @@
-"""Builds and checks the release artifacts of the last commit: wheel, sdist, bill of materials, digests.
+"""Builds and checks the release artifacts of the last commit: wheel, sdist, jars, bills of materials, digests.
 
 Run by `make dist`. The version is that of the tag `v…` at the commit, or without a tag a development release of the
 version in sidecar/__init__.py. Builds are reproducible: the same commit gives the same bytes.
@@ -20,11 +20,14 @@ from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
 
+from deploy.release import jars
+
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 VECTORS = Path(__file__).with_name("vectors.py")
 
 _VERSION = re.compile(r'^__version__ = "(.+)"$', re.MULTILINE)
+_IN_JARS = ("META-INF/", "io/")
 _TAG = re.compile(r"v([0-9]+\.[0-9]+\.[0-9]+(?:(?:a|b|rc)[0-9]+)?)")
 
 
@@ -65,11 +68,24 @@ def build(target: Path, revision: str = "HEAD") -> tuple[str, list[Path]]:
         tree = Path(folder) / "tree"
         distributions(target, version, revision, tree)
         bill_of_materials(target, version, tree, Path(folder))
-    for path in sorted(target.iterdir()):
-        line = f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n"
-        with (target / "SHA256SUMS").open("a", encoding="ascii") as sums:
-            sums.write(line)
-    return version, sorted(target.iterdir())
+        adapter_jars(target, version, revision, tree)
+    made = sorted(path for path in target.rglob("*") if path.is_file())
+    lines = (f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(target)}\n" for path in made)
+    (target / "SHA256SUMS").write_text("".join(lines), encoding="ascii")
+    return version, [target / "SHA256SUMS", *made]
+
+
+def adapter_jars(target: Path, version: str, revision: str, tree: Path) -> None:
+    """Build the PowerJob adapter's jars into the Maven repository `target`/maven, and copy the two to install."""
+    moment = run("git", "show", "--no-patch", "--format=%cI", revision).strip()
+    number = jars.maven_version(version)
+    try:
+        jars.build_jars(tree, target / "maven", number, moment)
+    except jars.BuildFailed as error:
+        raise NotReleasable(str(error)) from error
+    for module in jars.MODULES:
+        name = f"{module}-{number}.jar"
+        shutil.copyfile(target / "maven" / jars.GROUP / module / number / name, target / name)
 
 
 def distributions(target: Path, version: str, revision: str, tree: Path) -> None:
@@ -112,6 +128,7 @@ def check(target: Path, version: str) -> None:
     """Raise NotReleasable if a file is missing or does not belong in an artifact."""
     (wheel,) = target.glob("*.whl")
     (sdist,) = target.glob("*.tar.gz")
+    check_jars(target, version)
     run(str(BIN / "twine"), "check", "--strict", str(wheel), str(sdist))
     names = zipfile.ZipFile(wheel).namelist()
     for needed in (
@@ -127,6 +144,21 @@ def check(target: Path, version: str) -> None:
     with tarfile.open(sdist) as files:
         if f"dc_sidecar-{version}/protos/dcsidecar/v1/routing.proto" not in files.getnames():
             raise NotReleasable(f"{sdist.name}: the contract is missing")
+
+
+def check_jars(target: Path, version: str) -> None:
+    """Raise NotReleasable if a file is missing in the Maven repository, or a jar holds what it should not."""
+    number = jars.maven_version(version)
+    for module in jars.MODULES:
+        folder = target / "maven" / jars.GROUP / module / number
+        for suffix in (".jar", ".pom", "-sources.jar", "-cyclonedx.json"):
+            for file in (f"{module}-{number}{suffix}", f"{module}-{number}{suffix}.sha256"):
+                if not (folder / file).is_file():
+                    raise NotReleasable(f"{file} is missing in {folder.relative_to(target)}")
+        names = zipfile.ZipFile(target / f"{module}-{number}.jar").namelist()
+        strays = [name for name in names if not name.startswith(_IN_JARS)]
+        if strays:
+            raise NotReleasable(f"{module}: found {strays[0]}, expected only the adapter and gRPC")
 
 
 def run(*words: str, cwd: Path = ROOT, env: Mapping[str, str] | None = None) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -51,11 +53,16 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def site(artifacts: Artifacts, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def folder() -> Iterator[Path]:
+    """Make a folder that every user may enter; those of pytest are its own user's."""
+    with tempfile.TemporaryDirectory(prefix="dc-sidecar-stock-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@pytest.fixture(scope="module")
+def site(artifacts: Artifacts, folder: Path) -> Iterator[Site]:
     """Start everything; the socket is open to the server's user, as fsGroup makes it in a pod."""
-    folder = tmp_path_factory.mktemp("stock")
-    for parent in (folder, *folder.parents[:2]):
-        parent.chmod(0o755)
     target = f"unix:{folder / 'sidecar.sock'}"
     sidecar = Sidecar(folder, listen=target)
     server = StockServer(artifacts, folder / "server", dc_sidecar__target=target, dc_sidecar__timeout="10s")
@@ -142,15 +149,11 @@ def test_retry_names_the_version(site: Site) -> None:
     assert "PowerJob 5.1 or later" in done.stderr
 
 
-def test_the_home_directory_must_be_named(artifacts: Artifacts, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_the_home_directory_must_be_named(artifacts: Artifacts, folder: Path) -> None:
     """Without -Duser.home the JVM of such a user has the home "?", where the stock server's logs cannot be written."""
-    folder = tmp_path_factory.mktemp("homeless")
     command = [*AS_NOBODY, "java", "-XshowSettings:properties", "-version"]
     shown = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True, cwd=folder).stderr
     assert "user.home = ?" in shown
-    folder.chmod(0o755)
-    for parent in folder.parents[:2]:
-        parent.chmod(0o755)
     jar = readable(artifacts.server_4, folder)
     server = [*AS_NOBODY, "java", "-Xmx128m", "-Dspring.profiles.active=product", "-jar", str(jar)]
     died = subprocess.run(server, capture_output=True, text=True, timeout=120, check=False, cwd="/")

@@ -1,0 +1,99 @@
+package io.dcsidecar.powerjob.server;
+
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.Paths;
+import java.nio.file.StandardCopyOption;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import org.springframework.core.env.StandardEnvironment;
+import tech.powerjob.common.model.SystemMetrics;
+import tech.powerjob.common.request.WorkerHeartbeat;
+import tech.powerjob.server.common.module.WorkerInfo;
+import tech.powerjob.server.persistence.remote.model.JobInfoDO;
+
+/**
+ * How many of 200 dispatches miss the deadline of 200 ms: each the first of its job in a new JVM, then each the first after a switch.
+ *
+ * <p>Run by {@code bench/first-questions}. Arguments: the routing document, and whether answers are fetched ahead.
+ */
+public final class FirstQuestions {
+    private static final int JOBS = 200;
+    /** 30 dispatches a second. */
+    private static final long INTERVAL_MS = 33;
+
+    private FirstQuestions() {}
+
+    public static void main(String[] arguments) throws Exception {
+        Path document = Paths.get(arguments[0]);
+        boolean ahead = Boolean.parseBoolean(arguments[1]);
+        Settings settings = new Settings(new StandardEnvironment());
+        DecisionCounters counters = new DecisionCounters();
+        RouteMemory memory = new RouteMemory(null);
+        SidecarClient sidecar = new SidecarClient(() -> ChannelFactory.open(settings), settings.timeout.toNanos());
+        Router router = new Router(settings, sidecar, memory, new OutageLog(), app -> "billing", counters);
+        List<WorkerInfo> workers = workers();
+        Prefetcher prefetcher = new Prefetcher(sidecar, router, job -> workers);
+        sidecar.addListener(memory);
+        if (ahead) {
+            sidecar.addListener(prefetcher);
+        }
+        sidecar.start();
+        while (sidecar.epoch() == null || ahead && !prefetcher.isWarm()) {
+            Thread.sleep(5);
+        }
+        String cold = dispatchAll(router, counters, workers);
+        RoutingEpoch before = sidecar.epoch();
+        Path fresh = document.resolveSibling("new");
+        Files.write(fresh, ("default: dc2 # " + System.nanoTime() + "\n").getBytes(StandardCharsets.UTF_8));
+        Files.move(fresh, document, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+        while (sidecar.epoch() == before || sidecar.epoch() == null) {
+            Thread.sleep(1);
+        }
+        String switched = dispatchAll(router, counters, workers);
+        System.out.println("ahead=" + ahead + "  new JVM: " + cold + "  after a switch: " + switched);
+        System.exit(0);
+    }
+
+    private static String dispatchAll(Router router, DecisionCounters counters, List<WorkerInfo> workers) throws InterruptedException {
+        long missed = counters.unanswered();
+        List<Long> took = new ArrayList<>();
+        for (long id = 1; id <= JOBS; id++) {
+            JobInfoDO job = new JobInfoDO();
+            job.setId(id);
+            job.setAppId(7L);
+            long begun = System.nanoTime();
+            router.route(job, null, workers);
+            took.add(System.nanoTime() - begun);
+            Thread.sleep(INTERVAL_MS);
+        }
+        Collections.sort(took);
+        return String.format("%d of %d missed, median %.1f ms, p99 %.1f ms, longest %.1f ms", counters.unanswered() - missed, JOBS,
+                millis(took.get(JOBS / 2)), millis(took.get(JOBS * 99 / 100)), millis(took.get(JOBS - 1)));
+    }
+
+    private static double millis(long nanos) {
+        return nanos / (double) TimeUnit.MILLISECONDS.toNanos(1);
+    }
+
+    private static List<WorkerInfo> workers() {
+        List<WorkerInfo> workers = new ArrayList<>();
+        for (int index = 0; index < 4; index++) {
+            SystemMetrics metrics = new SystemMetrics();
+            metrics.setExtra(index % 2 == 0 ? "dc1" : "dc2");
+            WorkerHeartbeat heartbeat = new WorkerHeartbeat();
+            heartbeat.setAppId(7L);
+            heartbeat.setAppName("billing");
+            heartbeat.setWorkerAddress("10.0.0." + (index + 1) + ":27777");
+            heartbeat.setHeartbeatTime(System.currentTimeMillis());
+            heartbeat.setSystemMetrics(metrics);
+            WorkerInfo worker = new WorkerInfo();
+            worker.refresh(heartbeat);
+            workers.add(worker);
+        }
+        return workers;
+    }
+}
