@@ -98,6 +98,25 @@ blocks = st.builds(
     st.booleans(),
 ) | st.just(list(DATACENTERS))
 
+worker_rules = st.fixed_dictionaries(
+    {
+        "match": st.sampled_from(
+            [
+                "10.1.200.1:1",
+                "10.1.*",
+                "*:1",
+                "10.1.0.0/16",
+                "fd00:1::/32",
+                "[fd00:1::5]:1",
+                "host:1",
+                "h*",
+                "10.9.0.0/16",
+            ]
+        )
+    },
+    optional={"available": st.sampled_from(["true", "false"]), "reason": st.just("disk")},
+)
+
 documents = st.fixed_dictionaries(
     {},
     optional={
@@ -108,6 +127,7 @@ documents = st.fixed_dictionaries(
             apps, routes({"jobs": st.dictionaries(jobs, routes(), min_size=1, max_size=2)}), max_size=4
         ),
         "drills": st.lists(drills, max_size=3),
+        "workers": st.lists(worker_rules, max_size=3, unique_by=lambda rule: rule["match"]),
         "meta": st.just({"by": "lin", "notes": ["a", {"b": "c"}]}),
     },
 )

@@ -78,7 +78,7 @@ def parse(text: str) -> Plain:
     document = _read(text)
     if isinstance(document, str):
         document = {"default": {"active": document}}
-    _known_keys(document, "version meta datacenters default apps drills")
+    _known_keys(document, "version meta datacenters default apps drills workers")
     _need(document.get("version", "1") == "1", "version")
     _need(isinstance(document.get("meta", {}), dict), "meta")
     if "datacenters" in document:
@@ -93,6 +93,10 @@ def parse(text: str) -> Plain:
             application["jobs"][_entity(job)] = _route(pinned, known)
     _need(isinstance(document.get("drills", []), list), "drills")
     document["drills"] = [_drill(d, known) for d in document.get("drills", [])]
+    _need(isinstance(document.get("workers", []), list), "workers")
+    document["workers"] = [_worker(w) for w in document.get("workers", [])]
+    matches = [w["match"] for w in document["workers"]]
+    _need(len(matches) <= 1000 and len(set(matches)) == len(matches), "1000 at most, none twice")
     return document
 
 
@@ -185,6 +189,39 @@ def _drill(value: Plain, known: Plain) -> dict[str, Plain]:
     return found
 
 
+def _worker(value: Plain) -> dict[str, Plain]:
+    _known_keys(value, "match available reason")
+    match = value.get("match")
+    _need(isinstance(match, str) and 1 <= len(match) <= 256 and match != "*", "a match")
+    _need(all("!" <= c <= "~" for c in match) and "*" not in match[1:-1] and match.count("*") <= 1, "a match")
+    if "/" in match:
+        try:
+            ipaddress.ip_network(match)
+        except ValueError as error:
+            raise RefusedError(str(error)) from None
+    _need(value.get("available", "true") in ("true", "false"), "available")
+    _need(isinstance(value.get("reason", ""), str), "reason")
+    return dict(value)
+
+
+def _drained(document: Plain, worker: Plain) -> bool:
+    """Return whether the worker counts as not there."""
+    address = worker.get("address", "")
+    for rule in document["workers"]:
+        match = rule["match"]
+        if rule.get("available") != "false":
+            continue
+        if "/" in match:
+            found = _network({"": {"cidrs": [match]}}, address) is not None
+        elif match[-1] == "*":
+            found = address.startswith(match[:-1])
+        else:
+            found = address.endswith(match[1:]) if match[0] == "*" else address == match
+        if found:
+            return True
+    return False
+
+
 def _weight(text: Plain) -> float:
     _need(isinstance(text, str) and re.fullmatch(r"[0-9]+(\.[0-9]+)?", text), "a weight")
     return float(text)
@@ -253,13 +290,15 @@ def _score(app: str, key: str, name: str, w: float) -> float:
 def decide(document: Plain, request: Plain, now: Fraction, down: frozenset[str] = frozenset()) -> Plain:
     """Return reason, datacenter and indices, as in the vectors."""
     candidates = request["candidates"]
-    where = [_location(document, worker) for worker in candidates]
+    # "drained" is no name: it is in no order, and in no datacenter that can be out of service.
+    where = ["\ndrained" if _drained(document, worker) else _location(document, worker) for worker in candidates]
+    present = [index for index, place in enumerate(where) if place != "\ndrained"]
     names = [request["app"], *request.get("app_aliases", [])]
     named = next((name for name in names if name in document.get("apps", {})), request["app"])
     job, instance = request["job"], request["instance"]
     merged = _effective(document, named, job)
     if not {"active", "split", "ramp"} & set(merged):
-        return "UNROUTED", "", list(range(len(candidates)))
+        return "UNROUTED", "", present
 
     now_weights = _weights(merged, now)
     key = (instance or job) if merged.get("sticky") == "instance" else (job or instance)
@@ -284,7 +323,7 @@ def decide(document: Plain, request: Plain, now: Fraction, down: frozenset[str] 
         if indices(name):
             return "DEGRADED", name, indices(name)
     if merged.get("on_empty") == "any":
-        left = [index for index, place in enumerate(where) if place not in out]
+        left = [index for index in present if where[index] not in out]
         if left:
             return "ANY", "", left
     return "NO_WORKERS", "", []

@@ -84,13 +84,17 @@ def _lines(explanation: Explanation, candidates: Sequence[Worker]) -> Iterator[s
         [(f"     {key.name}", key_text(key.value), dim(f"({origin_text(key)})")) for key in explanation.keys]
     )
     yield f"2. Where the {len(candidates)} candidates are"
-    counts = Counter((worker.datacenter, worker.source) for worker in explanation.located)
+    counts = Counter((worker.datacenter, worker.source) for worker in explanation.located if not worker.drained)
     yield from columns(
         [
             (f"     {name or '(unknown)'}", str(count), dim(f"(by {source_text(source)})" if source else "(no match)"))
             for (name, source), count in counts.items()
         ]
     )
+    drained = [worker.address for worker in explanation.located if worker.drained]
+    if drained:
+        more = f" and {len(drained) - _SHOWN} more" if len(drained) > _SHOWN else ""
+        yield f"     {len(drained)} drained, so not there: {', '.join(drained[:_SHOWN])}{more}"
     if explanation.order:
         key = explanation.split_by
         yield "3. The datacenters in order of preference" + (

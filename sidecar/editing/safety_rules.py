@@ -68,9 +68,14 @@ def enforce(found: Collection[Violation], forced: Collection[str]) -> None:
         raise ChangeRefused("\n".join(("refused:", *map(_wrapped, lines))))
 
 
+def drained(document: RoutingDocument) -> frozenset[str]:
+    """Return what the drained workers of a document match."""
+    return frozenset(rule.match for rule in document.workers if not rule.available)
+
+
 def equivalent(one: RoutingDocument, other: RoutingDocument) -> bool:
     """Return whether two documents send every job to the same place, at any time."""
-    if (one.default, one.drills) != (other.default, other.drills):
+    if (one.default, one.drills) != (other.default, other.drills) or drained(one) != drained(other):
         return False
     if one.datacenters != other.datacenters and _services_of(one) != _services_of(other):
         return False

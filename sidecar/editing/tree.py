@@ -9,7 +9,7 @@ from sidecar.yaml_reader import Tree
 
 Top = dict[str, Tree]
 
-ORDER = ("version", "meta", "datacenters", "default", "apps", "drills")
+ORDER = ("version", "meta", "datacenters", "default", "apps", "drills", "workers")
 
 
 def full(tree: Tree) -> Top:

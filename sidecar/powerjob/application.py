@@ -50,7 +50,11 @@ class PowerJobApp:
             query["gmtModifiedGt"] = since_ms
         while True:
             # Pages are by the last id, not by number: runs that are moved meanwhile drop out of the result.
-            page = self._call("queryInstance", _page, body=query)
+            try:
+                page = self._call("queryInstance", _page, body=query)
+            except PowerJobRefused:
+                self._check_version()
+                raise
             yield from page
             if len(page) < _PAGE:
                 return
@@ -88,6 +92,16 @@ class PowerJobApp:
             for worker in self._read(answer, partial(_live_workers, str(self.id))):
                 found[worker.address] = worker
         return list(found.values())
+
+    def _check_version(self) -> None:
+        """Raise PowerJobUnavailable for a PowerJob that cannot list instances by status and time."""
+        server = (self._servers.get("server/hello").data or {}).get("serverInfo") or {}
+        version = str(server.get("version") or "")
+        if version.startswith("4."):
+            raise PowerJobUnavailable(
+                f"PowerJob {version} cannot list instances by status and time: expected PowerJob 5.1 or later; "
+                "retry them in PowerJob's console"
+            )
 
     def _sign_in(self) -> int:
         if not self._password:

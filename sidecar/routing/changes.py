@@ -27,6 +27,7 @@ class ChangeKind(Enum):
     FAILOVER = "failover"
     SERVICE = "service"  # a datacenter went out of service, or came back
     PREFERENCE = "preference"  # work has left a datacenter after faults, or returned
+    WORKER = "worker"  # a worker, or all that match a pattern, were drained, or get work again
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,27 @@ class Preference:
     outage: Outage | None
 
 
-Aspect = Shares | WholeRoute | RampPlan | Backups | MinWorkers | OnEmpty | Sticky | FailoverRule | Service | Preference
+@dataclass(frozen=True, slots=True)
+class WorkerState:
+    """Whether the workers of a rule are drained, and the reason that the document gives."""
+
+    drained: bool
+    reason: str = ""
+
+
+Aspect = (
+    Shares
+    | WholeRoute
+    | RampPlan
+    | Backups
+    | MinWorkers
+    | OnEmpty
+    | Sticky
+    | FailoverRule
+    | Service
+    | Preference
+    | WorkerState
+)
 
 _KINDS: dict[type, ChangeKind] = {
     WholeRoute: ChangeKind.ROUTE,
@@ -94,14 +115,16 @@ _KINDS: dict[type, ChangeKind] = {
     FailoverRule: ChangeKind.FAILOVER,
     Service: ChangeKind.SERVICE,
     Preference: ChangeKind.PREFERENCE,
+    WorkerState: ChangeKind.WORKER,
 }
 
 
 @dataclass(frozen=True, slots=True)
 class RouteChange:
-    """One change, the same for all its `subjects`: applications, `app/job`, "default", or a datacenter (SERVICE).
+    """One change, the same for all its `subjects`: applications, `app/job`, "default", a datacenter, or workers.
 
-    `before` is None where there was no document.
+    Datacenters are the subjects of SERVICE, and the `match` of workers of WORKER. `before` is None where there was no
+    document.
     """
 
     subjects: tuple[str, ...]
@@ -115,7 +138,7 @@ class RouteChange:
 
 
 def changes(before: State | None, after: State, checkpoint: Checkpoint = lambda: None) -> list[RouteChange]:
-    """Return what a new State changes: routes first, then datacenters; equal changes of many routes as one.
+    """Return what a new State changes: routes, datacenters, then workers; equal changes of many routes as one.
 
     Empty where nothing that decides has changed, as after an edit of a comment. Without a `before` all routes are new.
     `checkpoint` is called often.
@@ -128,7 +151,7 @@ def changes(before: State | None, after: State, checkpoint: Checkpoint = lambda:
             if difference is not None:
                 found.setdefault(difference, []).append(subject)
     result = [RouteChange(tuple(subjects), *difference) for difference, subjects in found.items()]
-    return result + _services(before, after) + _preferences(before, after)
+    return result + _services(before, after) + _preferences(before, after) + _workers(before, after)
 
 
 def _routes(before: State | None, after: State) -> Iterator[tuple[str, Route | None, Route]]:
@@ -197,6 +220,22 @@ def _out_of_service(state: State) -> dict[str, Service]:
         if drill.datacenter not in found:
             found[drill.datacenter] = Service(Outage(OutageKind.DRILL), tuple(sorted(drill.apps or ())))
     return found
+
+
+def _workers(before: State | None, after: State) -> list[RouteChange]:
+    was, now = _drained(before) if before else {}, _drained(after)
+    present = WorkerState(drained=False)
+    found: dict[tuple[WorkerState, WorkerState], list[str]] = {}
+    for match in dict.fromkeys((*was, *now)):
+        old, new = was.get(match, present), now.get(match, present)
+        if old != new:
+            found.setdefault((old, new), []).append(match)
+    return [RouteChange(tuple(matches), old, new) for (old, new), matches in found.items()]
+
+
+def _drained(state: State) -> dict[str, WorkerState]:
+    rules = state.document.workers
+    return {rule.match: WorkerState(drained=True, reason=rule.reason) for rule in rules if not rule.available}
 
 
 def _preferences(before: State | None, after: State) -> list[RouteChange]:

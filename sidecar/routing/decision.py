@@ -65,7 +65,7 @@ def decide_among(
     named = state.application(names)
     resolved = state.resolve(names, named, job)
     if resolved.route.selector is None:
-        return Decision(range(len(where.datacenters)), "", Reason.UNROUTED)
+        return Decision(where.present, "", Reason.UNROUTED)
     order = order_of(resolved, app, job, instance)
     for_instance = resolved.order is None and instance != "" and (resolved.route.sticky is Sticky.INSTANCE or not job)
     serving = serving_datacenter(resolved, order, where)
@@ -75,7 +75,7 @@ def decide_among(
         observation = _observation(state, resolved, scope, order, where, serving[0] if serving else "")
     if serving is None:
         if resolved.route.on_empty is OnEmpty.ANY:
-            in_service = [index for index, name in enumerate(where.datacenters) if name not in resolved.out]
+            in_service = [index for index in where.present if where.datacenters[index] not in resolved.out]
             if in_service:
                 return Decision(in_service, "", Reason.ANY, observation)
         return Decision((), "", Reason.NO_WORKERS, observation)

@@ -11,6 +11,7 @@ from ipaddress import IPv6Network, ip_address, ip_network
 from typing import Any, TypeVar
 
 from sidecar.errors import DocumentRejected, Problem
+from sidecar.routing.drains import MAX_MATCH, MAX_RULES
 from sidecar.routing.fields import FieldReader, shown
 from sidecar.routing.health_checks import CHECK_KEYS, read_checks
 from sidecar.routing.location import NAME
@@ -29,19 +30,23 @@ from sidecar.routing.model import (
     Selector,
     Split,
     Sticky,
+    WorkerRule,
 )
 from sidecar.routing.scalars import format_time, parse_number
 from sidecar.yaml_reader import MAX_DEPTH, Checkpoint, Path, Tree, read
 
 MAX_BYTES = 1024 * 1024
 
-_TOP_KEYS = ("version", "meta", "datacenters", "default", "apps", "drills")
+_TOP_KEYS = ("version", "meta", "datacenters", "default", "apps", "drills", "workers")
+_WORKER_KEYS = ("match", "available", "reason")
 _SELECTORS = ("active", "split", "ramp")
 _ROUTE_KEYS = (*_SELECTORS, "backups", "min_workers", "on_empty", "sticky", "failover")
 _FAILOVER_KEYS = ("after", "back_after", "back", "failed_back")
 _RAMP_KEYS = ("from", "to", "start", "duration", "steps")
 _DRILL_KEYS = ("datacenter", "start", "until", "apps", "reason")
 _DATACENTER_KEYS = ("cidrs", "available", *CHECK_KEYS)
+# An address or a network, or the beginning or the end of an address with a * for the rest.
+_MATCH = re.compile(r"[!-)+-~]+\*?|\*[!-)+-~]+")
 _NETWORK = re.compile(r"[0-9A-Fa-f.:]+(?:/[0-9]{1,3})?")
 _UINT32 = 2**32 - 1
 
@@ -108,8 +113,9 @@ class _Reader(FieldReader):
         default = self._route(top["default"], ("default",), Route()) if "default" in top else Route()
         apps = self._applications(top["apps"], default) if "apps" in top else {}
         drills = self._drills(top["drills"]) if "drills" in top else ()
+        workers = self._workers(top["workers"]) if "workers" in top else ()
         self.refuse_if_wrong()
-        return RoutingDocument(revision_of(self.text), default, apps, self.datacenters, drills, meta)
+        return RoutingDocument(revision_of(self.text), default, apps, self.datacenters, drills, meta, workers)
 
     def _datacenters(self, tree: Tree) -> Mapping[str, Datacenter]:
         path: Path = ("datacenters",)
@@ -260,6 +266,47 @@ class _Reader(FieldReader):
             apps = self._covered(keys["apps"], (*path, "apps")) if "apps" in keys else None
             drills.append(Drill(datacenter, until or 0, start, apps, self._reason(keys, (*path, "reason"))))
         return tuple(drills)
+
+    def _workers(self, tree: Tree) -> tuple[WorkerRule, ...]:
+        rules = []
+        first: dict[str, int] = {}
+        entries = self.items(tree, ("workers",), 'a list such as [{match: "10.1.0.7:*", available: false}]')
+        if len(entries) > MAX_RULES:
+            self.wrong(("workers",), f"found {len(entries):,} entries, expected at most {MAX_RULES:,}: use networks")
+            entries = entries[:MAX_RULES]
+        for index, entry in enumerate(entries):
+            self.checkpoint()
+            path: Path = ("workers", index)
+            keys = self.mapping(entry, path, _WORKER_KEYS, "a mapping with match and available")
+            if not isinstance(entry, dict):
+                continue
+            match = self.needed(keys, path, "match")
+            here = (*path, "match")
+            rule = self._rule(match, here) if match is not None else None
+            if rule is not None and first.setdefault(rule.match, index) != index:
+                self.wrong(here, f"found {shown(rule.match)} again, expected each worker or pattern once")
+            available = self.choice(keys, path, "available", {"true": True, "false": False}, default=True)
+            reason = self._reason(keys, (*path, "reason"))
+            if rule is not None:
+                rules.append(replace(rule, available=available, reason=reason))
+        return tuple(rules)
+
+    def _rule(self, match: Tree, path: Path) -> WorkerRule | None:
+        """Return a rule without its settings, or None for a match that is none."""
+        wrong = f"found {shown(match)}, expected an address, a network, or a pattern with one * at its begin or end"
+        if not isinstance(match, str) or not _MATCH.fullmatch(match) or match == "*" or len(match) > MAX_MATCH:
+            self.wrong(path, f"{wrong}, such as 10.1.0.7:27777, 10.1.0.0/28 or 10.1.0.7:*")
+            return None
+        if "/" not in match:
+            return WorkerRule(match)
+        network = _network(match)
+        if network is None:
+            self.wrong(path, f"{wrong}: a network such as 10.1.0.0/28 or fd00:1::/64")
+            return None
+        if ip_address(match.partition("/")[0]) != network.network_address:
+            self.wrong(path, f"found {shown(match)}, which has bits beyond its prefix: did you mean {network}?")
+            return None
+        return WorkerRule(match, network=network)
 
     def _reason(self, keys: Mapping[str, Tree], path: Path) -> str:
         """Return a drill's reason in one line, as it is logged and shown."""

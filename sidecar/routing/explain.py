@@ -76,11 +76,12 @@ class RouteKey:
 
 @dataclass(frozen=True, slots=True)
 class LocatedCandidate:
-    """A candidate, its datacenter ("" if unknown), and what that is known from."""
+    """A candidate, its datacenter ("" if unknown), and what that is known from; a `drained` one counts as not there."""
 
     address: str
     datacenter: str
     source: LocationSource | None
+    drained: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +152,10 @@ def explain(
     resolved = state.resolve(names, named, job)
     located = tuple(
         LocatedCandidate(
-            worker.address, worker.datacenter or state.locator.locate(worker), state.locator.source(worker)
+            worker.address,
+            worker.datacenter or state.locator.locate(worker),
+            state.locator.source(worker),
+            state.locator.drains.match(worker.address),
         )
         for worker in candidates
     )
@@ -231,7 +235,7 @@ def _choices(
     order = order_of(resolved, app, job, instance)
     weights = {name: weight for name, weight in resolved.weights if weight > 0}
     key = split_key(resolved, job, instance)
-    where = [worker.datacenter for worker in located]
+    where = [worker.datacenter for worker in located if not worker.drained]
     choices = []
     for datacenter in order:
         weight = weights.get(datacenter)

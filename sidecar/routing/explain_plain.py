@@ -31,6 +31,7 @@ def explanation_plain(explanation: Explanation) -> Plain:
                 "datacenter": worker.datacenter,
                 "source": source_text(worker.source),
                 "source_kind": worker.source.value if worker.source else None,
+                "drained": worker.drained,
             }
             for worker in explanation.located
         ],

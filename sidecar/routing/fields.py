@@ -104,7 +104,8 @@ class FieldReader:
     def needed(self, keys: Mapping[str, Tree], path: Path, key: str) -> Tree:
         """Return the value of a key that must be there."""
         if key not in keys:
-            self.wrong((*path, key), f"missing: {path[-1] if isinstance(path[-1], str) else 'a drill'} needs `{key}`")
+            entry = path[-1] if isinstance(path[-1], str) else "a drill" if path[0] == "drills" else "an entry"
+            self.wrong((*path, key), f"missing: {entry} needs `{key}`")
         return keys.get(key)
 
     def integer(self, keys: Mapping[str, Tree], path: Path, key: str, low: int, high: int, default: int) -> int:

@@ -33,7 +33,7 @@ def warnings(text: bytes, document: RoutingDocument, now_ns: int) -> tuple[Probl
     if not isinstance(tree, dict):
         return ()
     where = places(decoded)
-    found: list[Finding] = [*_drills(document, now_ns), *_networks(document)]
+    found: list[Finding] = [*_drills(document, now_ns), *_networks(document), *_workers(document)]
     for path, keys, route in _routes(tree, document):
         found += _route(path, keys, route, document, now_ns)
     lines = decoded.split("\n")
@@ -135,6 +135,18 @@ def _drills(document: RoutingDocument, now_ns: int) -> Iterator[Finding]:
                 close = get_close_matches(app, document.apps, n=1)
                 hint = f": did you mean {close[0]}?" if close else ": is the name right?"
                 yield (*path, "apps"), False, f"{app} has no route of its own{hint}"
+
+
+def _workers(document: RoutingDocument) -> Iterator[Finding]:
+    wider = [rule for rule in document.workers if rule.match.endswith("*") and not rule.available]
+    for index, rule in enumerate(document.workers):
+        path = ("workers", index)
+        if rule.available:
+            yield path, False, f"{rule.match} is available, as without this entry: remove it, or set available: false"
+            continue
+        outer = next((one for one in wider if one is not rule and rule.match.startswith(one.match[:-1])), None)
+        if outer is not None:
+            yield (*path, "match"), False, f"{outer.match} covers it already: the entry changes nothing"
 
 
 def _networks(document: RoutingDocument) -> Iterator[Finding]:

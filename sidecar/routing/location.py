@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from enum import Enum
-from ipaddress import IPv6Address, ip_address
 from typing import Protocol
 
-from sidecar.routing.model import Datacenter
+from sidecar.routing.drains import WorkerDrains, numeric_ip
+from sidecar.routing.model import Datacenter, WorkerRule
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
@@ -60,26 +60,24 @@ def reported_datacenter(metrics: str) -> str:
     return text if NAME.fullmatch(text) else ""
 
 
-def host_of(address: str) -> str:
-    """Return the host of `host:port`, `[host]:port` or a bare host."""
-    if address.startswith("["):
-        return address[1:].partition("]")[0]
-    return address.partition(":")[0] if address.count(":") == 1 else address
-
-
 class CandidateLocations:
     """The datacenter of each candidate of a request, in the request's order; "" where it is not known.
 
-    `by_datacenter` has the positions of the candidates in each, counted from 0.
+    `by_datacenter` has the positions of the candidates in each, counted from 0, without the `drained` ones, which count
+    as not there; `present` are all positions but those.
     """
 
-    __slots__ = ("by_datacenter", "datacenters")
+    __slots__ = ("by_datacenter", "datacenters", "drained", "present")
 
-    def __init__(self, datacenters: Sequence[str]) -> None:
+    def __init__(self, datacenters: Sequence[str], drained: Collection[int] = ()) -> None:
         self.datacenters = datacenters
+        self.drained = drained
+        self.present: Sequence[int] = range(len(datacenters))
+        if drained:
+            self.present = [position for position in self.present if position not in drained]
         positions: defaultdict[str, list[int]] = defaultdict(list)
-        for position, name in enumerate(datacenters):
-            positions[name].append(position)
+        for position in self.present:
+            positions[datacenters[position]].append(position)
         self.by_datacenter: Mapping[str, Sequence[int]] = dict(positions)
 
     def at(self, datacenter: str) -> Sequence[int]:
@@ -90,7 +88,8 @@ class CandidateLocations:
 class Locator:
     """Finds the datacenters of workers by a document's `datacenters` block; caches a bounded number."""
 
-    def __init__(self, datacenters: Mapping[str, Datacenter] | None) -> None:
+    def __init__(self, datacenters: Mapping[str, Datacenter] | None, workers: Iterable[WorkerRule] = ()) -> None:
+        self.drains = WorkerDrains(workers)
         self._named = datacenters or {}
         networks = [(network, name) for name, datacenter in self._named.items() for network in datacenter.cidrs]
         networks.sort(key=lambda entry: -entry[0].prefixlen)
@@ -103,7 +102,12 @@ class Locator:
     def locate_all(self, workers: Iterable[Candidate]) -> CandidateLocations:
         """Return the datacenter of each worker."""
         locate = self.locate
-        return CandidateLocations([worker.datacenter or locate(worker) for worker in workers])
+        if not self.drains:
+            return CandidateLocations([worker.datacenter or locate(worker) for worker in workers])
+        workers = list(workers)
+        match = self.drains.match
+        drained = frozenset(position for position, worker in enumerate(workers) if match(worker.address))
+        return CandidateLocations([worker.datacenter or locate(worker) for worker in workers], drained)
 
     def locate(self, worker: Candidate) -> str:
         """Return the datacenter of a worker for which the request has none: by metrics, tags, then address; else ""."""
@@ -137,14 +141,10 @@ class Locator:
     def _by_address(self, address: str) -> str:
         if not self._networks:
             return ""
-        try:
-            ip = ip_address(host_of(address).partition("%")[0])
-        except ValueError:
+        ip = numeric_ip(address)
+        if ip is None:
             return ""
-        if isinstance(ip, IPv6Address) and ip.ipv4_mapped is not None:
-            ip = ip.ipv4_mapped
-        number = int(ip)
         for version, network, mask, name in self._networks:
-            if version == ip.version and number & mask == network:
+            if version == ip[0] and ip[1] & mask == network:
                 return name
         return ""

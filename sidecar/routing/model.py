@@ -182,6 +182,19 @@ class Drill:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkerRule:
+    """A worker, or all that match: an address, a network (then `network` is it), or a pattern with a `*` at an end.
+
+    Without `available` they are drained.
+    """
+
+    match: str
+    available: bool = True
+    reason: str = ""
+    network: Network | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RoutingDocument:
     """A valid routing document; `revision` is the first 12 hex digits of SHA-256 over its bytes.
 
@@ -196,6 +209,7 @@ class RoutingDocument:
     datacenters: Mapping[str, Datacenter] | None = None
     drills: tuple[Drill, ...] = ()
     meta: Mapping[str, Any] = field(default_factory=dict)
+    workers: tuple[WorkerRule, ...] = ()
     ramps: frozenset[Ramp] = field(init=False)
     patient: bool = field(init=False)
     _names: tuple[str, ...] | None = field(init=False, repr=False, compare=False, default=None)

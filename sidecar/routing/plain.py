@@ -17,6 +17,7 @@ from sidecar.routing.changes import (
     RouteChange,
     Service,
     WholeRoute,
+    WorkerState,
 )
 from sidecar.routing.model import Failover, OnEmpty, Ramp, Sticky
 from sidecar.routing.outage import Fault, Outage
@@ -113,6 +114,8 @@ def aspect_plain(aspect: Aspect) -> Plain:
                 "outage": None if outage is None else outage_plain(outage),
                 **filled({"apps": list(apps[:_NAMES]), "total": len(apps)}),
             }
+        case WorkerState(drained, reason):
+            return {"drained": drained, **filled({"reason": reason})}
         case _:
             outage = aspect.outage
             return {"datacenter": aspect.datacenter, "outage": None if outage is None else outage_plain(outage)}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from sidecar.routing.drains import MAX_RULES
 from sidecar.routing.health_checks import MAX_PROBES
 from sidecar.routing.location import NAME
 
@@ -43,6 +44,7 @@ def schema() -> Schema:
             "split": _split(),
             "ramp": _ramp(),
             "drill": _drill(),
+            "worker": _worker(),
             "names": {"type": "array", "items": _ref("name"), "uniqueItems": True},
             "name": _name(),
             "time": _text(_TIME, "A time with an offset, such as 2026-11-22T10:00:00Z (RFC 3339)."),
@@ -70,8 +72,35 @@ def _document() -> Schema:
                 "items": _ref("drill"),
                 "description": "Times in which datacenters count as lost.",
             },
+            "workers": {
+                "type": "array",
+                "items": _ref("worker"),
+                "maxItems": MAX_RULES,
+                "description": "Workers that are drained: they get no work and count as not there.",
+            },
         },
     )
+
+
+def _worker() -> Schema:
+    entry = _object(
+        "A worker, or all that match.",
+        {
+            "match": _text(
+                r"^(?=.{1,256}$)([!-)+-~]+\*?|\*[!-)+-~]+)$",
+                "An address, a network, or a pattern with one * at its begin or end, such as 10.1.0.7:*.",
+            ),
+            "available": {
+                "enum": [True, False, "true", "false"],
+                "description": "false: drained. Default true.",
+            },
+            "reason": {
+                "type": ["string", "number", "boolean", "null"],
+                "description": "Why, for those who look later.",
+            },
+        },
+    )
+    return entry | {"required": ["match"]}
 
 
 def _datacenters() -> Schema:

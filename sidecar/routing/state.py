@@ -67,7 +67,7 @@ class State:
         values = {
             "since_ns": since,
             "until_ns": until,
-            "locator": Locator(self.document.datacenters),
+            "locator": Locator(self.document.datacenters, self.document.workers),
             "out": out,
             "scoped_drills": tuple(drill for drill in active if drill.apps is not None),
             "failed_over": failed_over(self.failover_states),

@@ -14,6 +14,7 @@ from sidecar.routing.changes import (
     RouteChange,
     Service,
     WholeRoute,
+    WorkerState,
 )
 from sidecar.routing.model import FailBack, OnEmpty, Ramp, Sticky
 from sidecar.routing.outage import Fault, FaultKind, Outage, OutageKind
@@ -109,6 +110,8 @@ def _aspect_text(aspect: Aspect) -> str:
             return failover_text(aspect)
         case Service(outage, apps):
             return _service_text(outage, apps)
+        case WorkerState(drained, reason):
+            return ("drained" + (f" ({reason})" if reason else "")) if drained else "available"
         case _:
             return f"{aspect.datacenter} {outage_text(aspect.outage) if aspect.outage else 'preferred'}"
 

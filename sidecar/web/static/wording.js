@@ -46,6 +46,9 @@ function aspect(kind, side) {
       return side.apps ? t("aspect.service.some", { apps: named(side.apps, side.total), outage: outage(side.outage) }) : t(key, { outage: outage(side.outage) });
     case "preference":
       return side.outage ? t(key, { datacenter: side.datacenter, outage: outage(side.outage) }) : t("aspect.preference.none", side);
+    case "worker":
+      if (!side.drained) return t("aspect.worker.available");
+      return side.reason ? t("aspect.worker.reason", { reason: side.reason }) : t(key);
     default:
       // `min-workers`, `on-empty`, `sticky`: one value, as the document has it.
       return t(key, { value: Object.values(side)[0] });

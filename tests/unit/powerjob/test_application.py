@@ -134,7 +134,16 @@ def test_what_is_no_such_server_is_told() -> None:
 
 
 def test_an_older_powerjob_is_named(fake: FakePowerJob, monkeypatch: pytest.MonkeyPatch) -> None:
-    """4.x answers queryInstance with one list of everything, whatever is asked for."""
-    monkeypatch.setattr(fake, "answer", lambda call, _given: 7 if call == "assert" else [])
-    with pytest.raises(PowerJobUnavailable, match=r"\(4\.x\) .* expected PowerJob 5\.1 or later"):
+    """4.3.9 fails at the query for instances; its version is then read and named."""
+
+    def answer(call: str, _given: object) -> object:
+        match call:
+            case "assert":
+                return 7
+            case "hello":
+                return {"serverInfo": {"version": "4.3.9"}}
+        raise ValueError("HttpMessageConversionException: Type definition error: PowerQuery")
+
+    monkeypatch.setattr(fake, "answer", answer)
+    with pytest.raises(PowerJobUnavailable, match=r"PowerJob 4\.3\.9 cannot .* expected PowerJob 5\.1 or later"):
         list(app(fake).instances([InstanceStatus.FAILED]))

@@ -7,7 +7,8 @@ import pytest
 from sidecar.pb.dcsidecar.v1.routing_pb2 import Worker
 from sidecar.routing import location
 from sidecar.routing.document import parse_document
-from sidecar.routing.location import LocationSource, Locator, host_of, reported_datacenter
+from sidecar.routing.drains import host_of
+from sidecar.routing.location import LocationSource, Locator, reported_datacenter
 
 BLOCK = parse_document(b"""
     datacenters:

@@ -187,6 +187,7 @@ def test_the_parts_of_an_explanation_have_codes_beside_their_texts() -> None:
         "datacenter": "dc1",
         "source": "the request",
         "source_kind": "request",
+        "drained": False,
     }
 
 

@@ -56,7 +56,19 @@ CODES: dict[str, type[Enum]] = {
 }
 # What each kind of message may be given, whichever code it has.
 PARAMETERS: dict[str, set[str]] = {
-    "aspect": {"shares", "backups", "to", "start", "duration", "steps", "value", "rule", "outage", "datacenter"},
+    "aspect": {
+        "shares",
+        "backups",
+        "to",
+        "start",
+        "duration",
+        "steps",
+        "value",
+        "rule",
+        "outage",
+        "datacenter",
+        "reason",
+    },
     "destination": {"shares"},
     "event": set(),
     "failover": set(),
