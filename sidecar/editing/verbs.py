@@ -155,6 +155,32 @@ def start_drill(
     return top
 
 
+def drain(tree: Tree, document: RoutingDocument, match: str, *, undo: bool, reason: str = "") -> Tree:
+    """Drain the workers that match, or (`undo`) take their entry out of the document."""
+    top = full(tree)
+    rules = top.get("workers")
+    rules = [*rules] if isinstance(rules, list) else []
+    index = next((index for index, rule in enumerate(document.workers) if rule.match == match), None)
+    if undo:
+        if index is None:
+            drained = ", ".join(rule.match for rule in document.workers) or "none"
+            raise ChangeRefused(f"found no entry {match} in `workers`, expected one of: {drained}")
+        del rules[index]
+    else:
+        entry: dict[str, Tree] = {"match": match, "available": BareKey("false")}
+        if reason:
+            entry["reason"] = reason
+        if index is None:
+            rules.append(entry)
+        else:
+            rules[index] = entry
+    if rules:
+        insert(top, "workers", rules)
+    else:
+        top.pop("workers", None)
+    return top
+
+
 def stop_drills(tree: Tree, drills: Collection[int]) -> Tree:
     """Take drills out of the document, by their positions in it, counted from 0."""
     top = full(tree)

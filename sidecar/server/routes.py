@@ -141,6 +141,7 @@ def _details(state: State) -> pb.RouteUpdate:
         ],
         outages=outages(state),
         detailed=True,
+        drained_workers=state.locator.drains.patterns,
     )
 
 

@@ -136,8 +136,10 @@ def test_every_kind_has_its_number() -> None:
 def test_the_details_of_an_update() -> None:
     """On request: the datacenters with their networks, the routes of single jobs, and what is out of service."""
     text = DOCUMENT.replace(b"dc3: {}, dc4", b"dc3: {cidrs: [10.3.0.0/16]}, dc4")
+    text += b'workers: [{match: "10.3.0.7:*", available: false}, {match: b}]'
     update = pb.RouteUpdate.FromString(route_update(state(text), (), detail=True))
     assert update.detailed
+    assert list(update.drained_workers) == ["10.3.0.7:*"]
     assert [(entry.name, list(entry.cidrs)) for entry in update.datacenters] == [
         ("dc1", []),
         ("dc2", []),

@@ -230,7 +230,7 @@ class DatacenterInfo(_message.Message):
     def __init__(self, name: _Optional[str] = ..., cidrs: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class RouteUpdate(_message.Message):
-    __slots__ = ("revision", "generation", "stale", "default_route", "routes", "datacenters", "job_routes", "outages", "detailed")
+    __slots__ = ("revision", "generation", "stale", "default_route", "routes", "datacenters", "job_routes", "outages", "detailed", "drained_workers")
     REVISION_FIELD_NUMBER: _ClassVar[int]
     GENERATION_FIELD_NUMBER: _ClassVar[int]
     STALE_FIELD_NUMBER: _ClassVar[int]
@@ -240,6 +240,7 @@ class RouteUpdate(_message.Message):
     JOB_ROUTES_FIELD_NUMBER: _ClassVar[int]
     OUTAGES_FIELD_NUMBER: _ClassVar[int]
     DETAILED_FIELD_NUMBER: _ClassVar[int]
+    DRAINED_WORKERS_FIELD_NUMBER: _ClassVar[int]
     revision: str
     generation: int
     stale: bool
@@ -249,7 +250,8 @@ class RouteUpdate(_message.Message):
     job_routes: _containers.RepeatedCompositeFieldContainer[AppRoute]
     outages: _containers.RepeatedCompositeFieldContainer[AppRoute.Outage]
     detailed: bool
-    def __init__(self, revision: _Optional[str] = ..., generation: _Optional[int] = ..., stale: bool = ..., default_route: _Optional[_Union[AppRoute, _Mapping]] = ..., routes: _Optional[_Iterable[_Union[AppRoute, _Mapping]]] = ..., datacenters: _Optional[_Iterable[_Union[DatacenterInfo, _Mapping]]] = ..., job_routes: _Optional[_Iterable[_Union[AppRoute, _Mapping]]] = ..., outages: _Optional[_Iterable[_Union[AppRoute.Outage, _Mapping]]] = ..., detailed: bool = ...) -> None: ...
+    drained_workers: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, revision: _Optional[str] = ..., generation: _Optional[int] = ..., stale: bool = ..., default_route: _Optional[_Union[AppRoute, _Mapping]] = ..., routes: _Optional[_Iterable[_Union[AppRoute, _Mapping]]] = ..., datacenters: _Optional[_Iterable[_Union[DatacenterInfo, _Mapping]]] = ..., job_routes: _Optional[_Iterable[_Union[AppRoute, _Mapping]]] = ..., outages: _Optional[_Iterable[_Union[AppRoute.Outage, _Mapping]]] = ..., detailed: bool = ..., drained_workers: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class GetStatusRequest(_message.Message):
     __slots__ = ()

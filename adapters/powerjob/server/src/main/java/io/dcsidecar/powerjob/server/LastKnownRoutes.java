@@ -11,6 +11,7 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.stream.Collectors;
 import tech.powerjob.common.model.SystemMetrics;
 import tech.powerjob.server.common.module.WorkerInfo;
 
@@ -29,6 +30,8 @@ final class LastKnownRoutes {
     private final Map<String, Set<String>> outages = new HashMap<>();
     private final Set<String> datacenters = new HashSet<>();
     private final List<Network> networks = new ArrayList<>();
+    private final List<String> drained;
+    private final List<Network> drainedNetworks = new ArrayList<>();
 
     LastKnownRoutes(RouteUpdate update) {
         revision = update.getRevision();
@@ -47,6 +50,8 @@ final class LastKnownRoutes {
             datacenters.add(datacenter.getName());
             datacenter.getCidrsList().forEach(cidr -> Network.parse(cidr, datacenter.getName()).ifPresent(networks::add));
         }
+        drained = update.getDrainedWorkersList();
+        drained.forEach(match -> Network.parse(match, "").ifPresent(drainedNetworks::add));
         networks.sort((one, other) -> Integer.compare(other.prefix, one.prefix));
     }
 
@@ -60,6 +65,7 @@ final class LastKnownRoutes {
         AppRoute route = routeOf(names, job);
         Set<String> out = outOfService(names, job, route);
         Map<String, List<WorkerInfo>> byDatacenter = new HashMap<>();
+        workers = workers.stream().filter(worker -> !isDrained(worker.getAddress())).collect(Collectors.toList());
         for (WorkerInfo worker : workers) {
             byDatacenter.computeIfAbsent(locate(worker), name -> new ArrayList<>()).add(worker);
         }
@@ -78,6 +84,22 @@ final class LastKnownRoutes {
             }
         }
         return byDatacenter.getOrDefault("", new ArrayList<>());
+    }
+
+    /** Returns whether the document has drained the worker at {@code address}. */
+    boolean isDrained(String address) {
+        if (address == null || drained.isEmpty()) {
+            return false;
+        }
+        for (String match : drained) {
+            boolean matches = match.endsWith("*") ? address.startsWith(match.substring(0, match.length() - 1))
+                    : match.startsWith("*") ? address.endsWith(match.substring(1)) : address.equals(match);
+            if (matches) {
+                return true;
+            }
+        }
+        byte[] ip = drainedNetworks.isEmpty() ? null : Network.addressOf(address);
+        return ip != null && drainedNetworks.stream().anyMatch(network -> network.contains(ip));
     }
 
     /** Returns whether {@code datacenter} may still run the job: it is in the job's route, and in service. */

@@ -7,6 +7,7 @@ import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
 import java.util.function.Function;
+import java.util.stream.Collectors;
 import tech.powerjob.server.common.module.WorkerInfo;
 import tech.powerjob.server.persistence.remote.model.JobInfoDO;
 
@@ -127,6 +128,9 @@ final class Router {
                 && !last.isContradictedBy(routes, names, id)) {
             boolean sameCandidates = last.isFor(workers);
             selected = sameCandidates ? last.select(workers) : last.selectByAddress(workers);
+            if (routes != null) {
+                selected = selected.stream().filter(worker -> !routes.isDrained(worker.getAddress())).collect(Collectors.toList());
+            }
             if (sameCandidates || !selected.isEmpty()) {
                 origin = Origin.LAST_ANSWER;
             }

@@ -151,6 +151,23 @@ class RouterTest {
     }
 
     @Test
+    @DisplayName("Sidecar killed: drained workers get no work, by the last known routes and by the last answer")
+    void drainedWorkers() {
+        Router router = router();
+        List<WorkerInfo> workers = workers("dc1", "dc1", "dc1", "dc1");
+        router.route(job(1), null, workers);
+        fake.details = update -> update.addDrainedWorkers("10.0.0.1:*").addDrainedWorkers("10.0.0.2/32").addDrainedWorkers("*.4:27777");
+        RoutingEpoch previous = sidecar.epoch();
+        fake.switchTo("dc1");
+        eventually("the drain arrives", () -> sidecar.epoch() != previous);
+        kill();
+        assertEquals(addresses(3), addresses(router.route(job(1), null, workers)));
+        assertEquals(addresses(3), addresses(router.route(job(2), null, workers)));
+        assertEquals(1, counters.decisions(Origin.LAST_ANSWER));
+        assertEquals(1, counters.decisions(Origin.LAST_KNOWN));
+    }
+
+    @Test
     @DisplayName("Sidecar killed after a switch: the last answer from before the switch is not used, that of another job is")
     void contradictedAnswer() {
         Router router = router();
