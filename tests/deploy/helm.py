@@ -17,6 +17,7 @@ Manifest = dict[str, Any]
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "deploy/helm/dc-sidecar"
+POWERJOB = ROOT / "deploy/helm/powerjob-server"
 SCHEDULER = Path(__file__).with_name("scheduler")
 
 
@@ -42,11 +43,11 @@ def render(
     return [one for one in yaml.safe_load_all(helm("template", release, str(chart), *flags)) if one]
 
 
-def scheduler_chart(folder: Path) -> Path:
+def scheduler_chart(folder: Path, source: Path = SCHEDULER) -> Path:
     """Return a scheduler's chart that has ours as a dependency, as `helm dependency build` leaves it."""
-    chart = folder / "scheduler"
+    chart = folder / source.name
     if not chart.exists():
-        shutil.copytree(SCHEDULER, chart)
+        shutil.copytree(source, chart)
         shutil.copytree(CHART, chart / "charts/dc-sidecar")
     return chart
 

@@ -12,7 +12,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from tests.deploy.helm import CHART, ROOT, Manifest, Refused, helm, one, render, scheduler_chart
+from tests.deploy.helm import CHART, POWERJOB, ROOT, Manifest, Refused, helm, one, render, scheduler_chart
 from tests.deploy.tools import PODSECURITY, tool
 
 VERSIONS = [f"1.{minor}.0" for minor in range(27, int(kubernetes_validate.latest_version().split(".")[1]) + 1)]
@@ -136,6 +136,33 @@ def test_the_scheduler_s_pod_fits_its_kubernetes(version: str, tmp_path: Path) -
     plain = [each["name"] for each in spec["containers"]]
     expected = (["dc-sidecar"], ["scheduler"]) if version >= "1.29" else ([], ["scheduler", "dc-sidecar"])
     assert (native, plain) == expected
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_powerjob_chart(version: str, tmp_path: Path) -> None:
+    """The server loads the adapter from /plugins, has a home, and reaches the sidecar in its pod; all is restricted."""
+    values = {"dc-sidecar": NACOS | {"mode": "inject"}, "adapter": {"on-no-worker": "hold"}, "envSecret": "database"}
+    chart = scheduler_chart(tmp_path, POWERJOB)
+    objects = render(values, folder=tmp_path, chart=chart, version=version)
+    check(objects, version)
+    assert complaints(pods(objects)) == [""]
+    (server,) = (
+        each
+        for each in one(objects, "StatefulSet")["spec"]["template"]["spec"]["containers"]
+        if each["name"] == "powerjob-server"
+    )
+    environment = {each["name"]: each["value"] for each in server["env"]}
+    assert environment["JVMOPTIONS"].split() == [
+        "-Duser.home=/home/powerjob",
+        "-Dloader.path=/plugins",
+        "-cp",
+        "/powerjob-server.jar",
+        "org.springframework.boot.loader.PropertiesLauncher",
+    ]
+    assert environment["DC_SIDECAR_TARGET"].startswith("unix:/")
+    assert (environment["DC_SIDECAR_ON_NO_WORKER"], environment["DC_SIDECAR_METRICS"]) == ("hold", "0.0.0.0:9465")
+    assert {"/plugins", "/home/powerjob"} <= {mount["mountPath"] for mount in server["volumeMounts"]}
+    assert {"name": "adapter-metrics", "containerPort": 9465} in server["ports"]
 
 
 def test_the_judge_judges(tmp_path: Path) -> None:

@@ -101,7 +101,7 @@ def test_sidecar_killed(site: Site) -> None:
     site.wait_until_followed()
     site.route(pinned({job: "dc1"}))
     assert site.run(job)[0].startswith("dc1")
-    assert site.scheduler.metric("away") == 0
+    eventually(lambda: site.scheduler.metric("away") == 0, "the outage ends")
 
 
 @pytest.mark.usefixtures("lost")
@@ -146,8 +146,10 @@ def test_second_server(second: Second) -> None:
         for instance in instances:
             second.first.wait_for(instance, Status.SUCCEEDED)
         assert second.ran(*instances) == [[datacenter]] * 3
-    assert second.scheduler.decisions()["sidecar"] == 3
-    assert second.scheduler.decisions()["memory"] >= 6
+    decisions = second.scheduler.decisions()
+    # The first dispatch asks; after a switch the answer may have been fetched ahead.
+    assert 1 <= decisions["sidecar"] <= 3
+    assert decisions["sidecar"] + decisions["memory"] == 9
 
 
 def test_what_failed_is_brought_back_at_the_switch(second: Second) -> None:
@@ -184,6 +186,23 @@ def test_what_runs_is_moved_on_request(second: Second) -> None:
     assert second.ran(*second.steps(run)) == [["dc3"]] * 2
     assert second.ran(instance, event="end") == [["dc3"]]
     eventually(lambda: second.report() == "reports: 2 stopped and retried", "the report", within=30, every=0.1)
+
+
+def test_a_fixed_rate_job_follows_a_switch(second: Second) -> None:
+    """Its one endless instance is stopped where work has left, and PowerJob starts it in the other datacenter."""
+    second.route("dc1")
+    job = second.first.save_job(second.app, timeExpressionType="FIXED_RATE", timeExpression="1000")
+
+    def newest() -> str:
+        runs = [run for worker in second.workers.values() for run in worker.runs() if run.job == job]
+        return max(runs, key=lambda run: run.at).worker if runs else ""
+
+    try:
+        eventually(lambda: newest() == "dc1", "it runs in dc1", within=90, every=0.2)
+        second.route("dc3")
+        eventually(lambda: newest() == "dc3", "it runs in dc3", within=90, every=0.2)
+    finally:
+        second.first.call("disableJob", jobId=job)
 
 
 def test_by_hand(second: Second) -> None:
