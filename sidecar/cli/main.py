@@ -24,6 +24,7 @@ _VERBS = (
     "pin",
     "drill",
     "mark",
+    "drain",
     "failback",
     "edit",
     "put",

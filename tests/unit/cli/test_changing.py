@@ -76,6 +76,24 @@ def test_a_switch_is_shown_and_written(run: Run, key: Path) -> None:
     ).replace("dc1  #", "dc2  #")
 
 
+def test_a_worker_is_drained_and_gets_work_again(run: Run, key: Path) -> None:
+    """The entry is written with its reason, the effect says so, and --undo takes it out again."""
+    result = run("drain", "10.1.0.7:*", "--yes", "--reason", "disk")
+    assert result.code == 0
+    assert '- {match: "10.1.0.7:*", available: false, reason: disk}' in key.read_text()
+    assert "10.1.0.7:*: available → drained (disk)" in result.out
+    again = run("drain", "10.1.0.7:*", "--yes", "--undo")
+    assert again.code == 0
+    assert "workers" not in key.read_text()
+    assert "10.1.0.7:*: drained (disk) → available" in again.out
+    wrong = run("drain", "10.1.0.7:*", "--yes", "--undo")
+    assert wrong.code == 3
+    assert "found no entry 10.1.0.7:* in `workers`, expected one of: none" in wrong.err
+    malformed = run("drain", "10.*.7", "--yes")
+    assert malformed.code != 0
+    assert "one * at its begin or end" in malformed.err
+
+
 def test_a_dry_run_writes_nothing(run: Run, key: Path) -> None:
     """`--dry-run` shows the same and stops there."""
     result = run("switch", "billing", "dc2", "--dry-run")
@@ -288,6 +306,7 @@ def test_a_ramp_goes_through_all_its_verbs(run: Run, key: Path) -> None:
         ["ramp"],
         ["pin"],
         ["mark"],
+        ["drain"],
         ["drill", "start"],
         ["drill", "stop"],
         ["edit"],

@@ -165,6 +165,24 @@ def test_mark_writes_a_block_that_names_everything() -> None:
         _after(text, lambda tree, doc: verbs.mark(tree, doc, "dc9", available=False))
 
 
+def test_drains_are_added_changed_and_taken_out() -> None:
+    """A second one joins the first, one that is there is written anew, and the last one takes the key with it."""
+
+    def drained(text: str, match: str, *, undo: bool = False, reason: str = "") -> str:
+        return _after(text, lambda tree, doc: verbs.drain(tree, doc, match, undo=undo, reason=reason))
+
+    text = "default: dc1\n"
+    one = drained(text, "10.1.0.7:*", reason="disk")
+    assert one == text + 'workers:\n  - {match: "10.1.0.7:*", available: false, reason: disk}\n'
+    two = drained(one, "10.1.0.0/28")
+    assert [rule.match for rule in parse_document(two.encode()).workers] == ["10.1.0.7:*", "10.1.0.0/28"]
+    anew = drained(two, "10.1.0.7:*", reason="memory")
+    assert [rule.reason for rule in parse_document(anew.encode()).workers] == ["memory", ""]
+    assert drained(drained(two, "10.1.0.0/28", undo=True), "10.1.0.7:*", undo=True) == text
+    with pytest.raises(ChangeRefused, match=r"expected one of: 10\.1\.0\.7:\*"):
+        drained(one, "10.1.0.7:1", undo=True)
+
+
 @pytest.mark.parametrize("block", ["datacenters: [dc1, dc2, dc3]", "datacenters: {dc1: {}, dc2: {}, dc3: {}}"])
 def test_a_mark_can_be_taken_back(block: str) -> None:
     """Down and up again leaves everything in service, whichever form the block has."""
