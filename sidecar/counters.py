@@ -130,12 +130,25 @@ class MethodStats:
         return ((labels[0], number) for labels, number in self._handled.totals())
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RescheduleCounts:
+    """How far the work on one change has come: runs `found` so far, and of these retried, stopped, and waiting.
+
+    Runs that wait could not run anywhere when they were last looked at.
+    """
+
+    found: int = 0
+    retried: int = 0
+    stopped: int = 0
+    waiting: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class TaskStatus:
     """The status of a reaction or of the audit.
 
     How many changes are waiting, were done, failed for good, and were dropped because too many came; `error` is why the
-    current one is not done yet, "" if nothing is wrong.
+    current one is not done yet, "" if nothing is wrong. `rescheduling` is the progress of a `powerjob` reaction.
     """
 
     name: str
@@ -144,6 +157,7 @@ class TaskStatus:
     failed: int
     dropped: int
     error: str
+    rescheduling: RescheduleCounts | None = None
 
 
 @dataclass(frozen=True, slots=True)

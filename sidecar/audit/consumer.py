@@ -15,7 +15,7 @@ from sidecar.audit.journal_reader import newest_first
 from sidecar.audit.record import Record
 from sidecar.background import BackgroundThread
 from sidecar.backoff import Backoff, jitter
-from sidecar.counters import TaskStatus
+from sidecar.counters import RescheduleCounts, TaskStatus
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +57,7 @@ class ConsumerTask:
     retry_for: float
     first_pause: float = _FIRST_PAUSE_S
     from_start: bool = False
+    rescheduling: Callable[[], RescheduleCounts | None] = lambda: None
 
 
 class RecordConsumer(BackgroundThread):
@@ -101,7 +102,15 @@ class RecordConsumer(BackgroundThread):
 
     def status(self) -> TaskStatus:
         """Return the consumer's status."""
-        return TaskStatus(self._task.name, len(self._waiting), self._done, self._failed, self._dropped, self._error)
+        return TaskStatus(
+            self._task.name,
+            len(self._waiting),
+            self._done,
+            self._failed,
+            self._dropped,
+            self._error,
+            self._task.rescheduling(),
+        )
 
     def _run(self) -> None:
         self._load_position()

@@ -30,6 +30,8 @@ class RescheduleProgress:
         self.change_ns = change_ns
         self._path = path
         self._unreported: dict[int, RescheduleOutcome] = {}
+        # The last outcome of each step, reported or not.
+        self._outcomes: dict[int, RescheduleOutcome] = {}
         self._attempts: Counter[int] = Counter()
         self._unfinished: dict[int, RescheduleStep] = {}
         lines = list(_lines(path)) if path is not None else []
@@ -44,6 +46,13 @@ class RescheduleProgress:
     def unreported(self) -> list[RescheduleOutcome]:
         """The outcomes since the last report."""
         return list(self._unreported.values())
+
+    def counts(self) -> tuple[int, int, int]:
+        """Return how many runs of this change were retried, were stopped, and were looked after at all."""
+        done = [outcome for outcome in self._outcomes.values() if outcome.done]
+        retried = sum(outcome.step.action is not RescheduleAction.STOP for outcome in done)
+        stopped = sum(outcome.step.action in {RescheduleAction.STOP, RescheduleAction.RESTART} for outcome in done)
+        return retried, stopped, len(self._outcomes)
 
     def settled(self, step: RescheduleStep) -> bool:
         """Return whether a step needs no further attempt: it succeeded, or was tried often enough."""
@@ -94,6 +103,7 @@ class RescheduleProgress:
             again = step.action in {RescheduleAction.RETRY, RescheduleAction.RETRY_WORKFLOW} and not outcome.done
             self._attempts[subject] += 1 if again else _ATTEMPTS
             self._unreported[subject] = outcome
+            self._outcomes[subject] = outcome
         elif "dropped" in line:
             self._unfinished.pop(line["dropped"], None)
         elif "told" in line:

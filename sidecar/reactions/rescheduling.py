@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from sidecar.audit.consumer import DependencyUnavailable, TaskDeferred, TaskFailed
 from sidecar.audit.event import AuditEvent, EventKind
 from sidecar.audit.record import Record, RecordCause
+from sidecar.counters import RescheduleCounts
 from sidecar.gil import Yielder
 from sidecar.powerjob.application import PowerJobApp
 from sidecar.powerjob.finder import RescheduleAction, WorkFinder
@@ -42,6 +43,7 @@ _POLL_S = 15.0
 _RENEW_S = 10.0
 _LISTED = 200
 # Changes after which running work moves too: a return or a ramp step leaves a datacenter that is healthy.
+_LOG_EVERY = 100
 _LEAVING = frozenset({EventKind.SWITCH, EventKind.FAILOVER})
 
 Report = Callable[[Record], None]
@@ -82,10 +84,18 @@ class Rescheduling:
         self._newest_ns = 0
         # Set by a change that left a datacenter, until that change, or a newer one in its place, is finished.
         self._move_running = False
+        self._counts: RescheduleCounts | None = None
+        # Runs that wait, by application, as of the last look.
+        self._waiting: dict[str, int] = {}
         self._renewed = 0.0
         self._stopping = threading.Event()
         # Ends the wait between two searches.
         self._wake = threading.Event()
+
+    @property
+    def counts(self) -> RescheduleCounts | None:
+        """How far the work on the current change is; None while there is none."""
+        return self._counts
 
     def notify(self, record: Record) -> None:
         """Note a change that is enqueued: the work on an earlier one need not go on."""
@@ -106,9 +116,12 @@ class Rescheduling:
             event.kind in _LEAVING for event in events
         )
         self._renewed = time.monotonic()
+        self._waiting = {}
+        self._count(self._progress)
         try:
             self._reschedule(self._progress, record)
         finally:
+            self._counts = None
             self._report_outcomes(self._progress, record)
 
     def _reschedule(self, progress: RescheduleProgress, record: Record) -> None:
@@ -156,6 +169,7 @@ class Rescheduling:
             for step in (*finder.failed(since_ms), *finder.running()):
                 if step.action is RescheduleAction.WAIT:
                     waiting += 1
+                    self._waiting[name] = waiting
                     continue
                 if progress.settled(step):
                     continue
@@ -166,6 +180,9 @@ class Rescheduling:
                 if step.action is RescheduleAction.RESTART:
                     progress.begin(step)
                 progress.end(execute(app, step))
+                self._count(progress)
+            self._waiting[name] = waiting
+            self._count(progress)
             if waiting and not finder.knows_workers:
                 return (
                     f"application {name}: {waiting} waiting, and the servers know no workers: are all servers listed?"
@@ -175,6 +192,20 @@ class Rescheduling:
         if waiting:
             log.info("%s: %d runs wait: no worker may run them now", name, waiting)
         return ""
+
+    def _count(self, progress: RescheduleProgress) -> None:
+        """Publish how far the work is; log it at each multiple of 100 runs, and when the number that waits changes."""
+        retried, stopped, settled = progress.counts()
+        waiting = sum(self._waiting.values())
+        before = self._counts
+        now = RescheduleCounts(found=settled + waiting, retried=retried, stopped=stopped, waiting=waiting)
+        self._counts = now
+        if before is None or before == now:
+            return
+        if now.waiting != before.waiting or now.found // _LOG_EVERY != before.found // _LOG_EVERY:
+            log.info(
+                "%s: %d found: %d retried, %d stopped, %d waiting", self._name, now.found, retried, stopped, waiting
+            )
 
     def _resume(self, app: PowerJobApp, progress: RescheduleProgress) -> None:
         """Retry the runs that were stopped before a kill, or before PowerJob became unavailable."""

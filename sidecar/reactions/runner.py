@@ -12,7 +12,7 @@ from sidecar.audit.consumer import ConsumerTask, DependencyUnavailable, RecordCo
 from sidecar.audit.event import AuditEvent
 from sidecar.audit.journal_reader import FOLDER as AUDIT_FOLDER
 from sidecar.audit.record import Record
-from sidecar.counters import TaskStatus
+from sidecar.counters import RescheduleCounts, TaskStatus
 from sidecar.reactions.actions import perform
 from sidecar.reactions.settings import Reaction, read_reactions
 from sidecar.routing.state import State
@@ -82,8 +82,9 @@ class Reactions:
         return tuple(consumer.status for consumer in self._consumers)
 
     def _task(self, reaction: Reaction, perform: Perform) -> ConsumerTask:
+        rescheduling: Callable[[], RescheduleCounts | None] = _no_counts
         if reaction.powerjob is not None:
-            perform = self._reschedule(reaction)
+            perform, rescheduling = self._reschedule(reaction)
         claims = self._claims
         act = partial(_react, reaction, perform) if claims is None else partial(_react_once, reaction, perform, claims)
         return ConsumerTask(
@@ -91,9 +92,10 @@ class Reactions:
             act=act,
             wanted=lambda record: bool(reaction.wanted(record)),
             retry_for=reaction.retry_for,
+            rescheduling=rescheduling,
         )
 
-    def _reschedule(self, reaction: Reaction) -> Perform:
+    def _reschedule(self, reaction: Reaction) -> tuple[Perform, Callable[[], RescheduleCounts | None]]:
         from sidecar.reactions.rescheduling import Rescheduling  # noqa: PLC0415 - only where it is configured
 
         rescheduling = Rescheduling(
@@ -104,7 +106,11 @@ class Reactions:
             claims=self._claims,
         )
         self._rescheduling.append(rescheduling)
-        return lambda _, record, events: rescheduling(record, events)
+        return lambda _, record, events: rescheduling(record, events), lambda: rescheduling.counts
+
+
+def _no_counts() -> None:
+    return None
 
 
 def _react(reaction: Reaction, perform: Perform, record: Record) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field
 from enum import Enum
 from typing import Any
 
-from sidecar.counters import ProcessCounts
+from sidecar.counters import ProcessCounts, TaskStatus
 from sidecar.lifecycle import SourceState
 from sidecar.routing.plain import filled, outage_plain, time_plain
 from sidecar.view import HealthNotice, Override, OverrideProblemKind, View
@@ -32,6 +32,7 @@ class AlertKind(Enum):
     CHECKS_IGNORED = "checks-ignored"
     PROBES_SKIPPED = "probes-skipped"
     SNAPSHOT = "snapshot"
+    RESCHEDULING = "rescheduling"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,13 @@ def alerts(view: View, processes: ProcessCounts, *, stopping: bool) -> Iterator[
         yield from _health(view.health)
     if status.from_snapshot:
         yield Alert(AlertKind.SNAPSHOT)
+
+
+def rescheduling(tasks: Iterable[TaskStatus]) -> Iterator[Alert]:
+    """Yield how far each `powerjob` reaction is that works on a change."""
+    for task in tasks:
+        if task.rescheduling is not None and task.rescheduling.found:
+            yield Alert(AlertKind.RESCHEDULING, {"name": task.name, **asdict(task.rescheduling)})
 
 
 def failing(view: View, processes: ProcessCounts, *, stopping: bool) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from starlette.responses import FileResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from sidecar.counters import ProcessCounts
+from sidecar.counters import ProcessCounts, TaskStatus
 from sidecar.errors import SidecarError
 from sidecar.routing.state import State
 from sidecar.table import RoutingTable
@@ -63,6 +63,7 @@ class HttpApi:
         source: str,
         metrics: Metrics,
         processes: Callable[[], ProcessCounts],
+        tasks: Callable[[], Iterable[TaskStatus]],
         rates: DecisionRates,
         recent: RecentChanges,
         history: HistoryReader | None,
@@ -71,6 +72,7 @@ class HttpApi:
         self._source = source
         self._metrics = metrics
         self._processes = processes
+        self._tasks = tasks
         self._rates = rates
         self._recent = recent
         self._read_history = history
@@ -227,7 +229,7 @@ class HttpApi:
             self._waiting -= 1
 
     def _status_of(self, view: View) -> dict[str, Any]:
-        return status_json(view, self._source, self._processes(), stopping=self.stopping)
+        return status_json(view, self._source, self._processes(), stopping=self.stopping, tasks=self._tasks())
 
 
 async def _page(_: Request) -> Response:

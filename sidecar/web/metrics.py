@@ -155,12 +155,20 @@ def _tasks(page_data: PageData) -> Iterator[Metric]:
             "dc_sidecar_task_dropped", "Changes that were dropped, as too many waited.", labels=label
         ),
     }
+    rescheduling = GaugeMetricFamily(
+        "dc_sidecar_rescheduling",
+        "Runs of the change that a powerjob reaction works on: found, retried, stopped, waiting.",
+        labels=("task", "state"),
+    )
     for task in tasks:
+        if task.rescheduling is not None:
+            for state in ("found", "retried", "stopped", "waiting"):
+                rescheduling.add_metric((task.name, state), getattr(task.rescheduling, state))
         waiting.add_metric((task.name,), task.waiting)
         failing.add_metric((task.name,), int(task.error != ""))
         for name, family in counted.items():
             family.add_metric((task.name,), getattr(task, name))
-    yield from (waiting, failing, *counted.values())
+    yield from (waiting, failing, *counted.values(), rescheduling)
 
 
 def _processes(stats: CallStats) -> Iterator[Metric]:

@@ -46,6 +46,7 @@ class WebServer:
             source=source,
             metrics=metrics,
             processes=stats.processes,
+            tasks=lambda: [task() for task in page_data.tasks],
             rates=self._rates,
             recent=page_data.recent,
             history=page_data.history,

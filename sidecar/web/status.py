@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from sidecar import __version__
-from sidecar.counters import ProcessCounts
+from sidecar.counters import ProcessCounts, TaskStatus
 from sidecar.lifecycle import RejectedDocument
 from sidecar.routing.outage import OutageKind
 from sidecar.routing.plain import outage_plain, time_plain
 from sidecar.routing.state import State
 from sidecar.routing.wording import outage_text
 from sidecar.view import View
-from sidecar.web.alerts import alerts, failing
+from sidecar.web.alerts import alerts, failing, rescheduling
 from sidecar.wording import health_text, source_text, view_text
 
 Json = dict[str, Any]
@@ -28,7 +28,9 @@ _PROBLEMS = 20
 _WIDTH = 400
 
 
-def status_json(view: View, source: str, processes: ProcessCounts, *, stopping: bool) -> Json:
+def status_json(
+    view: View, source: str, processes: ProcessCounts, *, stopping: bool, tasks: Iterable[TaskStatus] = ()
+) -> Json:
     """Return the status. It holds no text of a document but lines of a refused one."""
     state, status = view.state, view.status
     failing_ = failing(view, processes, stopping=stopping)
@@ -38,7 +40,7 @@ def status_json(view: View, source: str, processes: ProcessCounts, *, stopping: 
         "ready": not failing_,
         "failing": failing_,
         "error": view_text(view),
-        "alerts": [alert.plain() for alert in alerts(view, processes, stopping=stopping)],
+        "alerts": [alert.plain() for alert in (*alerts(view, processes, stopping=stopping), *rescheduling(tasks))],
         "source": {
             "url": source,
             "state": status.state.name,

@@ -110,6 +110,9 @@ export function alert(found) {
   const parameters = { ...found, error: withError(found.error), since: time(found.since) };
   if (found.state) parameters.state = t(`state.${found.state}`);
   if (found.outages) parameters.outages = found.outages.map((each) => `${each.datacenter}${t("colon")}${outage(each)}`).join(t("sentences"));
+  if (found.kind === "rescheduling") {
+    for (const state of ["found", "retried", "stopped", "waiting"]) parameters[state] = number(found[state] ?? 0);
+  }
   if (found.probes) {
     parameters.probes = found.probes.map((probe) => t(`skip.${probe.reason}`, probe)).join(t("sentences"));
     parameters.more = found.total > found.probes.length ? t("more", { count: number(found.total - found.probes.length) }) : "";

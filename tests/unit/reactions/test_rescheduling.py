@@ -15,6 +15,7 @@ import pytest
 from sidecar.audit.consumer import TaskDeferred, TaskFailed
 from sidecar.audit.event import AuditEvent, EventKind
 from sidecar.audit.record import Record, RecordCause
+from sidecar.counters import RescheduleCounts
 from sidecar.powerjob.finder import RescheduleAction, RescheduleStep
 from sidecar.powerjob.model import InstanceStatus
 from sidecar.powerjob.progress import RescheduleProgress
@@ -112,6 +113,20 @@ class Site:
         finally:
             self.reacting.stop()
             thread.join(20)
+
+
+def test_progress_is_shown_while_it_works(fake: FakePowerJob) -> None:
+    """Found, retried, stopped and waiting are counted as they happen, and nothing is shown between changes."""
+    fake.instance(1, InstanceStatus.FAILED, NO_WORKER)
+    fake.instance(2, InstanceStatus.RUNNING, taskTrackerAddress=DC1)
+    fake.job(3, designatedWorkers=DC1)
+    fake.instance(3, InstanceStatus.FAILED, NO_WORKER, job=3)
+    site = Site(fake, watch_for="1h", running="true")
+    assert site.reacting.counts is None
+    wanted = RescheduleCounts(found=3, retried=2, stopped=1, waiting=1)
+    with site.at_work(change()):
+        eventually(lambda: site.reacting.counts == wanted, "all is counted")
+    assert site.reacting.counts is None
 
 
 def test_what_was_moved_is_reported(fake: FakePowerJob) -> None:

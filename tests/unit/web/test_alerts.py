@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sidecar.counters import ProcessCounts
+from sidecar.counters import ProcessCounts, RescheduleCounts, TaskStatus
 from sidecar.errors import DocumentRejected, Problem
 from sidecar.lifecycle import RejectedDocument, SourceState, SourceStatus
 from sidecar.routing.outage import MARKED
@@ -20,7 +20,7 @@ from sidecar.view import (
     SkipReason,
     View,
 )
-from sidecar.web.alerts import AlertKind, alerts
+from sidecar.web.alerts import AlertKind, alerts, rescheduling
 from tests.views import NOTHING, loaded, view
 
 LOST = SourceStatus(SourceState.DISCONNECTED, "timeout")
@@ -92,3 +92,20 @@ def test_a_list_of_probes_is_bounded() -> None:
     """Five are named, all are counted."""
     (alert,) = plain(replace(GOOD, health=HealthNotice(skipped=SKIPPED)))
     assert (alert["kind"], len(alert["probes"]), alert["total"]) == (AlertKind.PROBES_SKIPPED.value, 5, 7)
+
+
+def test_a_reaction_that_reschedules_shows_how_far_it_is() -> None:
+    """While it works on a change, and only once it has found something."""
+    idle = TaskStatus("reaction a", 0, 1, 0, 0, "")
+    begun = TaskStatus("reaction b", 1, 0, 0, 0, "", RescheduleCounts())
+    counts = RescheduleCounts(found=9, retried=5, stopped=2, waiting=3)
+    working = TaskStatus("reaction c", 1, 0, 0, 0, "", counts)
+    (alert,) = rescheduling([idle, begun, working])
+    assert alert.plain() == {
+        "kind": "rescheduling",
+        "name": "reaction c",
+        "found": 9,
+        "retried": 5,
+        "stopped": 2,
+        "waiting": 3,
+    }
