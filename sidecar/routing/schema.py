@@ -76,6 +76,7 @@ def _document() -> Schema:
                 "type": "array",
                 "items": _ref("worker"),
                 "maxItems": MAX_RULES,
+                "uniqueItems": True,
                 "description": "Workers that are drained: they get no work and count as not there.",
             },
         },

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from deploy.release import dist
+from deploy.release import dist, jars
 from tests.deploy.conftest import ROOT
 
 WORKFLOW = ROOT / ".github/workflows/ci.yml"
@@ -29,7 +29,7 @@ def test_a_commit_becomes_the_same_bytes_twice(tmp_path: Path) -> None:
 
 
 def test_what_is_released_is_checked(tmp_path: Path) -> None:
-    """Version, contents, digests, bill of materials; the wheel, alone in an environment, decides as the vectors say."""
+    """Version, contents, digests, bills of materials, jars; the wheel, alone, decides as the vectors say."""
     target = tmp_path / "dist"
     version, made = dist.build(target)
     dist.check(target, version)
@@ -39,6 +39,15 @@ def test_what_is_released_is_checked(tmp_path: Path) -> None:
     assert {"grpcio", "protobuf", "kazoo", "nacos-sdk-python"} <= components.keys()
     assert str(tmp_path) not in json.dumps(bill)
     assert "/tmp" not in json.dumps(bill)
+    number = jars.maven_version(version)
+    names = {str(path.relative_to(target)) for path in made}
+    for module in jars.MODULES:
+        folder = f"maven/io/dcsidecar/{module}/{number}"
+        assert {f"{folder}/{module}-{number}{end}" for end in (".jar", ".pom", "-sources.jar", ".jar.sha256")} <= names
+        assert f"{module}-{number}.jar" in names
+        jar_bill = (target / folder / f"{module}-{number}-cyclonedx.json").read_text(encoding="utf-8")
+        assert json.loads(jar_bill)["metadata"]["component"]["name"] == module
+        assert str(tmp_path) not in jar_bill
     subprocess.run(["sha256sum", "--check", "--strict", "SHA256SUMS"], cwd=target, check=True, capture_output=True)
     (wheel,) = target.glob("*.whl")
     with zipfile.ZipFile(wheel, "a") as broken:
