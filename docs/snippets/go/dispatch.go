@@ -18,7 +18,7 @@ func selectWorkers(client sidecar.RoutingServiceClient, app, job string, workers
 	ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
 	defer cancel()
 	answer, err := client.FilterWorkers(ctx, &sidecar.FilterWorkersRequest{
-		App: app, Job: job, Candidates: workers, IndicesOnly: true,
+		App: app, Job: job, Candidates: workers, IndicesOnly: true, Dispatch: true,
 	})
 	if err != nil {
 		log.Printf("no answer from the sidecar, every worker may run job %s: %v", job, err)

@@ -12,7 +12,7 @@ log = logging.getLogger(__name__)
 def select(client: RoutingClient, app: str, job: str, workers: list[Worker]) -> list[str]:
     """Return the addresses of the workers that may run the job now."""
     try:
-        return list(client.filter(app, job=job, candidates=workers).addresses)
+        return list(client.filter(app, job=job, candidates=workers, dispatch=True).addresses)
     except SidecarError as failure:
         log.warning("no answer from the sidecar, every worker may run job %s: %s", job, failure)
         return [worker.address for worker in workers]

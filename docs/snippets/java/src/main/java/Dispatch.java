@@ -24,7 +24,7 @@ public final class Dispatch {
     /** Returns the workers that may run the job now. */
     List<Worker> select(String app, String job, List<Worker> workers) {
         FilterWorkersRequest request = FilterWorkersRequest.newBuilder()
-                .setApp(app).setJob(job).addAllCandidates(workers).setIndicesOnly(true).build();
+                .setApp(app).setJob(job).addAllCandidates(workers).setIndicesOnly(true).setDispatch(true).build();
         try {
             FilterWorkersResponse answer = sidecar.withDeadlineAfter(DEADLINE_MS, TimeUnit.MILLISECONDS).filterWorkers(request);
             List<Worker> selected = new ArrayList<>();

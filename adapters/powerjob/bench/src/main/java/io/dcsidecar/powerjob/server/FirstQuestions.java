@@ -71,7 +71,8 @@ public final class FirstQuestions {
             Thread.sleep(INTERVAL_MS);
         }
         Collections.sort(took);
-        return String.format("%d of %d missed, median %.1f ms, p99 %.1f ms, longest %.1f ms", counters.unanswered() - missed, JOBS,
+        long late = took.stream().filter(nanos -> nanos > TimeUnit.MILLISECONDS.toNanos(200)).count();
+        return String.format("%d of %d unanswered, %d over 200 ms, median %.1f ms, p99 %.1f ms, longest %.1f ms", counters.unanswered() - missed, JOBS, late,
                 millis(took.get(JOBS / 2)), millis(took.get(JOBS * 99 / 100)), millis(took.get(JOBS - 1)));
     }
 
