@@ -45,7 +45,14 @@ def build_jars(tree: Path, target: Path, version: str, moment: str) -> list[Path
     if done.returncode:
         raise BuildFailed(f"{' '.join(words[:5])} deploy failed:\n{(done.stdout + done.stderr)[-6000:]}")
     for bill in target.rglob("*-cyclonedx.json"):
-        _make_reproducible(bill)
+        content = json.loads(bill.read_text(encoding="utf-8"))
+        content.pop("serialNumber", None)
+        content.get("metadata", {}).pop("timestamp", None)
+        _replace(bill, json.dumps(content, indent=2, sort_keys=True) + "\n")
+    digits = re.sub(r"[^0-9]", "", moment)[:14]
+    for metadata in target.rglob("maven-metadata.xml"):
+        text = metadata.read_text(encoding="utf-8")
+        _replace(metadata, re.sub(r"(<lastUpdated>)[0-9]+", rf"\g<1>{digits}", text))
     for path in sorted(target.rglob("*")):
         if path.is_file() and path.suffix not in {".md5", ".sha1", ".sha256"}:
             digest = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -53,15 +60,9 @@ def build_jars(tree: Path, target: Path, version: str, moment: str) -> list[Path
     return sorted(path for path in target.rglob("*") if path.is_file())
 
 
-def _make_reproducible(bill: Path) -> None:
-    """Remove what differs between two builds of the same sources, and write the digests anew."""
-    content = json.loads(bill.read_text(encoding="utf-8"))
-    content.pop("serialNumber", None)
-    content.get("metadata", {}).pop("timestamp", None)
-    bill.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    data = bill.read_bytes()
-    for suffix, digest in (
-        ("md5", hashlib.md5(data, usedforsecurity=False)),
-        ("sha1", hashlib.sha1(data, usedforsecurity=False)),
-    ):
-        bill.with_name(f"{bill.name}.{suffix}").write_text(digest.hexdigest(), encoding="ascii")
+def _replace(path: Path, text: str) -> None:
+    """Write a file anew without what differs between two builds of the same sources, and its digests."""
+    path.write_text(text, encoding="utf-8")
+    for digest in (hashlib.md5, hashlib.sha1):
+        made = digest(text.encode(), usedforsecurity=False)
+        path.with_name(f"{path.name}.{made.name}").write_text(made.hexdigest(), encoding="ascii")

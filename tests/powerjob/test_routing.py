@@ -108,6 +108,19 @@ def test_drill(site: Site) -> None:
     assert datetime.now(UTC) >= until
 
 
+def test_a_drained_worker_gets_no_work(site: Site) -> None:
+    """Its datacenter goes on with the others, and without any other the backup serves."""
+    plain, spring = (site.workers[name].address for name in ("dc1-plain", "dc1-spring"))
+    route = "default: {active: dc1, backups: [dc2]}\n"
+    job = site.scheduler.save_job(site.app)
+    site.route(f'{route}workers: [{{match: "{plain.partition(":")[0]}:*", available: false}}]\n')
+    assert [site.run(job) for _ in range(3)] == [["dc1-spring"]] * 3
+    site.route(
+        f'{route}workers: [{{match: 127.0.1.0/30, available: false}}, {{match: "{spring}", available: false}}]\n'
+    )
+    assert site.run(job) == ["dc2-tag"]
+
+
 def test_designated_workers(site: Site) -> None:
     """A job's designated workers are its candidates: routed among them, and not to others."""
     site.route("default: {active: dc1, backups: [dc2, dc3]}\n")
