@@ -78,7 +78,7 @@ class WriteConflict(SidecarError):
 
 
 class BadRequest(SidecarError):
-    """A request of the API breaks a bound or a rule; `field` says which of its fields."""
+    """A request breaks a bound or a rule; `field` says which of its fields, `message` what is wrong with it."""
 
     exit_code = 2
     grpc_status = "INVALID_ARGUMENT"
@@ -86,6 +86,7 @@ class BadRequest(SidecarError):
     def __init__(self, field: str, message: str) -> None:
         super().__init__(f"{field}: {message}")
         self.field = field
+        self.message = message
 
 
 class NotServing(SidecarError):

@@ -2,8 +2,9 @@
 
 from sidecar.client.client import RoutingClient
 from sidecar.client.errors import CallFailed, Overloaded, SidecarUnreachable, TooSlow
-from sidecar.client.values import AppRoute, FilterResult, Outage, RouteUpdate, Status, Tls, Worker
+from sidecar.client.values import AppRoute, FilterResult, Outage, RouteUpdate, Status, Tls
 from sidecar.lifecycle import SourceState
+from sidecar.routing.candidates import Worker
 from sidecar.routing.decision import Reason
 from sidecar.routing.outage import Fault, FaultKind, OutageKind, ProbeFailure
 

@@ -21,6 +21,7 @@ from starlette.staticfiles import StaticFiles
 
 from sidecar.counters import ProcessCounts
 from sidecar.errors import SidecarError
+from sidecar.routing.candidates import parse_counts
 from sidecar.routing.state import State
 from sidecar.table import RoutingTable
 from sidecar.view import View
@@ -32,7 +33,7 @@ from sidecar.web.rates import EVERY_S, DecisionRates
 from sidecar.web.recent_changes import RecentChanges
 from sidecar.web.routes import EncodedRoutes, app_json
 from sidecar.web.status import status_json
-from sidecar.web.whatif import candidates, what_if
+from sidecar.web.whatif import what_if
 from sidecar.wording import no_document_text
 
 _HERE = Path(__file__).parent
@@ -158,7 +159,7 @@ class HttpApi:
 
     async def _explain(self, request: Request) -> Response:
         query = request.query_params
-        workers = candidates(query.get("candidates", ""))
+        workers = parse_counts(query.get("candidates", ""))
         view = self._table.view
         if view.state is None:
             raise _no_document(view)
