@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
 
-_Loader: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 # What comes from libyaml has no types.
 _Foreign = Any
 
@@ -52,22 +51,15 @@ class ListNode(CollectionNode):
 Node = ScalarNode | MappingNode | ListNode
 
 
-def syntax_of(text: str) -> Node:
-    """Return the parts of a text that the document's reader has read without a complaint."""
-    loader = _Loader(text)
-    try:
-        events = _events(loader)
-        for event in events:
-            if isinstance(event, yaml.DocumentStartEvent):
-                return _node(next(events), events, text)
-    finally:
-        loader.dispose()
-    raise AssertionError("a text that was read holds something")
-
-
-def _events(loader: _Foreign) -> Iterator[_Foreign]:
-    while loader.check_event():
-        yield loader.get_event()
+def nodes_of(text: str, events: Sequence[Any]) -> Node | None:
+    """Return the parts of a text by the parser's events for it; None where these end before the text does."""
+    if not events or not isinstance(events[-1], yaml.StreamEndEvent):
+        return None
+    remaining = iter(events)
+    for event in remaining:
+        if isinstance(event, yaml.DocumentStartEvent):
+            return _node(next(remaining), remaining, text)
+    return None
 
 
 def _node(event: _Foreign, events: Iterator[_Foreign], text: str) -> Node:

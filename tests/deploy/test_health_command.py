@@ -14,7 +14,7 @@ import pytest
 import trustme
 
 from sidecar import healthcheck
-from sidecar.cli.health import command
+from sidecar.cli.commands.health import command
 from sidecar.healthcheck import ProbeTimeout, check
 from tests.harness import SidecarProcess
 from tests.servers.process import free_port
