@@ -20,6 +20,7 @@ from sidecar.cli.params import (
     SourceCommand,
     flag,
     open_key,
+    operator_flags,
     output_flag,
     tls_flags,
 )
@@ -57,7 +58,7 @@ _LOOK_S = 0.1
 class ChangeCommand(SourceCommand):
     """A command that changes the document."""
 
-    def common_flags(self) -> list[Flag]:
+    def more_flags(self) -> list[Flag]:
         """Return the options of all changes."""
         who = partial(flag, section="Who and why")
         safety = partial(flag, section="Safety")
@@ -92,13 +93,13 @@ class ChangeCommand(SourceCommand):
             ),
             waiting(
                 ["--wait"],
-                "After writing wait until every --sidecar serves the new document, for up to 30 seconds unless given.",
+                "Wait until every --sidecar serves the new document, for up to SECONDS (30 if not given).",
                 type=SECONDS,
                 is_flag=False,
                 flag_value="30s",
             ),
+            *operator_flags(),
             *tls_flags("Waiting"),
-            *super().common_flags(),
             output_flag(),
         ]
 

@@ -200,9 +200,9 @@ def output_option(command: F) -> F:
     return click.option("-o", "--output", **_OUTPUT)(command)
 
 
-def timeout_flag(default: str, help: str) -> Flag:  # noqa: A002 - click's
+def timeout_flag(default: str, help: str, *, section: str = "") -> Flag:  # noqa: A002 - click's
     """Return `--timeout`, in seconds as the parameter `timeout`."""
-    return flag(["--timeout"], help, type=TIMEOUT, default=default, show_default=True)
+    return flag(["--timeout"], help, section=section, type=TIMEOUT, default=default, show_default=True)
 
 
 def tls_flags(section: str = "") -> list[Flag]:
@@ -226,7 +226,7 @@ def tls_flags(section: str = "") -> list[Flag]:
 class SidecarCommand(click.Command):
     """A command that asks one running sidecar."""
 
-    address: Mapping[str, Any] = {"default": DEFAULT_ADDRESS, "help": "The sidecar: host:port or unix:/path."}
+    address: Mapping[str, Any] = {"default": DEFAULT_ADDRESS, "help": "The sidecar: HOST:PORT or unix:/PATH."}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - handed on
         super().__init__(*args, **kwargs)
@@ -250,7 +250,7 @@ class FleetCommand(SidecarCommand):
     address: Mapping[str, Any] = {
         "default": [DEFAULT_ADDRESS],
         "multiple": True,
-        "help": "A sidecar: host:port (every address of the host counts), unix:/path, or @FILE with one a line. "
+        "help": "A sidecar: HOST:PORT (every address of the host counts), unix:/PATH, or @FILE with one per line. "
         "Repeatable.",
     }
 
@@ -260,13 +260,22 @@ class SourceCommand(SectionedCommand):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - handed on
         super().__init__(*args, **kwargs)
-        shared = _operator_flags()
-        self.params += [one for one in shared if one.section == "Where"]
-        self.params += [*self.common_flags(), *(one for one in shared if one.section != "Where")]
+        for option in OPTIONS:
+            if option.name in ("source", "config") or (option in SOURCE_OPTIONS and not option.secret):
+                made = _configured(option)
+                # They work, but are too many for the help of each command.
+                made.hidden = option in SOURCE_OPTIONS
+                made.section = "Where"
+                self.params.append(made)
+        self.params.append(timeout_flag("10s", "How long to wait for the config center.", section="Where"))
+        self.params += self.more_flags()
 
-    def common_flags(self) -> list[Flag]:
-        """Return the options that all such commands have, beside those of the configuration."""
-        return [timeout_flag("10s", "How long to wait for the config center.")]
+    def more_flags(self) -> list[Flag]:
+        """Return the options beside those that say where the key is; one that only reads takes those of changes too."""
+        flags = operator_flags()
+        for one in flags:
+            one.hidden = True
+        return flags
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,16 +309,9 @@ def serve_flags() -> list[click.Parameter]:
     return [_configured(option) for option in OPTIONS if not option.secret and not option.operator]
 
 
-def _operator_flags() -> list[Flag]:
-    """Return the flags of commands that read or change the document; those of single sources work, but are hidden."""
-    flags = []
-    for option in OPTIONS:
-        if option.name in ("source", "config") or option.operator or (option in SOURCE_OPTIONS and not option.secret):
-            made = _configured(option)
-            made.hidden = option in SOURCE_OPTIONS
-            made.section = "Where" if option.section == "Serving" else option.section
-            flags.append(made)
-    return flags
+def operator_flags() -> list[Flag]:
+    """Return the flags of the configuration that are for commands which change the document."""
+    return [_configured(option) for option in OPTIONS if option.operator]
 
 
 def flags_of(ctx: click.Context) -> dict[str, list[str]]:

@@ -213,7 +213,7 @@ def _listed(path: Path) -> Iterator[str]:
         raise ConfigError(f"--sidecar @{path}: the file cannot be read: {error}") from error
     addresses = [address for line in lines if (address := line.partition("#")[0].strip())]
     if not addresses:
-        raise ConfigError(f"--sidecar @{path}: the file names no sidecar, expected one address a line")
+        raise ConfigError(f"--sidecar @{path}: the file names no sidecar, expected one address per line")
     yield from addresses
 
 

@@ -1,4 +1,4 @@
-"""What each verb of an operator makes of a document, as plain values; nothing that is given is altered."""
+"""The operations on a document: each takes plain values and returns new ones; its arguments are not modified."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _SELECTORS = ("active", "split", "ramp")
 
 
 def switch(tree: Tree, to: str, apps: Sequence[str] = (), *, default: bool = False, everything: bool = False) -> Tree:
-    """Send all jobs of some applications, of the default route, or of everything that has a selector to a datacenter.
+    """Send all jobs of some applications, of the default route, or of every route with a selector to a datacenter.
 
-    Jobs that have a route of their own keep it. A bare word stays one where only the default route changes.
+    Jobs with a route of their own keep it. A bare word stays one where only the default route changes.
     """
     if isinstance(tree, str) and not apps:
         return to
@@ -37,7 +37,7 @@ def switch(tree: Tree, to: str, apps: Sequence[str] = (), *, default: bool = Fal
 
 
 def shift(tree: Tree, app: str | None, weights: Mapping[str, str]) -> Tree:
-    """Share the jobs of an application (None: of the default route) out by weights, numbers as texts."""
+    """Split the jobs of an application (None: of the default route) by weight; weights are numbers as texts."""
     top = full(tree)
     old = _own(top, app, "split")
     order = dict.fromkeys((*(old if isinstance(old, dict) else ()), *weights))
@@ -46,7 +46,7 @@ def shift(tree: Tree, app: str | None, weights: Mapping[str, str]) -> Tree:
 
 
 def start_ramp(tree: Tree, app: str | None, *, source: str, target: str, start: str, duration: str, steps: int) -> Tree:
-    """Let the clock move an application (None: the default route) from one datacenter to another."""
+    """Move an application (None: the default route) from one datacenter to another by the clock."""
     top = full(tree)
     entry: dict[str, Tree] = {"from": source, "to": target, "start": start, "duration": duration}
     _select(top, app, "ramp", {**entry, "steps": BareKey(steps)})
@@ -54,14 +54,14 @@ def start_ramp(tree: Tree, app: str | None, *, source: str, target: str, start: 
 
 
 def pause_ramp(tree: Tree, document: RoutingDocument, app: str | None, now_ns: int) -> Tree:
-    """Stop a ramp where it is: a split of the same weights, and a note in `meta` of how it was to go on."""
+    """Stop a ramp where it is: a split with its current weights, and the ramp itself noted in `meta`."""
     ramp = ramp_of(document, app)
     if ramp is None:
-        raise ChangeRefused(f"{subject_name(app)} has no ramp: nothing to pause")
+        raise ChangeRefused(f"{subject_name(app)} has no ramp: start one with --to and --over")
     taken = ramp_step(ramp, now_ns)
     if taken == ramp.steps:
         raise ChangeRefused(
-            f"the ramp of {subject_name(app)} has ended: nothing to pause; --finish writes {ramp.target} for it"
+            f"the ramp of {subject_name(app)} has ended already: replace it by {ramp.target} with --finish"
         )
     top = full(tree)
     entry = _own(top, app, "ramp") or _own(top, None, "ramp")
@@ -74,21 +74,22 @@ def pause_ramp(tree: Tree, document: RoutingDocument, app: str | None, now_ns: i
 
 
 def resume_ramp(tree: Tree, document: RoutingDocument, app: str | None, now_ns: int) -> Tree:
-    """Let a paused ramp go on: with the weights it has, the next step coming after the time of a whole step."""
+    """Continue a paused ramp from its current weights; the next step comes after the duration of a whole step."""
     top = full(tree)
     paused = noted(top, app)
     if paused is None:
         raise ChangeRefused(
-            f"{subject_name(app)} has no paused ramp (there is no note of one in `meta`): start a new one with --to"
+            f"{subject_name(app)} has no paused ramp (`meta.paused` has none): start a new one with --to and --over"
         )
     selector = route_of(document, app).selector
     weights = dict(selector.weights) if isinstance(selector, Split) else {}
     taken = weights.get(paused.target)
     if taken is None or weights != {paused.source: float(paused.steps - taken), paused.target: taken} or taken % 1:
         raise ChangeRefused(
-            f"the split of {subject_name(app)} was changed since its ramp was paused: start a new one with --to"
+            f"the split of {subject_name(app)} was changed since the ramp was paused: start a new ramp with --to and "
+            "--over"
         )
-    # Rounded up to the millisecond, which is what a document's times can say: never a step too few.
+    # Rounded up to the millisecond, the resolution of a document's times: never a step too few.
     elapsed_ms = -(-paused.duration_ns * int(taken) // (paused.steps * 1_000_000))
     start = format_time(now_ns // 1_000_000 * 1_000_000 - elapsed_ms * 1_000_000)
     return start_ramp(
@@ -103,7 +104,7 @@ def resume_ramp(tree: Tree, document: RoutingDocument, app: str | None, now_ns: 
 
 
 def end_ramp(tree: Tree, document: RoutingDocument, app: str | None, *, finish: bool) -> Tree:
-    """End a ramp, running or paused: with all jobs where it leads (`finish`), or with all back where it came from."""
+    """End a ramp, running or paused: with all jobs in its target (`finish`), or with all back in its source."""
     ramp = ramp_of(document, app)
     paused = noted(full(tree), app)
     if ramp is not None:
@@ -111,7 +112,7 @@ def end_ramp(tree: Tree, document: RoutingDocument, app: str | None, *, finish: 
     elif paused is not None:
         to = paused.target if finish else paused.source
     else:
-        raise ChangeRefused(f"{subject_name(app)} has no ramp, running or paused: to move its jobs use `switch`")
+        raise ChangeRefused(f"{subject_name(app)} has no ramp, running or paused: move its jobs with `switch`")
     top = full(tree)
     _select(top, app, "active", to)
     return top
@@ -128,13 +129,13 @@ def pin(tree: Tree, app: str, job: str, to: str) -> Tree:
 
 
 def unpin(tree: Tree, app: str, job: str) -> Tree:
-    """Drop a job's own route: it goes with its application again."""
+    """Remove a job's own route: it follows its application again."""
     top = full(tree)
     apps = mapping_in(top, "apps")
     entry = apps.get(app)
     jobs = mapping_in(entry, "jobs") if isinstance(entry, dict) else {}
     if job not in jobs:
-        raise ChangeRefused(f"job {job} of {app} has no route of its own: nothing to remove")
+        raise ChangeRefused(f"job {job} of {app} has no route of its own: check application and job id")
     del jobs[job]
     prune(top, "apps", app, "jobs")
     return top
@@ -143,7 +144,7 @@ def unpin(tree: Tree, app: str, job: str) -> Tree:
 def start_drill(
     tree: Tree, datacenter: str, *, start: str, until: str, apps: Sequence[str] = (), reason: str = ""
 ) -> Tree:
-    """Take a datacenter for lost from `start` up to `until`, for some applications or (none named) for all."""
+    """Treat a datacenter as lost from `start` up to `until`, for some applications or (none named) for all."""
     top = full(tree)
     drill: dict[str, Tree] = {"datacenter": datacenter, "start": start, "until": until}
     if apps:
@@ -156,7 +157,7 @@ def start_drill(
 
 
 def stop_drills(tree: Tree, drills: Collection[int]) -> Tree:
-    """Take drills out of the document, by their positions in it, counted from 0."""
+    """Remove drills from the document by their positions, counted from 0."""
     top = full(tree)
     found = top.get("drills")
     left = [drill for index, drill in enumerate(found if isinstance(found, list) else []) if index not in drills]
@@ -170,13 +171,15 @@ def stop_drills(tree: Tree, drills: Collection[int]) -> Tree:
 def mark(tree: Tree, document: RoutingDocument, datacenter: str, *, available: bool) -> Tree:
     """Mark a datacenter out of service, or in service again.
 
-    A document without a `datacenters` block gets one, of all the names in it, as such a block must have them all.
+    A document without a `datacenters` block gets one with every name in use, as such a block must be complete.
     """
     top = full(tree)
     block = top.get("datacenters")
     names = document.datacenter_names()
     if datacenter not in names:
-        raise ChangeRefused(f"the document does not know {datacenter}: known are {', '.join(names) or 'none'}")
+        raise ChangeRefused(
+            f"the document has no datacenter {datacenter}, it has {', '.join(names) or 'none'}: check the name"
+        )
     if not isinstance(block, dict):
         block = {name: {} for name in names}
         insert(top, "datacenters", block)
@@ -190,16 +193,16 @@ def mark(tree: Tree, document: RoutingDocument, datacenter: str, *, available: b
 
 
 def fail_back(tree: Tree, document: RoutingDocument, apps: Sequence[str | None], now_ns: int) -> Tree:
-    """Send work back to where applications (None: those under the default route) had failed over from until now.
+    """Send the work of applications (None: those under the default route) back to where it failed over from until now.
 
-    Raises Refused for one whose route has no `failover`: its work returns by itself.
+    Raises ChangeRefused for a route without `failover`, whose work returns by itself.
     """
     top = full(tree)
     for app in apps:
         rule = route_of(document, app).failover
         if rule is None:
             raise ChangeRefused(
-                f"{subject_name(app)} has no `failover` key: its work returns by itself as soon as it can"
+                f"{subject_name(app)} has no `failover` key: its work returns by itself as soon as possible"
             )
         own = _own(top, app, "failover")
         entry: dict[str, Tree] = dict(own) if isinstance(own, dict) else {}
@@ -225,7 +228,7 @@ def ramp_of(document: RoutingDocument, app: str | None) -> Ramp | None:
 
 
 def subject_name(app: str | None) -> str:
-    """Return what an application is called in sentences."""
+    """Return the name of an application (None: of the default route) in messages."""
     return "the default route" if app is None else app
 
 
@@ -235,7 +238,7 @@ def running(drills: Sequence[Drill], now_ns: int) -> list[int]:
 
 
 def _select(top: Top, app: str | None, selector: str, value: Tree) -> None:
-    """Give a route another selector, in the place of the one it has."""
+    """Replace the selector of a route, in its place."""
     forget(top, app)
     routes: dict[str, Any] = top if app is None else mapping_in(top, "apps", make=True)
     key = "default" if app is None else app
@@ -255,7 +258,7 @@ def _selected(route: dict[str, Tree], selector: str, value: Tree) -> dict[str, T
 
 
 def _application(top: Top, app: str) -> dict[str, Tree]:
-    """Return the entry of an application, made a mapping of where it was a bare name or missing."""
+    """Return the entry of an application, turned into a mapping where it is a bare name or missing."""
     apps = mapping_in(top, "apps", make=True)
     entry = apps.get(app)
     if not isinstance(entry, dict):
@@ -264,7 +267,7 @@ def _application(top: Top, app: str) -> dict[str, Tree]:
 
 
 def _own(top: Top, app: str | None, key: str) -> Tree:
-    """Return what an application's entry itself has under a key."""
+    """Return the value of a key in an application's own entry."""
     entry = top.get("default") if app is None else mapping_in(top, "apps").get(app)
     return entry.get(key) if isinstance(entry, dict) else None
 

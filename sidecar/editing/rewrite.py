@@ -1,4 +1,4 @@
-"""Makes a text say something else by changing only the places that must change."""
+"""Rewrites a text to other values by changing only the places that differ."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from sidecar.yaml_reader import Tree
 
 _BLANKS = " \t\r\n"
 _BOM = "\ufeff"
-# What may stand behind an entry on its line.
+# What may follow an entry on its line.
 _REST = re.compile(r"[ \t]*(,?)[ \t]*(?:#[^\n]*?)?(?=\r?\n|\Z)")
 
 
 def rewrite(parsed: ParsedText, tree: Tree, *, max_bytes: int = MAX_BYTES) -> ParsedText:
-    """Return a text that says `tree`; whatever it says as before is left as it is written.
+    """Return a text with the values of `tree`; what does not differ is left as it is written.
 
     Comments, order, quotes, indentation and line breaks stay. New entries are written in the style of their neighbours;
-    a comment goes only with the line that it stands on. The result is read again, and may be no valid document where
-    `tree` is none. Raises ChangeRefused where it would not say exactly `tree`, in its order.
+    a comment goes only with the line that it stands on. The result is parsed again; whether it is a valid
+    document is for the caller to check. Raises ChangeRefused where it would not be exactly `tree`, in its order.
     """
     top = _top_of(parsed)
     if top is not None:
@@ -43,8 +43,8 @@ def rewrite(parsed: ParsedText, tree: Tree, *, max_bytes: int = MAX_BYTES) -> Pa
         if json.dumps(result.tree) == json.dumps(tree) or len(text) > max_bytes:
             return result
     raise ChangeRefused(
-        "the document is written in a way that cannot be changed here without rewriting the rest of it: change it by "
-        "hand, with `dc-sidecar edit`"
+        "the formatting of this document does not allow changing one part without rewriting the rest: change it by "
+        "hand with `dc-sidecar edit`"
     )
 
 
@@ -57,7 +57,7 @@ def _top_of(parsed: ParsedText) -> Node | None:
 
 
 class _Rewriting:
-    """Compares the parts of one text with what it shall say, and collects what to put in place of what."""
+    """Compares the parts of one text with new values, and collects the edits."""
 
     def __init__(self, parsed: ParsedText, top: Node) -> None:
         self._text = parsed.decoded
@@ -79,7 +79,7 @@ class _Rewriting:
         return "".join((*parts, self._text[done:]))
 
     def _change(self, node: Node, tree: Tree) -> bool:
-        """Make a node say `tree`; False where that takes another kind of node."""
+        """Edit a node to hold `tree`; False where that takes another kind of node."""
         match node, tree:
             case ScalarNode(), str():
                 if node.value != tree:
@@ -95,7 +95,7 @@ class _Rewriting:
         return True
 
     def _scalar(self, node: ScalarNode, text: str) -> str:
-        # A block's text (| or >) gives way to quotes; what has no text at all stands right behind its colon.
+        # A block scalar (| or >) becomes a quoted one; an empty value starts right behind its colon.
         quotes = node.style if node.style in {"'", '"'} else ""
         blank = " " if node.start == node.end else ""
         tail = self._style.newline if self._text[node.start : node.end].endswith("\n") else ""
@@ -122,7 +122,7 @@ class _Rewriting:
                 if node.flow:
                     self._edits.append((value.start, value.end, write_flow(tree[name], self._style)))
                 else:
-                    # Between the key and what was its value there is a colon, and maybe a comment and a new line.
+                    # Between the key and the old value there is a colon, and maybe a comment and a new line.
                     text = ":" + write_value(name, tree[name], column, self._style)
                     self._edits.append((node.keys[index].end, self._end(value), text))
 
@@ -146,7 +146,7 @@ class _Rewriting:
                 self._exchange(node, first, last, write(to, until))
 
     def _exchange(self, node: CollectionNode, first: int, last: int, new: Sequence[str]) -> None:
-        """Put new entries in the place of [first, last) of a collection that has entries; either may be none."""
+        """Replace the entries [first, last) of a collection that has entries by new ones; either may be empty."""
         if first == last:
             (self._insert_flow if node.flow else self._insert_block)(node, first, new)
         elif new:
@@ -156,7 +156,7 @@ class _Rewriting:
             self._remove(node, first, last)
 
     def _between(self, node: CollectionNode) -> str:
-        """Return what stands between two entries of a collection."""
+        """Return the separator of a collection's entries."""
         if not node.flow:
             return self._style.newline + " " * self._column(node.starts[0])
         if "\n" in self._text[node.start : node.starts[0]]:
@@ -187,18 +187,18 @@ class _Rewriting:
             self._edits.append((rest.end(), rest.end(), between[1:] + between.join(new)))
 
     def _remove(self, node: CollectionNode, first: int, last: int) -> None:
-        """Take out some, not all, entries: their whole lines where they have them to themselves."""
+        """Remove some, not all, entries; with their lines where nothing else is on them."""
         start, end = node.starts[first], self._end(node.values[last - 1])
         line = self._text.rfind("\n", 0, start) + 1
         rest = _REST.match(self._text, end)
-        # In brackets the last entry has no comma of its own: the one before it must go too, as JSON demands.
+        # In brackets the last entry has no comma: the one before it must go too, as JSON requires.
         alone = not self._text[line:start].strip(_BLANKS) and rest is not None
         if alone and rest is not None and (not node.flow or rest[1]):
             after = self._text.find("\n", rest.end())
             if after >= 0:
                 self._edits.append((line, after + 1, ""))
             else:
-                # The last line has no break: the one before it goes instead.
+                # The last line has no break: remove the one before it instead.
                 self._edits.append((len(self._text[:line].rstrip("\r\n")), rest.end(), ""))
         elif last < len(node.values):
             self._edits.append((start, node.starts[last], ""))
@@ -209,7 +209,7 @@ class _Rewriting:
         return position - self._text.rfind("\n", 0, position) - 1
 
     def _end(self, node: Node) -> int:
-        """Return where a node ends, without the line break that belongs to a text written as a block."""
+        """Return where a node ends, without the line break that ends a block scalar."""
         return len(self._text[: node.end].rstrip("\r\n")) if self._text[: node.end].endswith("\n") else node.end
 
     def _line_end(self, position: int) -> int:

@@ -1,4 +1,4 @@
-"""Where each part of a YAML or JSON text stands, to the character, so that one can be replaced and the rest kept."""
+"""The parts of a YAML or JSON text and their places, to the character: one can be replaced and the rest kept."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _Foreign = Any
 
 @dataclass(slots=True)
 class ScalarNode:
-    """A text at [start, end); `style` is how it is written: "" plain, one of the quotes, or | or > for blocks."""
+    """A scalar at [start, end); `style` is "" for a plain one, its quote, or | or > for a block."""
 
     start: int
     end: int
@@ -24,9 +24,10 @@ class ScalarNode:
 
 @dataclass(slots=True)
 class CollectionNode:
-    """What mappings and lists have in common: [start, end) from the bracket, or from the first entry to the last's end.
+    """A mapping or list at [start, end): the brackets, or the first entry up to the end of the last.
 
-    `flow` tells brackets from indentation. Each entry [start, end) goes from its key or dash to the end of its value.
+    `flow` is set for brackets, not for indentation. `starts` are those of the entries: the key, the dash, or in
+    brackets the value.
     """
 
     start: int
@@ -38,7 +39,7 @@ class CollectionNode:
 
 @dataclass(slots=True)
 class MappingNode(CollectionNode):
-    """A mapping; `keys` stand beside `values`, and none is there twice."""
+    """A mapping; `keys` and `values` in the same order, each key once."""
 
     keys: list[ScalarNode] = field(default_factory=list)
 
@@ -87,6 +88,6 @@ def _node(event: _Foreign, events: Iterator[_Foreign], text: str) -> Node:
 
 
 def _closed(node: MappingNode | ListNode, end: _Foreign) -> MappingNode | ListNode:
-    # A block's end mark is where the next thing begins, beyond comments; its last entry tells where it ends itself.
+    # A block's end mark is where the next token begins, beyond comments: its last entry ends where it ends itself.
     node.end = end.end_mark.index if node.flow else node.values[-1].end
     return node

@@ -8,25 +8,25 @@ from dataclasses import dataclass
 
 from sidecar.yaml_reader import Tree
 
-# Written without quotes only if no reader of YAML, old or new, can take them for anything but this text.
+# Unquoted only where every YAML reader, 1.1 or 1.2, takes it for this text.
 _PLAIN = re.compile(r"[^\W\d_](?:[\w ./+@-]*[\w./+@-])?")
 _WORDS = frozenset(("true", "false", "yes", "no", "on", "off", "y", "n", "null", "none", "nan", "inf"))
-# What may not stand in quotes as it is: controls, line breaks of Unicode, the byte order mark, what is no character.
+# Must be escaped within quotes: controls, Unicode's line breaks, the byte order mark, noncharacters.
 _UNPRINTED = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
-# Mappings that grow: an entry a line.
+# Mappings that grow are written one entry per line.
 _BLOCKS = frozenset({"apps", "jobs", "datacenters"})
 _NESTED = re.compile(r"^( *)[^\s#][^\n]*:[ \t]*(?:#[^\n]*)?\n(?:[ \t]*(?:#[^\n]*)?\n)*( +)[^\s#-]", re.MULTILINE)
 
 
 class BareKey(str):
-    """A text that is a number or a truth value, which JSON writes without quotes; it is equal to its text."""
+    """A number or boolean, which is written without quotes; equal to its text."""
 
     __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
 class YamlStyle:
-    """How a text is written: `json` all through or YAML, the blanks that a level is indented by, its line break."""
+    """How a text is written: as JSON or YAML, the indentation of a level in blanks, and the line break."""
 
     json: bool
     step: int

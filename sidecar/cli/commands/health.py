@@ -19,7 +19,7 @@ Examples:
 _FLAGS: list[click.Parameter] = [
     flag(
         ["--sidecar"],
-        "The sidecar: host:port or unix:/path.  [default: DC_SIDECAR_ADDRESS, else the first of DC_SIDECAR_LISTEN, "
+        "The sidecar: HOST:PORT or unix:/PATH.  [default: DC_SIDECAR_ADDRESS, else the first of DC_SIDECAR_LISTEN, "
         "else 127.0.0.1:50051]",
         metavar="ADDR",
     ),

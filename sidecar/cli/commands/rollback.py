@@ -47,14 +47,14 @@ def command(ctx: click.Context, /, revision: str | None, *, listing: bool, **_: 
     """
     options = change_options(ctx)
     history = _history_of(options.source, open_key(ctx).option("state-dir"))
-    versions = history.formers(_LIMIT, options.timeout)
+    versions = history.versions(_LIMIT, options.timeout)
     if listing:
         _list(versions, options)
         return 0
-    former = chosen(versions, read_current(options).revision, revision)
+    version = chosen(versions, read_current(options).revision, revision)
     # Where the configuration requires a reason, it must be the operator's own.
-    reason = options.reason or ("" if options.rules.require_reason else f"rollback to {former.revision}")
-    restored = parse_text(former.text, max_bytes=options.max_bytes)
+    reason = options.reason or ("" if options.rules.require_reason else f"rollback to {version.revision}")
+    restored = parse_text(version.text, max_bytes=options.max_bytes)
     return run_change(replace(options, reason=reason), Edit(make=lambda *_: restored))
 
 
@@ -76,7 +76,7 @@ class _CenterHistory:
 
     history: History
 
-    def formers(self, limit: int, timeout: float) -> Sequence[Version]:
+    def versions(self, limit: int, timeout: float) -> Sequence[Version]:
         return [
             Version(entry.text, entry.at_ns // SECOND_NS * SECOND_NS, entry.author.user)
             for entry in self.history.entries(limit, timeout)
@@ -91,7 +91,7 @@ class _SidecarHistory:
     folder: Path
     source: str
 
-    def formers(self, limit: int, timeout: float) -> Sequence[Version]:  # noqa: ARG002 - a file needs none
+    def versions(self, limit: int, timeout: float) -> Sequence[Version]:  # noqa: ARG002 - a file needs none
         try:
             found = [*islice(documents(self.folder, self.source), limit)]
         except OSError as error:

@@ -173,7 +173,7 @@ def test_what_names_no_sidecar_is_refused(tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.write_text("# nobody\n")
     for name, message in (
-        (f"@{empty}", "names no sidecar, expected one address a line"),
+        (f"@{empty}", "names no sidecar, expected one address per line"),
         (f"@{tmp_path}/none", "cannot be read"),
         ("nowhere", "expected host:port"),
         ("nowhere.invalid:1", "cannot be resolved"),

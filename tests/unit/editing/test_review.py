@@ -92,8 +92,8 @@ def test_seen_workers_are_told_and_weighed_by_application() -> None:
     both = reviewed(switch("dc2", "billing", "alone"), facts=seen)
     (violation,) = both.violations
     assert violation.message == (
-        "dc2 has no live worker of alone, expected at least 1: as of a request 5s ago; start more there, or name the "
-        "live workers with --candidates"
+        "dc2 has no live worker of alone, expected at least 1 (a sidecar saw this 5s ago): start more there, or count "
+        "them with --candidates"
     )
     assert "live workers: dc2 0 to 3 (by application), as a sidecar saw up to 5s ago" in both.notes
     short = reviewed(switch("dc2", "billing"), facts=seen, rules=SafetyRules(require_workers=4))
@@ -108,7 +108,7 @@ def test_what_is_said_goes_before_what_was_seen() -> None:
     assert broken(unknown) == []
     assert "live workers in dc2 unknown: count them with --candidates" in unknown.notes
     demanded = reviewed(switch("dc2", everything=True), facts=_seen(), rules=SafetyRules(require_workers=1))
-    assert [o.message for o in demanded.violations] == ["it is not known how many workers dc2 has: give --candidates"]
+    assert [o.message for o in demanded.violations] == ["live workers in dc2 unknown: count them with --candidates"]
     partly = reviewed(switch("dc2", everything=True), facts=_seen(billing={"dc2": 1}))
     assert "live workers of some applications in dc2 unknown: count them with --candidates" in partly.notes
 

@@ -156,14 +156,14 @@ class TestWaiting:
         result = run("switch", "billing", "dc2", "--yes", "--wait", "1", "--sidecar", f"@{fleet}")
         assert (result.code, key.read_text()) == (78, TEXT)
         assert f"--sidecar @{fleet}: " in result.err
-        assert "expected one address a line" in result.err or "cannot be read" in result.err
+        assert "expected one address per line" in result.err or "cannot be read" in result.err
 
     @pytest.mark.parametrize(
         ("flags", "message"),
         [
             (["--sidecar", "127.0.0.1:1", "--ca", "/nowhere/ca.pem"], "/nowhere/ca.pem: cannot be read"),
             (["--sidecar", "127.0.0.1"], "expected host:port"),
-            (["--sidecar", "unix:/nowhere/sock", "--tls"], "no TLS on Unix sockets"),
+            (["--sidecar", "unix:/nowhere/sock", "--tls"], "TLS on Unix sockets"),
         ],
     )
     def test_by_a_connection_that_cannot_be_opened_writes_nothing(
