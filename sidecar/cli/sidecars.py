@@ -210,7 +210,8 @@ def _listed(path: Path) -> Iterator[str]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"--sidecar @{path}: the file cannot be read: {error}") from error
+        why = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise ConfigError(f"--sidecar @{path}: the file cannot be read: {why}") from error
     addresses = [address for line in lines if (address := line.partition("#")[0].strip())]
     if not addresses:
         raise ConfigError(f"--sidecar @{path}: the file names no sidecar, expected one address per line")
@@ -226,9 +227,10 @@ def _addresses(address: str) -> Iterator[Endpoint]:
     host, _, port = address.rpartition(":")
     try:
         entries = socket.getaddrinfo(host, int(port), type=socket.SOCK_STREAM)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "not a host name"
         raise ConfigError(
-            f"--sidecar {address}: the host cannot be resolved ({error}): check the name, or name an address"
+            f"--sidecar {address}: the host cannot be resolved ({why}): check the name, or give an IP address"
         ) from error
     # One sidecar may have an address of each family: those of one are enough to reach all.
     families = {family for family, *_ in entries}

@@ -56,4 +56,7 @@ def failure(error: grpc.RpcError, target: str, timeout_s: float | None) -> Sidec
 
 def _shortened(details: str) -> str:
     """Return the last, most specific, part of gRPC's message about a connection."""
+    if "handshake failed" in details:
+        # What follows is of OpenSSL's insides, and may end in "OK".
+        return "TLS handshake failed: check that it serves TLS, and the certificates of both sides"
     return details.rsplit("; ", 1)[-1].rsplit(": ", 2)[-1].strip()

@@ -139,7 +139,7 @@ def plan(
 def _demand_valid(parsed: ParsedText) -> RoutingDocument:
     if parsed.document is None:
         raise ChangeRefused(
-            f"the result would not be a valid document, nothing is written: {parsed.refusal}"
+            f"the result would not be a valid document, nothing was written: {parsed.refusal}"
         ) from parsed.refusal
     return parsed.document
 

@@ -177,6 +177,7 @@ def test_what_names_no_sidecar_is_refused(tmp_path: Path) -> None:
         (f"@{tmp_path}/none", "cannot be read"),
         ("nowhere", "expected host:port"),
         ("nowhere.invalid:1", "cannot be resolved"),
+        ("..:1", "cannot be resolved"),
     ):
         with pytest.raises(ConfigError, match=message) as refused:
             resolve([name])
