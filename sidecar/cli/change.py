@@ -7,6 +7,7 @@ import pwd
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 
@@ -28,6 +29,7 @@ from sidecar.cli.render import change_lines, change_report, difference_lines, pr
 from sidecar.cli.sidecars import (
     Confirmation,
     Connect,
+    Endpoint,
     check_connections,
     connecting,
     live_workers,
@@ -43,7 +45,7 @@ from sidecar.editing.review import Review, review
 from sidecar.editing.safety_rules import RULES, SafetyRules, enforce
 from sidecar.errors import ChangeRefused, SourceError, WriteConflict
 from sidecar.routing.location import Locator
-from sidecar.routing.outage import Fault, FaultKind, Outage, unhealthy
+from sidecar.routing.outage import Fault, FaultKind, Outages, unhealthy
 from sidecar.routing.parsed_text import parse_text
 from sidecar.routing.state import State
 from sidecar.sources.base import Content, Source
@@ -195,14 +197,14 @@ def make_change(options: ChangeOptions, edit: Edit) -> Outcome:
         draft = plan(current, edit, meta, full_document=options.full_document, max_bytes=options.max_bytes)
         facts = gather(draft, options)
         judged = review(draft, facts, rules)
-        if not _accepted(draft, judged, options):
+        if not _confirmed(draft, judged, options):
             return Outcome(0)
         try:
-            _write(draft, options)
+            apply(draft, options)
         except WriteConflict:
             theirs = read_current(options, other_than=current.version)
             _show_conflict(current, theirs)
-            if redone < options.redo or (options.may_ask and _confirm("Apply your change on top of it?")):
+            if redone < options.redo or (options.may_ask and _ask("Apply your change on top of it?")):
                 # The change that the hold-off would wait for has just been shown.
                 rules = replace(rules, hold_off=0.0)
                 redone += 1
@@ -211,7 +213,7 @@ def make_change(options: ChangeOptions, edit: Edit) -> Outcome:
             _report(draft, judged, options, conflict={"revision": theirs.revision, "difference": lines})
             return Outcome(WriteConflict.exit_code)
         say(f"Written: revision {draft.new.revision}.")
-        return Outcome(_confirm_served(draft, judged, options), written=True)
+        return Outcome(_await_sidecars(draft, judged, options), written=True)
 
 
 def read_current(options: ChangeOptions, *, other_than: str | None = None) -> CurrentDocument:
@@ -235,31 +237,38 @@ def _read(options: ChangeOptions, other_than: str | None = None) -> Content | No
 def gather(draft: Draft, options: ChangeOptions) -> Facts:
     """Return what is known of live workers and outages, as given or as the sidecars say.
 
-    Raises ConfigError where the sidecars cannot be found, or no connection be opened.
+    Raises ConfigError where the sidecars cannot be found, or no connection to them can be opened.
     """
-    named = resolve(options.sidecars)
-    check_connections(named, options.connect)
-    outages: dict[str, Outage] = {}
-    if draft.current.document is not None:
-        written = State(draft.current.document, 0, draft.meta.at_ns).out
-        for _, status in statuses(named, options.connect):
-            for outage in status.outages if isinstance(status, Status) else ():
-                if not outage.app and outage.datacenter not in written:
-                    # An older sidecar sends a text only.
-                    fault = outage.fault or Fault(FaultKind.OTHER, text=outage.reason)
-                    outages[outage.datacenter] = unhealthy(fault)
+    endpoints = resolve(options.sidecars)
+    check_connections(endpoints, options.connect)
+    outages = _outages(draft, endpoints, options.connect)
     if options.workers is not None:
         document = draft.new.document
         locate = Locator(document.datacenters if document else None).locate
         counts = Counter(worker.datacenter or locate(worker) for worker in options.workers)
         return Facts(counts=counts, outages=outages)
     apps = draft.apps(outages)
-    asked = named or resolve([DEFAULT_ADDRESS])
+    asked = endpoints or resolve([DEFAULT_ADDRESS])
     seen = live_workers(asked, options.connect, apps, draft.current.revision) if apps else {}
     return Facts(live_workers=seen, outages=outages)
 
 
-def _accepted(draft: Draft, judged: Review, options: ChangeOptions) -> bool:
+def _outages(draft: Draft, endpoints: Sequence[Endpoint], connect: Connect) -> Outages:
+    """Return the outages that sidecars found and the document does not have."""
+    if draft.current.document is None:
+        return {}
+    written = State(draft.current.document, 0, draft.meta.at_ns).out
+    return {
+        # An older sidecar sends a text only.
+        outage.datacenter: unhealthy(outage.fault or Fault(FaultKind.OTHER, text=outage.reason))
+        for _, status in statuses(endpoints, connect)
+        if isinstance(status, Status)
+        for outage in status.outages
+        if not outage.app and outage.datacenter not in written
+    }
+
+
+def _confirmed(draft: Draft, judged: Review, options: ChangeOptions) -> bool:
     """Show a change; return whether to write it. Raises ChangeRefused, and UsageError where nobody can be asked."""
     for line in change_lines(draft, judged, options.forced):
         click.echo(line, err=options.output == "json")
@@ -276,7 +285,7 @@ def _accepted(draft: Draft, judged: Review, options: ChangeOptions) -> bool:
         return True
     elif not options.may_ask:
         raise click.UsageError("no terminal to confirm at: pass --yes to write, or --dry-run to only look")
-    elif _confirm("Write this?"):
+    elif _ask("Write this?"):
         return True
     else:
         say("Nothing was written.")
@@ -284,12 +293,15 @@ def _accepted(draft: Draft, judged: Review, options: ChangeOptions) -> bool:
     return False
 
 
-def _confirm(question: str) -> bool:
+def _ask(question: str) -> bool:
     return click.confirm(question, err=True)
 
 
-def _write(draft: Draft, options: ChangeOptions) -> None:
-    """Write a change by compare-and-set. Where an error leaves open whether it was written, read the key."""
+def apply(draft: Draft, options: ChangeOptions) -> None:
+    """Write a change by compare-and-set; where an error leaves open whether it was written, read the key.
+
+    Raises WriteConflict and SourceError: nothing was written, or the config center does not answer any more.
+    """
     try:
         options.source.write(draft.new.text, draft.current.version, options.timeout)
     except WriteConflict:
@@ -320,7 +332,7 @@ def _show_conflict(ours: CurrentDocument, theirs: CurrentDocument) -> None:
         say(line)
 
 
-def _confirm_served(draft: Draft, judged: Review, options: ChangeOptions) -> int:
+def _await_sidecars(draft: Draft, judged: Review, options: ChangeOptions) -> int:
     """Wait until the sidecars serve what was written, if asked to; whatever fails now, it is written."""
     if options.wait is None:
         _report(draft, judged, options, written=True)

@@ -40,7 +40,7 @@ def test_a_text_that_is_not_written_is_kept(run: Run, key: Path, monkeypatch: py
     """An hour's work does not go with a no to the question, nor with a dry run."""
     monkeypatch.setenv("VISUAL", "sed -i s/money/gold/")
     monkeypatch.setattr(change.ChangeOptions, "may_ask", True)
-    monkeypatch.setattr(change, "_confirm", lambda _: False)
+    monkeypatch.setattr(change, "_ask", lambda _: False)
     result = run("edit", *(["--dry-run"] if answer == "dry run" else []))
     assert (result.code, key.read_text()) == (0, TEXT)
     assert "# gold" in _kept(result.err)
