@@ -80,9 +80,8 @@ def check(address: str, *, service: str, timeout: float, tls: Mapping[str, str] 
     # One byte, four of length, then field 1 (a varint) of HealthCheckResponse.
     status = _STATUSES.get(answer[6], "") if len(answer) == 7 and answer[5] == 0x08 else ""
     if not status:
-        raise _NoAnswer(
-            f"{address}: the health check was refused: is this a dc-sidecar, and does it have the service {service!r}?"
-        )
+        what = f"a dc-sidecar with the service {service}" if service else "a dc-sidecar"
+        raise _NoAnswer(f"{address}: the health check was refused: is this {what}?")
     return status
 
 

@@ -202,7 +202,7 @@ def fail_back(tree: Tree, document: RoutingDocument, apps: Sequence[str | None],
         rule = route_of(document, app).failover
         if rule is None:
             raise ChangeRefused(
-                f"{subject_name(app)} has no `failover` key: its work returns by itself as soon as possible"
+                f"{subject_name(app)} has no `failover` key: its work returns by itself, without `failback`"
             )
         own = _own(top, app, "failover")
         entry: dict[str, Tree] = dict(own) if isinstance(own, dict) else {}

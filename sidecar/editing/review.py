@@ -95,7 +95,7 @@ def _about_workers(impact: Impact) -> list[str]:
         used = (impact.seen[app] for needs in wanted.values() for app in needs if app in impact.seen)
         age = min(used, key=lambda workers: workers.at_ns).age(impact.now_ns)
         amounts = ", ".join(f"{name} {_span(found)}" for name, found in seen.items() if found)
-        notes.append(f"live workers: {amounts}, as a sidecar saw up to {age} ago")
+        notes.append(f"live workers: {amounts}, seen by a sidecar up to {age} ago")
     unknown = [name for name, needs in wanted.items() if len(seen[name]) < len(needs)]
     if unknown:
         some = " of some applications" if notes else ""

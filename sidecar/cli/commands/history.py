@@ -87,7 +87,9 @@ def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option(
     "--app", metavar="APP", help='Only changes that moved this application; "default" for those without a route.'
 )
-@click.option("--since", type=SINCE, metavar="TIME", help="Only changes since a time, or from so long ago.")
+@click.option(
+    "--since", type=SINCE, metavar="TIME", help="Only changes since a time, or within a duration such as 24h."
+)
 @click.option(
     "--limit", type=click.IntRange(1), default=100, show_default=True, metavar="N", help="Only the newest N changes."
 )

@@ -39,7 +39,7 @@ def command(ctx: click.Context, /, datacenters: tuple[str, ...], *, bare: bool, 
     """
     active, *backups = dict.fromkeys(datacenters)
     if bare and backups:
-        raise click.UsageError("--bare: expected one datacenter, a bare word names no more", ctx)
+        raise click.UsageError("--bare: expected one datacenter, as a bare word names only one", ctx)
     text = f"{active}\n"
     if not bare:
         text = _TEXT.format(

@@ -68,7 +68,7 @@ Examples:
 @click.option("--running", is_flag=True, help="Also stop and retry runs that the sidecar would send elsewhere now.")
 @click.option("--lost/--no-lost", default=True, show_default=True, help="Also retry runs on workers that fell silent.")
 @click.option("--rate", type=click.FloatRange(0, min_open=True), default=10, show_default=True, help="Runs per second.")
-@click.option("--dry-run", is_flag=True, help="Show the runs, and move none.")
+@click.option("--dry-run", is_flag=True, help="Show the runs to move, and move none.")
 @click.option("-y", "--yes", is_flag=True, help="Move without asking.")
 @output_option
 @click.pass_context
@@ -125,7 +125,8 @@ def _password(file: Path | None) -> str:
     try:
         password = file.read_text(encoding="utf-8").rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"--password-file: {file} cannot be read: {error}") from error
+        why = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise ConfigError(f"--password-file: {file} cannot be read: {why}") from error
     if not password:
         raise ConfigError(f"--password-file: {file} is empty, expected the application's password")
     return password

@@ -118,7 +118,7 @@ def _list(versions: Sequence[Version], options: ChangeOptions) -> None:
         )
         return
     if not entries:
-        say("No document is remembered.")
+        say("There are no earlier documents.")
         return
     rows = [("REVISION", "AT", "BY", "REASON")]
     for version, document in entries:

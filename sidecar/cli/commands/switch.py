@@ -18,7 +18,7 @@ Examples:
 @click.command("switch", cls=ChangeCommand, epilog=_EPILOG)
 @click.argument("apps", nargs=-1, metavar="[APP]...")
 @click.argument("to", metavar="DC")
-@click.option("--default", is_flag=True, help="Switch the default route, too or instead.")
+@click.option("--default", is_flag=True, help="Switch the default route, alone or with the named applications.")
 @click.option("--all", "everything", is_flag=True, help="Switch the default route and every application's.")
 @click.pass_context
 def command(

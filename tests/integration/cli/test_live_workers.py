@@ -60,7 +60,7 @@ def test_a_switch_to_where_no_worker_was_seen_is_refused(key: Path, sidecar: Sid
     sidecar.filter(a_request("billing", candidates={"dc1": 2, "dc2": 3}))
     done = _told(key, sidecar.address, "--dry-run")
     assert done.returncode == 0, done.stderr
-    assert "live workers: dc2 3, as a sidecar saw" in " ".join(done.stdout.split())
+    assert "live workers: dc2 3, seen by a sidecar" in " ".join(done.stdout.split())
 
 
 def test_the_command_goes_on_where_nobody_knows(key: Path, sidecar: SidecarProcess) -> None:

@@ -88,14 +88,14 @@ def test_seen_workers_are_told_and_weighed_by_application() -> None:
     well = reviewed(switch("dc2", "billing"), facts=seen)
     assert broken(well) == []
     assert effect(well) == ["now: billing: 90 % of jobs dc1 → dc2"]
-    assert "live workers: dc2 3, as a sidecar saw up to 5s ago" in well.notes
+    assert "live workers: dc2 3, seen by a sidecar up to 5s ago" in well.notes
     both = reviewed(switch("dc2", "billing", "alone"), facts=seen)
     (violation,) = both.violations
     assert violation.message == (
         "dc2 has no live worker of alone, expected at least 1 (a sidecar saw this 5s ago): start more there, or count "
         "them with --candidates"
     )
-    assert "live workers: dc2 0 to 3 (by application), as a sidecar saw up to 5s ago" in both.notes
+    assert "live workers: dc2 0 to 3 (by application), seen by a sidecar up to 5s ago" in both.notes
     short = reviewed(switch("dc2", "billing"), facts=seen, rules=SafetyRules(require_workers=4))
     assert "dc2 has 3 live workers of billing, expected at least 4" in short.violations[0].message
 
