@@ -154,8 +154,8 @@ class Settings:
     call_handling: str = _option(
         choice("auto", "direct", "threads"),
         "Bounds",
-        "How gRPC calls are handled: direct (on gRPC's own thread, with private names of grpcio), threads (public API "
-        "only, 1.5 times the CPU of a unary call), or auto: direct where a check at start passes.",
+        "How gRPC calls are handled: direct (on gRPC's own thread, using private names of grpcio), threads (public API "
+        "only, 1.5 times the CPU of a unary call), or auto: direct if a self-test at startup passes.",
         default="auto",
     )
 
