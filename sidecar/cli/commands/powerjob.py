@@ -23,6 +23,7 @@ from sidecar.powerjob.finder import RescheduleStep, WorkFinder
 from sidecar.powerjob.http import PowerJobServers, PowerJobUnavailable
 from sidecar.powerjob.model import PowerJobWorker
 from sidecar.powerjob.mover import RescheduleOutcome, execute, summary
+from sidecar.secret_file import SecretUnreadable, read_secret
 
 _PASSWORD = "DC_SIDECAR_POWERJOB_PASSWORD"  # noqa: S105 - the variable's name
 _SHOWN = 20
@@ -123,13 +124,9 @@ def _password(file: Path | None) -> str:
     if file is None:
         return os.environ.get(_PASSWORD, "")
     try:
-        password = file.read_text(encoding="utf-8").rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "not UTF-8"
-        raise ConfigError(f"--password-file: {file} cannot be read: {why}") from error
-    if not password:
-        raise ConfigError(f"--password-file: {file} is empty, expected the application's password")
-    return password
+        return read_secret(file)
+    except SecretUnreadable as error:
+        raise ConfigError(f"--password-file: {file} {error}") from error
 
 
 def _choose(
