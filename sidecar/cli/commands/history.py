@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sidecar import config
-from sidecar.audit.consumer import TaskFailed
 from sidecar.audit.diff import diff_lines
 from sidecar.audit.event import AuditEvent, EventKind
 from sidecar.audit.journal_reader import FOLDER, matching, newest_first, verify
@@ -22,7 +21,7 @@ from sidecar.audit.service import database_url, open_database
 from sidecar.audit.wording import event_text
 from sidecar.cli.params import SINCE
 from sidecar.cli.render import difference_lines, print_json, say
-from sidecar.errors import ConfigError, SidecarError
+from sidecar.errors import ConfigError, DatabaseUnavailable, NotRecorded, TaskFailed
 from sidecar.routing.scalars import SECOND_NS, format_time
 
 if TYPE_CHECKING:
@@ -41,18 +40,6 @@ Examples:
   dc-sidecar history diff 3a7f 9c21 --config sidecar.yaml
   dc-sidecar history --fleet --config sidecar.yaml
   dc-sidecar history verify --config sidecar.yaml"""
-
-
-class NotRecorded(SidecarError):
-    """The audit has no such thing."""
-
-    exit_code = 3
-
-
-class DatabaseAway(SidecarError):
-    """The shared database cannot be asked."""
-
-    exit_code = 6
 
 
 class _Output(click.Choice[str]):
@@ -206,7 +193,7 @@ def _settings(*given: dict[str, Any]) -> config.Settings:
 
 
 def _records(*given: dict[str, Any]) -> Iterator[Record]:
-    """Return the records, the newest first, of this sidecar or of the fleet. Raises ConfigError, DatabaseAway."""
+    """Return the records of this sidecar or of the fleet, newest first. Raises ConfigError, DatabaseUnavailable."""
     if not any(where["fleet"] for where in given):
         return newest_first(_folder(*given))
     url = database_url(_settings(*given))
@@ -221,7 +208,7 @@ def _of_fleet(shared: AuditDatabase) -> Iterator[Record]:
             for record, _ in shared.newest_first(_MOST):
                 yield record
         except TaskFailed as error:
-            raise DatabaseAway(str(error)) from None
+            raise DatabaseUnavailable(str(error)) from None
 
 
 def _folder(*given: dict[str, Any]) -> Path:

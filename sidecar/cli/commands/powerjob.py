@@ -17,13 +17,13 @@ from sidecar.cli.params import SINCE, SidecarCommand, output_option
 from sidecar.cli.render import columns, print_json, say
 from sidecar.cli.sidecars import open_client
 from sidecar.client import RoutingClient
-from sidecar.errors import ConfigError
+from sidecar.errors import ConfigError, PowerJobUnavailable, SecretUnreadable
 from sidecar.powerjob.application import PowerJobApp
 from sidecar.powerjob.finder import RescheduleStep, WorkFinder
-from sidecar.powerjob.http import PowerJobServers, PowerJobUnavailable
+from sidecar.powerjob.http import PowerJobServers
 from sidecar.powerjob.model import PowerJobWorker
 from sidecar.powerjob.mover import RescheduleOutcome, execute, summary
-from sidecar.secret_file import SecretUnreadable, read_secret
+from sidecar.secret_file import read_secret
 
 _PASSWORD = "DC_SIDECAR_POWERJOB_PASSWORD"  # noqa: S105 - the variable's name
 _SHOWN = 20

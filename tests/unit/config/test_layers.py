@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.config import OPTIONS, FlagError, Layer, Option, Settings, load, resolve, settings_of
+from sidecar.config import OPTIONS, Layer, Option, Settings, load, resolve, settings_of
 from sidecar.config.kinds import SWITCH
-from sidecar.errors import ConfigError
+from sidecar.errors import ConfigError, FlagError
 
 
 def _settings(flags: list[str] | None = None, environ: Mapping[str, str] | None = None) -> Settings:
