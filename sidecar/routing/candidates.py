@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from sidecar.errors import BadRequest
@@ -32,10 +32,11 @@ def looks_like_counts(text: str) -> bool:
     return bool(parts) and all(map(_COUNT.fullmatch, parts))
 
 
-def parse_counts(text: str) -> tuple[Worker, ...]:
+def parse_counts(text: str, *, checkpoint: Callable[[], None] = lambda: None) -> tuple[Worker, ...]:
     """Return the workers that counts such as `dc1=3,dc2=2` stand for, at most 10,000; an empty text stands for none.
 
-    Raises BadRequest for another text, a datacenter named twice, and higher counts.
+    `checkpoint` is called for each worker: there it may yield to other threads. Raises BadRequest for another text, a
+    datacenter named twice, and higher counts.
     """
     counts: dict[str, int] = {}
     for part in _parts(text):
@@ -48,7 +49,12 @@ def parse_counts(text: str) -> tuple[Worker, ...]:
     total = sum(counts.values())
     if total > MAX_COUNTED:
         raise BadRequest(_FIELD, f"found {total:,} workers, expected at most {MAX_COUNTED:,} in all")
-    return tuple(Worker(f"{name}-{n}", name) for name, count in counts.items() for n in range(1, count + 1))
+    workers = []
+    for name, count in counts.items():
+        for number in range(1, count + 1):
+            checkpoint()
+            workers.append(Worker(f"{name}-{number}", name))
+    return tuple(workers)
 
 
 def _parts(text: str) -> Iterator[str]:

@@ -21,7 +21,6 @@ from starlette.staticfiles import StaticFiles
 
 from sidecar.counters import ProcessCounts
 from sidecar.errors import SidecarError
-from sidecar.routing.candidates import parse_counts
 from sidecar.routing.state import State
 from sidecar.table import RoutingTable
 from sidecar.view import View
@@ -159,13 +158,12 @@ class HttpApi:
 
     async def _explain(self, request: Request) -> Response:
         query = request.query_params
-        workers = parse_counts(query.get("candidates", ""))
         view = self._table.view
         if view.state is None:
             raise _no_document(view)
-        names = (query.get("app", ""), query.get("job", ""), query.get("instance", ""))
+        asked = [query.get(name, "") for name in ("app", "job", "instance", "candidates")]
         async with self._explaining:
-            return _json(await run_in_threadpool(what_if, view.state, view.text, *names, workers))
+            return _json(await run_in_threadpool(what_if, view.state, view.text, *asked))
 
     async def _events(self, _: Request) -> Response:
         if self._waiting >= _MAX_WAITING:

@@ -2,35 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from sidecar.errors import BadRequest
 from sidecar.gil import Yielder
+from sidecar.routing.candidates import parse_counts
 from sidecar.routing.document import read_tree
 from sidecar.routing.explain import explain
 from sidecar.routing.explain_plain import explanation_plain
-from sidecar.routing.location import Candidate
 from sidecar.routing.state import State
 
 _MAX_NAME = 256
 
 
-def what_if(
-    state: State, text: bytes, app: str, job: str, instance: str, workers: Sequence[Candidate]
-) -> dict[str, Any]:
-    """Return the decision and what led to it as JSON; `text` is the document's. Raises BadRequest. Not for the loop."""
+def what_if(state: State, text: bytes, app: str, job: str, instance: str, counts: str) -> dict[str, Any]:
+    """Return the decision and what led to it as JSON, with workers by counts such as `dc1=3,dc2=2`.
+
+    `text` is the document's. Raises BadRequest. Not for the event loop, and not for two requests at once: the workers
+    of one may take megabytes.
+    """
     if not app:
         raise BadRequest("app", "found nothing, expected the application's id or name")
     for field, name in (("app", app), ("job", job), ("instance", instance)):
         if len(name) > _MAX_NAME:
             raise BadRequest(field, f"found {len(name)} characters, expected at most {_MAX_NAME}")
     # The text is the one in force: its length was judged when it was taken over.
-    tree = read_tree(text, max_bytes=len(text), checkpoint=Yielder())
-    explanation = explain(state, tree, app, job, instance, workers)
+    checkpoint = Yielder()
+    workers = parse_counts(counts, checkpoint=checkpoint)
+    tree = read_tree(text, max_bytes=len(text), checkpoint=checkpoint)
+    explanation = explain(state, tree, app, job, instance, workers, checkpoint=checkpoint)
     decision = explanation.decision
-    steps = explanation_plain(explanation)
     # Where each candidate is was typed in.
+    steps = explanation_plain(replace(explanation, located=()))
     del steps["located"]
     return {
         "revision": state.document.revision,

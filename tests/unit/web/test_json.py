@@ -7,7 +7,6 @@ import pytest
 
 from sidecar.errors import DocumentRejected
 from sidecar.lifecycle import RejectedDocument
-from sidecar.routing.candidates import parse_counts
 from sidecar.routing.document import parse_document
 from sidecar.routing.failover import FailoverState, FailoverStates, Phase
 from sidecar.routing.outage import NO_WORKERS, Fault, FaultKind, ProbeFailure, unhealthy
@@ -130,7 +129,7 @@ def test_a_refusal_marks_its_line() -> None:
 
 def test_what_if_tells_decision_and_steps() -> None:
     """The answer is the decision under this very State, with its drills, and the order it came from."""
-    told = what_if(a_state(), DOCUMENT, "even", "7", "", parse_counts("dc1=2, dc2=1"))
+    told = what_if(a_state(), DOCUMENT, "even", "7", "", "dc1=2, dc2=1")
     assert told["decision"] == {"reason": "SPLIT", "datacenter": "dc2", "selected": 1, "candidates": 3} or (
         told["decision"] == {"reason": "FAILOVER", "datacenter": "dc2", "selected": 1, "candidates": 3}
     )
