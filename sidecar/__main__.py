@@ -1,4 +1,4 @@
-"""The command `dc-sidecar`: `serve` and `health` go straight to it, without what only the command line needs."""
+"""The command `dc-sidecar`: `serve` and `health` start without what only the other commands need."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import cast
 
 _HELP = {"-h", "--help"}
-# Imported by name, so that none of them drags another in.
+# Imported by name, each only when it runs.
 _DIRECT = {"serve": "sidecar.daemon", "health": "sidecar.healthcheck"}
 
 

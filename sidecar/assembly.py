@@ -15,7 +15,7 @@ from sidecar.audit.journal_reader import FOLDER, summaries
 from sidecar.audit.service import AuditService, open_configured
 from sidecar.change_log import log_change
 from sidecar.config import Settings
-from sidecar.errors import DocumentRejected, SourceError
+from sidecar.errors import DocumentRejected, SnapshotUnusable, SourceError
 from sidecar.gil import Yielder, without_gc
 from sidecar.health import failover_store
 from sidecar.health.checks import HealthChecks
@@ -23,7 +23,7 @@ from sidecar.health.failover_store import FailoverStore
 from sidecar.health.hosts import AllowedHosts
 from sidecar.routing.document import parse_document
 from sidecar.server.settings import ServerSettings
-from sidecar.snapshot import SnapshotStore, SnapshotUnusable, load
+from sidecar.snapshot import SnapshotStore, load
 from sidecar.sources import open_source
 from sidecar.sources.base import Report, Source, Unreachable
 from sidecar.table import RoutingTable

@@ -1,4 +1,4 @@
-"""The errors this project raises on purpose, each with its exit code and its gRPC status."""
+"""The errors of this project that leave their folder, each with its exit code and its gRPC status."""
 
 from __future__ import annotations
 
@@ -7,20 +7,36 @@ from typing import ClassVar
 
 
 class SidecarError(Exception):
-    """What every error of ours is.
+    """The base of all of them.
 
-    The message is for an operator: what was found, what was expected, what to do next. `exit_code` is what the command
-    line ends with, `grpc_status` the name of the status that a call is answered with.
+    The message is for an operator: what was found, what was expected, what to do next. `exit_code` is that of the
+    command line, `grpc_status` the name of the status that a call is answered with.
     """
 
     exit_code: ClassVar[int] = 1
     grpc_status: ClassVar[str] = "INTERNAL"
 
 
+# Configuration.
+
+
 class ConfigError(SidecarError):
     """The sidecar's own configuration is wrong: a flag, an environment variable, a key of its file, a source's URL."""
 
     exit_code = 78
+
+
+class SecretUnreadable(SidecarError):
+    """A file has no usable secret; the message follows its path: `cannot be read: Permission denied`, `is empty …`."""
+
+
+class FlagError(ConfigError):
+    """A flag is wrong: unknown, or with a value that it cannot have."""
+
+    exit_code = 2
+
+
+# The routing document and the key that holds it.
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,22 +79,45 @@ class SourceError(SidecarError):
     grpc_status = "UNAVAILABLE"
 
 
+class RequestNotSent(SourceError):
+    """No connection to a server of the config center: it has not seen the request."""
+
+
+class NoResponse(SourceError):
+    """A server of the config center accepted a request and did not answer in time."""
+
+
+class AccessRefused(SourceError):
+    """A server of the config center refuses this client; another server of the cluster would too."""
+
+
+class SdkFault(SidecarError):
+    """A call of the Nacos SDK failed, hung, or cancelled its caller; the message says which."""
+
+
 class ChangeRefused(SidecarError):
-    """A change is not made: a rule speaks against it, or the document leaves no room for it."""
+    """A change is not made: it breaks a safety rule, or the document does not allow it."""
 
     exit_code = 3
     grpc_status = "FAILED_PRECONDITION"
 
 
 class WriteConflict(SidecarError):
-    """Somebody else wrote the key in between; nothing was written."""
+    """The key was written by someone else in between; nothing was written."""
 
     exit_code = 4
     grpc_status = "ABORTED"
 
 
+class SnapshotUnusable(SidecarError):
+    """The snapshot is torn, of another source, or unreadable; the message says which."""
+
+
+# Calls, as the server refuses them.
+
+
 class BadRequest(SidecarError):
-    """A request of the API breaks a bound or a rule; `field` says which of its fields."""
+    """A request breaks a bound or a rule; `field` says which of its fields, `message` what is wrong with it."""
 
     exit_code = 2
     grpc_status = "INVALID_ARGUMENT"
@@ -86,6 +125,7 @@ class BadRequest(SidecarError):
     def __init__(self, field: str, message: str) -> None:
         super().__init__(f"{field}: {message}")
         self.field = field
+        self.message = message
 
 
 class NotServing(SidecarError):
@@ -93,3 +133,113 @@ class NotServing(SidecarError):
 
     exit_code = 6
     grpc_status = "UNAVAILABLE"
+
+
+class TooManyCalls(SidecarError):
+    """There are more calls than the sidecar is configured to take."""
+
+    grpc_status = "RESOURCE_EXHAUSTED"
+
+
+class NoRequest(SidecarError):
+    """A call ended before its request came."""
+
+    grpc_status = "UNIMPLEMENTED"
+
+
+class UnknownService(SidecarError):
+    """A health check names a service that is not served here."""
+
+    grpc_status = "NOT_FOUND"
+
+
+# Calls, as the client sees them fail.
+
+
+class SidecarUnreachable(NotServing):
+    """Nothing listens at the address, or the connection broke before the response."""
+
+
+class TooSlow(NotServing):
+    """There was no response within the deadline."""
+
+    grpc_status = "DEADLINE_EXCEEDED"
+
+
+class Overloaded(NotServing):
+    """The sidecar has reached its limit of concurrent calls."""
+
+    grpc_status = "RESOURCE_EXHAUSTED"
+
+
+class CallFailed(SidecarError):
+    """The sidecar, or what answered in its place, failed."""
+
+
+# Health checks.
+
+
+class ProbeFailed(SidecarError):
+    """The datacenter did not answer a probe as it should; the message is the error, in a few words."""
+
+
+class ProbeNotAllowed(SidecarError):
+    """The configuration does not allow this probe; the message names the host."""
+
+
+# The audit and the tasks that follow it.
+
+
+class ChainBroken(SidecarError):
+    """A line is not a valid link of the audit's chain; the message says how."""
+
+
+class JournalInUse(SidecarError, OSError):
+    """Another process is writing to this journal."""
+
+
+class NotRecorded(SidecarError):
+    """The audit has no such record."""
+
+    exit_code = 3
+
+
+class DatabaseUnavailable(SidecarError):
+    """The shared database does not answer."""
+
+    exit_code = 6
+
+
+class TaskFailed(SidecarError):
+    """An attempt failed; `final` means that another one would too. The message holds no secret."""
+
+    def __init__(self, message: str, *, final: bool = False) -> None:
+        super().__init__(message)
+        self.final = final
+
+
+class TaskDeferred(SidecarError):
+    """It is not time yet for a task: the attempt is repeated soon, for as long as it takes."""
+
+
+class DependencyUnavailable(TaskDeferred):
+    """What a task needs first is unavailable, or does not know of the record yet."""
+
+
+# Other services: those of reactions, and PowerJob.
+
+
+class RequestFailed(SidecarError):
+    """An HTTP request got no response; the message is the reason, without the URL, which may be a secret."""
+
+
+class PowerJobUnavailable(SidecarError):
+    """No PowerJob server answers."""
+
+    exit_code = 6
+
+
+class PowerJobRefused(SidecarError):
+    """PowerJob answered with a failure."""
+
+    exit_code = 3

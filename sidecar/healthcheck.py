@@ -1,7 +1,7 @@
-"""The question of `dc-sidecar health`: one gRPC health check, on a socket and nothing else.
+"""`dc-sidecar health`: one gRPC health check over a plain socket.
 
-An orchestrator asks every few seconds, inside the sidecar's own memory limit. gRPC, protobuf and click would take
-35 MiB and half a second for it; what one call needs of HTTP/2 (RFC 9113) is little, and this is it.
+An orchestrator runs it every few seconds within the sidecar's memory limit. With gRPC, protobuf and click it would take
+35 MiB and half a second; this is the little of HTTP/2 (RFC 9113) that one call needs.
 """
 
 from __future__ import annotations
@@ -20,28 +20,25 @@ _VALUES = {"sidecar": "ADDRESS", "ca": "CA", "cert": "CERT", "key": "KEY", "serv
 _SWITCHES = ("live", "tls")
 _STATUSES = {1: "SERVING", 2: "NOT_SERVING"}
 
-# Frames that matter here, and flags of theirs (RFC 9113, section 6).
+# Frame types and flags (RFC 9113, section 6).
 _DATA, _HEADERS, _RST_STREAM, _SETTINGS, _PING, _GOAWAY = 0, 1, 3, 4, 6, 7
 _END_STREAM, _ACK, _END_HEADERS = 0x1, 0x1, 0x4
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-# What a peer may send unless told otherwise; nothing that a health check is answered comes near.
+# The largest frame by default; an answer to a health check is far smaller.
 _MAX_FRAME = 16_384
 _MAX_FRAMES = 100
 
 
-class ProbeTimeout(Exception):
-    """Nobody answers there, or not as a gRPC health service does; the message says how."""
+class _NoAnswer(Exception):
+    """Nothing answers, or not as a gRPC health service; the message says which."""
 
 
-class UsageError(Exception):
+class _WrongUsage(Exception):
     """A flag or a variable is wrong; the message says what was found and what is expected."""
 
 
 def main(argv: Sequence[str]) -> int:
-    """Ask once; print what was answered.
-
-    Returns 0 for SERVING, 1 for NOT_SERVING, 6 where nobody answers, 2 for wrong usage.
-    """
+    """Ask once, print the answer and return the exit code: 0 SERVING, 1 NOT_SERVING, 2 wrong usage, 6 no answer."""
     try:
         options = _options(argv, os.environ)
         timeout = _seconds(options.get("timeout", "2s"))
@@ -53,10 +50,10 @@ def main(argv: Sequence[str]) -> int:
             if options.keys() & {"tls", "ca", "cert", "key"}
             else None,
         )
-    except UsageError as error:
+    except _WrongUsage as error:
         sys.stderr.write(f"Error: {error}\n")
         return 2
-    except ProbeTimeout as error:
+    except _NoAnswer as error:
         sys.stderr.write(f"Error: {error}\n")
         return 6
     sys.stdout.write(status + "\n")
@@ -66,8 +63,8 @@ def main(argv: Sequence[str]) -> int:
 def check(address: str, *, service: str, timeout: float, tls: Mapping[str, str] | None = None) -> str:
     """Return SERVING or NOT_SERVING, as the sidecar at `host:port` or `unix:/path` answers within `timeout` seconds.
 
-    `tls` has the files `ca`, `cert` and `key` (PEM) and the `server-name`, each if need be. Raises NoAnswer, and
-    WrongUsage for an address or files that cannot be used.
+    `tls` is None for plaintext, or else has any of `ca`, `cert` and `key` (PEM files) and `server-name`. Raises
+    _NoAnswer, and _WrongUsage for an address or files that cannot be used.
     """
     deadline = time.monotonic() + timeout
     try:
@@ -75,31 +72,30 @@ def check(address: str, *, service: str, timeout: float, tls: Mapping[str, str] 
             connection.sendall(_question(service, address, secure=tls is not None))
             answer = _answer(connection, deadline)
     except TimeoutError:
-        raise ProbeTimeout(f"{address}: no answer within {timeout:g} s") from None
+        raise _NoAnswer(f"{address}: no answer within {timeout:g} s") from None
     except OSError as error:
-        raise ProbeTimeout(f"{address}: {error.strerror or error}") from None
-    except ProbeTimeout as error:
-        raise ProbeTimeout(f"{address}: {error}") from None
-    # The message: its length after one byte, then field 1, a number, of a HealthCheckResponse.
+        raise _NoAnswer(f"{address}: {error.strerror or error}") from None
+    except _NoAnswer as error:
+        raise _NoAnswer(f"{address}: {error}") from None
+    # One byte, four of length, then field 1 (a varint) of HealthCheckResponse.
     status = _STATUSES.get(answer[6], "") if len(answer) == 7 and answer[5] == 0x08 else ""
     if not status:
-        raise ProbeTimeout(
-            f"{address}: the call was refused; is it a dc-sidecar, and does it know {service or 'all'!r}?"
-        )
+        what = f"a dc-sidecar with the service {service}" if service else "a dc-sidecar"
+        raise _NoAnswer(f"{address}: the health check was refused: is this {what}?")
     return status
 
 
 def _connect(address: str, deadline: float, tls: Mapping[str, str] | None) -> socket.socket:
     if address.startswith("unix:"):
         if tls is not None:
-            raise UsageError(f"{address}: a sidecar speaks no TLS on Unix sockets: leave the certificates out")
+            raise _WrongUsage(f"{address}: there is no TLS on Unix sockets: leave out the TLS flags")
         connection = socket.socket(socket.AF_UNIX)
         connection.settimeout(_left(deadline))
         connection.connect(address.removeprefix("unix:"))
         return connection
     host, colon, port = address.rpartition(":")
     if not (colon and host and port.isdecimal() and int(port) < 2**16):
-        raise UsageError(f"the sidecar's address: found {address!r}, expected host:port or unix:/path")
+        raise _WrongUsage(f"the sidecar's address: found {address!r}, expected host:port or unix:/path")
     host = host.strip("[]")
     connection = socket.create_connection((host, int(port)), timeout=_left(deadline))
     if tls is None:
@@ -112,17 +108,17 @@ def _connect(address: str, deadline: float, tls: Mapping[str, str] | None) -> so
             context.load_cert_chain(tls["cert"], tls.get("key"))
     except OSError as error:
         connection.close()
-        raise UsageError(f"--ca, --cert and --key: expected readable PEM files: {error}") from None
+        raise _WrongUsage(f"--ca, --cert and --key: expected readable PEM files: {error}") from None
     context.set_alpn_protocols(["h2"])
     connection.settimeout(_left(deadline))
     return context.wrap_socket(connection, server_hostname=tls.get("server-name", host))
 
 
 def _question(service: str, address: str, *, secure: bool) -> bytes:
-    """Return all that the client says: preface, settings, headers (never in the tables of HPACK), and the request."""
+    """Return the client's bytes: preface, settings, headers (without HPACK's dynamic table), and the request."""
     authority = "localhost" if address.startswith("unix:") else address
     headers = (
-        # :method POST, :scheme and the names of :path, :authority and content-type are of the static table.
+        # :method POST, :scheme and the names of :path, :authority and content-type are in HPACK's static table.
         bytes([0x83, 0x87 if secure else 0x86])
         + b"\x04"
         + _text(b"/grpc.health.v1.Health/Check")
@@ -146,38 +142,38 @@ def _question(service: str, address: str, *, secure: bool) -> bytes:
 
 
 def _answer(connection: socket.socket, deadline: float) -> bytes:
-    """Return the data of the answer; without any where the server refused the call."""
+    """Return the data of the answer, empty where the server refused the call."""
     data = b""
     for kind, flags, stream, payload in _frames(connection, deadline):
         if kind in {_SETTINGS, _PING} and not flags & _ACK:
             connection.sendall(_frame(kind, _ACK, 0, payload if kind == _PING else b""))
         elif kind == _GOAWAY:
-            raise ProbeTimeout("it is going down")
+            raise _NoAnswer("the server is going down")
         elif stream == 1:
             if kind == _RST_STREAM:
-                raise ProbeTimeout("it broke the call off")
+                raise _NoAnswer("the server reset the call")
             if kind == _DATA:
                 data += payload
             if kind in {_DATA, _HEADERS} and flags & _END_STREAM:
                 return data
-    raise ProbeTimeout("it ended the connection without an answer")
+    raise _NoAnswer("the server closed the connection without an answer")
 
 
 def _frames(connection: socket.socket, deadline: float) -> Iterator[tuple[int, int, int, bytes]]:
-    """Yield kind, flags, stream and payload of each frame, until the connection ends."""
+    """Yield type, flags, stream and payload of each frame, until the connection ends."""
     for _ in range(_MAX_FRAMES):
         head = _read(connection, 9, deadline)
         length = int.from_bytes(head[:3], "big")
         if len(head) < 9:
             return
         if length > _MAX_FRAME:
-            raise ProbeTimeout("what it says is not gRPC")
+            raise _NoAnswer("the answer is not gRPC")
         payload = _read(connection, length, deadline)
         yield head[3], head[4], int.from_bytes(head[5:], "big") & 0x7FFFFFFF, payload
 
 
 def _read(connection: socket.socket, count: int, deadline: float) -> bytes:
-    """Return so many bytes, or fewer where the connection ends before."""
+    """Return `count` bytes, or fewer where the connection ends before."""
     data = b""
     while len(data) < count:
         connection.settimeout(_left(deadline))
@@ -193,7 +189,7 @@ def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
 
 
 def _text(value: bytes) -> bytes:
-    """Return a string of HPACK, as it is: lengths from 127 on take more bytes (RFC 7541, section 5.1)."""
+    """Return an HPACK string literal; lengths of 127 and more take several bytes (RFC 7541, section 5.1)."""
     if len(value) < 127:
         return bytes([len(value)]) + value
     rest, more = len(value) - 127, b"\x7f"
@@ -211,14 +207,16 @@ def _left(deadline: float) -> float:
 
 
 def _options(argv: Sequence[str], environ: Mapping[str, str]) -> dict[str, str]:
-    """Return what flags say, else variables; an address that none tells is the first that `serve` listens on."""
+    """Return the options by flag, else by variable; the address defaults to the first that `serve` listens on."""
     names = [f"{name}=" for name in _VALUES] + list(_SWITCHES)
     try:
         flags, rest = getopt(list(argv), "", names)
     except GetoptError as error:
-        raise UsageError(f"{error.msg}; expected {', '.join('--' + name for name in (*_VALUES, *_SWITCHES))}") from None
+        raise _WrongUsage(
+            f"{error.msg}; expected {', '.join('--' + name for name in (*_VALUES, *_SWITCHES))}"
+        ) from None
     if rest:
-        raise UsageError(f"found {rest[0]!r}, expected only flags: the address goes after --sidecar")
+        raise _WrongUsage(f"found {rest[0]!r}, expected only flags: name the address with --sidecar")
     variables = {name: environ.get(f"DC_SIDECAR_{variable}", "") for name, variable in _VALUES.items() if variable}
     options = {name: value for name, value in variables.items() if value}
     options.update((flag.removeprefix("--"), value) for flag, value in flags)
@@ -235,5 +233,5 @@ def _seconds(text: str) -> float:
     except ValueError:
         seconds = 0
     if number == text or not 0 < seconds < 3600:
-        raise UsageError(f"--timeout: found {text!r}, expected a duration such as 2s or 500ms")
+        raise _WrongUsage(f"--timeout: found {text!r}, expected a duration such as 2s or 500ms")
     return seconds

@@ -10,9 +10,7 @@ from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
-
-class RequestFailed(Exception):
-    """There was no response; the message is the reason in a few words, without the URL, which may be a secret."""
+from sidecar.errors import RequestFailed
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-
-class SecretUnreadable(Exception):
-    """A file has no usable secret; the message follows its path: `cannot be read: Permission denied`, `is empty …`."""
+from sidecar.errors import SecretUnreadable
 
 
 def read_secret(path: Path) -> str:

@@ -9,14 +9,11 @@ from hashlib import sha256
 from pathlib import Path
 
 from sidecar.atomic_file import Saver, replace_file
+from sidecar.errors import SnapshotUnusable
 from sidecar.view import View
 
 _FORMAT = 1
 _NAME = "snapshot"
-
-
-class SnapshotUnusable(Exception):
-    """The snapshot is torn, of another source, or unreadable; the message says which."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
@@ -41,6 +41,14 @@ class Position:
     value: tuple[int, int]
 
 
+@dataclass(frozen=True, slots=True)
+class ParseRecord:
+    """What a pass of the YAML parser met beside the values: its events, and where each entry stands."""
+
+    events: list[Any] = field(default_factory=list)
+    places: dict[Path, Position] = field(default_factory=dict)
+
+
 def show(path: Path) -> str:
     """Return a path in one line, as errors name it: `apps.billing.backups[1]`. Empty keys are omitted."""
     text = ""
@@ -54,8 +62,10 @@ def show(path: Path) -> str:
     return text
 
 
-def read(text: str, checkpoint: Checkpoint) -> Tree:
+def read(text: str, checkpoint: Checkpoint, record: ParseRecord | None = None) -> Tree:
     """Parse a text into plain values. `checkpoint` is called every few entries, to let other threads run.
+
+    A `record` is filled in the same pass; for JSON, which the YAML parser does not see, it stays empty (see `trace`).
 
     Raises DocumentRejected, naming each place, for invalid YAML, duplicate keys, aliases, merge keys, tags, keys that
     are not scalars, more than one document, and nesting deeper than MAX_DEPTH.
@@ -66,6 +76,9 @@ def read(text: str, checkpoint: Checkpoint) -> Tree:
         except (ValueError, RecursionError):
             pass  # It may still be YAML in flow style; if not, the YAML parser names the place.
     reader = _YamlReader(text, checkpoint)
+    if record is not None:
+        reader.places = record.places
+        reader.events = record.events
     tree = reader.read()
     if reader.problems:
         raise DocumentRejected(tuple(reader.problems))
@@ -82,6 +95,17 @@ def places(
     with suppress(DocumentRejected):
         reader.read()
     return reader.places
+
+
+def trace(text: str) -> ParseRecord:
+    """Return the record of a text, JSON included; of one that the YAML parser cannot read to its end, up to there."""
+    record = ParseRecord()
+    reader = _YamlReader(text, lambda: None)
+    reader.places = record.places
+    reader.events = record.events
+    with suppress(DocumentRejected):
+        reader.read()
+    return record
 
 
 def _read_json(text: str, checkpoint: Checkpoint) -> Tree:
@@ -111,7 +135,7 @@ class _EnoughError(Exception):
 
 
 class _YamlReader:
-    """Walks the parser's events once; collects problems, and positions if `places` is a dictionary."""
+    """Walks the parser's events once; collects problems, and positions and events if it is given room for them."""
 
     def __init__(self, text: str, checkpoint: Checkpoint) -> None:
         self._text = text
@@ -119,6 +143,7 @@ class _YamlReader:
         self.problems: list[Problem] = []
         self.places: dict[Path, Position] | None = None
         self.wanted: Collection[Path] | None = None
+        self.events: list[_Foreign] | None = None
 
     def read(self) -> Tree:
         # The substring test keeps the regular expression off almost every text.
@@ -128,7 +153,8 @@ class _YamlReader:
             raise DocumentRejected((Problem("", "found a %TAG directive: remove it, tags are not allowed", line, 1),))
         loader = _Loader(self._text)
         try:
-            return self._document(self._events(loader))
+            events = self._events(loader)
+            return self._document(events if self.events is None else _recorded(events, self.events))
         except yaml.YAMLError as error:
             raise DocumentRejected((*self.problems, _syntax_problem(error, self._text))) from error
         except _EnoughError:
@@ -222,6 +248,12 @@ class _YamlReader:
         self.problems.append(Problem(show(path), message, line, column))
         if len(self.problems) >= MAX_PROBLEMS:
             raise _EnoughError
+
+
+def _recorded(events: Iterator[_Foreign], record: list[_Foreign]) -> Iterator[_Foreign]:
+    for event in events:
+        record.append(event)
+        yield event
 
 
 def _at(mark: _Foreign) -> tuple[int, int]:

@@ -16,6 +16,7 @@ from sidecar.audit.record import Record
 from sidecar.background import BackgroundThread
 from sidecar.backoff import Backoff, jitter
 from sidecar.counters import RescheduleCounts, TaskStatus
+from sidecar.errors import TaskDeferred, TaskFailed
 
 log = logging.getLogger(__name__)
 
@@ -25,22 +26,6 @@ FOLDER = "followers"
 _FIRST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 60.0
 _POLL_S = 1.0
-
-
-class TaskFailed(Exception):
-    """An attempt failed; `final` means that another one would too. The message holds no secret."""
-
-    def __init__(self, message: str, *, final: bool = False) -> None:
-        super().__init__(message)
-        self.final = final
-
-
-class TaskDeferred(Exception):
-    """It is not time yet: the attempt is repeated soon, for as long as it takes."""
-
-
-class DependencyUnavailable(TaskDeferred):
-    """What the task needs first is unavailable, or does not know of the record yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,9 +32,8 @@ from sqlalchemy import (
 from sqlalchemy.engine import URL, Engine, make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, SQLAlchemyError
 
-from sidecar.audit.consumer import DependencyUnavailable, TaskDeferred, TaskFailed
 from sidecar.audit.record import Record, RecordCause, record_of
-from sidecar.errors import ConfigError
+from sidecar.errors import ConfigError, DependencyUnavailable, TaskDeferred, TaskFailed
 
 log = logging.getLogger(__name__)
 

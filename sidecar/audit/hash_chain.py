@@ -8,15 +8,13 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
+from sidecar.errors import ChainBroken
+
 START = "0" * 64
 """The digest that the first line names as its predecessor's."""
 
 _HASH = b',"hash":"'
 _SUFFIX = len(_HASH) + 64 + len(b'"}')
-
-
-class ChainBroken(Exception):
-    """A line is not a valid link of the chain; the message says how."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,18 +13,15 @@ from typing import Any
 
 from sidecar.atomic_file import replace_file, sync_folder
 from sidecar.audit.event import AuditEvent, EventKind
-from sidecar.audit.hash_chain import START, ChainBroken, ChainLink, append_link, read_link
+from sidecar.audit.hash_chain import START, ChainLink, append_link, read_link
 from sidecar.audit.record import Record, RecordCause
 from sidecar.audit.wording import removal_text
+from sidecar.errors import ChainBroken, JournalInUse
 
 _HEAD = "head"
 _LOCK = "lock"
 _SEGMENTS = 8
 """How many files the size bound is divided among: the oldest is removed as a whole."""
-
-
-class JournalInUse(OSError):
-    """Another process is writing to this journal."""
 
 
 class Journal:

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from sidecar.audit.event import EventKind
-from sidecar.audit.hash_chain import START, ChainBroken, ChainLink, read_link
+from sidecar.audit.hash_chain import START, ChainLink, read_link
 from sidecar.audit.journal import head, segments
 from sidecar.audit.record import Record, record_of
+from sidecar.errors import ChainBroken
 from sidecar.yaml_reader import Checkpoint
 
 FOLDER = "audit"

@@ -20,8 +20,8 @@ from sidecar.audit.record import Record, RecordCause
 from sidecar.audit.recorder import AuthorLookup, Recorder, RecordHandler
 from sidecar.config import Settings
 from sidecar.counters import TaskStatus
-from sidecar.errors import ConfigError
-from sidecar.secret_file import SecretUnreadable, read_secret
+from sidecar.errors import ConfigError, SecretUnreadable
+from sidecar.secret_file import read_secret
 from sidecar.view import View
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""The command line, one file a verb; nothing else imports it."""
+"""The command line, one module a command; nothing else imports it."""
 
 from sidecar.cli.main import main
 

@@ -1,4 +1,4 @@
-"""The group of all verbs, and how errors, interrupts and closed pipes end a command."""
+"""The group of all commands, and what errors, interrupts and closed pipes make of the exit code."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import click
 from sidecar import __version__
 from sidecar.errors import SidecarError
 
-# Each verb has a module of its own, imported when it is used, in the order of the help.
-_VERBS = (
+# Each has a module of its own in `commands`, imported when it is used. In the order of the help.
+_COMMANDS = (
     "serve",
     "get",
     "switch",
@@ -51,35 +51,35 @@ Examples:
 
 \b
 Exit codes: 0 done, 1 problems found (or a bug), 2 wrong usage, 3 refused by a
-rule, 4 somebody else wrote, 5 not confirmed by all sidecars, 6 nobody there to
+rule, 4 conflict with another change, 5 not confirmed by all sidecars, 6 no
 answer, 78 wrong configuration."""
 
 
-class _Verbs(click.Group):
-    """A group that imports a verb when it is asked for."""
+class _Commands(click.Group):
+    """A group that imports a command when it is asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # as click calls it
-        return list(_VERBS)
+        return list(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # as click calls it
-        if cmd_name not in _VERBS:
+        if cmd_name not in _COMMANDS:
             return None
-        command = import_module(f"sidecar.cli.{cmd_name}").command
+        command = import_module(f"sidecar.cli.commands.{cmd_name}").command
         assert isinstance(command, click.Command)
         return command
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args[0] not in _VERBS and not args[0].startswith("-"):
-            close = get_close_matches(args[0], _VERBS, n=1)
-            hint = f": did you mean {close[0]}?" if close else f": expected one of {', '.join(_VERBS)}"
+        if args[0] not in _COMMANDS and not args[0].startswith("-"):
+            close = get_close_matches(args[0], _COMMANDS, n=1)
+            hint = f": did you mean {close[0]}?" if close else f": expected one of {', '.join(_COMMANDS)}"
             raise click.UsageError(f"no such command {args[0]!r}{hint}", ctx)
         return super().resolve_command(ctx, args)
 
 
 @click.group(
-    cls=_Verbs,
+    cls=_Commands,
     epilog=_EPILOG,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
 )
@@ -87,17 +87,18 @@ class _Verbs(click.Group):
 def cli() -> None:
     """Decide in which datacenter a scheduler's jobs run.
 
-    Serves the routing document that one key of a config center holds, and
-    helps to write and to understand it.
+    Serves the routing document in one key of a config center, and helps to
+    write and to understand it.
     """
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run a verb; return its exit code. Expected errors are told on stderr, without a traceback."""
-    # Verbs import gRPC when they need it; what goes wrong is told by us, not by the log of its core.
+    """Run a command; return its exit code. Expected errors are printed to stderr, without a traceback."""
+    # Set before a command imports gRPC: its failures are reported by us, not by the log of its core.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     extra: dict[str, Any] = {"color": False} if os.environ.get("NO_COLOR") else {}
     try:
+        _demand_utf8(arguments)
         code = cli.main(list(arguments), "dc-sidecar", standalone_mode=False, obj=list(arguments), **extra)
         sys.stdout.flush()
     except click.ClickException as error:
@@ -109,8 +110,20 @@ def main(arguments: Sequence[str]) -> int:
     except click.Abort:
         return 130
     except (BrokenPipeError, SystemExit):
-        # Whoever read our output has enough of it: click's way to say so is to exit, as our commands never do.
-        # Python would complain once more when it closes stdout.
+        # The reader closed the pipe; click turns that into SystemExit, which our commands never raise. Without a new
+        # stdout Python would complain once more when it closes it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     return code if isinstance(code, int) else 0
+
+
+def _demand_utf8(arguments: Sequence[str]) -> None:
+    """Raise UsageError for an argument that could not be written to a document."""
+    for argument in arguments:
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            shown = argument.encode(errors="replace").decode()
+            raise click.UsageError(
+                f"found {shown!r}, which is not UTF-8: set the terminal's encoding to UTF-8"
+            ) from None

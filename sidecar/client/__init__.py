@@ -1,9 +1,10 @@
 """The Python client of a sidecar: decisions, routes, status, changes."""
 
 from sidecar.client.client import RoutingClient
-from sidecar.client.errors import CallFailed, Overloaded, SidecarUnreachable, TooSlow
-from sidecar.client.values import AppRoute, FilterResult, Outage, RouteUpdate, Status, Tls, Worker
+from sidecar.client.values import AppRoute, FilterResult, Outage, RouteUpdate, Status, Tls
+from sidecar.errors import CallFailed, Overloaded, SidecarUnreachable, TooSlow
 from sidecar.lifecycle import SourceState
+from sidecar.routing.candidates import Worker
 from sidecar.routing.decision import Reason
 from sidecar.routing.outage import Fault, FaultKind, OutageKind, ProbeFailure
 

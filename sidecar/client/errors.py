@@ -1,4 +1,4 @@
-"""The errors that calls raise."""
+"""Converts the error of a gRPC call into one of ours."""
 
 from __future__ import annotations
 
@@ -6,28 +6,7 @@ from typing import cast
 
 import grpc
 
-from sidecar.errors import BadRequest, NotServing, SidecarError
-
-
-class SidecarUnreachable(NotServing):
-    """Nothing listens at the address, or the connection broke before the response."""
-
-
-class TooSlow(NotServing):
-    """There was no response within the deadline."""
-
-    grpc_status = "DEADLINE_EXCEEDED"
-
-
-class Overloaded(NotServing):
-    """The sidecar has reached its limit of concurrent calls."""
-
-    grpc_status = "RESOURCE_EXHAUSTED"
-
-
-class CallFailed(SidecarError):
-    """The sidecar, or what answered in its place, failed."""
-
+from sidecar.errors import BadRequest, CallFailed, NotServing, Overloaded, SidecarError, SidecarUnreachable, TooSlow
 
 # Parts of the details by which gRPC itself reports that no server answered.
 _NO_CONNECTION = ("failed to connect", "Socket closed", "Connection reset", "recvmsg", "DNS resolution", "GOAWAY")
@@ -56,4 +35,7 @@ def failure(error: grpc.RpcError, target: str, timeout_s: float | None) -> Sidec
 
 def _shortened(details: str) -> str:
     """Return the last, most specific, part of gRPC's message about a connection."""
+    if "handshake failed" in details:
+        # What follows is of OpenSSL's insides, and may end in "OK".
+        return "TLS handshake failed: check that it serves TLS, and the certificates of both sides"
     return details.rsplit("; ", 1)[-1].rsplit(": ", 2)[-1].strip()

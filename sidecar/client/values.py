@@ -25,16 +25,6 @@ _FAULT_KINDS: dict[int, FaultKind] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Worker:
-    """A candidate: `host:port`, and what its datacenter is known from (see the contract's `Worker`)."""
-
-    address: str
-    datacenter: str = ""
-    metrics: str = ""
-    tag: str = ""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tls:
     """How to connect with TLS; all files are PEM. `ca` signs the sidecar's certificate, or the system's authorities do.

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from sidecar.config.arguments import parse_flags
-from sidecar.config.layers import FlagError, Layer, OptionValue, resolve, settings_of
+from sidecar.config.layers import Layer, OptionValue, resolve, settings_of
 from sidecar.config.options import OPTIONS, SOURCE_OPTIONS, Option, Settings
-from sidecar.errors import ConfigError
+from sidecar.errors import ConfigError, FlagError
 
 __all__ = [
     "OPTIONS",

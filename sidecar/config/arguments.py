@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from sidecar.config.kinds import SWITCH
-from sidecar.config.layers import FlagError, nearest
+from sidecar.config.layers import nearest
 from sidecar.config.options import OPTIONS
+from sidecar.errors import FlagError
 
 _FLAGGED = tuple(option for option in OPTIONS if not option.secret and not option.operator)
 

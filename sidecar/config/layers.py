@@ -14,8 +14,8 @@ from typing import Any
 
 from sidecar.config.kinds import LIST, SWITCH
 from sidecar.config.options import CONFIG, OPTIONS, PREFIX, SOURCE_OPTIONS, Option, Settings
-from sidecar.errors import ConfigError, DocumentRejected
-from sidecar.secret_file import SecretUnreadable, read_secret
+from sidecar.errors import ConfigError, DocumentRejected, FlagError, SecretUnreadable
+from sidecar.secret_file import read_secret
 from sidecar.yaml_reader import places, read
 
 # Variables with our prefix that are not for `serve`: those of client commands, and, by the pattern, those that
@@ -29,12 +29,6 @@ _SERVICE_LINK = re.compile(
 )
 
 Flags = Mapping[str, Sequence[str]]
-
-
-class FlagError(ConfigError):
-    """A flag is unknown or has an invalid value."""
-
-    exit_code = 2
 
 
 class Layer(Enum):

@@ -86,111 +86,108 @@ class Settings:
     listen: tuple[str, ...] = _repeated(
         ADDRESS,
         "Serving",
-        "Where to serve gRPC; may be given several times. An address other than loopback needs TLS or "
+        "gRPC listen address: HOST:PORT or unix:/PATH. Repeatable. A non-loopback address needs TLS or "
         "--allow-plaintext.",
         default="127.0.0.1:50051",
     )
     http: str | None = _option(
         ADDRESS,
         "Serving",
-        "Where to serve the page, /metrics, health and the JSON API over HTTP, such as 127.0.0.1:8080; off where it is "
-        "not given. An address other than loopback needs TLS or --allow-plaintext.",
+        "HTTP listen address for the status page, /metrics, health and the JSON API, such as 127.0.0.1:8080. Without "
+        "it there is no HTTP server. A non-loopback address needs TLS or --allow-plaintext.",
     )
     http_token_file: Path | None = _option(
         PATH,
         "Serving",
-        "Answer over HTTP, but for health, only those who show the token in this file: as a bearer token, or as the "
-        "password of any user.",
+        "File with the token that HTTP requests other than health must carry, as a bearer token or as the password of "
+        "any user.",
     )
     state_dir: Path | None = _option(
         PATH,
         "Serving",
-        "Where to keep the last good document, so that a restart has something to serve while the config center is "
-        "down.",
+        "Directory for the last good document, which a restart serves while the config center is down; also for the "
+        "audit and failover states.",
     )
     max_stale: float | None = _option(
         DURATION,
         "Serving",
-        "Tell health checks NOT_SERVING once the config center has been out of reach for so long; calls are answered "
-        "all the same.",
+        "Report NOT_SERVING after the config center has been unreachable for this long. Calls are still answered. "
+        "Default: never.",
     )
     override: Path | None = _option(
         PATH,
         "Serving",
-        "A local document that decides instead of the source's for as long as this file exists: for emergencies.",
+        "Local document that decides instead of the source's while this file exists. For emergencies.",
     )
     probe_hosts: tuple[HostPattern, ...] = _repeated(
         HOSTS,
         "Serving",
-        "Whom the probes of the document's health checks may reach: gw.dc1, *.dc1.example, 10.1.0.0/16, any of them "
-        "with :port; may be given several times. Nobody where it is not given.",
+        "Hosts that the document's health checks may probe: gw.dc1, *.dc1.example, 10.1.0.0/16, each optionally with "
+        ":PORT. Repeatable. Default: none.",
     )
-    grace: float = _option(DURATION, "Serving", "How long calls under way may take after SIGTERM.", default="10s")
+    grace: float = _option(DURATION, "Serving", "Time for calls in progress to finish after SIGTERM.", default="10s")
 
-    allow_plaintext: bool = _option(
-        SWITCH, "TLS", "Serve without TLS on addresses other than loopback too.", default="false"
-    )
+    allow_plaintext: bool = _option(SWITCH, "TLS", "Serve without TLS on non-loopback addresses.", default="false")
     tls_cert: Path | None = _option(
-        PATH, "TLS", "The server's certificate chain (PEM). New files are taken up without a restart."
+        PATH, "TLS", "Server certificate chain (PEM). Renewed files are picked up without a restart."
     )
-    tls_key: Path | None = _option(PATH, "TLS", "The key of --tls-cert (PEM).")
-    tls_client_ca: Path | None = _option(
-        PATH, "TLS", "Serve only clients with a certificate of these authorities (PEM)."
-    )
+    tls_key: Path | None = _option(PATH, "TLS", "Private key of --tls-cert (PEM).")
+    tls_client_ca: Path | None = _option(PATH, "TLS", "Require client certificates from these authorities (PEM).")
 
-    max_document_size: int = _option(SIZE, "Bounds", "Refuse longer routing documents.", default="1MiB")
-    max_message_size: int = _option(SIZE, "Bounds", "Refuse longer requests.", default="16MiB")
+    max_document_size: int = _option(SIZE, "Bounds", "Refuse larger routing documents.", default="1MiB")
+    max_message_size: int = _option(SIZE, "Bounds", "Refuse larger requests.", default="16MiB")
     max_candidates: int = _option(COUNT, "Bounds", "Refuse requests with more candidates.", default="100000")
     max_concurrent_calls: int = _option(
-        COUNT, "Bounds", "Calls at work or waiting at once; one more is refused at once.", default="1000"
+        COUNT, "Bounds", "Maximum concurrent unary calls; excess calls get RESOURCE_EXHAUSTED.", default="1000"
     )
     max_streams: int = _option(
-        COUNT, "Bounds", "Streams open at once, of those that ask, and of those that watch.", default="1000"
+        COUNT, "Bounds", "Maximum open streams, counted separately for decision streams and watches.", default="1000"
     )
     workers: int = _option(
         COUNT,
         "Bounds",
-        "Processes that answer calls, each with these bounds; they share the port, so clients need several "
-        "connections to use them.",
+        "Processes that answer calls, each with these bounds. They share the port, so clients need several "
+        "connections to use all of them.",
         default="1",
     )
 
     call_handling: str = _option(
         choice("auto", "direct", "threads"),
         "Bounds",
-        "How gRPC calls are handled: direct (on gRPC's own thread, with private names of grpcio), threads (public API "
-        "only, 1.5 times the CPU of a unary call), or auto: direct where a check at start passes.",
+        "How gRPC calls are handled: direct (on gRPC's own thread, using private names of grpcio), threads (public API "
+        "only, 1.5 times the CPU of a unary call), or auto: direct if a self-test at startup passes.",
         default="auto",
     )
 
     audit_size: int = _option(
         SIZE,
         "Audit",
-        "How much of the audit, the record of all changes in --state-dir, is kept; the oldest goes first.",
+        "Maximum size of the audit in --state-dir; the oldest records are removed first.",
         default="64MiB",
     )
 
     audit_db: str | None = _option(
         TEXT,
         "Audit",
-        "A database that keeps the audit of all sidecars together: postgresql://user@host/database or any URL of "
-        "SQLAlchemy, without a password. Needs --state-dir.",
+        "Database for the shared audit of all sidecars: postgresql://user@host/database or any SQLAlchemy URL without "
+        "a password. Needs --state-dir.",
     )
-    audit_db_file: Path | None = _option(
-        PATH, "Audit", "A file that holds the URL of --audit-db, for one with a password in it."
-    )
+    audit_db_file: Path | None = _option(PATH, "Audit", "File with the URL of --audit-db, for a URL with a password.")
 
     reactions: list[Any] | None = _option(
         LIST,
         "Reactions",
-        "Webhooks and commands for switches, failovers, returns, drills and refused documents, and PowerJob's work "
-        "brought back: a list in the file, or as JSON.",
+        "Webhooks, commands and PowerJob retries on switches, failovers, returns, drills and refused documents: a "
+        "list in the file, or JSON.",
     )
 
     log_level: str = _option(
-        choice("debug", "info", "warning", "error"), "Logs", "The least that is worth a line.", default="info"
+        choice("debug", "info", "warning", "error"),
+        "Logs",
+        "Minimum log level: debug, info, warning or error.",
+        default="info",
     )
-    log_format: str = _option(choice("console", "json"), "Logs", "For people or for machines.", default="console")
+    log_format: str = _option(choice("console", "json"), "Logs", "Log format: console or json.", default="console")
 
     source_options: Mapping[str, str] = field(default_factory=dict, repr=False)
     warnings: tuple[str, ...] = ()
@@ -202,41 +199,46 @@ def _of_source(name: str, kind: Kind[Any], help_: str, *, secret: bool = False) 
     option = Option(name=name, kind=kind, help=help_, section=section, secret=secret)
     if not secret:
         return (option,)
-    words = f"{help_.removesuffix('.')}, in a file. Or set {option.variable}."
+    words = f"File with {help_[:1].lower()}{help_[1:]} Or set {option.variable}."
     return option, Option(name=f"{name}-file", kind=PATH, help=words, section=section)
 
 
-CONFIG = Option(name="config", kind=PATH, help="A file with any of these options (YAML).", section="Serving")
+CONFIG = Option(
+    name="config", kind=PATH, help="Configuration file with any of these options (YAML).", section="Serving"
+)
 
 SOURCE_OPTIONS: tuple[Option, ...] = (
-    *_of_source("nacos-username", TEXT, "The user to log in as."),
+    *_of_source("nacos-username", TEXT, "Nacos user."),
     *_of_source("nacos-password", TEXT, "The user's password.", secret=True),
-    *_of_source("nacos-access-key", TEXT, "The access key, where requests are signed instead."),
+    *_of_source("nacos-access-key", TEXT, "Access key for signed requests."),
     *_of_source("nacos-secret-key", TEXT, "The secret key of --nacos-access-key.", secret=True),
-    *_of_source("nacos-tls", SWITCH, "Connect with TLS."),
-    *_of_source("nacos-ca", PATH, "The authorities that sign the server's certificate (PEM)."),
-    *_of_source("nacos-cert", PATH, "The client certificate (PEM)."),
-    *_of_source("nacos-key", PATH, "The key of --nacos-cert (PEM)."),
-    *_of_source("zookeeper-username", TEXT, "The user of digest authentication."),
+    *_of_source("nacos-tls", SWITCH, "Connect with TLS; implied by --nacos-ca and --nacos-cert."),
+    *_of_source("nacos-ca", PATH, "Authorities of the server's certificate (PEM)."),
+    *_of_source("nacos-cert", PATH, "Client certificate (PEM)."),
+    *_of_source("nacos-key", PATH, "Private key of --nacos-cert (PEM)."),
+    *_of_source("zookeeper-username", TEXT, "User for digest authentication."),
     *_of_source("zookeeper-password", TEXT, "The user's password.", secret=True),
-    *_of_source("zookeeper-sasl-mechanism", choice("DIGEST-MD5"), "Authenticate with SASL in this way."),
-    *_of_source("zookeeper-sasl-username", TEXT, "The user of SASL."),
+    *_of_source("zookeeper-sasl-mechanism", choice("DIGEST-MD5"), "SASL mechanism: DIGEST-MD5."),
+    *_of_source("zookeeper-sasl-username", TEXT, "SASL user."),
     *_of_source("zookeeper-sasl-password", TEXT, "The SASL user's password.", secret=True),
-    *_of_source("zookeeper-tls", SWITCH, "Connect with TLS, also without --zookeeper-ca."),
-    *_of_source("zookeeper-ca", PATH, "Connect with TLS; the authorities that sign the servers' certificates (PEM)."),
-    *_of_source("zookeeper-cert", PATH, "The client certificate (PEM)."),
-    *_of_source("zookeeper-key", PATH, "The key of --zookeeper-cert (PEM)."),
+    *_of_source("zookeeper-tls", SWITCH, "Connect with TLS; implied by --zookeeper-ca and --zookeeper-cert."),
+    *_of_source("zookeeper-ca", PATH, "Authorities of the servers' certificates (PEM)."),
+    *_of_source("zookeeper-cert", PATH, "Client certificate (PEM)."),
+    *_of_source("zookeeper-key", PATH, "Private key of --zookeeper-cert (PEM)."),
     *_of_source(
-        "zookeeper-acl", TEXT, "The ACL of nodes that the command line creates, such as world:anyone:r,auth::cdrwa."
+        "zookeeper-acl", TEXT, "ACL of nodes that the command line creates, such as world:anyone:r,auth::cdrwa."
     ),
-    *_of_source("zookeeper-create-parents", SWITCH, "Let the command line create the nodes above the key too."),
+    *_of_source("zookeeper-create-parents", SWITCH, "Let the command line create missing parent nodes."),
 )
+
+# Resolved where it is used, as only the command line may ask for addresses.
+_SIDECAR: Kind[str] = Kind("ADDR", "host:port, unix:/path or @FILE", lambda text: text or None)
 
 OPERATOR_OPTIONS: tuple[Option, ...] = (
     Option(
         name="hold-off",
         kind=DURATION,
-        help="How long after a change no other may move work; 0 for no such rule.",
+        help="Minimum time between changes that move work; 0 disables the rule.",
         section="Rules",
         default=("60s",),
         operator=True,
@@ -244,23 +246,23 @@ OPERATOR_OPTIONS: tuple[Option, ...] = (
     Option(
         name="require-workers",
         kind=COUNT,
-        help="How many live workers a datacenter must be known to have before it gets jobs.",
+        help="Minimum number of known live workers in a datacenter that gets jobs.",
         section="Rules",
         operator=True,
     ),
     Option(
         name="require-reason",
         kind=SWITCH,
-        help="Change nothing without --reason.",
+        help="Refuse changes without --reason.",
         section="Rules",
         default=("false",),
         operator=True,
     ),
     Option(
         name="sidecar",
-        kind=TEXT,
-        help="A sidecar to wait for: host:port (each address of the host is one), unix:/path, or @FILE with one a "
-        "line; repeatable.",
+        kind=_SIDECAR,
+        help="Sidecar to query and to wait for: HOST:PORT (every address of the host counts), unix:/PATH, or @FILE "
+        "with one per line. Repeatable.",
         section="Waiting",
         repeatable=True,
         operator=True,

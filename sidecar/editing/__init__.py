@@ -1,1 +1,1 @@
-"""Changes of the routing document: what they write, what they move, and what speaks against them. No I/O."""
+"""Changes of the routing document: the text they write, the jobs they move, the safety rules they break. No I/O."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
 
-from sidecar.editing.live_workers import LiveWorkers
+from sidecar.editing.facts import Facts, LiveWorkers
 from sidecar.editing.placement import Counts, JobMove, Place, Placement, moves, placement, placement_shares
 from sidecar.routing.model import Drill, Ramp, RoutingDocument, Sticky
 from sidecar.routing.outage import Outages
@@ -138,10 +138,15 @@ class Impact:
             return self
         return Impact(self.before, self.after, self.now_ns, faults=self.faults)
 
-    def seeing(self, seen: Mapping[str, LiveWorkers]) -> Impact:
-        """Return the same with the live workers of applications."""
-        found = Impact(self.before, self.after, self.now_ns, self.counts, self.faults, seen)
-        found.blind = self.blind
+    def given(self, facts: Facts) -> Impact:
+        """Return the same in the light of what is known of outages and live workers."""
+        blind = self.blind
+        if facts.outages != blind.faults:
+            blind = Impact(self.before, self.after, self.now_ns, faults=facts.outages)
+        if facts.counts is None and not facts.live_workers:
+            return blind
+        found = Impact(self.before, self.after, self.now_ns, facts.counts, facts.outages, facts.live_workers)
+        found.blind = blind
         return found
 
     def workers(self, app: str) -> Counts | None:

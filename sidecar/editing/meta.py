@@ -1,4 +1,4 @@
-"""Who changed the document, when and why: the part of `meta` that each change writes anew."""
+"""Who changed the document, when and why: the part of `meta` that every change replaces."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _KEYS = ("by", "at", "reason", "ticket")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeMeta:
-    """Who, when (Unix nanoseconds) and why; an empty text says nothing."""
+    """Who, when (Unix nanoseconds) and why; an empty text is left out."""
 
     by: str
     at_ns: int
@@ -22,10 +22,10 @@ class ChangeMeta:
     ticket: str = ""
 
 
-def with_meta(tree: Tree, stamp: ChangeMeta, *, full_document: bool = False) -> Tree:
-    """Return the document with a stamp in place of that of the change before; the rest of `meta` stays.
+def with_meta(tree: Tree, change: ChangeMeta, *, full_document: bool = False) -> Tree:
+    """Return the document with this change's `meta` in place of the last one's; other keys of `meta` stay.
 
-    A bare word has no room for it and stays as it is, unless a full document is asked for.
+    A bare word has no room for it, and is returned as it is unless `full_document` is set.
     """
     if not isinstance(tree, dict) and not full_document:
         return tree
@@ -33,8 +33,8 @@ def with_meta(tree: Tree, stamp: ChangeMeta, *, full_document: bool = False) -> 
     if "meta" not in top:
         insert(top, "meta", {})
     meta = mapping_in(top, "meta", make=True)
-    said = {"by": stamp.by, "at": format_time(stamp.at_ns // SECOND_NS * SECOND_NS)}
-    said |= {"reason": stamp.reason, "ticket": stamp.ticket}
+    said = {"by": change.by, "at": format_time(change.at_ns // SECOND_NS * SECOND_NS)}
+    said |= {"reason": change.reason, "ticket": change.ticket}
     for key in _KEYS:
         if said[key]:
             insert(meta, key, said[key], _KEYS)
@@ -44,6 +44,6 @@ def with_meta(tree: Tree, stamp: ChangeMeta, *, full_document: bool = False) -> 
 
 
 def last_change(document: RoutingDocument) -> int | None:
-    """Return when a document says it was changed last, Unix nanoseconds, or None where it does not say."""
+    """Return when a document was changed last by its `meta.at`, as Unix nanoseconds; None without a valid one."""
     at = document.meta.get("at")
     return parse_time(at) if isinstance(at, str) else None

@@ -1,6 +1,6 @@
-"""The note of a paused ramp: `meta.paused` keeps how it was to go on, while a split keeps its weights in force.
+"""Paused ramps: `meta.paused` keeps the ramp, while a split keeps its current weights in force.
 
-Under `paused` stand `default` and `apps`, as in the document itself; each entry is the ramp without its start.
+`paused` has `default` and `apps` as the document itself; each entry is the ramp without its start.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _PATH = ("meta", "paused")
 
 @dataclass(frozen=True, slots=True)
 class PausedRamp:
-    """A ramp that waits; `duration` as it was written, which is `duration_ns`."""
+    """A paused ramp; `duration` is the text of `duration_ns`."""
 
     source: str
     target: str
@@ -26,7 +26,7 @@ class PausedRamp:
 
 
 def note(top: Top, app: str | None, entry: dict[str, Tree]) -> None:
-    """Write the note of a ramp that is paused."""
+    """Note a paused ramp."""
     if "meta" not in top:
         insert(top, "meta", {})
     paused = mapping_in(mapping_in(top, "meta", make=True), "paused", make=True)
@@ -37,7 +37,7 @@ def note(top: Top, app: str | None, entry: dict[str, Tree]) -> None:
 
 
 def noted(top: Top, app: str | None) -> PausedRamp | None:
-    """Return the ramp that a note tells of, or None where there is none or it says too little."""
+    """Return the noted ramp; None where there is none, or its note is not complete."""
     paused = mapping_in(mapping_in(top, "meta"), "paused")
     entry = paused.get("default") if app is None else mapping_in(paused, "apps").get(app)
     if not isinstance(entry, dict):
@@ -50,7 +50,7 @@ def noted(top: Top, app: str | None) -> PausedRamp | None:
 
 
 def forget(top: Top, app: str | None) -> None:
-    """Drop the note of a ramp, if there is one."""
+    """Remove the note of a ramp, if there is one."""
     paused = mapping_in(mapping_in(top, "meta"), "paused")
     if app is None:
         if paused.pop("default", None) is not None:

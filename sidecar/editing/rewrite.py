@@ -1,4 +1,4 @@
-"""Makes a text say something else by changing only the places that must change."""
+"""Rewrites a text to other values by changing only the places that differ."""
 
 from __future__ import annotations
 
@@ -7,77 +7,70 @@ import re
 from collections.abc import Sequence
 from difflib import SequenceMatcher
 
-import yaml
-
-from sidecar.editing.yaml_nodes import CollectionNode, ListNode, MappingNode, Node, ScalarNode, syntax_of
+from sidecar.editing.yaml_nodes import CollectionNode, ListNode, MappingNode, Node, ScalarNode, nodes_of
 from sidecar.editing.yaml_writer import (
     YamlStyle,
-    manner_of,
+    style_of,
     write_block,
     write_flow,
     write_key,
     write_scalar,
     write_value,
 )
-from sidecar.errors import ChangeRefused, DocumentRejected
-from sidecar.routing.location import NAME
-from sidecar.yaml_reader import Tree, read
+from sidecar.errors import ChangeRefused
+from sidecar.routing.document import MAX_BYTES
+from sidecar.routing.parsed_text import ParsedText, parse_text
+from sidecar.yaml_reader import Tree
 
 _BLANKS = " \t\r\n"
 _BOM = "\ufeff"
-# What may stand behind an entry on its line.
+# What may follow an entry on its line.
 _REST = re.compile(r"[ \t]*(,?)[ \t]*(?:#[^\n]*?)?(?=\r?\n|\Z)")
 
 
-def tree_of(text: bytes) -> Tree:
-    """Return what a text says, its scalars as they are written. Raises DocumentRefused where it cannot be read."""
-    decoded = text.decode().removeprefix(_BOM)
-    word = decoded.strip(_BLANKS)
-    return word if NAME.fullmatch(word) else read(decoded, lambda: None)
+def rewrite(parsed: ParsedText, tree: Tree, *, max_bytes: int = MAX_BYTES) -> ParsedText:
+    """Return a text with the values of `tree`; what does not differ is left as it is written.
 
-
-def rewrite(text: bytes, tree: Tree) -> bytes:
-    """Return a text that says `tree`; whatever it says as before is left as it is written.
-
-    Comments, order, quotes, indentation and line breaks stay. What is new is written in the manner of its neighbours;
-    a comment goes only with the line that it stands on. `text` must be one that `tree_of` reads. Raises Refused where
-    the result, read again, would not be exactly `tree`, in its order.
+    Comments, order, quotes, indentation and line breaks stay. New entries are written in the style of their neighbours;
+    a comment goes only with the line that it stands on. The result is parsed again; whether it is a valid
+    document is for the caller to check. Raises ChangeRefused where it would not be exactly `tree`, in its order.
     """
-    decoded = text.decode()
-    bom = _BOM if decoded.startswith(_BOM) else ""
-    try:
-        result = (bom + _Rewriting(decoded.removeprefix(_BOM)).result(tree)).encode()
-        faithful = json.dumps(tree_of(result)) == json.dumps(tree)
-    except (DocumentRejected, yaml.YAMLError):
-        faithful = False
-        result = b""
-    if not faithful:
-        raise ChangeRefused(
-            "the document is written in a way that cannot be changed here without rewriting the rest of it: "
-            "change it by hand, with `dc-sidecar edit`"
-        )
-    return result
+    top = _top_of(parsed)
+    if top is not None:
+        bom = _BOM if parsed.text.startswith(_BOM.encode()) else ""
+        text = (bom + _Rewriting(parsed, top).result(tree)).encode()
+        result = parsed if text == parsed.text else parse_text(text, max_bytes=max_bytes)
+        if json.dumps(result.tree) == json.dumps(tree) or len(text) > max_bytes:
+            return result
+    raise ChangeRefused(
+        "the formatting of this document does not allow changing one part without rewriting the rest: change it by "
+        "hand with `dc-sidecar edit`"
+    )
+
+
+def _top_of(parsed: ParsedText) -> Node | None:
+    """Return the outermost part of a text, None where its places are not known."""
+    if parsed.record.events or not isinstance(parsed.tree, str):
+        return nodes_of(parsed.decoded, parsed.record.events)
+    start = parsed.decoded.index(parsed.tree)
+    return ScalarNode(start, start + len(parsed.tree), parsed.tree, "")
 
 
 class _Rewriting:
-    """Compares the parts of one text with what it shall say, and collects what to put in place of what."""
+    """Compares the parts of one text with new values, and collects the edits."""
 
-    def __init__(self, text: str) -> None:
-        self._text = text
-        self._manner: YamlStyle = manner_of(text)
+    def __init__(self, parsed: ParsedText, top: Node) -> None:
+        self._text = parsed.decoded
+        self._top = top
+        self._style: YamlStyle = style_of(self._text, is_json=parsed.is_json)
         self._edits: list[tuple[int, int, str]] = []
 
     def result(self, tree: Tree) -> str:
-        word = self._text.strip(_BLANKS)
-        if NAME.fullmatch(word):
-            start = self._text.index(word)
-            top: Node = ScalarNode(start, start + len(word), word, "")
-        else:
-            top = syntax_of(self._text)
+        top = self._top
         if isinstance(tree, dict) and not isinstance(top, MappingNode):
-            self._edits.append((top.start, top.end, write_block(tree, self._column(top.start), self._manner)))
+            self._edits.append((top.start, top.end, write_block(tree, self._column(top.start), self._style)))
         elif not self._change(top, tree):
-            self._edits.append((top.start, self._end(top), write_flow(tree, self._manner)))
+            self._edits.append((top.start, self._end(top), write_flow(tree, self._style)))
         parts = []
         done = 0
         for start, end, text in sorted(self._edits, key=lambda edit: edit[:2]):
@@ -86,7 +79,7 @@ class _Rewriting:
         return "".join((*parts, self._text[done:]))
 
     def _change(self, node: Node, tree: Tree) -> bool:
-        """Make a node say `tree`; False where that takes another kind of node."""
+        """Edit a node to hold `tree`; False where that takes another kind of node."""
         match node, tree:
             case ScalarNode(), str():
                 if node.value != tree:
@@ -102,11 +95,11 @@ class _Rewriting:
         return True
 
     def _scalar(self, node: ScalarNode, text: str) -> str:
-        # A block's text (| or >) gives way to quotes; what has no text at all stands right behind its colon.
-        style = node.style if node.style in {"'", '"'} else ""
+        # A block scalar (| or >) becomes a quoted one; an empty value starts right behind its colon.
+        quotes = node.style if node.style in {"'", '"'} else ""
         blank = " " if node.start == node.end else ""
-        tail = self._manner.newline if self._text[node.start : node.end].endswith("\n") else ""
-        return blank + write_scalar(text, self._manner, style) + tail
+        tail = self._style.newline if self._text[node.start : node.end].endswith("\n") else ""
+        return blank + write_scalar(text, self._style, quotes) + tail
 
     def _change_mapping(self, node: MappingNode, tree: dict[str, Tree]) -> None:
         names = list(tree)
@@ -115,8 +108,8 @@ class _Rewriting:
         def write(first: int, last: int) -> list[str]:
             new = {name: tree[name] for name in names[first:last]}
             if node.flow:
-                return [f"{write_key(name, self._manner)}: {write_flow(new[name], self._manner)}" for name in new]
-            return [write_block({name: value}, column, self._manner) for name, value in new.items()]
+                return [f"{write_key(name, self._style)}: {write_flow(new[name], self._style)}" for name in new]
+            return [write_block({name: value}, column, self._style) for name, value in new.items()]
 
         for kind, first, last, to, until in _differences([key.value for key in node.keys], names):
             if kind != "equal":
@@ -127,10 +120,10 @@ class _Rewriting:
                 if self._change(value, tree[name]):
                     continue
                 if node.flow:
-                    self._edits.append((value.start, value.end, write_flow(tree[name], self._manner)))
+                    self._edits.append((value.start, value.end, write_flow(tree[name], self._style)))
                 else:
-                    # Between the key and what was its value there is a colon, and maybe a comment and a new line.
-                    text = ":" + write_value(name, tree[name], column, self._manner)
+                    # Between the key and the old value there is a colon, and maybe a comment and a new line.
+                    text = ":" + write_value(name, tree[name], column, self._style)
                     self._edits.append((node.keys[index].end, self._end(value), text))
 
     def _change_list(self, node: ListNode, tree: list[Tree]) -> None:
@@ -142,9 +135,9 @@ class _Rewriting:
             for item in tree[first:last]:
                 blocks = not node.flow and isinstance(node.values[-1], MappingNode) and not node.values[-1].flow
                 if blocks and isinstance(item, dict) and item:
-                    texts.append(write_block(item, inner, self._manner))
+                    texts.append(write_block(item, inner, self._style))
                 else:
-                    texts.append(write_flow(item, self._manner))
+                    texts.append(write_flow(item, self._style))
             return texts if node.flow else [f"- {text}" for text in texts]
 
         old = [json.dumps(_plain(value)) for value in node.values]
@@ -153,7 +146,7 @@ class _Rewriting:
                 self._exchange(node, first, last, write(to, until))
 
     def _exchange(self, node: CollectionNode, first: int, last: int, new: Sequence[str]) -> None:
-        """Put new entries in the place of [first, last) of a collection that has entries; either may be none."""
+        """Replace the entries [first, last) of a collection that has entries by new ones; either may be empty."""
         if first == last:
             (self._insert_flow if node.flow else self._insert_block)(node, first, new)
         elif new:
@@ -163,11 +156,11 @@ class _Rewriting:
             self._remove(node, first, last)
 
     def _between(self, node: CollectionNode) -> str:
-        """Return what stands between two entries of a collection."""
+        """Return the separator of a collection's entries."""
         if not node.flow:
-            return self._manner.newline + " " * self._column(node.starts[0])
+            return self._style.newline + " " * self._column(node.starts[0])
         if "\n" in self._text[node.start : node.starts[0]]:
-            return "," + self._manner.newline + " " * self._column(node.starts[0])
+            return "," + self._style.newline + " " * self._column(node.starts[0])
         return ", "
 
     def _insert_block(self, node: CollectionNode, index: int, new: Sequence[str]) -> None:
@@ -194,18 +187,18 @@ class _Rewriting:
             self._edits.append((rest.end(), rest.end(), between[1:] + between.join(new)))
 
     def _remove(self, node: CollectionNode, first: int, last: int) -> None:
-        """Take out some, not all, entries: their whole lines where they have them to themselves."""
+        """Remove some, not all, entries; with their lines where nothing else is on them."""
         start, end = node.starts[first], self._end(node.values[last - 1])
         line = self._text.rfind("\n", 0, start) + 1
         rest = _REST.match(self._text, end)
-        # In brackets the last entry has no comma of its own: the one before it must go too, as JSON demands.
+        # In brackets the last entry has no comma: the one before it must go too, as JSON requires.
         alone = not self._text[line:start].strip(_BLANKS) and rest is not None
         if alone and rest is not None and (not node.flow or rest[1]):
             after = self._text.find("\n", rest.end())
             if after >= 0:
                 self._edits.append((line, after + 1, ""))
             else:
-                # The last line has no break: the one before it goes instead.
+                # The last line has no break: remove the one before it instead.
                 self._edits.append((len(self._text[:line].rstrip("\r\n")), rest.end(), ""))
         elif last < len(node.values):
             self._edits.append((start, node.starts[last], ""))
@@ -216,7 +209,7 @@ class _Rewriting:
         return position - self._text.rfind("\n", 0, position) - 1
 
     def _end(self, node: Node) -> int:
-        """Return where a node ends, without the line break that belongs to a text written as a block."""
+        """Return where a node ends, without the line break that ends a block scalar."""
         return len(self._text[: node.end].rstrip("\r\n")) if self._text[: node.end].endswith("\n") else node.end
 
     def _line_end(self, position: int) -> int:

@@ -55,7 +55,7 @@ def violations(comparison: Impact, rules: SafetyRules, *, reason: str, moves_wor
     if moves_work:
         found += [*_same(comparison), *_hold_off(comparison, rules)]
     if rules.require_reason and not reason:
-        found.append(Violation("reason", "a reason is required here: say it with --reason"))
+        found.append(Violation("reason", "a reason is required: give one with --reason"))
     return tuple(found)
 
 
@@ -64,7 +64,7 @@ def enforce(found: Collection[Violation], forced: Collection[str]) -> None:
     broken = [violation for violation in found if violation.rule not in forced]
     if broken:
         force = " ".join(f"--force {rule}" for rule in dict.fromkeys(violation.rule for violation in broken))
-        lines = [*(f"{one.rule}: {one.message}" for one in broken), f"to do it all the same: {force}"]
+        lines = [*(f"{one.rule}: {one.message}" for one in broken), f"to override: {force}"]
         raise ChangeRefused("\n".join(("refused:", *map(_wrapped, lines))))
 
 
@@ -125,7 +125,7 @@ def _workers(comparison: Impact, rules: SafetyRules) -> Iterator[Violation]:
                 )
             continue
         if rules.require_workers is not None and any(app not in comparison.seen for app in needs):
-            yield Violation("workers", f"it is not known how many workers {datacenter} has: give --candidates")
+            yield Violation("workers", f"live workers in {datacenter} unknown: count them with --candidates")
         yield from _seen_too_few(comparison, datacenter, needs)
 
 
@@ -138,8 +138,8 @@ def _seen_too_few(comparison: Impact, datacenter: str, needs: Mapping[str, int])
         age = comparison.seen[app].age(comparison.now_ns)
         yield Violation(
             "workers",
-            f"{datacenter} has {_live(counts[app])} of {app}, expected at least {needs[app]}{more}: as of a request "
-            f"{age} ago; start more there, or name the live workers with --candidates",
+            f"{datacenter} has {_live(counts[app])} of {app}, expected at least {needs[app]}{more} (a sidecar saw this "
+            f"{age} ago): start more there, or count them with --candidates",
         )
 
 

@@ -1,4 +1,4 @@
-"""A document as plain values: how its parts are reached, put in and taken out."""
+"""A document as plain values: reaching, inserting and removing its parts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def full(tree: Tree) -> Top:
 
 
 def insert(top: Top, key: str, value: Tree, order: Sequence[str] = ORDER) -> None:
-    """Put a key behind those that come before it in an `order`, or give it another value where it stands."""
+    """Set a key: in its place if it is there, else behind the keys that come before it in `order`."""
     if key not in top:
         before = [known for known in top if known in order[: order.index(key)]]
         position = list(top).index(before[-1]) + 1 if before else 0
@@ -32,7 +32,7 @@ def insert(top: Top, key: str, value: Tree, order: Sequence[str] = ORDER) -> Non
 
 
 def mapping_in(tree: Top, key: str, *, make: bool = False) -> Top:
-    """Return the mapping under a key; where there is none an empty one, put into the tree only if it is to `make`."""
+    """Return the mapping under a key, or else an empty one, which is put into the tree only with `make`."""
     found = tree.get(key)
     if isinstance(found, dict):
         return found
@@ -46,7 +46,7 @@ def mapping_in(tree: Top, key: str, *, make: bool = False) -> Top:
 
 
 def prune(top: Top, *path: str) -> None:
-    """Drop the mapping at a path if it is empty, and those above it that are empty then."""
+    """Remove the mapping at a path if it is empty, and those above it that become empty."""
     if not path:
         return
     above = top

@@ -1,4 +1,4 @@
-"""Documents that were in force before, wherever they are remembered, and which of them a rollback means."""
+"""Earlier documents, and which of them a rollback restores."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sidecar.routing.scalars import format_time
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A text that was written at a time (Unix nanoseconds), and by whom, "" where that is not known."""
+    """A text, when it was written (Unix nanoseconds), and by whom ("" if unknown)."""
 
     text: bytes
     at_ns: int
@@ -21,35 +21,35 @@ class Version:
 
     @property
     def revision(self) -> str:
-        """Its revision."""
+        """The revision of the text."""
         return revision_of(self.text)
 
 
 class VersionHistory(Protocol):
-    """Who remembers the documents of a key: a config center itself, or a record of changes."""
+    """The earlier documents of a key, from its config center or from a sidecar's record."""
 
-    def formers(self, limit: int, timeout: float) -> Sequence[Version]:
-        """Return the newest `limit` documents, newest first, the present one among them if it is remembered.
+    def versions(self, limit: int, timeout: float) -> Sequence[Version]:
+        """Return the newest `limit` documents, newest first; the current one may be among them.
 
         Raises SourceError where they cannot be read within `timeout` seconds.
         """
         ...
 
 
-def chosen(formers: Sequence[Version], present: str, revision: str | None) -> Version:
-    """Return the document to go back to: of a revision (the beginning will do), else the newest that is not `present`.
+def chosen(versions: Sequence[Version], current: str, revision: str | None) -> Version:
+    """Return the document of a revision, which may be shortened, or else the newest one that is not `current`.
 
-    Raises Refused where there is none, or where several begin so.
+    Raises ChangeRefused where there is none, and where a shortened revision is ambiguous.
     """
     if revision is None:
-        former = next((former for former in formers if former.revision != present), None)
-        if former is None:
-            raise ChangeRefused("no document is remembered that was in force before this one")
-        return former
-    found = {former.revision: former for former in reversed(formers) if former.revision.startswith(revision)}
+        version = next((version for version in versions if version.revision != current), None)
+        if version is None:
+            raise ChangeRefused("there is no earlier document: write one with `dc-sidecar put FILE`")
+        return version
+    found = {version.revision: version for version in reversed(versions) if version.revision.startswith(revision)}
     if len(found) == 1:
         return next(iter(found.values()))
     if found:
-        raise ChangeRefused(f"{revision} is the beginning of {' and '.join(found)}: say more of the one you mean")
-    known = ", ".join(f"{former.revision} ({format_time(former.at_ns)})" for former in formers[:5])
-    raise ChangeRefused(f"no remembered document has the revision {revision}; the newest are {known or 'none'}")
+        raise ChangeRefused(f"{revision} is ambiguous ({', '.join(found)}): give more digits")
+    known = ", ".join(f"{version.revision} ({format_time(version.at_ns)})" for version in versions[:5])
+    raise ChangeRefused(f"there is no document of revision {revision}; the newest are {known or 'none'}")

@@ -1,21 +1,20 @@
-"""Where each part of a YAML or JSON text stands, to the character, so that one can be replaced and the rest kept."""
+"""The parts of a YAML or JSON text and their places, to the character: one can be replaced and the rest kept."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
 
-_Loader: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 # What comes from libyaml has no types.
 _Foreign = Any
 
 
 @dataclass(slots=True)
 class ScalarNode:
-    """A text at [start, end); `style` is how it is written: "" plain, one of the quotes, or | or > for blocks."""
+    """A scalar at [start, end); `style` is "" for a plain one, its quote, or | or > for a block."""
 
     start: int
     end: int
@@ -25,9 +24,10 @@ class ScalarNode:
 
 @dataclass(slots=True)
 class CollectionNode:
-    """What mappings and lists have in common: [start, end) from the bracket, or from the first entry to the last's end.
+    """A mapping or list at [start, end): the brackets, or the first entry up to the end of the last.
 
-    `flow` tells brackets from indentation. Each entry [start, end) goes from its key or dash to the end of its value.
+    `flow` is set for brackets, not for indentation. `starts` are those of the entries: the key, the dash, or in
+    brackets the value.
     """
 
     start: int
@@ -39,7 +39,7 @@ class CollectionNode:
 
 @dataclass(slots=True)
 class MappingNode(CollectionNode):
-    """A mapping; `keys` stand beside `values`, and none is there twice."""
+    """A mapping; `keys` and `values` in the same order, each key once."""
 
     keys: list[ScalarNode] = field(default_factory=list)
 
@@ -52,22 +52,15 @@ class ListNode(CollectionNode):
 Node = ScalarNode | MappingNode | ListNode
 
 
-def syntax_of(text: str) -> Node:
-    """Return the parts of a text that the document's reader has read without a complaint."""
-    loader = _Loader(text)
-    try:
-        events = _events(loader)
-        for event in events:
-            if isinstance(event, yaml.DocumentStartEvent):
-                return _node(next(events), events, text)
-    finally:
-        loader.dispose()
-    raise AssertionError("a text that was read holds something")
-
-
-def _events(loader: _Foreign) -> Iterator[_Foreign]:
-    while loader.check_event():
-        yield loader.get_event()
+def nodes_of(text: str, events: Sequence[Any]) -> Node | None:
+    """Return the parts of a text by the parser's events for it; None where these end before the text does."""
+    if not events or not isinstance(events[-1], yaml.StreamEndEvent):
+        return None
+    remaining = iter(events)
+    for event in remaining:
+        if isinstance(event, yaml.DocumentStartEvent):
+            return _node(next(remaining), remaining, text)
+    return None
 
 
 def _node(event: _Foreign, events: Iterator[_Foreign], text: str) -> Node:
@@ -95,6 +88,6 @@ def _node(event: _Foreign, events: Iterator[_Foreign], text: str) -> Node:
 
 
 def _closed(node: MappingNode | ListNode, end: _Foreign) -> MappingNode | ListNode:
-    # A block's end mark is where the next thing begins, beyond comments; its last entry tells where it ends itself.
+    # A block's end mark is where the next token begins, beyond comments: its last entry ends where it ends itself.
     node.end = end.end_mark.index if node.flow else node.values[-1].end
     return node

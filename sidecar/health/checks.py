@@ -9,8 +9,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from sidecar.health.hosts import AllowedHosts, NotAllowed
-from sidecar.health.probes import ProbeFailed, attempt
+from sidecar.errors import ProbeFailed, ProbeNotAllowed
+from sidecar.health.hosts import AllowedHosts
+from sidecar.health.probes import attempt
 from sidecar.health.verdicts import ProbeState, verdicts
 from sidecar.routing.model import Checks, Probe, RoutingDocument
 from sidecar.routing.outage import Outages
@@ -134,7 +135,7 @@ class HealthChecks:
             pause = checks.interval_ns / 1e9 * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311 - no secret
             try:
                 failure = self._outcome(key[1], checks.timeout_ns / 1e9)
-            except NotAllowed as error:
+            except ProbeNotAllowed as error:
                 # It says nothing about the datacenter, only about our own configuration.
                 log.warning("the probe %s of %s is not made: %s", key[1], key[0], error)
                 pause = max(pause, _NOT_ALLOWED_S)

@@ -7,11 +7,8 @@ from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from sidecar.config.hosts import HostPattern
+from sidecar.errors import ProbeNotAllowed
 from sidecar.routing.model import Probe
-
-
-class NotAllowed(Exception):
-    """The configuration does not allow this probe; the message names the host."""
 
 
 class AllowedHosts:
@@ -33,7 +30,8 @@ class AllowedHosts:
         """Return the addresses of the probe's host that it may reach.
 
         A name that is allowed may stand for any address; one that is not, for those in an allowed network. Asks the
-        resolver, which may take long. Raises OSError where it knows no address, NotAllowed where none may be reached.
+        resolver, which may take long. Raises OSError where it knows no address, ProbeNotAllowed where none may be
+        reached.
         """
         found = [str(entry[4][0]) for entry in socket.getaddrinfo(probe.host, probe.port, type=socket.SOCK_STREAM)]
         patterns = [pattern for pattern in self._patterns if pattern.port in {None, probe.port}]
@@ -41,7 +39,7 @@ class AllowedHosts:
             networks = [pattern.network for pattern in patterns if pattern.network is not None]
             found = [text for text in found if any(_address(text) in network for network in networks)]
         if not found:
-            raise NotAllowed(f"{probe.host} has no address that --probe-hosts allows")
+            raise ProbeNotAllowed(f"{probe.host} has no address that --probe-hosts allows")
         return list(dict.fromkeys(found))
 
 

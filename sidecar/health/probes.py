@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
+from sidecar.errors import ProbeFailed
 from sidecar.routing.model import Probe, ProbeKind
 
 # Of all the addresses of a name; each gets an equal part of the time.
@@ -14,10 +15,6 @@ _MAX_ADDRESSES = 4
 # Only the first line of an answer matters, and no honest one is longer.
 _MAX_LINE = 1024
 _MAX_MESSAGE = 4096
-
-
-class ProbeFailed(Exception):
-    """The datacenter did not answer as it should; the message is the error, in a few words."""
 
 
 def attempt(probe: Probe, addresses: Sequence[str], timeout: float) -> None:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
-from sidecar.powerjob.http import ApiResponse, PowerJobRefused, PowerJobServers, PowerJobUnavailable
+from sidecar.errors import PowerJobRefused, PowerJobUnavailable
+from sidecar.powerjob.http import ApiResponse, PowerJobServers
 from sidecar.powerjob.model import Instance, Job, PowerJobWorker, Workflow, instance_of, job_of, worker_of, workflow_of
 
 T = TypeVar("T")

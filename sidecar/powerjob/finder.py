@@ -6,8 +6,8 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from sidecar.errors import PowerJobRefused
 from sidecar.powerjob.application import PowerJobApp
-from sidecar.powerjob.http import PowerJobRefused
 from sidecar.powerjob.model import (
     DISPATCHED,
     Instance,

@@ -8,24 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from sidecar.errors import ConfigError, SidecarError
-from sidecar.http_client import RequestFailed, is_http_url, request
+from sidecar.errors import ConfigError, PowerJobUnavailable, RequestFailed
+from sidecar.http_client import is_http_url, request
 
 _ANSWER_BYTES = 64 * 1024 * 1024
 _SHOWN = 200
 _AUTH_PASSED = "X-POWERJOB-AUTH-PASSED"
-
-
-class PowerJobUnavailable(SidecarError):
-    """No PowerJob server answers."""
-
-    exit_code = 6
-
-
-class PowerJobRefused(SidecarError):
-    """PowerJob answered with a failure."""
-
-    exit_code = 3
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from sidecar.errors import PowerJobRefused
 from sidecar.powerjob.application import PowerJobApp
 from sidecar.powerjob.finder import RescheduleAction, RescheduleStep
-from sidecar.powerjob.http import PowerJobRefused
 from sidecar.powerjob.model import ACTIVE, DISPATCHED, InstanceStatus, WorkflowStatus, no_worker_available
 
 _ATTEMPTS = 3

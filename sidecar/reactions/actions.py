@@ -10,15 +10,14 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from sidecar.audit.consumer import TaskFailed
 from sidecar.audit.event import AuditEvent
 from sidecar.audit.record import Record
 from sidecar.config.options import PREFIX
-from sidecar.errors import ConfigError
-from sidecar.http_client import RequestFailed, request
+from sidecar.errors import ConfigError, RequestFailed, SecretUnreadable, TaskFailed
+from sidecar.http_client import request
 from sidecar.reactions.messages import WebhookRequest, message_text, payload, webhook_request
 from sidecar.reactions.settings import Reaction, check_url
-from sidecar.secret_file import SecretUnreadable, read_secret
+from sidecar.secret_file import read_secret
 
 _ANSWER_BYTES = 64 * 1024
 _SHOWN = 200

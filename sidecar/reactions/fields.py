@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from sidecar.config.layers import nearest
-from sidecar.errors import ConfigError
+from sidecar.errors import ConfigError, SecretUnreadable
 from sidecar.routing.scalars import SECOND_NS, parse_duration
-from sidecar.secret_file import SecretUnreadable, read_secret
+from sidecar.secret_file import read_secret
 
 _SWITCHES = {"true": True, "false": False}
 

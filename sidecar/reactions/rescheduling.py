@@ -11,14 +11,21 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sidecar.audit.consumer import DependencyUnavailable, TaskDeferred, TaskFailed
 from sidecar.audit.event import AuditEvent, EventKind
 from sidecar.audit.record import Record, RecordCause
 from sidecar.counters import RescheduleCounts
+from sidecar.errors import (
+    DependencyUnavailable,
+    PowerJobRefused,
+    PowerJobUnavailable,
+    SecretUnreadable,
+    TaskDeferred,
+    TaskFailed,
+)
 from sidecar.gil import Yielder
 from sidecar.powerjob.application import PowerJobApp
 from sidecar.powerjob.finder import RescheduleAction, WorkFinder
-from sidecar.powerjob.http import PowerJobRefused, PowerJobServers, PowerJobUnavailable
+from sidecar.powerjob.http import PowerJobServers
 from sidecar.powerjob.model import PowerJobWorker, Running
 from sidecar.powerjob.mover import RescheduleOutcome, execute, resume, summary
 from sidecar.powerjob.progress import RescheduleProgress
@@ -26,7 +33,7 @@ from sidecar.reactions.powerjob_settings import PowerJobSettings
 from sidecar.reactions.settings import Reaction
 from sidecar.routing.decision import decide
 from sidecar.routing.state import State
-from sidecar.secret_file import SecretUnreadable, read_secret
+from sidecar.secret_file import read_secret
 
 if TYPE_CHECKING:
     from sidecar.audit.database import AuditDatabase

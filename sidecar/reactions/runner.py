@@ -8,11 +8,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sidecar.audit.consumer import ConsumerTask, DependencyUnavailable, RecordConsumer, TaskFailed
+from sidecar.audit.consumer import ConsumerTask, RecordConsumer
 from sidecar.audit.event import AuditEvent
 from sidecar.audit.journal_reader import FOLDER as AUDIT_FOLDER
 from sidecar.audit.record import Record
 from sidecar.counters import RescheduleCounts, TaskStatus
+from sidecar.errors import DependencyUnavailable, TaskFailed
 from sidecar.reactions.actions import perform
 from sidecar.reactions.settings import Reaction, read_reactions
 from sidecar.routing.state import State

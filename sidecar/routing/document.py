@@ -33,7 +33,7 @@ from sidecar.routing.model import (
     WorkerRule,
 )
 from sidecar.routing.scalars import format_time, parse_number
-from sidecar.yaml_reader import MAX_DEPTH, Checkpoint, Path, Tree, read
+from sidecar.yaml_reader import MAX_DEPTH, Checkpoint, ParseRecord, Path, Tree, read
 
 MAX_BYTES = 1024 * 1024
 
@@ -66,24 +66,42 @@ def parse_document(
     `checkpoint` is called about every fraction of a millisecond: if it yields the processor, other threads run while a
     big text is read. Raises DocumentRejected, and nothing else, for any text that is not a valid document.
     """
+    return document_of(text, read_tree(text, max_bytes=max_bytes, checkpoint=checkpoint), checkpoint=checkpoint)
+
+
+def read_tree(
+    text: bytes,
+    *,
+    max_bytes: int = MAX_BYTES,
+    checkpoint: Checkpoint = lambda: None,
+    record: ParseRecord | None = None,
+) -> Tree:
+    """Return the tree of a document's text; a bare word is a scalar.
+
+    `checkpoint` and `record` are those of `yaml_reader.read`. Raises DocumentRejected for a text that is too long,
+    empty, or neither YAML nor JSON in UTF-8.
+    """
     if len(text) > max_bytes:
         raise _refused(
             f"the text has {len(text)} bytes, at most {max_bytes} are allowed: shorten it, or raise --max-document-size"
         )
     try:
-        decoded = text.decode().removeprefix("\ufeff").strip(" \t\r\n")
+        decoded = text.decode().removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         line = text.count(b"\n", 0, error.start) + 1
         column = error.start - text.rfind(b"\n", 0, error.start)
         raise _refused(f"byte {error.start} is no UTF-8: save the text as UTF-8", line, column) from error
-    if not decoded:
+    word = decoded.strip(" \t\r\n")
+    if not word:
         raise _refused(
             "the text is empty, expected a datacenter's name or a document: to keep the routes, leave it as it is"
         )
-    if NAME.fullmatch(decoded):
-        return RoutingDocument(revision_of(text), default=Route(selector=Active(decoded)))
     # Errors name places of the text as it is: only a byte order mark may be removed.
-    tree = read(text.decode().removeprefix("\ufeff"), checkpoint)
+    return word if NAME.fullmatch(word) else read(decoded, checkpoint, record)
+
+
+def document_of(text: bytes, tree: Tree, *, checkpoint: Checkpoint = lambda: None) -> RoutingDocument:
+    """Return the routing document of a tree. Raises DocumentRejected where it is not a valid one."""
     return _Reader(text, checkpoint).document(tree)
 
 

@@ -14,7 +14,7 @@ from sidecar.routing.outage import Outage
 from sidecar.routing.rendezvous import score
 from sidecar.routing.schedule import ramp_step
 from sidecar.routing.state import ResolvedRoute, State
-from sidecar.yaml_reader import Path, Tree, show
+from sidecar.yaml_reader import Checkpoint, Path, Tree, show
 
 
 class OriginKind(Enum):
@@ -144,21 +144,23 @@ def explain(
     instance: str,
     candidates: Sequence[Candidate],
     aliases: tuple[str, ...] = (),
+    *,
+    checkpoint: Checkpoint = lambda: None,
 ) -> Explanation:
-    """Return how `decide` comes to its answer for the same arguments; `tree` is what the document's text holds."""
+    """Return how `decide` comes to its answer for the same arguments; `tree` is what the document's text holds.
+
+    `checkpoint` is called for each candidate: there it may yield to other threads.
+    """
     decision = decide(state, app, job, instance, candidates, aliases)
     names = (app, *aliases)
     named = state.application(names)
     resolved = state.resolve(names, named, job)
-    located = tuple(
-        LocatedCandidate(
-            worker.address,
-            worker.datacenter or state.locator.locate(worker),
-            state.locator.source(worker),
-            state.locator.drains.match(worker.address),
-        )
-        for worker in candidates
-    )
+    located = []
+    for worker in candidates:
+        checkpoint()
+        datacenter = worker.datacenter or state.locator.locate(worker)
+        drain = state.locator.drains.match(worker.address)
+        located.append(LocatedCandidate(worker.address, datacenter, state.locator.source(worker), drain))
     routes = tuple(_written(tree, named, job))
     order = () if resolved.route.selector is None else _choices(resolved, app, job, instance, located, decision)
     return Explanation(
@@ -168,7 +170,7 @@ def explain(
         instance=instance,
         route=show(routes[0][0]) if routes else "",
         keys=tuple(_keys(resolved.route, routes, state.now_ns)),
-        located=located,
+        located=tuple(located),
         split_by=split_key(resolved, job, instance) if any(choice.score is not None for choice in order) else "",
         order=order,
         decision=decision,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from ipaddress import ip_network
 from typing import Any
@@ -10,42 +11,53 @@ from typing import Any
 import yaml
 
 from sidecar.errors import Problem
-from sidecar.routing.location import NAME
 from sidecar.routing.model import Active, Network, OnEmpty, Ramp, Route, RoutingDocument, Split
+from sidecar.routing.parsed_text import ParsedText
 from sidecar.routing.scalars import SECOND_NS, format_time
 from sidecar.routing.schedule import weights_at
-from sidecar.yaml_reader import Path, Tree, places, read, show
+from sidecar.yaml_reader import Path, Position, Tree, show
 
 _DAY_NS = 86_400 * SECOND_NS
 # The default maximum of candidates in a request.
 _MANY_WORKERS = 100_000
 
+# What ends a line to the YAML parser, which counted them.
+_BREAKS = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
+
 # A path, whether it is about the key rather than the value, and the warning.
 Finding = tuple[Path, bool, str]
 
 
-def warnings(text: bytes, document: RoutingDocument, now_ns: int) -> tuple[Problem, ...]:
-    """Return the warnings about a text, in its order; `document` is its document, `now_ns` in Unix nanoseconds."""
-    decoded = text.decode().removeprefix("\ufeff")
-    if NAME.fullmatch(decoded.strip()):
+def warnings(parsed: ParsedText, now_ns: int) -> tuple[Problem, ...]:
+    """Return the warnings about a valid document, in the order of its text; `now_ns` in Unix nanoseconds.
+
+    A warning has no line and column where the YAML parser could not read the JSON up to there.
+    """
+    tree, document = parsed.tree, parsed.document
+    if not isinstance(tree, dict) or document is None:
         return ()
-    tree = read(decoded, lambda: None)
-    if not isinstance(tree, dict):
-        return ()
-    where = places(decoded)
+    where = parsed.record.places
     found: list[Finding] = [*_drills(document, now_ns), *_networks(document), *_workers(document)]
     for path, keys, route in _routes(tree, document):
         found += _route(path, keys, route, document, now_ns)
-    lines = decoded.split("\n")
+    lines = _BREAKS.split(parsed.decoded)
     for path, is_key, name in _names(tree):
-        line, column = where[path].key if is_key else where[path].value
+        place = where.get(path)
+        if place is None:
+            continue
+        line, column = place.key if is_key else place.value
         if lines[line - 1][column - 1] not in "'\"" and (taken := _taken_for(name)):
             found.append((path, is_key, f"the name {name} is {taken} to other YAML readers: put it in quotes"))
-    problems = [
-        Problem(show(path), message, *(where[path].key if is_key else where[path].value))
-        for path, is_key, message in found
-    ]
+    problems = [_problem(finding, where) for finding in found]
     return tuple(sorted(problems, key=lambda problem: (problem.line or 0, problem.column or 0)))
+
+
+def _problem(finding: Finding, where: Mapping[Path, Position]) -> Problem:
+    path, is_key, message = finding
+    place = where.get(path)
+    if place is None:
+        return Problem(show(path), message)
+    return Problem(show(path), message, *(place.key if is_key else place.value))
 
 
 def _routes(tree: dict[str, Tree], document: RoutingDocument) -> Iterator[tuple[Path, dict[str, Tree], Route]]:

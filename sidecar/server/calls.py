@@ -29,15 +29,6 @@ OnBegin = Callable[[Metadata], OnEnd]
 GOING_DOWN = NotServing("the sidecar is shutting down")
 
 
-class NoRequest(SidecarError):
-    """A client closed its side of a call without a request message; gRPC's own servers answer it in these words."""
-
-    grpc_status: ClassVar[str] = "UNIMPLEMENTED"
-
-    def __init__(self) -> None:
-        super().__init__("exactly one request message is required")
-
-
 class CallGroup(Protocol):
     """The calls of some methods, which share a limit.
 

@@ -18,8 +18,8 @@ import grpc
 from grpc import _server as grpc_server
 from grpc._cython import cygrpc  # type: ignore[attr-defined]  # compiled, without stubs
 
-from sidecar.errors import SidecarError
-from sidecar.server.calls import GOING_DOWN, InternalErrors, NoRequest, OnBegin, OnEnd, UnaryHandler
+from sidecar.errors import NoRequest, SidecarError
+from sidecar.server.calls import GOING_DOWN, InternalErrors, OnBegin, OnEnd, UnaryHandler
 
 _NO_FLAGS = 0
 _CANCELLED = grpc_server._CANCELLED  # noqa: SLF001

@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar
 
 from grpc_health.v1 import health_pb2 as pb
 
-from sidecar.errors import SidecarError
+from sidecar.errors import UnknownService
 from sidecar.server.requests import encoded, read
 from sidecar.server.watch_streams import NextUpdate
 
 SERVICE = "grpc.health.v1.Health"
 LIVE = "live"
-
-
-class UnknownService(SidecarError):
-    """Somebody asks for the health of a service that is not served here."""
-
-    grpc_status: ClassVar[str] = "NOT_FOUND"
 
 
 class HealthService:

@@ -4,20 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 import grpc
 
 from sidecar.counters import MethodStats
-from sidecar.errors import SidecarError
+from sidecar.errors import TooManyCalls
 from sidecar.server.calls import GOING_DOWN, CallEngine
 from sidecar.server.slots import CallThreads, Slots
-
-
-class TooManyCalls(SidecarError):
-    """More calls arrive than the sidecar is configured to take."""
-
-    grpc_status: ClassVar[str] = "RESOURCE_EXHAUSTED"
 
 
 class Limited(Protocol):

@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 
 import grpc
 
-from sidecar.errors import SidecarError
-from sidecar.server.calls import GOING_DOWN, InternalErrors, NoRequest, OnBegin, UnaryHandler, abort
+from sidecar.errors import NoRequest, SidecarError
+from sidecar.server.calls import GOING_DOWN, InternalErrors, OnBegin, UnaryHandler, abort
 from sidecar.server.slots import Slots
 
 # How long a rejected call may be held while clients learn that the server goes away.

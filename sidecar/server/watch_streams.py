@@ -8,8 +8,8 @@ from typing import Any
 
 import grpc
 
-from sidecar.errors import SidecarError
-from sidecar.server.calls import GOING_DOWN, InternalErrors, NoRequest, OnBegin, abort
+from sidecar.errors import NoRequest, SidecarError
+from sidecar.server.calls import GOING_DOWN, InternalErrors, OnBegin, abort
 
 # The next update after the one sent last (None: nothing yet): a value to compare, and its encoder. None if unchanged.
 NextUpdate = Callable[[object], tuple[object, Callable[[], bytes]] | None]

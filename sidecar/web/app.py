@@ -32,7 +32,7 @@ from sidecar.web.rates import EVERY_S, DecisionRates
 from sidecar.web.recent_changes import RecentChanges
 from sidecar.web.routes import EncodedRoutes, app_json
 from sidecar.web.status import status_json
-from sidecar.web.whatif import candidates, what_if
+from sidecar.web.whatif import what_if
 from sidecar.wording import no_document_text
 
 _HERE = Path(__file__).parent
@@ -160,13 +160,12 @@ class HttpApi:
 
     async def _explain(self, request: Request) -> Response:
         query = request.query_params
-        workers = candidates(query.get("candidates", ""))
         view = self._table.view
         if view.state is None:
             raise _no_document(view)
-        names = (query.get("app", ""), query.get("job", ""), query.get("instance", ""))
+        asked = [query.get(name, "") for name in ("app", "job", "instance", "candidates")]
         async with self._explaining:
-            return _json(await run_in_threadpool(what_if, view.state, view.text, *names, workers))
+            return _json(await run_in_threadpool(what_if, view.state, view.text, *asked))
 
     async def _events(self, _: Request) -> Response:
         if self._waiting >= _MAX_WAITING:

@@ -2,53 +2,39 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from sidecar.errors import BadRequest
 from sidecar.gil import Yielder
-from sidecar.pb.dcsidecar.v1 import routing_pb2 as pb
+from sidecar.routing.candidates import parse_counts
+from sidecar.routing.document import read_tree
 from sidecar.routing.explain import explain
 from sidecar.routing.explain_plain import explanation_plain
-from sidecar.routing.location import NAME
 from sidecar.routing.state import State
-from sidecar.yaml_reader import read
 
-_COUNT = re.compile(rf"({NAME.pattern})=([0-9]{{1,4}})")
-_MAX_CANDIDATES = 2000
 _MAX_NAME = 256
 
 
-def candidates(text: str) -> list[pb.Worker]:
-    """Return the workers that counts such as `dc1=3,dc2=2` stand for. Raises BadRequest."""
-    found = []
-    for part in filter(None, (part.strip() for part in text.split(","))):
-        match = _COUNT.fullmatch(part)
-        if match is None:
-            raise BadRequest("candidates", f"found {part[:_MAX_NAME]!r}, expected counts such as dc1=3,dc2=2")
-        found.append((match[1], int(match[2])))
-    if sum(count for _, count in found) > _MAX_CANDIDATES:
-        raise BadRequest("candidates", f"found more than {_MAX_CANDIDATES}, expected at most {_MAX_CANDIDATES}")
-    return [pb.Worker(address=f"{name}-{n}", datacenter=name) for name, count in found for n in range(1, count + 1)]
+def what_if(state: State, text: bytes, app: str, job: str, instance: str, counts: str) -> dict[str, Any]:
+    """Return the decision and what led to it as JSON, with workers by counts such as `dc1=3,dc2=2`.
 
-
-def what_if(
-    state: State, text: bytes, app: str, job: str, instance: str, workers: Sequence[pb.Worker]
-) -> dict[str, Any]:
-    """Return the decision and what led to it as JSON; `text` is the document's. Raises BadRequest. Not for the loop."""
+    `text` is the document's. Raises BadRequest. Not for the event loop, and not for two requests at once: the workers
+    of one may take megabytes.
+    """
     if not app:
         raise BadRequest("app", "found nothing, expected the application's id or name")
     for field, name in (("app", app), ("job", job), ("instance", instance)):
         if len(name) > _MAX_NAME:
             raise BadRequest(field, f"found {len(name)} characters, expected at most {_MAX_NAME}")
-    decoded = text.decode().removeprefix("\ufeff")
-    bare = decoded.strip()
-    tree = bare if NAME.fullmatch(bare) else read(decoded, Yielder())
-    explanation = explain(state, tree, app, job, instance, workers)
+    # The text is the one in force: its length was judged when it was taken over.
+    checkpoint = Yielder()
+    workers = parse_counts(counts, checkpoint=checkpoint)
+    tree = read_tree(text, max_bytes=len(text), checkpoint=checkpoint)
+    explanation = explain(state, tree, app, job, instance, workers, checkpoint=checkpoint)
     decision = explanation.decision
-    steps = explanation_plain(explanation)
     # Where each candidate is was typed in.
+    steps = explanation_plain(replace(explanation, located=()))
     del steps["located"]
     return {
         "revision": state.document.revision,

@@ -14,8 +14,8 @@ import pytest
 import trustme
 
 from sidecar import healthcheck
-from sidecar.cli.health import command
-from sidecar.healthcheck import ProbeTimeout, check
+from sidecar.cli.commands.health import command
+from sidecar.healthcheck import _NoAnswer, check
 from tests.harness import SidecarProcess
 from tests.servers.process import free_port
 from tests.waiting import eventually
@@ -108,7 +108,7 @@ def test_it_fits_beside_the_sidecar(tmp_path: Path) -> None:
 def test_a_silent_server_is_given_up_in_time(stranger: socket.socket) -> None:
     """A server that takes the connection and says nothing costs the timeout, no more."""
     port = stranger.getsockname()[1]
-    with pytest.raises(ProbeTimeout, match=r"no answer within 0\.2 s"):
+    with pytest.raises(_NoAnswer, match=r"no answer within 0\.2 s"):
         check(f"127.0.0.1:{port}", service="", timeout=0.2)
 
 
@@ -118,9 +118,9 @@ def test_a_silent_server_is_given_up_in_time(stranger: socket.socket) -> None:
         (b"HTTP/1.1 400 Bad Request\r\n\r\n" + b"x" * 40, "not gRPC"),
         (b"", "without an answer"),
         (b"\0\0\x08\x07\0\0\0\0\0" + b"\0" * 8, "going down"),
-        (b"\0\0\x04\x03\0\0\0\0\x01" + b"\0" * 4, "broke the call off"),
-        (b"\0\0\x00\x01\x05\0\0\0\x01", "the call was refused"),
-        (b"\0\0\x07\x00\x01\0\0\0\x01" + b"\0\0\0\0\x02\x08\x09", "the call was refused"),
+        (b"\0\0\x04\x03\0\0\0\0\x01" + b"\0" * 4, "reset the call"),
+        (b"\0\0\x00\x01\x05\0\0\0\x01", "the health check was refused"),
+        (b"\0\0\x07\x00\x01\0\0\0\x01" + b"\0\0\0\0\x02\x08\x09", "the health check was refused"),
         (b"\0\0\x04\x08\0\0\0\0\0\0\0\0\x01" * 200, "without an answer"),
     ],
 )
@@ -134,7 +134,7 @@ def test_strangers_are_not_taken_for_a_sidecar(stranger: socket.socket, said: by
             connection.sendall(said)
 
     threading.Thread(target=answer).start()
-    with pytest.raises(ProbeTimeout, match=complaint):
+    with pytest.raises(_NoAnswer, match=complaint):
         check(f"127.0.0.1:{stranger.getsockname()[1]}", service="", timeout=5)
 
 
@@ -147,7 +147,7 @@ def test_strangers_are_not_taken_for_a_sidecar(stranger: socket.socket, said: by
         (["--timeout", "fast"], "expected a duration"),
         (["--timeout", "0s"], "expected a duration"),
         (["--frobnicate"], "expected --sidecar"),
-        (["unix:/s"], "the address goes after --sidecar"),
+        (["unix:/s"], "name the address with --sidecar"),
     ],
 )
 def test_wrong_usage_says_what_is_expected(

@@ -20,11 +20,11 @@ from urllib.parse import unquote
 from starlette.types import ASGIApp, Message
 
 from sidecar import snapshot
-from sidecar.audit.hash_chain import ChainBroken, append_link, read_link
+from sidecar.audit.hash_chain import append_link, read_link
 from sidecar.audit.journal import head
 from sidecar.audit.record import record_of
 from sidecar.counters import CallStats
-from sidecar.errors import BadRequest, DocumentRejected
+from sidecar.errors import BadRequest, ChainBroken, DocumentRejected, SnapshotUnusable
 from sidecar.health import failover_store
 from sidecar.pb.dcsidecar.v1 import routing_pb2 as pb
 from sidecar.routing.decision import decide
@@ -151,9 +151,9 @@ def body(data: bytes) -> None:
     folder = _folder()
     for name in ("snapshot", "failovers", "head"):
         (folder / name).write_bytes(data)
-    with suppress(snapshot.SnapshotUnusable):
+    with suppress(SnapshotUnusable):
         snapshot.load(folder, "file:/x")
-    with suppress(snapshot.SnapshotUnusable):
+    with suppress(SnapshotUnusable):
         # With a valid digest, to reach the checks behind it.
         good = b'{"format": 1, "source": "file:/x", "sha256": "%s", "applied_at_ns": %s}\n'
         (folder / "snapshot").write_bytes(good % (sha256(b"").hexdigest().encode(), data.replace(b"\n", b"") or b"0"))

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import builtins
+from pathlib import Path
+
 import grpc
 import pytest
 
@@ -11,6 +15,25 @@ from sidecar.errors import BadRequest, DocumentRejected, Problem, SidecarError
 
 def _kinds(kind: type[SidecarError] = SidecarError) -> list[type[SidecarError]]:
     return [kind, *(found for sub in kind.__subclasses__() for found in _kinds(sub))]
+
+
+def test_errors_that_leave_their_module_are_all_in_one() -> None:
+    """Any other exception is private: a class whose name does not begin with an underscore is in sidecar/errors.py."""
+    folder = Path(errors.__file__).parent
+    exceptions = {
+        name for name, found in vars(builtins).items() if isinstance(found, type) and issubclass(found, BaseException)
+    }
+    exceptions |= {kind.__name__ for kind in _kinds()}
+    elsewhere = [
+        f"{path.relative_to(folder)}: {node.name}"
+        for path in sorted(folder.rglob("*.py"))
+        if path != folder / "errors.py" and "pb" not in path.relative_to(folder).parts
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef)
+        and not node.name.startswith("_")
+        and any(ast.unparse(base).rpartition(".")[2] in exceptions for base in node.bases)
+    ]
+    assert elsewhere == []
 
 
 @pytest.mark.parametrize("kind", [kind for kind in _kinds() if kind.__module__ == errors.__name__])

@@ -7,7 +7,8 @@ import threading
 
 import pytest
 
-from sidecar.http_client import RequestFailed, is_http_url, request
+from sidecar.errors import RequestFailed
+from sidecar.http_client import is_http_url, request
 from tests.unit.reactions.receiver import Receiver
 
 

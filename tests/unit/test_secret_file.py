@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.secret_file import SecretUnreadable, read_secret
+from sidecar.errors import SecretUnreadable
+from sidecar.secret_file import read_secret
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,10 @@ from pathlib import Path
 
 import pytest
 
+from sidecar.errors import SnapshotUnusable
 from sidecar.lifecycle import SourceState, SourceStatus
 from sidecar.routing.model import RoutingDocument
-from sidecar.snapshot import Snapshot, SnapshotStore, SnapshotUnusable, load, save
+from sidecar.snapshot import Snapshot, SnapshotStore, load, save
 from sidecar.view import LoadedDocument, View
 from tests.waiting import eventually
 

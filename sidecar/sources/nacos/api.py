@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
-from sidecar.errors import SourceError
+from sidecar.errors import AccessRefused, SourceError
 from sidecar.sources.nacos.credentials import NacosCredentials
 from sidecar.sources.nacos.http import HttpConnection, NacosResponse
 from sidecar.sources.nacos.url import NacosAddress, NacosKey
@@ -37,10 +37,6 @@ class AbsentConfig:
 
     reason: str
     version: str = ""
-
-
-class AccessRefused(SourceError):
-    """The server refuses this client; another server of the cluster would too."""
 
 
 class NacosApi:

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from sidecar.errors import ConfigError, SourceError
-from sidecar.secret_file import SecretUnreadable, read_secret
+from sidecar.errors import ConfigError, SecretUnreadable, SourceError
+from sidecar.secret_file import read_secret
 from sidecar.sources.tls import client_context
 
 

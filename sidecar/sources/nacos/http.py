@@ -12,14 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sidecar.errors import SourceError
+from sidecar.errors import RequestNotSent, SourceError
 from sidecar.sources.nacos.url import NacosAddress
 
 _MAX_BODY = 32 << 20
-
-
-class RequestNotSent(SourceError):
-    """No connection to the server: it has not seen the request."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,18 +8,8 @@ import json
 import time
 from typing import Any
 
-from sidecar.errors import SourceError, WriteConflict
-from sidecar.sources.nacos.api import (
-    AccessRefused,
-    FoundConfig,
-    NacosApi,
-    json_of,
-    md5,
-    message_of,
-    remaining_s,
-    stored_config,
-)
-from sidecar.sources.nacos.http import RequestNotSent
+from sidecar.errors import AccessRefused, RequestNotSent, SourceError, WriteConflict
+from sidecar.sources.nacos.api import FoundConfig, NacosApi, json_of, md5, message_of, remaining_s, stored_config
 
 # Fields of the key that a publish without them would erase: their names when published, and when read.
 _KEPT_V1 = {"desc": "desc", "appName": "appName", "configTags": "config_tags", "use": "use", "effect": "effect"}

@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine
 from types import SimpleNamespace
 from typing import Any, TypeVar
 
+from sidecar.errors import SdkFault
 from sidecar.sources.nacos.api import md5
 from sidecar.sources.nacos.credentials import NacosCredentials, NacosTls
 from sidecar.sources.nacos.url import NacosKey
@@ -34,10 +35,6 @@ _silent_logger.setLevel(_SILENT)
 _silent_logger.propagate = False
 # At each failed reconnect the SDK logs on the root logger, which also installs a handler if there is none.
 rpc_client.logging = SimpleNamespace(error=_silent_logger.error)
-
-
-class SdkFault(Exception):
-    """A call into the SDK failed, hung, or cancelled its caller; the message says which."""
 
 
 class _Service(NacosConfigService):  # type: ignore[misc]  # the SDK is not typed

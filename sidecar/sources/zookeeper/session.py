@@ -25,7 +25,7 @@ from kazoo.interfaces import IAsyncResult
 from kazoo.protocol.states import Callback, KazooState, ZnodeStat
 from kazoo.retry import KazooRetry
 
-from sidecar.errors import SourceError, WriteConflict
+from sidecar.errors import NoResponse, SourceError, WriteConflict
 from sidecar.sources.tls import client_context
 from sidecar.sources.zookeeper.settings import ZooKeeperSettings
 
@@ -49,10 +49,6 @@ class NodeState:
     mzxid: int
     version: int
     zxid: int
-
-
-class NoResponse(SourceError):
-    """The server accepted a request and did not answer in time."""
 
 
 class ZooKeeperSession:

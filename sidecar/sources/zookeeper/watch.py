@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable
 
 from sidecar.backoff import Backoff, jitter
-from sidecar.errors import SourceError
+from sidecar.errors import NoResponse, SourceError
 from sidecar.sources.base import Content, Missing, Report, Unreachable
-from sidecar.sources.zookeeper.session import NodeState, NoResponse, ZooKeeperSession
+from sidecar.sources.zookeeper.session import NodeState, ZooKeeperSession
 from sidecar.sources.zookeeper.settings import ZooKeeperSettings
 
 log = logging.getLogger(__name__)

@@ -144,7 +144,7 @@ def _large(stage: Stage) -> None:
 
 def _what_ifs(stage: Stage) -> None:
     """Request the most expensive what-if on 40 connections at a time."""
-    path = "/v1/explain?app=app-00001&job=1&candidates=" + ",".join(f"dc{n}=100" for n in range(20))
+    path = "/v1/explain?app=app-00001&job=1&candidates=" + ",".join(f"dc{n}=500" for n in range(20))
     for _ in stage.rounds(every=0.2):
         with contextlib.ExitStack() as stack:
             for _ in range(40):

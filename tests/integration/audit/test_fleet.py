@@ -104,7 +104,7 @@ def test_a_password_is_for_a_file(tmp_path: Path) -> None:
     assert (asked.returncode, "s3cret" in asked.stderr, "audit-db-file" in asked.stderr) == (78, False, True)
     (tmp_path / "url").write_text(f"sqlite:///{tmp_path}/x.db\n")
     asked = run("history", "--fleet", env={"DC_SIDECAR_AUDIT_DB_FILE": str(tmp_path / "url")})
-    assert (asked.returncode, asked.stderr) == (0, "Nothing is recorded that fits.\n")
+    assert (asked.returncode, asked.stderr) == (0, "No recorded change matches.\n")
 
 
 def test_serve_imports_no_database_and_no_http_client_where_none_is_asked_for() -> None:

@@ -10,11 +10,10 @@ from contextlib import ExitStack, closing, contextmanager
 
 import pytest
 
-from sidecar.audit.consumer import DependencyUnavailable, TaskDeferred, TaskFailed
 from sidecar.audit.database import AuditDatabase
 from sidecar.audit.event import AuditEvent, EventKind
 from sidecar.audit.record import Record, RecordCause
-from sidecar.errors import ConfigError
+from sidecar.errors import ConfigError, DependencyUnavailable, TaskDeferred, TaskFailed
 from tests.integration.audit.conftest import Postgres
 
 MINUTE_NS = 60 * 10**9

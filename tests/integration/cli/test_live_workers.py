@@ -13,7 +13,7 @@ from tests.integration.cli.commands import run
 from tests.servers.process import free_port
 from tests.waiting import eventually
 
-_UNKNOWN = "it is not known how many workers there are in dc2"
+_UNKNOWN = "live workers in dc2 unknown"
 
 
 @pytest.fixture
@@ -53,14 +53,14 @@ def test_a_switch_to_where_no_worker_was_seen_is_refused(key: Path, sidecar: Sid
     refused = _told(key, sidecar.address, "--dry-run")
     assert refused.returncode == 3
     said = " ".join(refused.stderr.split())
-    assert "workers: dc2 has no live worker of billing, expected at least 1: as of a request" in said
-    assert "start more there, or name the live workers with --candidates" in said
+    assert "workers: dc2 has no live worker of billing, expected at least 1 (a sidecar saw this" in said
+    assert "start more there, or count them with --candidates" in said
     assert "--force workers" in said
     assert _switch(key, sidecar.address, "--dry-run", "--candidates", "dc2=1").returncode == 0
     sidecar.filter(a_request("billing", candidates={"dc1": 2, "dc2": 3}))
     done = _told(key, sidecar.address, "--dry-run")
     assert done.returncode == 0, done.stderr
-    assert "live workers: dc2 3, as a sidecar was told" in " ".join(done.stdout.split())
+    assert "live workers: dc2 3, seen by a sidecar" in " ".join(done.stdout.split())
 
 
 def test_the_command_goes_on_where_nobody_knows(key: Path, sidecar: SidecarProcess) -> None:
@@ -68,7 +68,7 @@ def test_the_command_goes_on_where_nobody_knows(key: Path, sidecar: SidecarProce
     for address in (sidecar.address, f"127.0.0.1:{free_port()}"):
         done = _switch(key, address, "--dry-run")
         assert done.returncode == 0, done.stderr
-        assert f"{_UNKNOWN}; --candidates tells." in " ".join(done.stdout.split())
+        assert f"{_UNKNOWN}: count them with --candidates." in " ".join(done.stdout.split())
 
 
 def test_get_route_tells_the_workers_that_were_seen(sidecar: SidecarProcess) -> None:

@@ -98,7 +98,7 @@ def test_the_question_is_asked_and_the_answer_taken(key: Path) -> None:
         terminal.until("billing: all jobs dc1 → dc2")
         terminal.until("Write this? [y/N]")
         terminal.type("n\n")
-        terminal.until("Nothing is written.")
+        terminal.until("Nothing was written.")
         assert terminal.end() == 0
     assert key.read_text() == _TEXT
     with Terminal("switch", "billing", "dc2", *_source(key)) as terminal:
@@ -121,10 +121,10 @@ def test_somebody_elses_change_is_never_overwritten(key: Path, again: bool) -> N
         )
         theirs = key.read_bytes()
         terminal.type("y\n")
-        terminal.until("Somebody else wrote meanwhile")
-        terminal.until("Their change (by kim, at ")
+        terminal.until("Conflict: the document was changed meanwhile")
+        terminal.until("The other change (by kim, at ")
         terminal.until("+  reports: dc2")
-        terminal.until("Do it again, on top of that? [y/N]")
+        terminal.until("Apply your change on top of it? [y/N]")
         terminal.type("y\n" if again else "n\n")
         if again:
             terminal.until("Write this? [y/N]")

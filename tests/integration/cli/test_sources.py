@@ -79,9 +79,9 @@ def test_a_conflict_is_seen_on_every_config_center(url: str) -> None:
         assert run("switch", "reports", "dc2", "--yes", "--by", "kim", *source).returncode == 0
         theirs = run("get", "--source", url).stdout
         terminal.type("y\n")
-        terminal.until("Somebody else wrote meanwhile")
+        terminal.until("Conflict: the document was changed meanwhile")
         terminal.until("+  reports: dc2")
-        terminal.until("Do it again, on top of that? [y/N]")
+        terminal.until("Apply your change on top of it? [y/N]")
         terminal.type("n\n")
         assert terminal.end() == 4
     assert run("get", "--source", url).stdout == theirs

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.audit.consumer import ConsumerTask, RecordConsumer, TaskDeferred, TaskFailed
+from sidecar.audit.consumer import ConsumerTask, RecordConsumer
 from sidecar.audit.event import AuditEvent, EventKind
 from sidecar.audit.journal import Journal
 from sidecar.audit.record import Record
+from sidecar.errors import TaskDeferred, TaskFailed
 from tests.unit.reactions.test_messages import RECORD
 from tests.waiting import eventually
 

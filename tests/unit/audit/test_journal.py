@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from sidecar.audit.event import AuditEvent, EventKind
-from sidecar.audit.journal import Journal, JournalInUse, segments
+from sidecar.audit.journal import Journal, segments
 from sidecar.audit.journal_reader import documents, newest_first, verify
 from sidecar.audit.record import Record, RecordCause
+from sidecar.errors import JournalInUse
 
 SIZE = 1024 * 1024
 

@@ -70,3 +70,19 @@ def test_refused_connections_are_unreachable(tmp_path: Path, address: str, tls: 
     ):
         client.status()
     assert "\n" not in str(caught.value)
+
+
+def test_a_failed_handshake_is_called_one(tmp_path: Path, ca: trustme.CA) -> None:
+    """Where the sidecar serves no TLS, the message says what failed and what to check, not OpenSSL's last words."""
+    assert ca is not None
+    table = RoutingTable()
+    server = Server(table, settings=ServerSettings(listen=("127.0.0.1:0",)), source="file:test")
+    (listening,) = server.start()
+    try:
+        with (
+            RoutingClient(listening, tls=Tls(ca=tmp_path / "ca.pem"), timeout=20.0, cache_size=0) as client,
+            pytest.raises(SidecarUnreachable, match=r"TLS handshake failed: check that it serves TLS"),
+        ):
+            client.status()
+    finally:
+        server.stop(1.0)

@@ -1,4 +1,4 @@
-"""What holds of every verb, whatever the document and however it is written."""
+"""What holds of every operation, whatever the document and however it is written."""
 
 from __future__ import annotations
 
@@ -7,21 +7,22 @@ from collections.abc import Callable
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sidecar.editing import verbs
+from sidecar.editing import operations
 from sidecar.editing.impact import Impact
 from sidecar.editing.meta import ChangeMeta, with_meta
-from sidecar.editing.rewrite import rewrite, tree_of
+from sidecar.editing.rewrite import rewrite
 from sidecar.editing.safety_rules import equivalent
 from sidecar.errors import ChangeRefused
 from sidecar.routing.document import parse_document
 from sidecar.routing.model import Active, Ramp, RoutingDocument
+from sidecar.routing.parsed_text import parse_text
 from sidecar.routing.scalars import format_time
 from sidecar.routing.schedule import weights_at
 from sidecar.yaml_reader import Tree
 from tests import documents
 from tests.unit.editing import texts
 
-Verb = Callable[[Tree, RoutingDocument], Tree]
+Operation = Callable[[Tree, RoutingDocument], Tree]
 
 
 @st.composite
@@ -31,10 +32,12 @@ def written(draw: st.DrawFn) -> bytes:
     return draw(texts.written(tree)).encode()
 
 
-def _applied(text: bytes, verb: Verb) -> tuple[RoutingDocument, RoutingDocument, bytes]:
-    before = parse_document(text)
-    result = rewrite(text, verb(tree_of(text), before))
-    return before, parse_document(result), result
+def _applied(text: bytes, operation: Operation) -> tuple[RoutingDocument, RoutingDocument, bytes]:
+    parsed = parse_text(text)
+    assert parsed.document is not None
+    result = rewrite(parsed, operation(parsed.tree, parsed.document))
+    assert result.document is not None
+    return parsed.document, result.document, result.text
 
 
 def _others_stay(before: RoutingDocument, after: RoutingDocument, app: str | None, jobs: tuple[str, ...] = ()) -> None:
@@ -58,7 +61,7 @@ def _key(app: str, job: str) -> tuple[str, str]:
 @given(written(), documents.apps, documents.datacenters)
 def test_a_switch_switches_one_application_only(text: bytes, app: str, to: str) -> None:
     """After a switch the application is where it was sent, and nothing else has changed its meaning."""
-    before, after, _ = _applied(text, lambda tree, _: verbs.switch(tree, to, [app]))
+    before, after, _ = _applied(text, lambda tree, _: operations.switch(tree, to, [app]))
     assert after.route(app).selector == Active(to)
     _others_stay(before, after, app)
 
@@ -67,11 +70,11 @@ def test_a_switch_switches_one_application_only(text: bytes, app: str, to: str) 
 @given(written(), documents.apps, documents.jobs, documents.datacenters)
 def test_a_pin_pins_one_job_only(text: bytes, app: str, job: str, to: str) -> None:
     """After a pin the job is where it was sent, its application where it was; unpinned, it goes with it again."""
-    before, after, result = _applied(text, lambda tree, _: verbs.pin(tree, app, job, to))
+    before, after, result = _applied(text, lambda tree, _: operations.pin(tree, app, job, to))
     assert after.route(app, job).selector == Active(to)
     assert after.route(app) == before.route(app)
     _others_stay(before, after, app, (job,))
-    _, loose, _ = _applied(result, lambda tree, _: verbs.unpin(tree, app, job))
+    _, loose, _ = _applied(result, lambda tree, _: operations.unpin(tree, app, job))
     assert loose.route(app, job) == before.route(app)
 
 
@@ -82,13 +85,13 @@ def test_a_drill_comes_and_goes_without_a_trace(text: bytes, datacenter: str, ap
     start, until = (format_time(documents.NOON + minutes * 60_000_000_000) for minutes in (0, 30))
 
     def begin(tree: Tree, _: RoutingDocument) -> Tree:
-        return verbs.start_drill(tree, datacenter, start=start, until=until, apps=apps, reason=reason)
+        return operations.start_drill(tree, datacenter, start=start, until=until, apps=apps, reason=reason)
 
     before, after, result = _applied(text, begin)
     assert after.drills[:-1] == before.drills
     assert after.drills[-1].datacenter == datacenter
     assert after.drills[-1].reason.split() == reason.split()
-    _, ended, again = _applied(result, lambda tree, doc: verbs.stop_drills(tree, [len(doc.drills) - 1]))
+    _, ended, again = _applied(result, lambda tree, doc: operations.stop_drills(tree, [len(doc.drills) - 1]))
     assert equivalent(before, ended)
     if len(before.drills) > 0 and b"\r" not in text and text.endswith(b"\n"):
         assert again.count(b"\n") == text.count(b"\n")
@@ -101,7 +104,7 @@ def test_a_mark_changes_nothing_but_the_service(text: bytes, datacenter: str, av
     document = parse_document(text)
     if datacenter not in document.datacenter_names():
         return
-    before, after, _ = _applied(text, lambda tree, doc: verbs.mark(tree, doc, datacenter, available=available))
+    before, after, _ = _applied(text, lambda tree, doc: operations.mark(tree, doc, datacenter, available=available))
     assert after.datacenters is not None
     assert after.datacenters[datacenter].available == available
     for name, entry in (before.datacenters or {}).items():
@@ -120,17 +123,17 @@ def test_a_mark_changes_nothing_but_the_service(text: bytes, datacenter: str, av
 def test_a_pause_moves_nobody(text: bytes, app: str | None, now: int) -> None:
     """Pausing and resuming keep the weights of the moment, for the application and for all others."""
     try:
-        before, after, result = _applied(text, lambda tree, doc: verbs.pause_ramp(tree, doc, app, now))
+        before, after, result = _applied(text, lambda tree, doc: operations.pause_ramp(tree, doc, app, now))
     except ChangeRefused:
-        selector = verbs.route_of(parse_document(text), app).selector
+        selector = operations.route_of(parse_document(text), app).selector
         assert not isinstance(selector, Ramp) or now >= selector.start_ns + selector.duration_ns
         return
-    paused, ramp = verbs.route_of(after, app).selector, verbs.route_of(before, app).selector
+    paused, ramp = operations.route_of(after, app).selector, operations.route_of(before, app).selector
     assert paused is not None
     assert ramp is not None
     assert weights_at(paused, 0) == weights_at(ramp, now)
-    _, resumed, _ = _applied(result, lambda tree, doc: verbs.resume_ramp(tree, doc, app, now + 12_345_678))
-    again = verbs.route_of(resumed, app).selector
+    _, resumed, _ = _applied(result, lambda tree, doc: operations.resume_ramp(tree, doc, app, now + 12_345_678))
+    again = operations.route_of(resumed, app).selector
     assert isinstance(again, Ramp)
     assert weights_at(again, now + 12_345_678) == weights_at(ramp, now)
     assert resumed.meta == before.meta

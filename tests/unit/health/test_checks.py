@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from sidecar.config.hosts import HostPattern
+from sidecar.errors import ProbeFailed
 from sidecar.health.checks import HealthChecks
 from sidecar.health.hosts import AllowedHosts
-from sidecar.health.probes import ProbeFailed
 from sidecar.routing.document import parse_document
 from sidecar.routing.model import Probe
 from sidecar.routing.wording import outage_text

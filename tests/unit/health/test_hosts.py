@@ -5,7 +5,8 @@ import socket
 import pytest
 
 from sidecar.config.hosts import read_pattern
-from sidecar.health.hosts import AllowedHosts, NotAllowed
+from sidecar.errors import ProbeNotAllowed
+from sidecar.health.hosts import AllowedHosts
 from sidecar.routing.model import Probe, ProbeKind
 
 
@@ -59,7 +60,7 @@ def test_only_what_is_allowed_is_reached(pattern: str, host: str, port: int, all
     if allowed:
         assert hosts(pattern).addresses(probe(host, port))
     else:
-        with pytest.raises(NotAllowed):
+        with pytest.raises(ProbeNotAllowed):
             hosts(pattern).addresses(probe(host, port))
 
 
@@ -67,7 +68,7 @@ def test_a_network_allows_those_addresses_of_a_name_that_are_in_it() -> None:
     """A document cannot reach an address outside the allowed networks by a name that stands for it."""
     assert hosts("10.0.0.0/8").addresses(probe("gw.dc1")) == ["10.1.0.7"]
     assert hosts("gw.dc1").addresses(probe("gw.dc1")) == ["10.1.0.7", "192.0.2.9"]
-    with pytest.raises(NotAllowed, match=r"gw\.dc1 has no address that --probe-hosts allows"):
+    with pytest.raises(ProbeNotAllowed, match=r"gw\.dc1 has no address that --probe-hosts allows"):
         hosts("172.16.0.0/12").addresses(probe("gw.dc1"))
 
 

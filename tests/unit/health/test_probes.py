@@ -12,7 +12,8 @@ from grpc_health.v1 import health_pb2_grpc
 from grpc_health.v1.health import HealthServicer
 from grpc_health.v1.health_pb2 import HealthCheckResponse
 
-from sidecar.health.probes import ProbeFailed, attempt
+from sidecar.errors import ProbeFailed
+from sidecar.health.probes import attempt
 from sidecar.routing.model import Probe, ProbeKind
 from tests.servers.process import LOOPBACK, free_port
 

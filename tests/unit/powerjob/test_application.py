@@ -7,9 +7,9 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from sidecar.errors import ConfigError
+from sidecar.errors import ConfigError, PowerJobRefused, PowerJobUnavailable
 from sidecar.powerjob.application import PowerJobApp
-from sidecar.powerjob.http import PowerJobRefused, PowerJobServers, PowerJobUnavailable
+from sidecar.powerjob.http import PowerJobServers
 from sidecar.powerjob.model import InstanceStatus
 from tests.unit.powerjob.fake import FakePowerJob
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from sidecar.audit.consumer import TaskFailed
+from sidecar.errors import TaskFailed
 from sidecar.reactions.actions import perform
 from sidecar.reactions.settings import Reaction, read_reactions
 from tests.unit.reactions.receiver import Receiver

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from sidecar.audit.consumer import TaskDeferred, TaskFailed
 from sidecar.audit.event import AuditEvent, EventKind
 from sidecar.audit.record import Record, RecordCause
 from sidecar.counters import RescheduleCounts
+from sidecar.errors import TaskDeferred, TaskFailed
 from sidecar.powerjob.finder import RescheduleAction, RescheduleStep
 from sidecar.powerjob.model import InstanceStatus
 from sidecar.powerjob.progress import RescheduleProgress

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.audit.consumer import DependencyUnavailable, TaskDeferred, TaskFailed
 from sidecar.audit.database import AuditDatabase
 from sidecar.audit.event import AuditEvent, EventKind
 from sidecar.audit.record import Record
+from sidecar.errors import DependencyUnavailable, TaskDeferred, TaskFailed
 from sidecar.reactions import runner
 from sidecar.reactions.runner import Reactions
 from sidecar.reactions.settings import Reaction

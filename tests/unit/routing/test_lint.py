@@ -1,15 +1,16 @@
 import pytest
 
-from sidecar.routing.document import parse_document
 from sidecar.routing.lint import warnings
+from sidecar.routing.parsed_text import parse_text
 from sidecar.routing.scalars import parse_time
 
 NOW = parse_time("2026-11-22T10:00:00Z") or 0
 
 
 def _warnings(text: str) -> list[str]:
-    data = text.encode()
-    return [str(problem) for problem in warnings(data, parse_document(data), NOW)]
+    parsed = parse_text(text.encode())
+    assert parsed.refusal is None
+    return [str(problem) for problem in warnings(parsed, NOW)]
 
 
 @pytest.mark.parametrize(
@@ -113,3 +114,18 @@ def test_warnings_come_in_the_order_of_the_text() -> None:
         "drills[0].until",
         "default.split",
     ]
+
+
+@pytest.mark.parametrize("line_break", ["\r", "\x85", "\u2028"])
+def test_lines_are_counted_as_the_parser_counts_them(line_break: str) -> None:
+    """Rare line breaks do not mislead the search for a name's quotes."""
+    text = f"apps:{line_break}  a: no{line_break}  b: 'no'{line_break}"
+    (warning,) = _warnings(text)
+    assert warning.startswith("apps.a (line 2, column 6): the name no is a boolean")
+
+
+def test_json_that_only_jsons_parser_reads_is_warned_of_without_places() -> None:
+    """YAML's parser refuses halves of characters, which JSON may escape: what is odd is told all the same."""
+    text = '{"meta": {"by": "\\ud83d\\ude00"}, "default": {"split": {"dc1": 80, "dc2": 10}}}'
+    (warning,) = _warnings(text)
+    assert warning.startswith("default.split: the weights add up to 90")

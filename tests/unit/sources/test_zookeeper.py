@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from kazoo.security import ACL, Id, Permissions
 
-from sidecar.errors import ConfigError, SourceError
+from sidecar.errors import ConfigError, NoResponse, SourceError
 from sidecar.sources import open_source
 from sidecar.sources.base import Content, Missing, Report, Unreachable
 from sidecar.sources.zookeeper import watch as watch_module
-from sidecar.sources.zookeeper.session import NodeState, NoResponse, ZooKeeperSession
+from sidecar.sources.zookeeper.session import NodeState, ZooKeeperSession
 from sidecar.sources.zookeeper.settings import ZooKeeperSettings, parse_acl, read_settings
 from sidecar.sources.zookeeper.watch import NodeWatch
 

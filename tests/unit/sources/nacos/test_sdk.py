@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from sidecar.errors import SdkFault
 from sidecar.sources.nacos import sdk
 from sidecar.sources.nacos.credentials import NacosCredentials
-from sidecar.sources.nacos.sdk import SdkFault, SdkSession, bounded
+from sidecar.sources.nacos.sdk import SdkSession, bounded
 from sidecar.sources.nacos.url import parse
 from tests.servers.process import free_port
 

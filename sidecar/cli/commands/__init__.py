@@ -1,0 +1,1 @@
+"""The commands of `dc-sidecar`, one module each, named as the command is."""

@@ -1,0 +1,50 @@
+"""`dc-sidecar config show`: print the configuration, and where each value comes from."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import click
+
+from sidecar.cli.params import SectionedCommand, flags_of, output_option, serve_flags
+from sidecar.cli.render import columns, print_json, say
+from sidecar.config import OptionValue, resolve, settings_of
+
+
+@click.group("config")
+def command() -> None:
+    """Show the sidecar's own configuration."""
+
+
+_EPILOG = """\b
+Examples:
+  dc-sidecar config show --config sidecar.yaml
+  DC_SIDECAR_GRACE=30s dc-sidecar config show -o json"""
+
+
+@command.command("show", cls=SectionedCommand, params=serve_flags(), epilog=_EPILOG)
+@output_option
+def show(output: str, **_: object) -> None:
+    """Show the configuration of `serve`, and where each value comes from.
+
+    Takes the flags of `serve`. Secrets show as (set). Exits with 78 if the
+    configuration is wrong.
+    """
+    values = resolve(flags_of(click.get_current_context()), os.environ)
+    for warning in settings_of(values).warnings:
+        say(f"Warning: {warning}")
+    if output == "json":
+        print_json([_entry(value) for value in values])
+    else:
+        rows = [(value.option.name, ", ".join(value.shown) or "-", _origin(value)) for value in values]
+        click.echo("\n".join(columns([("OPTION", "VALUE", "FROM"), *rows])))
+
+
+def _origin(value: OptionValue) -> str:
+    return value.origin.removesuffix(f": {value.option.name}") if value.texts else ""
+
+
+def _entry(value: OptionValue) -> dict[str, Any]:
+    shown: Any = list(value.shown) if value.option.repeatable else next(iter(value.shown), None)
+    return {"name": value.option.name, "value": shown, "layer": value.layer.value, "origin": _origin(value)}

@@ -1,0 +1,71 @@
+"""`dc-sidecar filter`: ask a running sidecar for a decision."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from sidecar.cli.params import CANDIDATES_HELP, CandidatesParam, SidecarCommand, output_option
+from sidecar.cli.render import dim, print_json, say
+from sidecar.cli.sidecars import open_client
+from sidecar.client import Worker
+
+_SHOWN = 20
+
+_EPILOG = """\b
+Examples:
+  dc-sidecar filter billing --job 7 --candidates dc1=2,dc2=1
+  dc-sidecar filter billing --candidates workers.json --sidecar 10.1.0.5:50051"""
+
+
+@click.command("filter", cls=SidecarCommand, epilog=_EPILOG)
+@click.argument("app")
+@click.option("--job", default="", metavar="ID", help="The job's id.")
+@click.option("--instance", default="", metavar="ID", help="The id of this run of the job.")
+@click.option("--alias", "aliases", multiple=True, metavar="APP", help="Another name of the application. Repeatable.")
+@click.option("--candidates", type=CandidatesParam(), required=True, help=CANDIDATES_HELP)
+@output_option
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    *,
+    app: str,
+    job: str,
+    instance: str,
+    aliases: tuple[str, ...],
+    candidates: tuple[Worker, ...],
+    output: str,
+    **_: Any,  # noqa: ANN401 - the options of the connection
+) -> None:
+    """Ask a running sidecar which workers may run a job of APP now.
+
+    APP is any name that the scheduler has for the application: the sidecar
+    is asked by the names of the scheduler's latest request, so the answer is
+    the scheduler's. With --alias it is asked by exactly the names given.
+    """
+    names = (app, *aliases)
+    with open_client(ctx) as client:
+        if not aliases:
+            names = client.route(app).dispatch_names or names
+        result = client.filter(names[0], job=job, instance=instance, candidates=candidates, aliases=names[1:])
+    if output == "json":
+        print_json({**asdict(result), "reason": result.reason.name, "app": names[0], "aliases": names[1:]})
+        return
+    if names != (app, *aliases):
+        also = f", alias {', '.join(names[1:])}" if names[1:] else ""
+        say(f"Asked as the scheduler asks: application {names[0]}{also}")
+    if result.stale:
+        say("Warning: the config center is unreachable; the last good document decided")
+    datacenter = f"{result.datacenter}  " if result.datacenter else ""
+    click.echo(
+        click.style(f"{datacenter}{result.reason.name}", bold=True)
+        + f"  {len(result.indices)} of {len(candidates)} candidates  "
+        + dim(f"revision {result.revision}, generation {result.generation}")
+    )
+    for address in result.addresses[:_SHOWN]:
+        click.echo(f"  {address}")
+    if len(result.addresses) > _SHOWN:
+        click.echo(f"  and {len(result.addresses) - _SHOWN:,} more (all with -o json)")

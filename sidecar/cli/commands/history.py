@@ -1,0 +1,263 @@
+"""`dc-sidecar history`: print the audit, which is the record of changes: when, by whom, why, and what they moved."""
+
+from __future__ import annotations
+
+import os
+import textwrap
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sidecar import config
+from sidecar.audit.diff import diff_lines
+from sidecar.audit.event import AuditEvent, EventKind
+from sidecar.audit.journal_reader import FOLDER, matching, newest_first, verify
+from sidecar.audit.record import Record
+from sidecar.audit.service import database_url, open_database
+from sidecar.audit.wording import event_text
+from sidecar.cli.params import SINCE
+from sidecar.cli.render import difference_lines, print_json, say
+from sidecar.errors import ConfigError, DatabaseUnavailable, NotRecorded, TaskFailed
+from sidecar.routing.scalars import SECOND_NS, format_time
+
+if TYPE_CHECKING:
+    from sidecar.audit.database import AuditDatabase
+
+_WIDTH = 79
+_MARGIN = 22
+_MOST = 10_000
+_NAMED = 3
+_BAD = frozenset({EventKind.REFUSED, EventKind.MISSING, EventKind.FAILOVER, EventKind.LOST, EventKind.OVERRIDE_STARTED})
+_EPILOG = """\b
+Examples:
+  dc-sidecar history --state-dir /var/lib/dc-sidecar
+  dc-sidecar history --config sidecar.yaml --app billing --since 24h
+  dc-sidecar history show 3a7f09c21b44 --config sidecar.yaml
+  dc-sidecar history diff 3a7f 9c21 --config sidecar.yaml
+  dc-sidecar history --fleet --config sidecar.yaml
+  dc-sidecar history verify --config sidecar.yaml"""
+
+
+class _Output(click.Choice[str]):
+    """`text` or `json`; `table` is what `text` was called before, and still understood."""
+
+    def __init__(self) -> None:
+        super().__init__(["text", "json"])
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ANN401 - click's
+        """Return the format of a word."""
+        if value == "table":
+            say("Warning: -o table is deprecated, use -o text")
+            value = "text"
+        return super().convert(value, param, ctx)
+
+
+def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options of the group: where the audit is, and the output format."""
+    path = click.Path(path_type=Path)
+    for option in (
+        click.option("--fleet", is_flag=True, help="Read the audit of all sidecars, from the shared database."),
+        click.option("--audit-db", metavar="URL", help="The shared database, for --fleet."),
+        click.option("-o", "--output", type=_Output(), default="text", show_default=True, help="Output format."),
+        click.option("--config", "config_file", type=path, metavar="PATH", help="The sidecar's configuration file."),
+        click.option("--state-dir", type=path, metavar="PATH", help="The sidecar's state directory."),
+    ):
+        command = option(command)
+    return command
+
+
+@click.group("history", invoke_without_command=True, epilog=_EPILOG)
+@click.option(
+    "--app", metavar="APP", help='Only changes that moved this application; "default" for those without a route.'
+)
+@click.option(
+    "--since", type=SINCE, metavar="TIME", help="Only changes since a time, or within a duration such as 24h."
+)
+@click.option(
+    "--limit", type=click.IntRange(1), default=100, show_default=True, metavar="N", help="Only the newest N changes."
+)
+@_shared
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    app: str | None,
+    since: int | None,
+    limit: int,
+    **where: Any,  # noqa: ANN401 - the flags of all
+) -> None:
+    """Show what changed, newest last: by whom, why, and what it moved.
+
+    Every sidecar with a --state-dir keeps this record: documents applied or
+    refused, failovers and failbacks, ramp steps, starts and ends of drills.
+    """
+    ctx.obj = where
+    if ctx.invoked_subcommand is not None:
+        return
+    found = list(islice(matching(_records(where), app, since or 0), limit))[::-1]
+    if where["output"] == "json":
+        print_json([record.outline() for record in found])
+    elif found:
+        click.echo("\n".join(line for record in found for line in _lines(record)))
+    else:
+        say("No recorded change matches.")
+
+
+_SHOW = """\b
+Examples:
+  dc-sidecar history show 3a7f09c21b44 --state-dir /var/lib/dc-sidecar
+  dc-sidecar history show 3a7f --config sidecar.yaml -o json"""
+
+
+@command.command("show", epilog=_SHOW)
+@click.argument("revision")
+@_shared
+@click.pass_obj
+def show(outer: dict[str, Any], /, revision: str, **where: Any) -> None:  # noqa: ANN401 - the flags of all
+    """Show a recorded document, and what it changed.
+
+    REVISION may be shortened. If it was in force more than once, the newest
+    record is shown.
+    """
+    record = _of(_records(where, outer), revision)
+    if _chosen(where, outer, "output") == "json":
+        print_json(record.shown())
+        return
+    click.echo("\n".join(_lines(record)))
+    for name, value in (("changed", ", ".join(sorted(record.apps))), ("source", record.source), *record.meta.items()):
+        if value:
+            click.echo(f"{name}: {value}")
+    if record.difference:
+        click.echo("\n".join(["", *difference_lines(record.difference)]))
+    click.echo(f"\n{record.text}", nl=not record.text.endswith("\n"))
+
+
+_DIFF = """\b
+Examples:
+  dc-sidecar history diff 3a7f 9c21 --config sidecar.yaml
+  dc-sidecar history diff 3a7f 9c21 --fleet --config sidecar.yaml"""
+
+
+@command.command("diff", epilog=_DIFF)
+@click.argument("before")
+@click.argument("after")
+@_shared
+@click.pass_obj
+def diff(outer: dict[str, Any], /, before: str, after: str, **where: Any) -> None:  # noqa: ANN401 - the flags of all
+    """Show the difference between two recorded documents."""
+    one, other = _of(_records(where, outer), before), _of(_records(where, outer), after)
+    lines = diff_lines(one.text, other.text)
+    if _chosen(where, outer, "output") == "json":
+        print_json({"before": one.changed, "after": other.changed, "difference": lines})
+    else:
+        click.echo("\n".join(difference_lines([f"--- {one.changed}", f"+++ {other.changed}", *lines])))
+
+
+_VERIFY = """\b
+Examples:
+  dc-sidecar history verify --state-dir /var/lib/dc-sidecar
+  dc-sidecar history verify --config sidecar.yaml -o json"""
+
+
+@command.command("verify", epilog=_VERIFY)
+@_shared
+@click.pass_obj
+def check(outer: dict[str, Any], /, **where: Any) -> int:  # noqa: ANN401 - the flags of all
+    """Verify that no record was changed or removed.
+
+    Exits with 1, and names the place, if one was.
+    """
+    verdict = verify(_folder(where, outer))
+    if _chosen(where, outer, "output") == "json":
+        print_json({"good": not verdict.problems, "records": verdict.records, "problems": list(verdict.problems)})
+    elif verdict.problems:
+        click.echo("\n".join(verdict.problems))
+    else:
+        span = f", numbers {verdict.first} to {verdict.last}" if verdict.records else ""
+        click.echo(f"{verdict.records} records{span}: unchanged, none missing")
+    return 1 if verdict.problems else 0
+
+
+def _settings(*given: dict[str, Any]) -> config.Settings:
+    """Return the configuration, by the options of a command or of its group. Raises ConfigError."""
+    flags = {}
+    for option, key in (("state-dir", "state_dir"), ("config", "config_file"), ("audit-db", "audit_db")):
+        named = next((where[key] for where in given if where[key] is not None), None)
+        if named is not None:
+            flags[option] = [str(named)]
+    return config.settings_of(config.resolve(flags, os.environ))
+
+
+def _records(*given: dict[str, Any]) -> Iterator[Record]:
+    """Return the records of this sidecar or of the fleet, newest first. Raises ConfigError, DatabaseUnavailable."""
+    if not any(where["fleet"] for where in given):
+        return newest_first(_folder(*given))
+    url = database_url(_settings(*given))
+    if not url:
+        raise ConfigError("which database? Name it with --audit-db, DC_SIDECAR_AUDIT_DB, or in the --config file")
+    return _of_fleet(open_database(url, sidecar=""))
+
+
+def _of_fleet(shared: AuditDatabase) -> Iterator[Record]:
+    with closing(shared):
+        try:
+            for record, _ in shared.newest_first(_MOST):
+                yield record
+        except TaskFailed as error:
+            raise DatabaseUnavailable(str(error)) from None
+
+
+def _folder(*given: dict[str, Any]) -> Path:
+    """Return the folder of the journal. Raises ConfigError."""
+    state_dir = _settings(*given).state_dir
+    if state_dir is None:
+        raise ConfigError("where is the audit? Name it with --state-dir, DC_SIDECAR_STATE_DIR, or in the --config file")
+    folder = state_dir / FOLDER
+    if not folder.is_dir():
+        raise ConfigError(f"there is no audit in {state_dir}: is it the --state-dir of a sidecar that has run?")
+    return folder
+
+
+def _chosen(where: dict[str, Any], outer: dict[str, Any], name: str) -> str:
+    return "json" if "json" in (where[name], outer[name]) else "text"
+
+
+def _of(records: Iterable[Record], revision: str) -> Record:
+    """Return the newest record of a document by its revision, which may be shortened. Raises NotRecorded."""
+    found: dict[str, Record] = {}
+    for record in records:
+        if record.text and record.changed.startswith(revision):
+            found.setdefault(record.changed, record)
+    if len(found) == 1:
+        return next(iter(found.values()))
+    if found:
+        raise NotRecorded(f"{revision} is ambiguous ({', '.join(found)}): give more digits")
+    raise NotRecorded(f"no document of revision {revision} is recorded: list them with `dc-sidecar history`")
+
+
+def _lines(record: Record) -> Iterator[str]:
+    """Yield a record in lines of 80 columns: when, which document, who and why; then its events."""
+    moment = format_time(record.at_ns // SECOND_NS * SECOND_NS)
+    document = f"{record.before or 'nothing'} → {record.changed}" if record.changed else record.revision
+    who = str(record.meta.get("by") or record.origin.get("user") or "")
+    why = ": ".join(part for part in (who, str(record.meta.get("reason") or "")) if part)
+    yield from _hanging(click.style(moment, bold=True), f"{document}  {why}".strip())
+    for event in record.events:
+        yield from _hanging(_coloured(event), event_text(event, _NAMED))
+
+
+def _hanging(head: str, text: str) -> Iterator[str]:
+    """Yield a text in lines that stand to the right of a head, which may be styled."""
+    margin = " " * _MARGIN
+    pad = " " * (_MARGIN - len(click.unstyle(head)))
+    for line in textwrap.wrap(text, _WIDTH - _MARGIN, break_on_hyphens=False) or [""]:
+        yield (head + pad + line).rstrip()
+        head, pad = "", margin
+
+
+def _coloured(event: AuditEvent) -> str:
+    return click.style(f"  {event.kind.value}", fg="yellow" if event.kind in _BAD else "green")

@@ -1,0 +1,33 @@
+"""`dc-sidecar pin`: send one job to a datacenter of its own."""
+
+from __future__ import annotations
+
+import click
+
+from sidecar.cli.change import ChangeCommand, change_options, run_change
+from sidecar.editing import operations
+from sidecar.editing.draft import CurrentDocument, Edit
+from sidecar.yaml_reader import Tree
+
+_EPILOG = """\b
+Examples:
+  dc-sidecar pin billing 1001 dc3 --source file:routing.yaml
+  dc-sidecar pin billing 1001 --remove --config sidecar.yaml"""
+
+
+@click.command("pin", cls=ChangeCommand, epilog=_EPILOG)
+@click.argument("app")
+@click.argument("job")
+@click.argument("to", metavar="[DC]", required=False)
+@click.option("--remove", is_flag=True, help="Remove the job's own route: it follows its application again.")
+@click.pass_context
+def command(ctx: click.Context, /, app: str, job: str, to: str | None, *, remove: bool, **_: object) -> int:
+    """Send one JOB of APP to DC, wherever the application goes."""
+    if remove == (to is not None):
+        raise click.UsageError("expected a datacenter, or --remove", ctx)
+
+    def make(current: CurrentDocument, _: int) -> Tree:
+        tree = current.valid()[0]
+        return operations.unpin(tree, app, job) if to is None else operations.pin(tree, app, job, to)
+
+    return run_change(change_options(ctx), Edit(make=make, moves_work=not remove))

@@ -1,0 +1,122 @@
+"""`dc-sidecar status`: what running sidecars serve, and how fresh that is."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from sidecar.cli.params import FleetCommand, output_option
+from sidecar.cli.render import columns, print_json, status_plain
+from sidecar.cli.sidecars import Endpoint, connecting, resolve, statuses
+from sidecar.client import SourceState, Status
+from sidecar.errors import NotServing, SidecarError
+from sidecar.routing.scalars import format_duration, format_time
+
+_NS_PER_MS = 1_000_000
+_NS_PER_S = 1_000_000_000
+
+_EPILOG = """\b
+Examples:
+  dc-sidecar status
+  dc-sidecar status --sidecar unix:/run/dc-sidecar/sidecar.sock -o json
+  dc-sidecar status --sidecar dc-sidecar.scheduler.svc:50051"""
+
+# The exit code where the sidecars do not all answer and agree.
+_DISAGREE = 5
+
+
+@click.command("status", cls=FleetCommand, epilog=_EPILOG)
+@output_option
+@click.pass_context
+def command(ctx: click.Context, /, *, sidecar: tuple[str, ...], timeout: float, output: str, **_: Any) -> int:  # noqa: ANN401
+    """Show what a running sidecar serves and how fresh it is.
+
+    Several sidecars are listed side by side, and those that differ from the
+    majority are marked. Exits with 5 if any differs or does not answer.
+    """
+    found = statuses(resolve(sidecar), connecting(ctx.params), timeout)
+    if len(found) == 1:
+        return _print_one(found[0][1], output)
+    return _print_fleet(found, output)
+
+
+def _print_one(status: Status | SidecarError, output: str) -> int:
+    if isinstance(status, SidecarError):
+        raise status
+    if output == "json":
+        print_json(status_plain(status))
+        return 0
+    rows = [("version", status.version), ("source", status.source), ("state", _state(status))]
+    if status.source_error:
+        rows.append(("", status.source_error))
+    rows += [("revision", _revision(status)), ("applied", _ago(status.applied_at_ms))]
+    rows.append(("confirmed", _ago(status.confirmed_at_ms)))
+    for outage in status.outages:
+        rows.append(("out", f"{outage.datacenter}{f' for {outage.app}' if outage.app else ''}: {outage.reason}"))
+    click.echo("\n".join(columns(rows)))
+    return 0
+
+
+def _print_fleet(found: Sequence[tuple[Endpoint, Status | SidecarError]], output: str) -> int:
+    revisions = Counter(status.revision for _, status in found if isinstance(status, Status))
+    if not revisions:
+        raise NotServing(f"none of {len(found)} sidecars answers; the first: {found[0][1]}")
+    usual = revisions.most_common(1)[0][0]
+    if output == "json":
+        print_json([_entry(endpoint.address, status, usual) for endpoint, status in found])
+    else:
+        rows: list[tuple[str, ...]] = [("SIDECAR", "STATE", "REVISION", "APPLIED", "CONFIRMED", "")]
+        rows += [(endpoint.address, *_row(status, usual)) for endpoint, status in found]
+        click.echo("\n".join(columns(rows)))
+    return 0 if list(revisions) == [usual] and revisions.total() == len(found) else _DISAGREE
+
+
+def _entry(address: str, status: Status | SidecarError, usual: str) -> dict[str, Any]:
+    if isinstance(status, SidecarError):
+        return {"sidecar": address, "agrees": False, "error": str(status)}
+    return {"sidecar": address, "agrees": status.revision == usual, **status_plain(status)}
+
+
+def _row(status: Status | SidecarError, usual: str) -> tuple[str, ...]:
+    if isinstance(status, SidecarError):
+        return click.style("no answer", fg="red"), "-", "-", "-", ""
+    differs = "" if status.revision == usual else click.style("differs", fg="red")
+    ages = (
+        age.removesuffix(" ago").replace("less than ", "<")
+        for age in map(_age, (status.applied_at_ms, status.confirmed_at_ms))
+    )
+    return _state(status), status.revision or "none", *ages, differs
+
+
+def _state(status: Status) -> str:
+    good = status.source_state is SourceState.SYNCED
+    return click.style(status.source_state.name, fg="green" if good else "yellow")
+
+
+def _revision(status: Status) -> str:
+    if not status.revision:
+        return "none: there is no routing document yet"
+    snapshot = ", from the snapshot on disk" if status.from_snapshot else ""
+    return f"{status.revision}, generation {status.generation}{snapshot}"
+
+
+def _ago(moment_ms: int) -> str:
+    """Return a time, and how long ago it was."""
+    if not moment_ms:
+        return "never"
+    moment = moment_ms * _NS_PER_MS
+    return f"{format_time(moment // _NS_PER_S * _NS_PER_S)} ({_age(moment_ms)})"
+
+
+def _age(moment_ms: int) -> str:
+    """Return how long ago a time was, in its two largest units."""
+    if not moment_ms:
+        return "never"
+    seconds = max(0, time.time_ns() - moment_ms * _NS_PER_MS) // _NS_PER_S
+    coarse = next((unit for limit, unit in ((86_400, 3_600), (3_600, 60)) if seconds >= limit), 1)
+    words = format_duration(seconds // coarse * coarse * _NS_PER_S) if seconds else "less than 1s"
+    return f"{words} ago"

@@ -1,0 +1,365 @@
+"""What commands take: types of values, the options that several commands share, and the key that these name."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import click
+from click.shell_completion import CompletionItem
+
+from sidecar import config
+from sidecar.config import OPTIONS, SOURCE_OPTIONS, Option, kinds
+from sidecar.config.kinds import Kind
+from sidecar.errors import BadRequest, ConfigError
+from sidecar.routing.candidates import Worker, looks_like_counts, parse_counts
+from sidecar.routing.scalars import SECOND_NS, parse_duration, parse_time
+from sidecar.sources import open_source
+from sidecar.sources.base import Source
+
+T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
+
+DEFAULT_ADDRESS = "127.0.0.1:50051"
+
+_OUTPUT: Mapping[str, Any] = {
+    "type": click.Choice(["text", "json"]),
+    "default": "text",
+    "show_default": True,
+    "help": "Output format.",
+}
+_PEM = click.Path(dir_okay=False, path_type=Path)
+_TIME = "a time with an offset such as 2026-11-22T10:00:00Z"
+_WORKER_FIELDS = ("address", "datacenter", "metrics", "tag")
+_CANDIDATES = "expected counts (dc1=3,dc2=2), a JSON list of workers, or a file with one"
+
+CANDIDATES_HELP = (
+    'The workers to choose from: counts (dc1=3,dc2=2), a JSON list such as [{"address": "10.1.0.1:27777", '
+    '"datacenter": "dc1", "metrics": "", "tag": ""}], or a file with such a list (- for standard input).'
+)
+
+
+class KindParam(click.ParamType[T], Generic[T]):
+    """A value that is read as the configuration reads its own."""
+
+    def __init__(self, kind: Kind[T]) -> None:
+        self.name = kind.metavar
+        self._kind = kind
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> T:  # noqa: ANN401 - click's
+        """Return the value of a text, or fail with what was found and what is expected."""
+        found = self._kind.read(str(value))
+        return self.fail(f"found {value!r}, expected {self._kind.expected}", param, ctx) if found is None else found
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A time in Unix nanoseconds, or a number of nanoseconds from now."""
+
+    at_ns: int
+    relative: bool
+
+
+def start_ns(start: Start | None, now_ns: int) -> int:
+    """Return a start as Unix nanoseconds, in whole seconds; without one it is now."""
+    if start is None:
+        return now_ns // SECOND_NS * SECOND_NS
+    return (now_ns + start.at_ns) // SECOND_NS * SECOND_NS if start.relative else start.at_ns
+
+
+def _start(text: str) -> Start | None:
+    moment = parse_time(text)
+    if moment is not None:
+        return Start(moment, relative=False)
+    delay = parse_duration(text)
+    return Start(delay, relative=True) if delay else None
+
+
+def _since(text: str) -> int | None:
+    duration = parse_duration(text)
+    return time.time_ns() - duration if duration else parse_time(text)
+
+
+def _seconds(text: str) -> float | None:
+    nanoseconds = parse_duration(text if text[-1:].isalpha() else f"{text}s")
+    return nanoseconds / SECOND_NS if nanoseconds else None
+
+
+TIME = KindParam(Kind("TIME", _TIME, parse_time))
+TIMEOUT = KindParam(kinds.DURATION)
+SIZE = KindParam(kinds.SIZE)
+SECONDS = KindParam(Kind("SECONDS", "seconds, or a duration such as 30s", _seconds))
+# The text itself is what the document will say.
+DURATION = KindParam(
+    Kind("DURATION", "a duration over 0 such as 30m or 1h30m", lambda text: text if parse_duration(text) else None)
+)
+START = KindParam(Kind("TIME", f"{_TIME}, or a duration from now such as 10m", _start))
+SINCE = KindParam(Kind("TIME", f"{_TIME}, or how long ago such as 24h", _since))
+
+
+class CandidatesParam(click.ParamType[tuple[Worker, ...]]):
+    """Workers: counts of datacenters, JSON, or a file with JSON."""
+
+    name = "WORKERS"
+
+    def convert(
+        self,
+        value: Any,  # noqa: ANN401 - click's
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> tuple[Worker, ...]:
+        """Return the workers that a text stands for."""
+        text = str(value).strip()
+        try:
+            return parse_counts(text) if looks_like_counts(text) else _listed_workers(text)
+        except BadRequest as error:
+            return self.fail(error.message, param, ctx)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG002 - click's
+        """Complete the names of files."""
+        return [CompletionItem(incomplete, type="file")]
+
+
+def _listed_workers(text: str) -> tuple[Worker, ...]:
+    """Return the workers of a JSON list, or of the file that holds one. Raises BadRequest."""
+    field = "candidates"
+    if not text.startswith("["):
+        try:
+            text = sys.stdin.read() if text == "-" else Path(text).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            why = error.strerror if isinstance(error, OSError) else "not UTF-8"
+            raise BadRequest(field, f"found {text!r}, which cannot be read as a file ({why}): {_CANDIDATES}") from error
+    try:
+        entries = json.loads(text)
+    except ValueError as error:
+        raise BadRequest(field, f"found invalid JSON ({error}): {_CANDIDATES}") from error
+    if not isinstance(entries, list):
+        raise BadRequest(field, f"found JSON that is not a list: {_CANDIDATES}")
+    workers = []
+    for index, entry in enumerate(entries):
+        worker = _worker(entry)
+        if worker is None:
+            optional = ", ".join(_WORKER_FIELDS[1:])
+            raise BadRequest(field, f"worker {index}: expected an object with an address, and optionally {optional}")
+        workers.append(worker)
+    return tuple(workers)
+
+
+def _worker(entry: object) -> Worker | None:
+    if isinstance(entry, str):
+        return Worker(entry)
+    if not isinstance(entry, dict) or not entry.keys() <= set(_WORKER_FIELDS) or "address" not in entry:
+        return None
+    # Metrics are a text that may hold JSON; written as JSON, they are meant as that text.
+    return Worker(**{name: value if isinstance(value, str) else json.dumps(value) for name, value in entry.items()})
+
+
+class Flag(click.Option):
+    """An option that knows its section of the help."""
+
+    section = "Options"
+
+
+def flag(names: list[str], help: str, *, section: str = "", **attributes: Any) -> Flag:  # noqa: A002, ANN401 - click's
+    """Return an option of a section of the help; "" is the command's own."""
+    made = Flag(names, help=help, **attributes)
+    made.section = section
+    return made
+
+
+class SectionedCommand(click.Command):
+    """A command whose help has its options in sections."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options by section, the command's own first."""
+        sections: dict[str, list[tuple[str, str]]] = {"": []}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            # An argument without a help text is in the usage line already.
+            if record is not None and record[1]:
+                section = parameter.section if isinstance(parameter, Flag) else ""
+                sections.setdefault(section, []).append(record)
+        for section, records in sections.items():
+            with formatter.section(section or "Options"):
+                formatter.write_dl(records)
+
+
+def output_flag() -> Flag:
+    """Return `-o text|json`, as the parameter `output`."""
+    return flag(["-o", "--output"], **_OUTPUT)
+
+
+def output_option(command: F) -> F:
+    """Give a command `-o text|json`, as the parameter `output`."""
+    return click.option("-o", "--output", **_OUTPUT)(command)
+
+
+def timeout_flag(default: str, help: str, *, section: str = "") -> Flag:  # noqa: A002 - click's
+    """Return `--timeout`, in seconds as the parameter `timeout`."""
+    return flag(["--timeout"], help, section=section, type=TIMEOUT, default=default, show_default=True)
+
+
+def tls_flags(section: str = "") -> list[Flag]:
+    """Return the options of TLS connections to sidecars."""
+    pem: dict[str, Any] = {"type": _PEM, "section": section, "show_envvar": True}
+    return [
+        flag(["--tls"], "Use TLS; implied by --ca, --cert and --key.", section=section, is_flag=True),
+        flag(["--ca"], "CA that signed the sidecar's certificate (PEM).", envvar="DC_SIDECAR_CA", **pem),
+        flag(["--cert"], "Client certificate (PEM).", envvar="DC_SIDECAR_CERT", **pem),
+        flag(["--key"], "Private key of --cert (PEM).", envvar="DC_SIDECAR_KEY", **pem),
+        flag(
+            ["--server-name"],
+            "Name in the sidecar's certificate, if not its host.",
+            section=section,
+            default="",
+            metavar="NAME",
+        ),
+    ]
+
+
+class SidecarCommand(click.Command):
+    """A command that asks one running sidecar."""
+
+    address: Mapping[str, Any] = {"default": DEFAULT_ADDRESS, "help": "The sidecar: HOST:PORT or unix:/PATH."}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - handed on
+        super().__init__(*args, **kwargs)
+        self.params += [
+            flag(
+                ["--sidecar"],
+                metavar="ADDR",
+                envvar="DC_SIDECAR_ADDRESS",
+                show_default=True,
+                show_envvar=True,
+                **self.address,
+            ),
+            *tls_flags(),
+            timeout_flag("2s", "How long to wait for an answer."),
+        ]
+
+
+class FleetCommand(SidecarCommand):
+    """A command that asks several running sidecars."""
+
+    address: Mapping[str, Any] = {
+        "default": [DEFAULT_ADDRESS],
+        "multiple": True,
+        "help": "A sidecar: HOST:PORT (every address of the host counts), unix:/PATH, or @FILE with one per line. "
+        "Repeatable.",
+    }
+
+
+class SourceCommand(SectionedCommand):
+    """A command that reads the key in the config center."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - handed on
+        super().__init__(*args, **kwargs)
+        for option in OPTIONS:
+            if option.name in ("source", "config") or (option in SOURCE_OPTIONS and not option.secret):
+                made = _configured(option)
+                # They work, but are too many for the help of each command.
+                made.hidden = option in SOURCE_OPTIONS
+                made.section = "Where"
+                self.params.append(made)
+        self.params.append(timeout_flag("10s", "How long to wait for the config center.", section="Where"))
+        self.params += self.more_flags()
+
+    def more_flags(self) -> list[Flag]:
+        """Return the options beside those that say where the key is; one that only reads takes those of changes too."""
+        flags = operator_flags()
+        for one in flags:
+            one.hidden = True
+        return flags
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """The key that a command's options and the configuration name, and how to read it."""
+
+    source: Source
+    timeout: float
+    max_bytes: int
+    values: Mapping[str, config.OptionValue]
+
+    def option(self, name: str) -> Any:  # noqa: ANN401 - as the option's kind reads it
+        """Return the value of an option of the configuration, None where it is not set."""
+        value = self.values[name]
+        return value.option.kind.read(value.texts[0]) if value.texts else None
+
+
+def open_key(ctx: click.Context) -> Key:
+    """Return the key of a SourceCommand. Raises ConfigError where none is named, or its options are wrong."""
+    values = config.resolve(flags_of(ctx), os.environ)
+    settings = config.settings_of(values)
+    if settings.source is None:
+        raise ConfigError("which key? Name it with --source URL, DC_SIDECAR_SOURCE, or `source` in the --config file")
+    source = open_source(settings.source, settings.source_options)
+    by_name = {value.option.name: value for value in values}
+    return Key(source, ctx.params["timeout"], settings.max_document_size, by_name)
+
+
+def serve_flags() -> list[click.Parameter]:
+    """Return the flags of `serve`, for a SectionedCommand."""
+    return [_configured(option) for option in OPTIONS if not option.secret and not option.operator]
+
+
+def operator_flags() -> list[Flag]:
+    """Return the flags of the configuration that are for commands which change the document."""
+    return [_configured(option) for option in OPTIONS if option.operator]
+
+
+def flags_of(ctx: click.Context) -> dict[str, list[str]]:
+    """Return the options of the configuration that were given as flags, as texts, by option name."""
+    flags = {}
+    for option in OPTIONS:
+        found = ctx.params.get(_parameter(option))
+        if isinstance(found, bool):
+            flags[option.name] = [str(found).lower()]
+        elif isinstance(found, str):
+            flags[option.name] = [found]
+        elif isinstance(found, Iterable) and (texts := [str(text) for text in found]):
+            flags[option.name] = texts
+    return flags
+
+
+def _parameter(option: Option) -> str:
+    return "flag_" + option.name.replace("-", "_")
+
+
+def _configured(option: Option) -> Flag:
+    """Return an option of the configuration as click has it. The configuration reads its text, as for all layers."""
+    if option.kind is kinds.SWITCH:
+        names = [f"{option.flag}/--no-{option.name}", _parameter(option)]
+        return flag(names, option.help, section=option.section, default=None)
+    text = f"{option.help}  [default: {', '.join(option.default)}]" if option.default else option.help
+    kind: click.ParamType[Any] = click.Path() if option.kind is kinds.PATH else click.STRING
+    if option.kind.choices:
+        kind = click.Choice(option.kind.choices)
+    return flag(
+        [option.flag, _parameter(option)],
+        text,
+        section=option.section,
+        type=kind,
+        metavar=option.kind.metavar,
+        multiple=option.repeatable,
+    )
+
+
+def default_option(command: F) -> F:
+    """Give a command `--default`, for `subject_of`."""
+    return click.option("--default", is_flag=True, help="The default route instead of an application's.")(command)
+
+
+def subject_of(ctx: click.Context, words: tuple[str, ...], *, default: bool) -> tuple[str | None, tuple[str, ...]]:
+    """Return the application that the first word names, None for the default route, and the remaining words."""
+    if default:
+        return None, words
+    if not words or "=" in words[0]:
+        raise click.UsageError("which application? Name it first, or pass --default", ctx)
+    return words[0], words[1:]

@@ -1,0 +1,154 @@
+"""How commands print: data on stdout, as text or JSON, and messages on stderr."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sidecar.editing.wording import cause_text, movement_text, place_code, unit_text
+from sidecar.routing.changes import changes
+from sidecar.routing.plain import fault_plain, filled
+from sidecar.routing.scalars import format_time
+from sidecar.routing.wording import change_text, second
+
+if TYPE_CHECKING:
+    from sidecar.client import AppRoute, Outage, RouteUpdate, Status
+    from sidecar.editing.draft import Draft
+    from sidecar.editing.impact import Impact, ImpactStep
+    from sidecar.editing.review import Review
+
+_WIDTH = 79
+# How many lines about one moment are printed.
+_LINES = 10
+
+
+def say(message: str) -> None:
+    """Print a message to the operator, which is not data."""
+    click.echo(message, err=True)
+
+
+def print_json(data: object) -> None:
+    """Print data as JSON, indented by two."""
+    click.echo(json.dumps(data, indent=2, ensure_ascii=False))
+
+
+def columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return rows as lines with aligned columns."""
+    widths = [max(map(len, map(click.unstyle, column))) for column in zip(*rows, strict=True)]
+    lines = []
+    for row in rows:
+        cells = [cell + " " * (width - len(click.unstyle(cell))) for cell, width in zip(row, widths, strict=True)]
+        lines.append("  ".join(cells).rstrip())
+    return lines
+
+
+def dim(text: str) -> str:
+    """Return a text in a fainter colour, on a terminal."""
+    return click.style(text, dim=True)
+
+
+def difference_lines(lines: Sequence[str]) -> Iterator[str]:
+    """Yield the lines of a unified diff, coloured on a terminal."""
+    for line in lines:
+        if line.startswith(("---", "+++", "@@")):
+            yield dim(line)
+        elif line.startswith("+"):
+            yield click.style(line, fg="green")
+        else:
+            yield click.style(line, fg="red") if line.startswith("-") else line
+
+
+def change_lines(draft: Draft, review: Review, forced: Collection[str]) -> Iterator[str]:
+    """Yield the lines that show a change: the difference, the effect, and what is to be noted."""
+    yield from difference_lines(draft.difference)
+    yield ""
+    for step in review.impact.moments:
+        yield from _step_lines(step, review.impact)
+    for note in review.notes:
+        yield from _wrapped(f"Note: {note}.", "      ")
+    for violation in review.violations:
+        if violation.rule in forced:
+            yield from _wrapped(f"Forced despite {violation.rule}: {violation.message}.", "      ")
+
+
+def _step_lines(step: ImpactStep, impact: Impact) -> Iterator[str]:
+    cause = cause_text(step.cause)
+    head = f"At {second(step.at_ns)}, when {cause}:" if cause else "Now:"
+    lines = list(map(movement_text, step.movements)) or ([] if cause else _other_changes(impact))
+    yield from _wrapped(click.style(head, bold=True), "  ")
+    for line in lines[:_LINES] or ["nothing moves"]:
+        yield from _wrapped(f"  {line}", "    ")
+    if len(lines) > _LINES:
+        yield f"  and {len(lines) - _LINES:,} more (all with -o json)"
+
+
+def _other_changes(impact: Impact) -> list[str]:
+    """Return what else changes where no job moves now."""
+    found = [change_text(one) for one in changes(impact.old(impact.now_ns), impact.new(impact.now_ns))]
+    return ["nothing moves", *found] if found else []
+
+
+def _wrapped(text: str, indent: str) -> list[str]:
+    return textwrap.wrap(text, _WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+
+
+def change_report(draft: Draft, review: Review, forced: Collection[str]) -> dict[str, Any]:
+    """Return a change as the JSON object of `-o json`, not written yet."""
+    return {
+        "revision_before": draft.current.revision or None,
+        "revision": draft.new.revision,
+        "written": False,
+        "difference": list(draft.difference),
+        "effect": [_step_json(step) for step in review.impact.moments],
+        "notes": list(review.notes),
+        "objections": [{**asdict(one), "forced": one.rule in forced} for one in review.violations],
+    }
+
+
+def _step_json(step: ImpactStep) -> dict[str, Any]:
+    return {
+        "at": format_time(step.at_ns),
+        "why": cause_text(step.cause) or "now",
+        "cause": {
+            "kind": step.cause.kind.value,
+            **filled({"datacenter": step.cause.datacenter, "steps": step.cause.steps}),
+        },
+        "moves": [
+            {
+                "subjects": [{"app": subject.app or None, "job": subject.job or None} for subject in movement.subjects],
+                "unit": unit_text(movement.sticky),
+                "moves": [
+                    {"from": place_code(move.source), "to": place_code(move.target), "share": round(move.share, 6)}
+                    for move in movement.moves
+                ],
+                "shares": {place_code(place): round(share, 6) for place, share in movement.shares},
+            }
+            for movement in step.movements
+        ],
+    }
+
+
+def status_plain(status: Status) -> dict[str, Any]:
+    """Return the status of a sidecar as `-o json` prints it."""
+    outages = [_outage_plain(outage) for outage in status.outages]
+    return {**asdict(status), "source_state": status.source_state.name, "outages": outages}
+
+
+def update_plain(update: RouteUpdate) -> dict[str, Any]:
+    """Return an update of routes as `-o json` prints it."""
+    routes = [_route_plain(route) for route in update.routes]
+    return {**asdict(update), "default": _route_plain(update.default), "routes": routes}
+
+
+def _route_plain(route: AppRoute) -> dict[str, Any]:
+    return {**asdict(route), "outages": [_outage_plain(outage) for outage in route.outages]}
+
+
+def _outage_plain(outage: Outage) -> dict[str, Any]:
+    fault = None if outage.fault is None else fault_plain(outage.fault)
+    return {**asdict(outage), "kind": outage.kind.value if outage.kind else None, "fault": fault}

@@ -1,0 +1,168 @@
+"""Drafts a change: what an edit makes of the key's text, and what that does to the jobs. Pure; nothing is written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from difflib import unified_diff
+from enum import Enum, auto
+
+from sidecar.editing.facts import Facts
+from sidecar.editing.impact import Impact
+from sidecar.editing.meta import ChangeMeta, with_meta
+from sidecar.editing.rewrite import rewrite
+from sidecar.editing.safety_rules import targets
+from sidecar.errors import ChangeRefused
+from sidecar.routing.document import MAX_BYTES, revision_of
+from sidecar.routing.model import RoutingDocument
+from sidecar.routing.outage import Outages
+from sidecar.routing.parsed_text import ParsedText
+from sidecar.yaml_reader import Tree
+
+
+@dataclass(frozen=True, slots=True)
+class CurrentDocument:
+    """What the key holds, and the config center's version of it; both None where the key does not exist."""
+
+    parsed: ParsedText | None = None
+    version: str | None = None
+
+    @property
+    def text(self) -> bytes | None:
+        """The text, None where there is none."""
+        return self.parsed.text if self.parsed else None
+
+    @property
+    def document(self) -> RoutingDocument | None:
+        """The document, None where there is none or the text is not valid."""
+        return self.parsed.document if self.parsed else None
+
+    @property
+    def revision(self) -> str:
+        """The revision of the text, "" where there is none."""
+        return self.parsed.revision if self.parsed else ""
+
+    def valid(self) -> tuple[Tree, RoutingDocument]:
+        """Return values and document. Raises ChangeRefused where there is no valid document to change a part of."""
+        if self.parsed is None:
+            raise ChangeRefused("there is no routing document yet: write a first one with `dc-sidecar init`")
+        if self.parsed.document is None:
+            assert self.parsed.refusal is not None
+            raise ChangeRefused(
+                "the current document is not valid, so the effect of a change is unknown; fix it first with "
+                f"`dc-sidecar edit` or `dc-sidecar put`: {self.parsed.refusal.summary}"
+            )
+        return self.parsed.tree, self.parsed.document
+
+
+class MetaPolicy(Enum):
+    """Whether a change writes `meta` (who, when, why)."""
+
+    ALWAYS = auto()
+    NEVER = auto()
+    UNLESS_EDITED = auto()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edit:
+    """A change that an operator asks for.
+
+    `make` takes the current document and the time (Unix ns), and returns the new values, or a whole new text. It raises
+    ChangeRefused where the change cannot be made. `moves_work` marks changes that send jobs somewhere: the rules `same`
+    and `hold-off` apply to them only. `apps` are the applications that the operator named.
+    """
+
+    make: Callable[[CurrentDocument, int], Tree | ParsedText]
+    moves_work: bool = False
+    meta: MetaPolicy = MetaPolicy.ALWAYS
+    apps: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A change as it would be written: from `current` to `new`, which is valid.
+
+    `difference` has the lines of a unified diff; `impact` is what the documents alone say about the jobs.
+    """
+
+    edit: Edit
+    meta: ChangeMeta
+    current: CurrentDocument
+    new: ParsedText
+    difference: tuple[str, ...]
+    impact: Impact
+
+    @property
+    def changes_text(self) -> bool:
+        """Whether there is anything to write."""
+        return self.new.text != self.current.text
+
+    def apps(self, outages: Outages) -> tuple[str, ...]:
+        """Return the named applications that would get jobs in another datacenter, given the known outages."""
+        needs = targets(self.impact.given(Facts(outages=outages))).values()
+        return tuple(dict.fromkeys(app for apps in needs for app in apps if app))
+
+
+def plan(
+    current: CurrentDocument,
+    edit: Edit,
+    meta: ChangeMeta,
+    *,
+    full_document: bool = False,
+    max_bytes: int = MAX_BYTES,
+) -> Draft:
+    """Return what an edit makes of the current document; `full_document` turns a bare word into a document with `meta`.
+
+    Raises ChangeRefused where the edit cannot be made, or its result is not a valid document.
+    """
+    made = edit.make(current, meta.at_ns)
+    base = made if isinstance(made, ParsedText) else current.parsed
+    assert base is not None  # An edit of values has seen valid ones.
+    _demand_valid(base)
+    tree = made.tree if isinstance(made, ParsedText) else made
+    if _takes_meta(edit, tree, current):
+        tree = with_meta(tree, meta, full_document=full_document)
+    new = base if tree is base.tree else rewrite(base, tree, max_bytes=max_bytes)
+    document = _demand_valid(new)
+    return Draft(
+        edit=edit,
+        meta=meta,
+        current=current,
+        new=new,
+        difference=tuple(difference(current.text, new.text)),
+        impact=Impact(current.document, document, meta.at_ns),
+    )
+
+
+def _demand_valid(parsed: ParsedText) -> RoutingDocument:
+    if parsed.document is None:
+        raise ChangeRefused(
+            f"the result would not be a valid document, nothing was written: {parsed.refusal}"
+        ) from parsed.refusal
+    return parsed.document
+
+
+def _takes_meta(edit: Edit, tree: Tree, current: CurrentDocument) -> bool:
+    if edit.meta is not MetaPolicy.UNLESS_EDITED:
+        return edit.meta is MetaPolicy.ALWAYS
+    meta = tree.get("meta") if isinstance(tree, dict) else None
+    return current.document is not None and meta == (current.document.meta or None)
+
+
+def difference(old: bytes | None, new: bytes) -> Sequence[str]:
+    """Return the lines of a unified diff of two texts, without line breaks; JSON on one line is indented first."""
+    before, after = _lines(old), _lines(new)
+    was = f"revision {revision_of(old)}" if old is not None else "nothing"
+    return [*unified_diff(before, after, was, f"revision {revision_of(new)}", lineterm="")]
+
+
+def _lines(text: bytes | None) -> list[str]:
+    if not text:
+        return []
+    decoded = text.decode(errors="replace").removeprefix("\ufeff")
+    if decoded.lstrip()[:1] == "{" and "\n" not in decoded.strip():
+        with suppress(ValueError):
+            decoded = json.dumps(json.loads(decoded), indent=2, ensure_ascii=False)
+    return decoded.splitlines()

@@ -1,0 +1,36 @@
+"""What was observed outside the document when a change is judged: live workers, and outages that sidecars found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sidecar.editing.placement import Counts
+from sidecar.routing.outage import Outages
+from sidecar.routing.scalars import SECOND_NS, format_duration
+
+
+@dataclass(frozen=True, slots=True)
+class LiveWorkers:
+    """The workers in the newest request for an application: how many in each datacenter, and when (Unix ns)."""
+
+    counts: Counts
+    at_ns: int
+
+    def age(self, now_ns: int) -> str:
+        """Return how long ago that was, in whole seconds and at least one."""
+        return format_duration(max(1, (now_ns - self.at_ns) // SECOND_NS) * SECOND_NS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What is known beside the document.
+
+    `counts` are the live workers of each datacenter as the operator gave them, None where nobody did. `live_workers`
+    are those that sidecars saw, by application; of one that is not there nothing is known. `outages` are the
+    datacenters that sidecars found down.
+    """
+
+    counts: Counts | None = None
+    live_workers: Mapping[str, LiveWorkers] = field(default_factory=dict)
+    outages: Outages = field(default_factory=dict)

@@ -1,0 +1,104 @@
+"""The group of commands: help, usage errors, and how a command ends."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from sidecar.__main__ import main as process
+from sidecar.cli.main import cli
+from tests.unit.cli.conftest import TEXT, Run
+
+
+def _commands(group: click.Group, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    """Return the words of each command, those of groups included."""
+    found = []
+    with click.Context(group) as ctx:
+        for name in group.list_commands(ctx):
+            command = group.get_command(ctx, name)
+            words = (*path, name)
+            found += _commands(command, words) if isinstance(command, click.Group) else []
+            if not isinstance(command, click.Group) or command.invoke_without_command:
+                found.append(words)
+    return found
+
+
+def test_version(run: Run) -> None:
+    """--version prints name and version."""
+    assert run("--version").out == "dc-sidecar 0.1.0\n"
+
+
+@pytest.mark.parametrize("words", _commands(cli), ids=" ".join)
+def test_help_fits_a_narrow_terminal_and_has_an_example(run: Run, words: tuple[str, ...]) -> None:
+    """A person who reads only the help finds an example to copy, on 80 columns."""
+    result = run(*words, "-h")
+    assert result.code == 0
+    assert f"  dc-sidecar {' '.join(words)}" in result.out.partition("Examples:")[2] or words == ("completion",)
+    assert "Examples:" in result.out
+    assert max(map(len, result.out.splitlines())) <= 80
+
+
+def test_help_lists_the_commands(run: Run) -> None:
+    """Each has a line of its own with what it does."""
+    listed = run("-h").out.partition("Commands:\n")[2].partition("\n\n")[0]
+    assert [line.split()[0] for line in listed.splitlines()] == [*dict.fromkeys(words[0] for words in _commands(cli))]
+    assert all(len(line.split()) > 2 for line in listed.splitlines())
+
+
+def test_unknown_command_names_the_nearest(run: Run) -> None:
+    """A misspelt command is a usage error that suggests what was probably meant."""
+    result = run("chek")
+    assert (result.code, result.out) == (2, "")
+    assert "no such command 'chek': did you mean check?" in result.err
+
+
+def test_an_argument_that_is_not_utf8_is_wrong_usage(run: Run, key: Path) -> None:
+    """A terminal in another encoding gets a sentence, not a traceback, and nothing is written."""
+    result = run("switch", "billing", "dc2", "--yes", "--reason", os.fsdecode(b"caf\xe9"))
+    assert (result.code, result.out, key.read_text()) == (2, "", TEXT)
+    assert "not UTF-8" in result.err
+
+
+def test_serve_goes_round_click(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """`serve` is the daemon's own; its help is the command line's."""
+    monkeypatch.setattr(sys, "argv", ["dc-sidecar", "serve", "--grace", "10"])
+    assert process() == 2
+    assert "--grace: found '10'" in capsys.readouterr().err
+    monkeypatch.setattr(sys, "argv", ["dc-sidecar", "serve", "--help"])
+    assert process() == 0
+    assert "--max-document-size SIZE" in capsys.readouterr().out
+
+
+def test_closed_pipe_is_quiet() -> None:
+    """A reader that has enough ends the command without a complaint."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sidecar", "schema"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    with process.stderr as complaints:
+        assert complaints.read() == ""
+    assert process.wait() == 0
+
+
+def test_no_color(document: Path) -> None:
+    """NO_COLOR takes the colours out where they would be."""
+    document.write_text("default: {split: {dc1: 80, dc2: 10}}")
+    command = [sys.executable, "-m", "sidecar", "check", str(document)]
+    coloured = subprocess.run(command, capture_output=True, env={**os.environ, "FORCE_COLOR": "1"}, check=True)
+    plain = subprocess.run(command, capture_output=True, env={**os.environ, "NO_COLOR": "1"}, check=True)
+    assert b"\x1b" not in plain.stdout
+    assert b"warning" in coloured.stdout
+
+
+@pytest.mark.parametrize("command", ["check", "explain", "get", "schema", "history", "config"])
+def test_what_asks_no_sidecar_loads_no_grpc(command: str) -> None:
+    """Most of the time that a command takes to start is that of importing gRPC."""
+    program = f"import sys, sidecar.cli.commands.{command}; sys.exit('grpc' in sys.modules)"
+    subprocess.run([sys.executable, "-c", program], check=True)
