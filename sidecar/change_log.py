@@ -10,7 +10,7 @@ from sidecar.routing.changes import changes
 from sidecar.routing.scalars import format_time
 from sidecar.routing.wording import change_text
 from sidecar.view import View
-from sidecar.wording import health_text, override_text, source_text
+from sidecar.wording import gray_text, health_text, override_text, source_text
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +27,8 @@ def log_change(before: View, after: View) -> None:
     if (after.status.state, after.status.error) != (before.status.state, before.status.error):
         _log_source(before, after)
     fields = _fields(after)
+    if after.status.gray != before.status.gray:
+        _log_gray(after)
     if after.overdue and not before.overdue:
         log.error(
             "not ready any more: the config center has been out of reach for longer than --max-stale", extra=fields
@@ -56,6 +58,13 @@ def _log_override(before: View, after: View) -> None:
             before.override.url,
             extra=_fields(after),
         )
+
+
+def _log_gray(after: View) -> None:
+    if after.status.gray is not None:
+        log.warning("%s until it is ended in the config center", gray_text(after.status), extra=_fields(after))
+    else:
+        log.info("the gray version ended", extra=_fields(after))
 
 
 def _log_routes(before: View, after: View) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import Enum, IntEnum
 
 from sidecar.errors import DocumentRejected
+from sidecar.sources.base import Gray
 
 
 class SourceState(IntEnum):
@@ -56,7 +57,8 @@ class SourceStatus:
 
     `error` is the source's own text on why the state is not SYNCED, "" before its first report. `applied_at_ns` is when
     the document in force was taken over, `confirmed_at_ns` when the source last answered with that very document.
-    `refusal` is set as long as the newest text is a refused one.
+    `refusal` is set as long as the newest text is a refused one, `gray` as long as it is a gray version: since
+    `gray_since_ns`.
     """
 
     state: SourceState = SourceState.CONNECTING
@@ -67,6 +69,8 @@ class SourceStatus:
     confirmed_at_ns: int = 0
     from_snapshot: bool = False
     refusal: RejectedDocument | None = None
+    gray: Gray | None = None
+    gray_since_ns: int = 0
 
     @property
     def stale(self) -> bool:

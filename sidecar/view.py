@@ -299,9 +299,9 @@ def _overridden(view: View, url: str, report: Report, now: Instant, parse: Parse
             return replace(known, problem=OverrideProblem(OverrideProblemKind.NEEDED))
         case Missing():
             return None
-        case Content(text, _) if known.loaded is not None and text == known.loaded.text:
+        case Content(text) if known.loaded is not None and text == known.loaded.text:
             return replace(known, problem=None)
-        case Content(text, _):
+        case Content(text):
             try:
                 loaded = LoadedDocument(text, parse(text))
             except DocumentRejected as error:
@@ -315,10 +315,12 @@ def _reported(view: View, report: Report, now: Instant, parse: Parse) -> View:
         case Unreachable(reason):
             return _moved(view, SourceEvent.LOST, now, error=reason)
         case Missing(reason):
-            status = replace(view.status, refusal=None)
+            status = replace(view.status, refusal=None, gray=None, gray_since_ns=0)
             return _moved(replace(view, status=status), SourceEvent.ABSENT, now, error=reason)
-        case Content(text, version):
-            return _read(replace(view, status=replace(view.status, version=version)), text, now, parse)
+        case Content(text, version, gray):
+            since_ns = (view.status.gray_since_ns or now.wall_ns) if gray else 0
+            status = replace(view.status, version=version, gray=gray, gray_since_ns=since_ns)
+            return _read(replace(view, status=status), text, now, parse)
 
 
 def _read(view: View, text: bytes, now: Instant, parse: Parse) -> View:

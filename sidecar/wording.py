@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from sidecar.errors import NotServing
 from sidecar.lifecycle import SourceState, SourceStatus
 from sidecar.routing.scalars import format_time
-from sidecar.routing.wording import outage_text
+from sidecar.routing.wording import named, outage_text, second
+from sidecar.sources.base import Gray
 from sidecar.view import HealthNotice, Override, OverrideProblemKind, SkippedProbe, SkipReason, View
 
 # How many of the probes that are not made are named.
@@ -17,8 +18,9 @@ _NAMED = 5
 def view_text(view: View) -> str:
     """Return all that an operator must know of override, source and health checks, "" where all is well."""
     override = override_text(view.override) if view.override else ""
+    gray = gray_text(view.status)
     health = health_text(view.health) if view.health else ""
-    return "; ".join(part for part in (override, source_text(view.status), health) if part)
+    return "; ".join(part for part in (override, source_text(view.status), health, gray) if part)
 
 
 def source_text(status: SourceStatus) -> str:
@@ -26,6 +28,19 @@ def source_text(status: SourceStatus) -> str:
     if status.error or status.state is SourceState.SYNCED:
         return status.error
     return "not read yet; serving the snapshot" if status.from_snapshot else "not read yet"
+
+
+def gray_text(status: SourceStatus) -> str:
+    """Return which gray version the config center serves here and since when, "" where it serves the ordinary one."""
+    if status.gray is None:
+        return ""
+    since = second(status.gray_since_ns)
+    return f"served a gray version ({gray_rule_text(status.gray)}) since {since}; ordinary publishes do not arrive"
+
+
+def gray_rule_text(gray: Gray) -> str:
+    """Return the name of a gray version and the clients that get it."""
+    return f"{gray.rule}, for {named(gray.clients)}" if gray.clients else f"{gray.rule}, its clients unknown"
 
 
 def no_document_text(status: SourceStatus) -> str:

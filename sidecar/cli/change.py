@@ -235,22 +235,23 @@ def _read(options: ChangeOptions, other_than: str | None = None) -> Content | No
 
 
 def gather(draft: Draft, options: ChangeOptions) -> Facts:
-    """Return what is known of live workers and outages, as given or as the sidecars say.
+    """Return what is known of live workers and outages, as given or as the sidecars say, and of a gray version.
 
-    Raises ConfigError where the sidecars cannot be found, or no connection to them can be opened.
+    Raises ConfigError where the sidecars cannot be found, or no connection to them can be opened, and SourceError.
     """
     endpoints = resolve(options.sidecars)
     check_connections(endpoints, options.connect)
     outages = _outages(draft, endpoints, options.connect)
+    gray = options.source.gray(options.timeout)
     if options.workers is not None:
         document = draft.new.document
         locate = Locator(document.datacenters if document else None).locate
         counts = Counter(worker.datacenter or locate(worker) for worker in options.workers)
-        return Facts(counts=counts, outages=outages)
+        return Facts(counts=counts, outages=outages, gray=gray)
     apps = draft.apps(outages)
     asked = endpoints or resolve([DEFAULT_ADDRESS])
     seen = live_workers(asked, options.connect, apps, draft.current.revision) if apps else {}
-    return Facts(live_workers=seen, outages=outages)
+    return Facts(live_workers=seen, outages=outages, gray=gray)
 
 
 def _outages(draft: Draft, endpoints: Sequence[Endpoint], connect: Connect) -> Outages:

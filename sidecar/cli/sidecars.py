@@ -202,6 +202,8 @@ def _poll(
 
 def _serves(status: Status) -> str:
     serving = f"revision {status.revision}" if status.revision else "nothing"
+    if status.gray is not None:
+        serving += f", a gray version ({status.gray.rule}),"
     why = f": {status.source_error}" if status.source_error else ""
     return f"serves {serving} of {status.source} ({status.source_state.name}{why})"
 

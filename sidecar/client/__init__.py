@@ -1,7 +1,7 @@
 """The Python client of a sidecar: decisions, routes, status, changes."""
 
 from sidecar.client.client import RoutingClient
-from sidecar.client.values import AppRoute, FilterResult, Outage, RouteUpdate, Status, Tls
+from sidecar.client.values import AppRoute, FilterResult, GrayVersion, Outage, RouteUpdate, Status, Tls
 from sidecar.errors import CallFailed, Overloaded, SidecarUnreachable, TooSlow
 from sidecar.lifecycle import SourceState
 from sidecar.routing.candidates import Worker
@@ -14,6 +14,7 @@ __all__ = [
     "Fault",
     "FaultKind",
     "FilterResult",
+    "GrayVersion",
     "Outage",
     "OutageKind",
     "Overloaded",

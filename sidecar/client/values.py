@@ -109,6 +109,15 @@ class RouteUpdate:
 
 
 @dataclass(frozen=True, slots=True)
+class GrayVersion:
+    """A gray version that the config center serves a sidecar since `since_ms`, and the clients that get it."""
+
+    rule: str
+    clients: tuple[str, ...]
+    since_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """What a sidecar serves and how fresh it is; times are Unix milliseconds, 0 for never."""
 
@@ -122,6 +131,7 @@ class Status:
     confirmed_at_ms: int
     from_snapshot: bool
     outages: tuple[Outage, ...] = ()
+    gray: GrayVersion | None = None
 
 
 def filter_result(answer: pb.FilterWorkersResponse, candidates: list[str]) -> FilterResult:
@@ -205,4 +215,9 @@ def status(answer: pb.SidecarStatus) -> Status:
         confirmed_at_ms=answer.confirmed_at_ms,
         from_snapshot=answer.from_snapshot,
         outages=tuple(map(outage, answer.outages)),
+        gray=_gray(answer.gray) if answer.HasField("gray") else None,
     )
+
+
+def _gray(answer: pb.GrayVersion) -> GrayVersion:
+    return GrayVersion(answer.rule, tuple(answer.clients), answer.since_ms)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from sidecar.editing.placement import Counts
 from sidecar.routing.outage import Outages
 from sidecar.routing.scalars import SECOND_NS, format_duration
+from sidecar.sources.base import Gray
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +29,11 @@ class Facts:
 
     `counts` are the live workers of each datacenter as the operator gave them, None where nobody did. `live_workers`
     are those that sidecars saw, by application; of one that is not there nothing is known. `outages` are the
-    datacenters that sidecars found down.
+    datacenters that sidecars found down. `gray` is the gray version that some clients of the config center get instead
+    of what is written, None where there is none.
     """
 
     counts: Counts | None = None
     live_workers: Mapping[str, LiveWorkers] = field(default_factory=dict)
     outages: Outages = field(default_factory=dict)
+    gray: Gray | None = None

@@ -12,10 +12,12 @@ from sidecar.editing.impact import Impact, under_way
 from sidecar.editing.safety_rules import SafetyRules, Violation, targets, violations
 from sidecar.editing.wording import subject_text, under_way_texts
 from sidecar.routing.lint import warnings
-from sidecar.routing.wording import outage_text
+from sidecar.routing.wording import named, outage_text
 
 # How many jobs or lint warnings are named, and twice as many notes are shown in all.
 _NAMED = 3
+# How many clients of a gray version are named.
+_CLIENTS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,17 @@ def review(draft: Draft, facts: Facts, rules: SafetyRules) -> Review:
     """Return the review of a draft."""
     impact = draft.impact.given(facts)
     found = violations(impact, rules, reason=draft.meta.reason, moves_work=draft.edit.moves_work)
-    return Review(impact, found, (*_limited(_notes(draft, impact)), *_new_warnings(draft)))
+    notes = (*_about_gray(facts), *_limited(_notes(draft, impact)), *_new_warnings(draft))
+    return Review(impact, found, notes)
+
+
+def _about_gray(facts: Facts) -> list[str]:
+    """Return a note on a gray version: its clients do not get what is written."""
+    if facts.gray is None:
+        return []
+    who = named(facts.gray.clients, _CLIENTS) or "clients that cannot be read"
+    effect = "this changes the ordinary version, which they do not get until the gray is ended in the config center"
+    return [f"a gray version ({facts.gray.rule}) is in force for {who}: {effect}"]
 
 
 def _notes(draft: Draft, impact: Impact) -> list[str]:

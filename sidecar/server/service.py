@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from sidecar import __version__
 from sidecar.counters import LabeledCounters
+from sidecar.lifecycle import SourceStatus
 from sidecar.pb.dcsidecar.v1 import routing_pb2 as pb
 from sidecar.routing.state import State
 from sidecar.server import requests
@@ -86,6 +87,7 @@ class RoutingService:
                 confirmed_at_ms=status.confirmed_at_ns // _NS_PER_MS,
                 from_snapshot=status.from_snapshot,
                 outages=outages(view.state) if view.state else (),
+                gray=_gray(status),
             )
         )
 
@@ -102,3 +104,10 @@ class RoutingService:
             return state, lambda: self._updates.encoded(state, apps, detail=asked.detail)
 
         return next_update
+
+
+def _gray(status: SourceStatus) -> pb.GrayVersion | None:
+    if status.gray is None:
+        return None
+    since_ms = status.gray_since_ns // _NS_PER_MS
+    return pb.GrayVersion(rule=status.gray.rule, clients=status.gray.clients, since_ms=since_ms)

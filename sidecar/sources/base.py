@@ -8,11 +8,27 @@ from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
+class Gray:
+    """A gray version of the key: the config center serves it to some clients in place of the ordinary one.
+
+    `rule` is the config center's name for it, such as `beta`. `clients` are those that get it, as the config center
+    names them (addresses, labels); empty where they cannot be read.
+    """
+
+    rule: str
+    clients: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Content:
-    """The key holds this text; `version` is the source's own name for it: a digest, an MD5, an mzxid."""
+    """The key holds this text; `version` is the source's own name for it: a digest, an MD5, an mzxid.
+
+    `gray` is set where the text is a gray version, None where it is the ordinary one.
+    """
 
     text: bytes
     version: str
+    gray: Gray | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +114,17 @@ class Source(Protocol):
         ...
 
     def read(self, timeout: float) -> Content | Missing:
-        """Read the key once, without `start`. Raises SourceError if there is no answer within `timeout` seconds."""
+        """Read the key's ordinary version once, without `start`: the one that `write` replaces.
+
+        Raises SourceError if there is no answer within `timeout` seconds.
+        """
+        ...
+
+    def gray(self, timeout: float) -> Gray | None:
+        """Return the gray version in force beside the ordinary one, whichever clients get it; None where there is none.
+
+        Raises SourceError within `timeout` seconds.
+        """
         ...
 
     def write(self, text: bytes, expected_version: str | None, timeout: float) -> str:

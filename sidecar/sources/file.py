@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from sidecar.errors import ConfigError, SourceError, WriteConflict
-from sidecar.sources.base import Content, Missing, Report, Unreachable
+from sidecar.sources.base import Content, Gray, Missing, Report, Unreachable
 from sidecar.sources.file_watch import PathWatcher, resolve_path
 
 T = TypeVar("T")
@@ -116,6 +116,10 @@ class FileSource:
         if isinstance(report, Unreachable):
             raise SourceError(report.reason)
         return report
+
+    def gray(self, timeout: float) -> Gray | None:  # noqa: ARG002 - the signature of every source
+        """Return None: a file is the same for everybody."""
+        return None
 
     def write(self, text: bytes, expected_version: str | None, timeout: float) -> str:
         """Replace the file if it is at `expected_version`; links are followed, mode and owner are kept if permitted.

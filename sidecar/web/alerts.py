@@ -32,6 +32,7 @@ class AlertKind(Enum):
     CHECKS_IGNORED = "checks-ignored"
     PROBES_SKIPPED = "probes-skipped"
     SNAPSHOT = "snapshot"
+    GRAY = "gray"
     RESCHEDULING = "rescheduling"
 
 
@@ -84,6 +85,9 @@ def alerts(view: View, processes: ProcessCounts, *, stopping: bool) -> Iterator[
     quiet = status.state is SourceState.SYNCED or (status.from_snapshot and not status.error)
     if not known and not quiet and status.refusal is None:
         yield Alert(AlertKind.SOURCE, {"state": status.state.name, "error": status.error})
+    if status.gray is not None:
+        detail = {"rule": status.gray.rule, "clients": [*status.gray.clients]}
+        yield Alert(AlertKind.GRAY, {**detail, "since": time_plain(status.gray_since_ns)})
     if view.health is not None:
         yield from _health(view.health)
     if status.from_snapshot:

@@ -224,6 +224,7 @@ def _source(view: View) -> Iterator[Metric]:
     )
     yield _gauge("from_snapshot", "1 while a snapshot decides that the source has not confirmed.", status.from_snapshot)
     yield _gauge("overridden", "1 while a local document decides instead of the source's.", view.overridden)
+    yield _gauge("gray", "1 while the config center serves a gray (beta) version here.", status.gray is not None)
     yield _gauge("document_refused", "1 while the newest text of the source is refused.", status.refusal is not None)
     yield _gauge(
         "health_checks_notice", "1 while health checks do not count, or not all are made.", view.health is not None

@@ -8,7 +8,7 @@ from typing import Any
 
 from sidecar import __version__
 from sidecar.counters import ProcessCounts, TaskStatus
-from sidecar.lifecycle import RejectedDocument
+from sidecar.lifecycle import RejectedDocument, SourceStatus
 from sidecar.routing.outage import OutageKind
 from sidecar.routing.plain import outage_plain, time_plain
 from sidecar.routing.state import State
@@ -48,6 +48,7 @@ def status_json(
             "since": time_plain(status.since_ns),
             "version": status.version,
             "confirmed_at": time_plain(status.confirmed_at_ns),
+            "gray": _gray(status),
         },
         "override": view.override.url if view.override and view.overridden else None,
         "health": health_text(view.health) if view.health else "",
@@ -58,6 +59,13 @@ def status_json(
         "bytes": len(view.text),
         **(_document(state) if state else {"revision": None, "generation": 0, "datacenters": [], "drills": []}),
     }
+
+
+def _gray(status: SourceStatus) -> Json | None:
+    if status.gray is None:
+        return None
+    clients = [*status.gray.clients]
+    return {"rule": status.gray.rule, "clients": clients, "since": time_plain(status.gray_since_ns)}
 
 
 def _document(state: State) -> Json:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -15,6 +16,7 @@ from sidecar.routing.model import RoutingDocument
 from sidecar.routing.outage import Outage
 from sidecar.routing.state import State
 from sidecar.server.settings import ServerSettings
+from sidecar.sources.base import Gray
 from sidecar.view import View
 from sidecar.wording import view_text
 
@@ -77,11 +79,13 @@ class ActivateView(Struct, frozen=True, tag=True):
 
     decides: StateInputs | None
     source_state: SourceState
-    # The text that GetStatus returns for override, source and health checks together.
+    # The text that GetStatus returns for override, source and health checks together; it adds the gray version itself.
     error: str
     applied_at_ns: int
     confirmed_at_ns: int
     from_snapshot: bool
+    gray: Gray | None
+    gray_since_ns: int
     overdue: bool
 
     @classmethod
@@ -90,10 +94,12 @@ class ActivateView(Struct, frozen=True, tag=True):
         return cls(
             decides=StateInputs.of(view.state) if view.state else None,
             source_state=view.status.state,
-            error=view_text(view),
+            error=view_text(replace(view, status=replace(view.status, gray=None))),
             applied_at_ns=view.applied_at_ns,
             confirmed_at_ns=view.status.confirmed_at_ns,
             from_snapshot=view.status.from_snapshot,
+            gray=view.status.gray,
+            gray_since_ns=view.status.gray_since_ns,
             overdue=view.overdue,
         )
 
@@ -105,6 +111,8 @@ class ActivateView(Struct, frozen=True, tag=True):
             applied_at_ns=self.applied_at_ns,
             confirmed_at_ns=self.confirmed_at_ns,
             from_snapshot=self.from_snapshot,
+            gray=self.gray,
+            gray_since_ns=self.gray_since_ns,
         )
         return View(state, status, overdue=self.overdue)
 

@@ -12,6 +12,7 @@ from playwright.sync_api import Page, sync_playwright
 
 from sidecar.sources.nacos.address import client_address
 from tests.harness import Caller, SidecarProcess
+from tests.integration.cli.commands import run
 from tests.servers.nacos.console import Console
 from tests.servers.nacos.server import NacosServer, source_url
 from tests.waiting import eventually
@@ -79,6 +80,12 @@ def test_each_step_in_the_console_decides_the_next_dispatch(
             caller.until(lambda answer: answer.datacenter == "dc1", "decisions for dc1 again")
             console.publish_gray("dc2", client_address())
             caller.until(lambda answer: answer.datacenter == "dc2", "decisions by the gray version")
+            gray = sidecar.status().gray
+            assert (gray.rule, [*gray.clients]) == ("beta", [client_address()])
+            assert gray.since_ms
+            switched = run("switch", "--default", "dc1", "--yes", "--force", "same", "--source", source)
+            assert switched.returncode == 0, switched.stderr
+            assert f"a gray version (beta) is in force for {client_address()}" in " ".join(switched.stdout.split())
             console.stop_gray()
             caller.until(lambda answer: answer.datacenter == "dc1", "decisions by the ordinary version")
             assert caller.datacenters() == ["dc1", "dc2", "dc3", "dc1", "dc2", "dc1"]

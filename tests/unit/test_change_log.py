@@ -6,6 +6,7 @@ import pytest
 from sidecar.change_log import log_change
 from sidecar.lifecycle import SourceState, SourceStatus
 from sidecar.routing.outage import MARKED
+from sidecar.sources.base import Gray
 from sidecar.view import HealthNotice, Override
 from tests.views import NOTHING, loaded, view
 
@@ -111,3 +112,15 @@ def test_what_ends_readiness_is_told(caplog: pytest.LogCaptureFixture) -> None:
     assert [record.levelname for record in caplog.records] == ["ERROR", "ERROR"]
     log_change(after, before)
     assert lines(caplog)[2:] == ["ready again", "health checks recovered"]
+
+
+def test_a_gray_version_is_logged_when_it_begins_and_when_it_ends(caplog: pytest.LogCaptureFixture) -> None:
+    """The warning says who gets it, and that ordinary publishes do not arrive."""
+    gray = SourceStatus(SourceState.SYNCED, gray=Gray("beta", ("192.0.2.7",)), gray_since_ns=10**18)
+    log_change(view("dc1"), view("dc2", status=gray))
+    log_change(view("dc2", status=gray), view("dc1"))
+    assert (
+        "served a gray version (beta, for 192.0.2.7) since 2001-09-09T01:46:40Z; ordinary publishes do not arrive "
+        "until it is ended in the config center"
+    ) in lines(caplog)
+    assert lines(caplog)[-1] == "the gray version ended"

@@ -13,7 +13,7 @@ from sidecar.routing.failover import FailoverState, FailoverStates, Observation,
 from sidecar.routing.model import RoutingDocument
 from sidecar.routing.outage import NO_WORKERS, Fault, FaultKind, Outages, unhealthy
 from sidecar.routing.scalars import SECOND_NS
-from sidecar.sources.base import Content, Missing, Report, Unreachable
+from sidecar.sources.base import Content, Gray, Missing, Report, Unreachable
 from sidecar.view import (
     ClockTicked,
     DecisionsObserved,
@@ -227,3 +227,17 @@ def test_the_bad_texts_are_bad() -> None:
     for text in BAD:
         with pytest.raises(DocumentRejected):
             parse_document(text)
+
+
+def test_a_gray_version_is_known_since_it_was_first_served() -> None:
+    """Its start stays while it is read again, also with another text; the ordinary text or an absent key ends it."""
+    gray = Gray("beta", ("a",))
+    served = SourceReported(Content(b"dc1", "v", gray))
+    first = after(initial_view(Instant(1, 1)), served, 5)
+    assert (first.status.gray, first.status.gray_since_ns) == (gray, 5)
+    again = after(after(first, served, 9), SourceReported(Content(PATIENT, "w", Gray("beta", ("a", "b")))), 10)
+    assert (again.status.gray, again.status.gray_since_ns) == (Gray("beta", ("a", "b")), 5)
+    for end in (content(b"dc1"), SourceReported(Missing("gone"))):
+        ended = after(again, end, 11).status
+        assert (ended.gray, ended.gray_since_ns) == (None, 0)
+    assert after(again, SourceReported(Unreachable("down")), 11).status.gray is not None

@@ -12,7 +12,7 @@ import click
 from sidecar.cli.params import FleetCommand, output_option
 from sidecar.cli.render import columns, print_json, status_plain
 from sidecar.cli.sidecars import Endpoint, connecting, resolve, statuses
-from sidecar.client import SourceState, Status
+from sidecar.client import GrayVersion, SourceState, Status
 from sidecar.errors import NotServing, SidecarError
 from sidecar.routing.scalars import format_duration, format_time
 
@@ -55,10 +55,18 @@ def _print_one(status: Status | SidecarError, output: str) -> int:
         rows.append(("", status.source_error))
     rows += [("revision", _revision(status)), ("applied", _ago(status.applied_at_ms))]
     rows.append(("confirmed", _ago(status.confirmed_at_ms)))
+    if status.gray is not None:
+        rows.append(("gray", _gray(status.gray)))
     for outage in status.outages:
         rows.append(("out", f"{outage.datacenter}{f' for {outage.app}' if outage.app else ''}: {outage.reason}"))
     click.echo("\n".join(columns(rows)))
     return 0
+
+
+def _gray(gray: GrayVersion) -> str:
+    clients = f" for {', '.join(gray.clients)}" if gray.clients else ""
+    text = f"{gray.rule}{clients}, since {_ago(gray.since_ms)}: ordinary publishes do not arrive until it is ended"
+    return click.style(text, fg="yellow")
 
 
 def _print_fleet(found: Sequence[tuple[Endpoint, Status | SidecarError]], output: str) -> int:
@@ -85,6 +93,8 @@ def _row(status: Status | SidecarError, usual: str) -> tuple[str, ...]:
     if isinstance(status, SidecarError):
         return click.style("no answer", fg="red"), "-", "-", "-", ""
     differs = "" if status.revision == usual else click.style("differs", fg="red")
+    if status.gray is not None:
+        differs = f"{differs}, gray".removeprefix(", ")
     ages = (
         age.removesuffix(" ago").replace("less than ", "<")
         for age in map(_age, (status.applied_at_ms, status.confirmed_at_ms))

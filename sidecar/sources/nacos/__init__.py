@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from sidecar.errors import ConfigError
-from sidecar.sources.base import Content, History, Missing, Report, Source
+from sidecar.sources.base import Content, Gray, History, Missing, Report, Source
 from sidecar.sources.nacos.address import client_address
-from sidecar.sources.nacos.api import FoundConfig, NacosApi
+from sidecar.sources.nacos.api import FoundConfig, NacosApi, ordinary_config
 from sidecar.sources.nacos.credentials import NacosCredentials, NacosTls, tls_from
+from sidecar.sources.nacos.gray import stored_gray
 from sidecar.sources.nacos.history import NacosHistory
 from sidecar.sources.nacos.publish import publish
 from sidecar.sources.nacos.push import PushListener
@@ -83,10 +84,18 @@ class NacosSource:
         self._watcher = self._push = None
 
     def read(self, timeout: float) -> Content | Missing:
-        """Read the key over a connection of its own, as a client with this machine's address gets it."""
+        """Read the key over a connection of its own; under a gray version for this machine, the stored one instead."""
+        deadline = time.monotonic() + timeout
         with self._open_api() as api:
             found = api.read(timeout)
+            if isinstance(found, FoundConfig) and found.gray:
+                found = ordinary_config(api, deadline)
         return Content(found.text, found.version) if isinstance(found, FoundConfig) else Missing(found.reason)
+
+    def gray(self, timeout: float) -> Gray | None:
+        """Return the key's gray (beta) version, whichever addresses it is for."""
+        with self._open_api() as api:
+            return stored_gray(api, timeout)
 
     def write(self, text: bytes, expected_version: str | None, timeout: float) -> str:
         """Publish, keeping the key's description, application and tags; return once clients get the new text."""

@@ -153,7 +153,7 @@ class NacosApi:
         if answer.status == 200:
             return self._found(answer.body, gray=answer.headers.get("isbeta") == "true")
         if answer.status == 404 and b"config data not exist" in answer.body:
-            return self._absent()
+            return self.absent()
         if answer.status == 409:
             return None
         raise SourceError(f"{self.server} answers with status {answer.status}: {message_of(answer)}")
@@ -164,7 +164,7 @@ class NacosApi:
         if content.get("code") == 0 and isinstance(data, dict) and isinstance(data.get("content"), str):
             return self._found(data["content"].encode(), gray=data.get("beta") is True)
         if content.get("code") == 20004:
-            return self._absent()
+            return self.absent()
         if content.get("code") == 20005:
             return None
         raise SourceError(f"{self.server} answers with status {answer.status}: {message_of(answer)}")
@@ -174,7 +174,8 @@ class NacosApi:
             return AbsentConfig(f"{self._key_name()} holds nothing")
         return FoundConfig(text, md5(text), gray)
 
-    def _absent(self) -> AbsentConfig:
+    def absent(self) -> AbsentConfig:
+        """Return the report that there is no such key."""
         return AbsentConfig(f"{self._key_name()} does not exist: publish it, or check the names and the namespace's id")
 
     def _key_name(self) -> str:
@@ -248,6 +249,12 @@ def stored_config(api: NacosApi, deadline: float) -> dict[str, Any]:
     if json_of(answer).get("code") == 20004 or (answer.status in {200, 404} and not answer.body.strip(b" \r\nnul")):
         return {}
     return object_of(api, answer, v3=v3)
+
+
+def ordinary_config(api: NacosApi, deadline: float) -> FoundConfig | AbsentConfig:
+    """Return the key's ordinary version as the database has it, also where a gray version is served here."""
+    content = str(stored_config(api, deadline).get("content") or "")
+    return FoundConfig(content.encode(), md5(content.encode())) if content.strip() else api.absent()
 
 
 def object_of(api: NacosApi, answer: NacosResponse, *, v3: bool) -> dict[str, Any]:

@@ -74,8 +74,7 @@ def _check(stored: dict[str, Any], expected_version: str | None) -> None:
         raise WriteConflict(f"The key exists already, at version {version}; expected none. Nothing was written.")
     now = f"is at version {version}" if version else "does not exist any more"
     raise WriteConflict(
-        f"The key {now}; expected version {expected_version}. Somebody else changed it, or this machine reads a gray "
-        "(beta) version of it. Nothing was written."
+        f"The key {now}; expected version {expected_version}. Somebody else changed it. Nothing was written."
     )
 
 

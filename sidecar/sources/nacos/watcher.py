@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 import random
 import threading
+import time
 from collections.abc import Callable
 from typing import Protocol
 
 from sidecar.backoff import Backoff, Uniform, jitter
 from sidecar.errors import SourceError
-from sidecar.sources.base import Content, Missing, Report, Unreachable
+from sidecar.sources.base import Content, Gray, Missing, Report, Unreachable
 from sidecar.sources.nacos.api import AbsentConfig, FoundConfig, NacosApi
+from sidecar.sources.nacos.gray import served_gray
 from sidecar.sources.nacos.ordering import OrderVerdict, VersionOrder
 
 log = logging.getLogger(__name__)
@@ -21,6 +23,8 @@ READ_TIMEOUT_S = 6.0
 CONFIRM_AFTER_S = 0.3
 FIRST_PAUSE_S = 0.25
 LONGEST_PAUSE_S = 3.0
+GRAY_REFRESH_S = 60.0
+"""How old the list of a gray version's clients may be."""
 
 
 class PushWitness(Protocol):
@@ -51,7 +55,8 @@ class NacosWatcher:
         self._witness = witness
         self._deliver = deliver
         self._order = VersionOrder()
-        self._gray = False
+        # The gray version that was read last, its version, and when its clients were read.
+        self._gray: tuple[str, Gray, float] | None = None
         self._backoff = Backoff(first_s=FIRST_PAUSE_S, longest_s=LONGEST_PAUSE_S, uniform=uniform)
         self._uniform = uniform
         self._wake = wake
@@ -91,8 +96,10 @@ class NacosWatcher:
             return jitter(CONFIRM_AFTER_S, uniform=self._uniform)
         self._order.accept(found.version)
         self._witness.observed(found.version)
-        self._log_gray(found)
-        self._report(Content(found.text, found.version) if isinstance(found, FoundConfig) else Missing(found.reason))
+        if isinstance(found, FoundConfig):
+            self._report(Content(found.text, found.version, self._gray_of(found)))
+        else:
+            self._report(Missing(found.reason))
         return jitter(POLL_S, uniform=self._uniform)
 
     def _failed(self, reason: str) -> float:
@@ -115,13 +122,15 @@ class NacosWatcher:
         log.info("Nacos servers disagree (%s, %s); keeping %s", found.version, again.version, newest)
         return None
 
-    def _log_gray(self, found: FoundConfig | AbsentConfig) -> None:
-        gray = isinstance(found, FoundConfig) and found.gray
-        if gray and not self._gray:
-            log.warning("a gray (beta) version is in force here; other publishes do not arrive until the gray is ended")
-        elif self._gray and not gray:
-            log.info("the gray (beta) version ended")
-        self._gray = gray
+    def _gray_of(self, found: FoundConfig) -> Gray | None:
+        """Return the gray version that a text is, None for the ordinary one; its clients are read once a minute."""
+        if not found.gray:
+            self._gray = None
+            return None
+        now = time.monotonic()
+        if self._gray is None or self._gray[0] != found.version or now - self._gray[2] > GRAY_REFRESH_S:
+            self._gray = found.version, served_gray(self._api, READ_TIMEOUT_S), now
+        return self._gray[1]
 
     def _report(self, report: Report) -> None:
         with self._delivering:

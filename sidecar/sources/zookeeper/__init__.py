@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from sidecar.errors import WriteConflict
-from sidecar.sources.base import Content, Missing, Report, Source
+from sidecar.sources.base import Content, Gray, Missing, Report, Source
 from sidecar.sources.zookeeper.session import ZooKeeperSession
 from sidecar.sources.zookeeper.settings import ZooKeeperSettings, read_settings
 from sidecar.sources.zookeeper.watch import NodeWatch, report_of
@@ -57,6 +57,10 @@ class ZooKeeperSource:
         with self._session(deadline) as session:
             session.sync(deadline - time.monotonic())
             return report_of(session.read_node(deadline - time.monotonic()), self._settings.path)
+
+    def gray(self, timeout: float) -> Gray | None:  # noqa: ARG002 - the signature of every source
+        """Return None: a node is the same for everybody."""
+        return None
 
     def write(self, text: bytes, expected_version: str | None, timeout: float) -> str:
         """Write the node if it is at `expected_version`; None creates it, or fills an empty one."""

@@ -113,6 +113,7 @@ export function alert(found) {
   if (found.kind === "rescheduling") {
     for (const state of ["found", "retried", "stopped", "waiting"]) parameters[state] = number(found[state] ?? 0);
   }
+  if (found.kind === "gray") parameters.clients = found.clients ? t("alert.gray-clients", { names: list(found.clients) }) : "";
   if (found.probes) {
     parameters.probes = found.probes.map((probe) => t(`skip.${probe.reason}`, probe)).join(t("sentences"));
     parameters.more = found.total > found.probes.length ? t("more", { count: number(found.total - found.probes.length) }) : "";

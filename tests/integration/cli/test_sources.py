@@ -10,6 +10,7 @@ import pytest
 
 from sidecar.routing.document import parse_document, revision_of
 from sidecar.routing.model import Active
+from sidecar.sources.nacos.address import client_address
 from tests.harness import SidecarProcess
 from tests.integration.cli.commands import Terminal, begin, run
 from tests.servers.nacos.server import NacosServer, source_url
@@ -130,3 +131,30 @@ def test_a_rollback_takes_the_document_before_from_nacos(nacos: NacosServer) -> 
     assert run("rollback", listed[0]["revision"][:6], "--yes", *source).returncode == 0
     assert "default: dc2" in run("get", *source[:2]).stdout
     assert run("rollback", "ffffffffffff", "--yes", *source).returncode == 3
+
+
+@pytest.mark.nacos
+def test_under_a_gray_version_the_commands_work_on_the_ordinary_one(nacos: NacosServer, tmp_path: Path) -> None:
+    """`switch` and `rollback` write the ordinary version and say who does not get it; `status` shows the gray."""
+    key = f"operators-{next(_numbers)}"
+    url = source_url([nacos], key)
+    source = ("--source", url, "--hold-off", "0")
+    nacos.operator.publish(key, "default: dc1\napps: {billing: dc1}\n")
+    nacos.operator.publish(key, "default: dc3\n", gray_for=f"{client_address()},127.0.0.1")
+    with SidecarProcess(url, folder=tmp_path, within=60) as sidecar:
+        done = run("switch", "billing", "dc2", "--yes", *source)
+        assert done.returncode == 0, done.stderr
+        said = " ".join(done.stdout.split())
+        assert f"Note: a gray version (beta) is in force for {client_address()}, 127.0.0.1: this changes the" in said
+        assert "billing: all jobs dc1 → dc2" in said
+        assert "billing: dc2" in nacos.operator.stored(key)["content"]
+        assert run("get", "--source", url).stdout == nacos.operator.stored(key)["content"]
+        assert run("rollback", "--yes", *source).returncode == 0
+        assert "billing: dc1" in nacos.operator.stored(key)["content"]
+        shown = run("status", "--sidecar", sidecar.address)
+        assert f"beta for {client_address()}, 127.0.0.1, since " in shown.stdout
+        waited = run("switch", "billing", "dc2", "--yes", "--wait", "1", "--sidecar", sidecar.address, *source)
+        assert waited.returncode == 5
+        assert "a gray version (beta)" in waited.stdout
+        nacos.operator.end_gray(key)
+        eventually(lambda: not sidecar.status().HasField("gray"), "the end of the gray version", within=30)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.sources.base import Content, Missing
+from sidecar.sources.base import Content, Gray, Missing
 from sidecar.sources.nacos.address import client_address
 from tests.integration.nacos.conftest import Watch
 from tests.servers.nacos.server import NacosServer, source_url
@@ -96,10 +96,8 @@ def test_a_deleted_key_is_missing_and_its_re_creation_is_back(nacos: NacosServer
     watched.becomes(Content)
 
 
-def test_a_gray_version_for_our_address_reaches_us_and_ends(
-    nacos: NacosServer, key: str, watch: Watch, caplog: pytest.LogCaptureFixture
-) -> None:
-    """A gray for the address that the console lists is in force, pins us, is warned of, and gives way at its end."""
+def test_a_gray_version_for_our_address_reaches_us_and_ends(nacos: NacosServer, key: str, watch: Watch) -> None:
+    """A gray for the address that the console lists is in force, pins us, says so, and gives way at its end."""
     nacos.operator.publish(key, "dc1")
     watched = watch(source_url([nacos], key))
     watched.is_told_of(1)
@@ -107,12 +105,14 @@ def test_a_gray_version_for_our_address_reaches_us_and_ends(
     nacos.operator.publish(key, "dc9", gray_for="198.51.100.7")
     nacos.operator.publish(key, "dc2", gray_for=client_address())
     watched.reaches("dc2")
-    assert "gray" in caplog.text
+    assert isinstance(watched.last, Content)
+    assert watched.last.gray == Gray("beta", (client_address(),))
     nacos.operator.publish(key, "dc3")
     with pytest.raises(AssertionError):
         watched.reaches("dc3", within=3)
     nacos.operator.end_gray(key)
     watched.reaches("dc3")
+    assert watched.last.gray is None
     assert watched.texts() == ["dc1", "dc2", "dc3"]
 
 

@@ -8,9 +8,11 @@ import pytest
 
 from sidecar.errors import SourceError, WriteConflict
 from sidecar.sources import open_source
-from sidecar.sources.base import Content, Missing
+from sidecar.sources.base import Content, Gray, Missing
 from sidecar.sources.nacos import NacosSource
 from sidecar.sources.nacos.address import client_address
+from sidecar.sources.nacos.api import md5
+from tests.integration.watched import WatchedSource
 from tests.servers.nacos.server import NacosServer, source_url
 from tests.servers.process import free_port
 from tests.waiting import eventually
@@ -133,16 +135,28 @@ def test_a_user_that_may_only_read_cannot_write(nacos_with_users: NacosServer, k
         source.write(b"dc1", None, 5)
 
 
-def test_a_gray_version_here_does_not_become_the_base_of_a_write(
+def test_under_a_gray_version_here_the_ordinary_one_is_read_and_written(
     source: NacosSource, nacos: NacosServer, key: str
 ) -> None:
-    """What is written replaces the ordinary version, so one that was read as gray is a conflict."""
+    """A gray for this machine neither hides the ordinary version from the operator nor stands in its way."""
     nacos.operator.publish(key, "dc1")
-    nacos.operator.publish(key, "dc2", gray_for=client_address())
-    gray = _holds(source, "dc2")
-    with pytest.raises(WriteConflict, match="gray"):
-        source.write(b"dc3", gray.version, 5)
+    assert source.gray(5) is None
+    nacos.operator.publish(key, "dc2", gray_for=f"{client_address()},198.51.100.7")
+    watched = WatchedSource(source)
+    try:
+        watched.reaches("dc2")
+    finally:
+        source.stop(10)
+    assert isinstance(watched.last, Content)
+    gray = Gray("beta", (client_address(), "198.51.100.7"))
+    assert (watched.last.gray, source.gray(5)) == (gray, gray)
+    ordinary = source.read(5)
+    assert ordinary == Content(b"dc1", md5(b"dc1"))
+    assert source.write(b"dc3", ordinary.version, 5) == md5(b"dc3")
+    assert source.read(5) == Content(b"dc3", md5(b"dc3"))
+    assert nacos.operator.stored(key)["content"] == "dc3"
     nacos.operator.end_gray(key)
+    eventually(lambda: source.gray(5) is None, "the end of the gray version")
 
 
 def test_nobody_there_is_an_error_within_the_time(key: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from sidecar.errors import WriteConflict
-from sidecar.sources.base import Content, History, Missing, Report
+from sidecar.sources.base import Content, Gray, History, Missing, Report
 
 OLD = b"default: dc1\n"
 THEIRS = b"default: dc1\napps:\n  theirs: dc2\n"
@@ -35,6 +35,10 @@ class Center:
             self.lagging -= 1
             return Content(self.before, str(hash(self.before)))
         return Content(self.text, str(hash(self.text)))
+
+    def gray(self, timeout: float) -> Gray | None:
+        assert timeout > 0
+        return None
 
     def write(self, text: bytes, expected_version: str | None, timeout: float) -> str:
         assert timeout > 0

@@ -7,7 +7,7 @@ import pytest
 
 from sidecar.server.server import Server
 from sidecar.server.settings import ServerSettings
-from sidecar.sources.base import Content
+from sidecar.sources.base import Content, Gray
 from sidecar.table import RoutingTable
 from tests.waiting import eventually
 
@@ -27,10 +27,10 @@ class Sidecar:
         self.address = self._server.start()[0]
         self._table.start()
 
-    def serve(self, text: str) -> None:
+    def serve(self, text: str, *, gray: Gray | None = None) -> None:
         table = self._table
         assert table is not None
-        table.deliver(Content(text.encode(), version=text))
+        table.deliver(Content(text.encode(), version=text, gray=gray))
         eventually(lambda: table.view.text == text.encode(), "the document in force")
 
     def end(self) -> None:

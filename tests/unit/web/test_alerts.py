@@ -11,6 +11,7 @@ from sidecar.counters import ProcessCounts, RescheduleCounts, TaskStatus
 from sidecar.errors import DocumentRejected, Problem
 from sidecar.lifecycle import RejectedDocument, SourceState, SourceStatus
 from sidecar.routing.outage import MARKED
+from sidecar.sources.base import Gray
 from sidecar.view import (
     HealthNotice,
     Override,
@@ -49,6 +50,10 @@ SKIPPED = tuple(SkippedProbe(f"dc{number}", "tcp a:1", SkipReason.TOO_MANY, coun
             [{"kind": "source", "state": "DISCONNECTED", "error": "timeout"}, {"kind": "snapshot"}],
         ),
         (view("dc1", status=SourceStatus(SourceState.REJECTED, "wrong", refusal=REFUSAL)), []),
+        (
+            view("dc1", status=SourceStatus(SourceState.SYNCED, gray=Gray("beta", ("a", "b")), gray_since_ns=10**18)),
+            [{"kind": "gray", "rule": "beta", "clients": ["a", "b"], "since": "2001-09-09T01:46:40Z"}],
+        ),
         (
             replace(GOOD, override=Override("file:/o", loaded("dc9"), 10**18)),
             [{"kind": "overridden", "url": "file:/o", "since": "2001-09-09T01:46:40Z"}],

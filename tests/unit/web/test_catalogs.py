@@ -89,6 +89,8 @@ PARAMETERS: dict[str, set[str]] = {
         "retried",
         "stopped",
         "waiting",
+        "rule",
+        "clients",
     },
     "fault": {"workers", "needed", "probes", "since", "text", "probe", "error"},
     "outage": {"fault", "since", "reason"},

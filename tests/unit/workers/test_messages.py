@@ -13,6 +13,7 @@ from sidecar.routing.failover import FailoverState, Observation, Phase
 from sidecar.routing.outage import NO_WORKERS, Fault, FaultKind, ProbeFailure, unhealthy
 from sidecar.routing.state import State
 from sidecar.server.settings import ServerSettings
+from sidecar.sources.base import Gray
 from sidecar.view import HealthNotice, Override, OverrideProblem, OverrideProblemKind, View
 from sidecar.wording import view_text
 from sidecar.workers.messages import (
@@ -45,7 +46,13 @@ def a_view() -> View:
     judged = {"dc2": unhealthy(fault)}
     state = State(parse_document(TEXT), 3, 5, stale=True, unhealthy=judged, failover_states=failover_states)
     status = SourceStatus(
-        state=SourceState.DISCONNECTED, error="away", applied_at_ns=7, confirmed_at_ns=9, from_snapshot=True
+        state=SourceState.DISCONNECTED,
+        error="away",
+        applied_at_ns=7,
+        confirmed_at_ns=9,
+        from_snapshot=True,
+        gray=Gray("beta", ("192.0.2.7",)),
+        gray_since_ns=11,
     )
     override = Override("file:/o", problem=OverrideProblem(OverrideProblemKind.UNREADABLE, "no such file"))
     return replace(

@@ -257,8 +257,18 @@ class GetStatusRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
+class GrayVersion(_message.Message):
+    __slots__ = ("rule", "clients", "since_ms")
+    RULE_FIELD_NUMBER: _ClassVar[int]
+    CLIENTS_FIELD_NUMBER: _ClassVar[int]
+    SINCE_MS_FIELD_NUMBER: _ClassVar[int]
+    rule: str
+    clients: _containers.RepeatedScalarFieldContainer[str]
+    since_ms: int
+    def __init__(self, rule: _Optional[str] = ..., clients: _Optional[_Iterable[str]] = ..., since_ms: _Optional[int] = ...) -> None: ...
+
 class SidecarStatus(_message.Message):
-    __slots__ = ("version", "source", "source_state", "source_error", "revision", "generation", "applied_at_ms", "confirmed_at_ms", "from_snapshot", "outages")
+    __slots__ = ("version", "source", "source_state", "source_error", "revision", "generation", "applied_at_ms", "confirmed_at_ms", "from_snapshot", "outages", "gray")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     SOURCE_FIELD_NUMBER: _ClassVar[int]
     SOURCE_STATE_FIELD_NUMBER: _ClassVar[int]
@@ -269,6 +279,7 @@ class SidecarStatus(_message.Message):
     CONFIRMED_AT_MS_FIELD_NUMBER: _ClassVar[int]
     FROM_SNAPSHOT_FIELD_NUMBER: _ClassVar[int]
     OUTAGES_FIELD_NUMBER: _ClassVar[int]
+    GRAY_FIELD_NUMBER: _ClassVar[int]
     version: str
     source: str
     source_state: SourceState
@@ -279,4 +290,5 @@ class SidecarStatus(_message.Message):
     confirmed_at_ms: int
     from_snapshot: bool
     outages: _containers.RepeatedCompositeFieldContainer[AppRoute.Outage]
-    def __init__(self, version: _Optional[str] = ..., source: _Optional[str] = ..., source_state: _Optional[_Union[SourceState, str]] = ..., source_error: _Optional[str] = ..., revision: _Optional[str] = ..., generation: _Optional[int] = ..., applied_at_ms: _Optional[int] = ..., confirmed_at_ms: _Optional[int] = ..., from_snapshot: bool = ..., outages: _Optional[_Iterable[_Union[AppRoute.Outage, _Mapping]]] = ...) -> None: ...
+    gray: GrayVersion
+    def __init__(self, version: _Optional[str] = ..., source: _Optional[str] = ..., source_state: _Optional[_Union[SourceState, str]] = ..., source_error: _Optional[str] = ..., revision: _Optional[str] = ..., generation: _Optional[int] = ..., applied_at_ms: _Optional[int] = ..., confirmed_at_ms: _Optional[int] = ..., from_snapshot: bool = ..., outages: _Optional[_Iterable[_Union[AppRoute.Outage, _Mapping]]] = ..., gray: _Optional[_Union[GrayVersion, _Mapping]] = ...) -> None: ...

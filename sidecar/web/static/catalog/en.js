@@ -30,6 +30,8 @@ export default {
   "alert.checks-ignored": "Health checks judge every datacenter down, so they are taken for broken and do NOT count: {outages}",
   "alert.probes-skipped": "Probes that are not made: {probes}{more}",
   "alert.snapshot": "From a snapshot that the source has not confirmed yet.",
+  "alert.gray": "The config center serves this sidecar a gray version ({rule}{clients}) since {since}. Ordinary publishes do not arrive until it is ended.",
+  "alert.gray-clients": ", for {names}",
   "alert.rescheduling": "PowerJob, {name}: {found} runs found: {retried} retried, {stopped} stopped, {waiting} waiting for a worker.",
   "alert.nowhere": "Applications with nowhere to run: {count} ({names})",
   "alert.error": ": {error}",

@@ -30,6 +30,8 @@ export default {
   "alert.checks-ignored": "健康检查判定所有机房都不可用，视为检查本身有问题，其结果不生效：{outages}",
   "alert.probes-skipped": "以下探测未执行：{probes}{more}",
   "alert.snapshot": "当前文档来自本地快照，尚未得到配置中心确认。",
+  "alert.gray": "自 {since} 起，配置中心向此 sidecar 下发灰度版本（{rule}{clients}）。灰度结束前，正式发布的内容不会生效。",
+  "alert.gray-clients": "，对象：{names}",
   "alert.rescheduling": "PowerJob，{name}：发现 {found} 个实例：已重试 {retried}，已停止 {stopped}，等待工作节点 {waiting}。",
   "alert.nowhere": "{count} 个应用无处运行：{names}",
   "alert.error": "：{error}",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from sidecar.sources.base import Gray
 from tests.unit.cli.conftest import Run
 from tests.unit.client.conftest import Sidecar
 
@@ -18,6 +19,18 @@ def test_one_sidecar_is_shown_in_lines(run: Run, sidecar: Sidecar) -> None:
     assert result.code == 0
     assert dict(line.split(maxsplit=1) for line in result.out.splitlines())["state"] == "SYNCED"
     assert run("status", "-o", "json", *at).json["source"] == "file:test"
+
+
+def test_a_gray_version_is_shown(run: Run, sidecar: Sidecar) -> None:
+    """Which clients get it, and that ordinary publishes do not arrive; also as data, and beside other sidecars."""
+    sidecar.serve("default: dc1\n", gray=Gray("beta", ("192.0.2.7", "192.0.2.8")))
+    at = ("--sidecar", sidecar.address, "--timeout", "20s")
+    lines = dict(line.split(maxsplit=1) for line in run("status", *at).out.splitlines() if line[0] != " ")
+    assert lines["gray"].startswith("beta for 192.0.2.7, 192.0.2.8, since ")
+    assert lines["gray"].endswith("ordinary publishes do not arrive until it is ended")
+    gray = run("status", "-o", "json", *at).json["gray"]
+    assert (gray["rule"], gray["clients"]) == ("beta", ["192.0.2.7", "192.0.2.8"])
+    assert gray["since_ms"] > 0
 
 
 def test_the_address_may_come_from_the_environment(run: Run, sidecar: Sidecar, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,9 +18,10 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from sidecar.errors import ConfigError, SourceError, WriteConflict
-from sidecar.sources.base import Author
+from sidecar.sources.base import Author, Gray
 from sidecar.sources.nacos.api import AbsentConfig, FoundConfig, NacosApi, md5
 from sidecar.sources.nacos.credentials import NacosCredentials, tls_from
+from sidecar.sources.nacos.gray import served_gray, stored_gray
 from sidecar.sources.nacos.history import NacosHistory
 from sidecar.sources.nacos.publish import publish, type_of
 from sidecar.sources.nacos.url import parse
@@ -380,3 +381,32 @@ def test_tls_files_that_cannot_be_used_are_named() -> None:
         tls_from({"nacos-ca": "/no/such/ca"})
     assert tls_from({}) is None
     assert tls_from({"nacos-tls": "true"}) is not None
+
+
+_NOT_GRAY_3 = json.dumps({"code": 20004, "message": "resource not found", "data": "Config is not in beta."}).encode()
+
+
+@pytest.mark.parametrize(
+    ("reply", "gray"),
+    [
+        (nacos2((200, {}, b'{"code":200,"data":{"betaIps":"192.0.2.7, 192.0.2.8"}}')), ("192.0.2.7", "192.0.2.8")),
+        (nacos2((200, {}, b'{"code":200,"message":"query beta ok","data":null}')), None),
+        (nacos3({"grayName": "beta", "grayRule": '{"type":"beta","expr":"192.0.2.7"}'}), ("192.0.2.7",)),
+        (nacos3({"grayName": "beta", "grayRule": "of another kind"}), ()),
+        (lambda _: (404, {}, _NOT_GRAY_3), None),
+    ],
+)
+def test_a_gray_version_and_its_addresses_are_read(
+    fake: Fake, reply: Callable[[Request], Reply], gray: tuple[str, ...] | None
+) -> None:
+    """From either interface; that there is none is no error."""
+    fake.reply = reply
+    assert stored_gray(fake.api(), 5) == (None if gray is None else Gray("beta", gray))
+
+
+def test_who_gets_a_gray_version_may_be_unreadable(fake: Fake) -> None:
+    """A client that may not read the administrator's interface still knows that it is served a gray version."""
+    fake.reply = lambda request: (403, {}, b"") if "admin" in request.path else nacos3({})(request)
+    assert served_gray(fake.api(), 5) == Gray("beta")
+    with pytest.raises(SourceError, match="refuses GET"):
+        stored_gray(fake.api(), 5)
