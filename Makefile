@@ -40,17 +40,8 @@ test: install ## Run all checks: lint, types, layers, unit tests, real servers, 
 	@$(MAKE) --no-print-directory fuzz-short
 	@$(BIN)/pytest tests/unit/routing --deselect tests/unit/routing/test_properties.py --numprocesses 2 --quiet \
 	  --cov=sidecar.routing --cov-branch --cov-report=term-missing --cov-fail-under=100
-	@$(BIN)/pytest tests/unit --numprocesses 2 --dist loadgroup --quiet || \
-	  $(MAKE) --no-print-directory alone WHAT=tests/unit
-	@$(BIN)/pytest tests --ignore=tests/unit --numprocesses $(WORKERS) --dist loadgroup --durations=10 || \
-	  $(MAKE) --no-print-directory alone WHAT="tests --ignore=tests/unit"
-
-# Failed tests run once more on their own, without load from other tests; a second failure fails the target.
-# A test that fails only under load is still a bug to be fixed.
-.PHONY: alone
-alone:
-	@echo "FAILED IN PARALLEL, rerunning alone:"
-	@$(BIN)/pytest --last-failed --last-failed-no-failures none $(WHAT)
+	@$(BIN)/pytest tests/unit --numprocesses 2 --dist loadgroup --quiet
+	@$(BIN)/pytest tests --ignore=tests/unit --numprocesses $(WORKERS) --dist loadgroup --durations=10
 
 .PHONY: lint
 lint: install ## Check lint, format, types, layers, shell scripts

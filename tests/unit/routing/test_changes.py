@@ -41,6 +41,12 @@ def texts(before: str, after: str) -> list[str]:
         ("apps: {a: dc1}", "apps: {b: dc1}", ["b: anywhere → dc1", "a: dc1 → anywhere"]),
         ("apps: {a: dc1}", "apps: {a: {active: dc1, jobs: {'7': dc2}}}", ["a/7: dc1 → dc2"]),
         (
+            'default: dc1\nworkers: [{match: "w-1:*", available: false}]',
+            'default: dc1\nworkers: [{match: "w-1:*", available: false}, {match: w-2, available: false, reason: disk}]',
+            ["w-2: available → drained (disk)"],
+        ),
+        ('default: dc1\nworkers: [{match: "w-1:*", available: false}]', "dc1", ["w-1:*: drained → available"]),
+        (
             "default: dc1\napps: {a: {active: dc1}, b: dc1, c: dc1, d: dc1}",
             "default: dc2\napps: {a: dc2, b: dc2, c: dc2, d: dc1}",
             ["default, a, b and 1 more: dc1 → dc2"],

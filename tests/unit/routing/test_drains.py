@@ -33,6 +33,8 @@ def drains(*matches: str) -> WorkerDrains:
         ("*:27777", "worker-3.dc1:27777", True),
         ("*:27777", "worker-3.dc1:27778", False),
         ("worker-*", "worker-3.dc1:27777", True),
+        ("worker-3:*", "worker-3", False),
+        ("worker-3*", "worker-3", True),
         ("10.1.0.0/30", "10.1.0.3:27777", True),
         ("10.1.0.0/30", "10.1.0.4:27777", False),
         ("10.1.0.0/30", "::ffff:10.1.0.3", True),

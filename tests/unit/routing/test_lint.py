@@ -35,6 +35,16 @@ def _warnings(text: str) -> list[str]:
             "finished at 2026-01-01T02:00:00Z: write `active: dc2` instead",
         ),
         (
+            "default: dc1\nworkers: [{match: 'w-1:*'}]",
+            "workers[0]",
+            "w-1:* is available, as without this entry: remove it, or set available: false",
+        ),
+        (
+            "default: dc1\nworkers: [{match: 'w-*', available: false}, {match: 'w-1:*', available: false}]",
+            "workers[1].match",
+            "w-* covers it already: the entry changes nothing",
+        ),
+        (
             "drills: [{datacenter: dc1, until: '2026-11-22T10:00:00Z'}]",
             "drills[0].until",
             "over since 2026-11-22T10:00:00Z",

@@ -20,6 +20,7 @@ def test_values_places_and_document_come_together(text: str, is_json: bool) -> N
     parsed = parse_text(text.encode())
     assert parsed.tree == {"default": "dc1", "apps": {"a": "dc2"}}
     assert parsed.document == parse_document(text.encode())
+    assert parsed.revision == parsed.document.revision
     assert parsed.refusal is None
     assert parsed.is_json is is_json
     assert parsed.record.places == places(text)

@@ -47,6 +47,12 @@ def state(text: str, failover_states: FailoverStates = NONE) -> State:
             ChangeKind.SHARES,
             ({"destination": "anywhere"}, {"destination": "datacenters", "shares": {"dc1": 1.0}}),
         ),
+        (
+            "dc1",
+            'default: dc1\nworkers: [{match: "w-1:*", available: false, reason: disk}]',
+            ChangeKind.WORKER,
+            ({"drained": False}, {"drained": True, "reason": "disk"}),
+        ),
         ("dc1", f"default: {RAMP}", ChangeKind.RAMP, ({"ramp": None}, {"ramp": RAMP_PLAIN})),
         ("dc1", "default: {active: dc1, backups: [dc2]}", ChangeKind.BACKUPS, ({"backups": []}, {"backups": ["dc2"]})),
         (
