@@ -41,7 +41,10 @@ class FlagError(ConfigError):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong with a routing document; `path` as in `apps.billing.split.dc1`, line and column from 1."""
+    """One thing wrong with a routing document; `path` as in `apps.billing.split.dc1`, line and column from 1.
+
+    As a string it is one printable line: what a terminal would interpret is escaped.
+    """
 
     path: str
     message: str
@@ -52,7 +55,9 @@ class Problem:
         place = self.path or "the document"
         if self.line is not None:
             place += f" (line {self.line}, column {self.column})"
-        return f"{place}: {self.message}"
+        text = f"{place}: {self.message}"
+        # Names in it are the document's own: they may hold tabs, escapes or line breaks.
+        return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 class DocumentRejected(SidecarError):

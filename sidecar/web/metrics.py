@@ -63,7 +63,10 @@ class Metrics:
 
     def render(self, accept: str) -> tuple[bytes, str]:
         """Return the text and its content type. Takes a while where there are many applications: not for the loop."""
-        encoder, content_type = choose_encoder(accept)
+        try:
+            encoder, content_type = choose_encoder(accept)
+        except (TypeError, ValueError):  # The library compares the parts of a version without looking at their kind.
+            encoder, content_type = choose_encoder("")
         return encoder(self._registry), content_type
 
     def describe(self) -> Iterable[Metric]:

@@ -47,6 +47,7 @@ def test_every_error_carries_its_codes(kind: type[SidecarError]) -> None:
 def test_a_problem_reads_as_one_line() -> None:
     """Path, place, message; without a path it is the document's."""
     assert str(Problem("apps.a", "found x", 3, 7)) == "apps.a (line 3, column 7): found x"
+    assert str(Problem("dc\t1", "found \x1b[2J again")) == "dc\\t1: found \\x1b[2J again"
     assert str(Problem("", "the text is empty")) == "the document: the text is empty"
 
 
