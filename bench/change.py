@@ -123,9 +123,9 @@ class Load:
 
     def calls(self) -> array[int]:
         """Wait for the end; return start and duration of each call alternately, in ns."""
-        told = json.loads(self._process.communicate()[0])
-        if told["failed"] or not told["calls"]:
-            raise RuntimeError(f"calls failed: {told}")
+        report = json.loads(self._process.communicate()[0])
+        if report["failed"] or not report["calls"]:
+            raise RuntimeError(f"calls failed: {report}")
         made = array("q")
         made.frombytes(self._record.read_bytes())
         return made

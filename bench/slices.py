@@ -30,12 +30,16 @@ def call(server: Server, requests: Path, seconds: float, *flags: str) -> Slice:
     before = server.cpu_s()
     command = ["taskset", "-c", str(CLIENT_CORE), str(load_generator()), "-target", f"127.0.0.1:{server.port}"]
     command += ["-requests", str(requests), "-seconds", str(seconds), *flags]
-    told = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+    report = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
     used = server.cpu_s() - before
-    if told["failed"] or not told["calls"]:
-        raise RuntimeError(f"calls failed: {told}")
+    if report["failed"] or not report["calls"]:
+        raise RuntimeError(f"calls failed: {report}")
     return Slice(
-        used / told["calls"] * 1e6, told["calls"] / told["seconds"], told["p50_us"], told["p99_us"], told["p999_us"]
+        used / report["calls"] * 1e6,
+        report["calls"] / report["seconds"],
+        report["p50_us"],
+        report["p99_us"],
+        report["p999_us"],
     )
 
 

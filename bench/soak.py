@@ -61,10 +61,10 @@ def call(server: Server, requests: Path, calls: int) -> None:
     done = 0
     while done < calls:
         command = [str(load_generator()), "-target", f"127.0.0.1:{server.port}", "-requests", str(requests)]
-        told = json.loads(subprocess.run([*command, "-seconds", "10"], check=True, stdout=subprocess.PIPE).stdout)
-        if told["failed"]:
-            raise RuntimeError(f"calls failed: {told}")
-        done += told["calls"]
+        report = json.loads(subprocess.run([*command, "-seconds", "10"], check=True, stdout=subprocess.PIPE).stdout)
+        if report["failed"]:
+            raise RuntimeError(f"calls failed: {report}")
+        done += report["calls"]
 
 
 def change(server: Server, path: Path, changes: int) -> None:

@@ -78,11 +78,11 @@ class Turn:
 def call(server: Sidecar, requests: Path, seconds: float) -> Turn:
     """Call a server at full speed on many connections, so each process has some."""
     before, ours = server.cpu_s(), children_s()
-    told = json.loads(subprocess.run(generator(server, requests, seconds), check=True, stdout=subprocess.PIPE).stdout)
-    if told["failed"] or not told["calls"]:
-        raise RuntimeError(f"calls failed: {told}")
-    each = 1e6 / told["calls"]
-    return Turn(told["calls"] / told["seconds"], (server.cpu_s() - before) * each, (children_s() - ours) * each)
+    report = json.loads(subprocess.run(generator(server, requests, seconds), check=True, stdout=subprocess.PIPE).stdout)
+    if report["failed"] or not report["calls"]:
+        raise RuntimeError(f"calls failed: {report}")
+    each = 1e6 / report["calls"]
+    return Turn(report["calls"] / report["seconds"], (server.cpu_s() - before) * each, (children_s() - ours) * each)
 
 
 def children_s() -> float:

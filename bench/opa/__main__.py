@@ -139,7 +139,7 @@ def vectors() -> Iterator[tuple[str, RoutingDocument, list[tuple[pb.FilterWorker
 
 def check(agent: PolicyAgent, document: RoutingDocument, request: pb.FilterWorkersRequest, now_ns: int) -> None:
     """Raise RuntimeError if the agent decides differently from the sidecar."""
-    told = agent.ask(input_of(request) | {"now_ns": now_ns})
+    answer = agent.ask(input_of(request) | {"now_ns": now_ns})
     state = State(document, generation=1, now_ns=now_ns)
     decision = decide(state, request.app, request.job, request.instance, request.candidates)
     ours = {
@@ -149,8 +149,8 @@ def check(agent: PolicyAgent, document: RoutingDocument, request: pb.FilterWorke
         "addresses": [request.candidates[index].address for index in decision.indices],
         "revision": document.revision,
     }
-    if ours != told:
-        raise RuntimeError(f"Open Policy Agent decides differently for {request}: {told}, expected {ours}")
+    if ours != answer:
+        raise RuntimeError(f"Open Policy Agent decides differently for {request}: {answer}, expected {ours}")
 
 
 def check_vectors(folder: Path) -> int:
