@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from sidecar.backoff import jitter
 from sidecar.errors import ProbeFailed, ProbeNotAllowed
 from sidecar.health.hosts import AllowedHosts
 from sidecar.health.probes import attempt
@@ -25,8 +26,6 @@ MAX_PROBES = 64
 
 # Threads at work, those included that still wait for the answer to a probe that no document asks for any more.
 _MAX_THREADS = 2 * MAX_PROBES
-# Each pause is longer or shorter by up to this part: the probes of many sidecars must not come all at once.
-_JITTER = 0.1
 # Seconds before a probe is made that the configuration did not allow, once its host had no allowed address.
 _NOT_ALLOWED_S = 60.0
 # The first probes of a start, or of a new document, are spread over this time.
@@ -132,7 +131,7 @@ class HealthChecks:
     def _run(self, key: _Key, checks: Checks, ended: threading.Event) -> None:
         pause = random.uniform(0, min(_FIRST_S, checks.interval_ns / 1e9))  # noqa: S311 - no secret
         while not ended.wait(pause):
-            pause = checks.interval_ns / 1e9 * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311 - no secret
+            pause = jitter(checks.interval_ns / 1e9)
             try:
                 failure = self._outcome(key[1], checks.timeout_ns / 1e9)
             except ProbeNotAllowed as error:
