@@ -167,7 +167,7 @@ def test_a_call_without_a_request(serve: Serve) -> None:
     """A client that ends its side before its request gets UNIMPLEMENTED, as gRPC has it; a stream just ends."""
     client = serve().client
     call = client.channel.stream_unary(SERVICE + "FilterWorkers", None, None)
-    with pytest.raises(grpc.RpcError, match="exactly one request") as refused:
+    with pytest.raises(grpc.RpcError) as refused:
         call(iter(()), timeout=10)
     assert code_of(refused.value) is grpc.StatusCode.UNIMPLEMENTED
     assert client.stream([]) == []
