@@ -51,7 +51,7 @@ def _repeat(request: Callable[[int], bytes], *, compression: grpc.Compression | 
 
 def _distinct_names(stage: Stage) -> None:
     requests = [
-        pb.FilterWorkersRequest(app=PLACEHOLDER, job=str(number), candidates=workers(["dc2"], 1))
+        pb.FilterWorkersRequest(app=PLACEHOLDER, job=str(number), candidates=workers(["dc2"], 1), dispatch=True)
         for number in range(16)
     ]
     flood = stage.flood(write_requests(stage.folder / "flood", requests), rate=2000)
@@ -62,7 +62,7 @@ def _distinct_names(stage: Stage) -> None:
 
 def _mass_failover(stage: Stage) -> None:
     requests = [
-        pb.FilterWorkersRequest(app=f"app-{number:05d}", job="1", candidates=workers(["dc2", "dc3"]))
+        pb.FilterWorkersRequest(app=f"app-{number:05d}", job="1", candidates=workers(["dc2", "dc3"]), dispatch=True)
         for number in range(10_000)
     ]
     flood = stage.flood(write_requests(stage.folder / "flood", requests), rate=1000)
@@ -326,7 +326,6 @@ ATTACKS = [
         product="2,000 calls/s with unknown names under a failover rule delay neither calls nor documents.",
         document=lambda: document(default=_FAILOVER),
         least=6.0,
-        open="the map of failovers is copied per observation",
     ),
     Attack(
         name="mass-failover",
@@ -335,7 +334,6 @@ ATTACKS = [
         product="10,000 applications that fail over at 1,000 dispatches/s delay neither calls nor documents.",
         document=lambda: document(many_apps(10_000), default=_FAILOVER),
         least=10.0,
-        open="the map of failovers is copied per observation",
     ),
     *(
         Attack(
@@ -344,7 +342,6 @@ ATTACKS = [
             item="3",
             product=f"10,000 unknown addresses are located among all networks that fit ({words}) without a stall.",
             document=partial(_cidrs, kind),
-            open="networks are searched one by one",
         )
         for kind, words in (("v4", "IPv4"), ("v6", "IPv6"), ("lengths", "all prefix lengths"))
     ),

@@ -102,7 +102,7 @@ def test_causes_are_told_apart() -> None:
 
 def test_outages_of_a_route_are_in_its_json() -> None:
     """What is out, and what work has left, each with its kind; the texts of older clients beside."""
-    text = b"default: {active: dc1, backups: [dc2, dc3], failover: {back_after: 1m}}"
+    text = b"{default: {active: dc1, backups: [dc2, dc3], failover: {back_after: 1m}}, apps: {a: {}}}"
     failed: FailoverStates = {(("a", ""), "dc2"): FailoverState(Phase.FAILED, NOON, NOON, NO_WORKERS)}
     state = State(parse_document(text), 1, NOON, unhealthy={"dc1": unhealthy(NO_WORKERS)}, failover_states=failed)
     told = app_json(state, "a")
