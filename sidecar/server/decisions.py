@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from functools import partial
 from zlib import crc32
 
 from sidecar.counters import Increment, LabeledCounters
@@ -15,6 +16,7 @@ from sidecar.routing.state import State
 from sidecar.server import requests
 from sidecar.server.app_names import AppNamesTracker
 from sidecar.server.candidates import CandidateCache
+from sidecar.server.large_requests import Checkpoint, LargeRequest
 from sidecar.server.live_workers import LiveWorkerTracker, WorkerCounts
 from sidecar.server.memo import Memo
 from sidecar.table import ViewProvider
@@ -25,6 +27,10 @@ OTHER = "other"
 
 # Ends an answer that must not be kept: the field `undecided`, set.
 _UNDECIDED = pb.FilterWorkersResponse(undecided=True).SerializeToString()
+
+# From this size on a request is answered on the thread for large ones, unless its candidates are remembered: it may
+# have 2,000 candidates, and take 5 ms.
+_LARGE = 32 * 1024
 
 # What a response that is kept takes for the application's name and its workers, and for each of their datacenters.
 _SHOWN = 200
@@ -74,8 +80,14 @@ class DecisionHandler:
         self._memo_bytes = memo_bytes
         self._remembered = _StateCache(None, entries=0, size=0)
 
-    def answer(self, request: bytes) -> bytes:
-        """Return the response to a request, both as bytes. Raises BadRequest and NotServing."""
+    def answer(self, request: bytes) -> bytes | LargeRequest:
+        """Return the response to a request, both as bytes; for a large one that is not known, the work that makes it.
+
+        Raises BadRequest and NotServing.
+        """
+        return self._answer(request, None)
+
+    def _answer(self, request: bytes, checkpoint: Checkpoint | None) -> bytes | LargeRequest:
         view = self._table.view
         state = view.state
         if state is None:
@@ -92,7 +104,11 @@ class DecisionHandler:
             if app is not None:
                 self.live_workers.note(app, workers)
             return response
-        response, count, app, workers, observation = self._decide(state, remembered, request)
+        if checkpoint is None:
+            if len(request) >= _LARGE and not remembered.candidates.has(request):
+                return LargeRequest(len(request), partial(self._answer_large, request))
+            checkpoint = _no_checkpoint
+        response, count, app, workers, observation = self._decide(state, remembered, request, checkpoint)
         count()
         if app is not None:
             self.live_workers.note(app, workers)
@@ -105,14 +121,19 @@ class DecisionHandler:
             remembered.responses.keep(request, (response, count, app, workers), size)
         return response
 
+    def _answer_large(self, request: bytes, checkpoint: Checkpoint) -> bytes:
+        response = self._answer(request, checkpoint)
+        assert isinstance(response, bytes), "with a checkpoint it is answered here"
+        return response
+
     def _decide(
-        self, state: State, remembered: _StateCache, request: bytes
+        self, state: State, remembered: _StateCache, request: bytes, checkpoint: Checkpoint
     ) -> tuple[bytes, Increment, str | None, WorkerCounts, Observation | None]:
         """Return a response, what counts it, and the workers of the application, if they count.
 
         The last is what the decision observed, None where it adds nothing to what is known.
         """
-        asked, candidates = remembered.candidates.read(request, self._max_candidates)
+        asked, candidates = remembered.candidates.read(request, self._max_candidates, checkpoint)
         app, job, instance, aliases = asked.app, asked.job, asked.instance, candidates.aliases
         if not app:
             raise BadRequest("app", "found nothing, expected the application's id or name")
@@ -141,6 +162,10 @@ class DecisionHandler:
             known_already = state.expects(observation)
             observation = None if known_already else replace(observation, request=_run(job, instance))
         return response, increment, named, candidates.workers, observation
+
+
+def _no_checkpoint() -> None:
+    """Go on: the work is short."""
 
 
 def _uncounted() -> None:

@@ -8,6 +8,7 @@ from sidecar.counters import LabeledCounters
 from sidecar.pb.dcsidecar.v1 import routing_pb2 as pb
 from sidecar.routing.failover import Observation
 from sidecar.server.decisions import DecisionHandler
+from sidecar.server.large_requests import made
 from sidecar.server.live_workers import LiveWorkerTracker, count_workers
 from sidecar.table import RoutingTable
 from tests.harness import a_request
@@ -68,7 +69,7 @@ def test_only_dispatches_are_evidence() -> None:
     decisions = _decisions(table)
 
     def undecided(request: pb.FilterWorkersRequest) -> bool:
-        return pb.FilterWorkersResponse.FromString(decisions.answer(request.SerializeToString())).undecided
+        return pb.FilterWorkersResponse.FromString(made(decisions.answer(request.SerializeToString()))).undecided
 
     for _ in range(4):
         assert not undecided(a_request(candidates={"dc2": 1}))
