@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
+from sidecar.gil import Yielder
 from sidecar.routing.document import parse_document
 from sidecar.routing.failover import FailoverStates, Observation
 from sidecar.routing.outage import Outages
@@ -94,6 +95,7 @@ class RoutingTable:
         self._queue: list[Event] = []
         self._observations: deque[Observation] = deque(maxlen=_MAX_OBSERVATIONS)
         self._observes_at = elapsed()
+        self._checkpoint = Yielder()
         self._stopping = False
         self._work = threading.Condition()
         self._changed = threading.Condition()
@@ -186,10 +188,10 @@ class RoutingTable:
         """Apply the observations since the last time, as one event."""
         if self.view.state is None or not self._observations or self._elapsed() < self._observes_at:
             return
-        before = self.view.failover_states
+        before = self.view.failovers.states
         count = len(self._observations)
         self._apply(DecisionsObserved(tuple(self._observations.popleft() for _ in range(count))))
-        if self.view.failover_states is not before:
+        if self.view.failovers.states is not before:
             self._observes_at = self._elapsed() + _OBSERVATION_PAUSE_S
 
     def _nap(self) -> float:
@@ -206,7 +208,14 @@ class RoutingTable:
         """Swap the view for the one after an event, then notify those who wait and the listeners."""
         before = self.view
         try:
-            view = next_view(before, event, self._now(), parse=self._parse, max_stale_ns=self._max_stale_ns)
+            view = next_view(
+                before,
+                event,
+                self._now(),
+                parse=self._parse,
+                max_stale_ns=self._max_stale_ns,
+                checkpoint=self._checkpoint,
+            )
         except Exception:
             log.exception("the routing table failed to take a change; the one before stays in force")
             return

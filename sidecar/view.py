@@ -10,7 +10,7 @@ from typing import assert_never
 from sidecar.errors import DocumentRejected
 from sidecar.lifecycle import RejectedDocument, SourceEvent, SourceState, SourceStatus, next_state
 from sidecar.routing.document import revision_of
-from sidecar.routing.failover import FailoverStates, Observation, advance, apply, timed
+from sidecar.routing.failover import NONE, Failovers, FailoverStates, Observation, advance, apply, failovers, revise
 from sidecar.routing.model import RoutingDocument
 from sidecar.routing.outage import Outages
 from sidecar.routing.state import State
@@ -90,8 +90,7 @@ class View:
     `state` is what decides, None while there is no document. `source` is the last good document of the source,
     `override` the local one that goes before it. `overdue` is True once the source has been out of reach for longer
     than `--max-stale`, `disconnected_ns` since when it is (by the steady clock). `unhealthy` are the verdicts of health
-    checks, `failover_states` what routes that fail over with patience went through, also while there is no document;
-    `timed` is True while the time alone may change one of these.
+    checks, `failovers` what routes that fail over with patience went through, also while there is no document.
     """
 
     state: State | None
@@ -101,8 +100,7 @@ class View:
     overdue: bool = False
     health: HealthNotice | None = None
     unhealthy: Outages = field(default_factory=dict)
-    failover_states: FailoverStates = field(default_factory=dict)
-    timed: bool = False
+    failovers: Failovers = NONE
     disconnected_ns: int | None = None
 
     @property
@@ -199,6 +197,7 @@ Event = (
     | DecisionsObserved
     | ClockTicked
 )
+Checkpoint = Callable[[], None]
 Parse = Callable[[bytes], RoutingDocument]
 """Returns the document that a text is. Raises DocumentRejected."""
 
@@ -208,17 +207,26 @@ def initial_view(now: Instant) -> View:
     return View(state=None, status=SourceStatus(since_ns=now.wall_ns))
 
 
-def next_view(view: View, event: Event, now: Instant, *, parse: Parse, max_stale_ns: int | None = None) -> View:
+def next_view(
+    view: View,
+    event: Event,
+    now: Instant,
+    *,
+    parse: Parse,
+    max_stale_ns: int | None = None,
+    checkpoint: Checkpoint = lambda: None,
+) -> View:
     """Return the view after an event, with the State that follows from it and from the time.
 
     Equal to `view` where nothing changed; a State that still holds stays the same object. `parse` is called for a text
     that is not known yet. `max_stale_ns` is how long the source may be out of reach before the view is not ready.
+    `checkpoint` is called often during long work.
     Raises nothing but what `parse` raises beside DocumentRejected.
     """
-    return _decided(_after(view, event, now, parse), now, max_stale_ns)
+    return _decided(_after(view, event, now, parse, checkpoint), now, max_stale_ns, checkpoint)
 
 
-def _after(view: View, event: Event, now: Instant, parse: Parse) -> View:
+def _after(view: View, event: Event, now: Instant, parse: Parse, checkpoint: Checkpoint) -> View:
     """Return the view with what an event says, not decided yet."""
     match event:
         case SourceReported(report):
@@ -228,7 +236,7 @@ def _after(view: View, event: Event, now: Instant, parse: Parse) -> View:
         case HealthJudged(unhealthy, notice):
             return replace(view, unhealthy=unhealthy, health=notice)
         case DecisionsObserved(observations):
-            return _observed(view, observations, now)
+            return _observed(view, observations, now, checkpoint)
         case SnapshotRestored(loaded, applied_at_ns):
             status = SourceStatus(
                 state=SourceState.DISCONNECTED,
@@ -238,38 +246,39 @@ def _after(view: View, event: Event, now: Instant, parse: Parse) -> View:
             )
             return replace(view, source=loaded, status=status, disconnected_ns=now.steady_ns)
         case FailoversRestored(failover_states):
-            return replace(view, failover_states=failover_states, timed=True)
+            restored = failovers(failover_states)
+            if view.loaded is not None:
+                restored = revise(restored, view.loaded.document, now.steady_ns, checkpoint)
+            return replace(view, failovers=restored)
         case ClockTicked():
             return view
         case _:
             assert_never(event)
 
 
-def _observed(view: View, observations: tuple[Observation, ...], now: Instant) -> View:
+def _observed(view: View, observations: tuple[Observation, ...], now: Instant, checkpoint: Checkpoint) -> View:
     if view.loaded is None:
         return view
-    failover_states = apply(view.failover_states, observations, view.loaded.document, now.steady_ns)
-    return (
-        view if failover_states is view.failover_states else replace(view, failover_states=failover_states, timed=True)
-    )
+    after = apply(view.failovers, observations, view.loaded.document, now.steady_ns, checkpoint)
+    return view if after is view.failovers else replace(view, failovers=after)
 
 
-def _decided(view: View, now: Instant, max_stale_ns: int | None) -> View:
+def _decided(view: View, now: Instant, max_stale_ns: int | None, checkpoint: Checkpoint) -> View:
     """Return the view as it decides now: with another State where the one before does not hold any more."""
     if view.loaded is None:
         return view
     document, state = view.loaded.document, view.state
     stale = view.status.stale and not view.overridden
-    failover_states, timed_ = view.failover_states, view.timed
-    if timed_ or state is None or state.document is not document:
-        failover_states = advance(failover_states, document, now.steady_ns)
-        timed_ = timed(failover_states)
+    if state is None or state.document is not document:
+        current = revise(view.failovers, document, now.steady_ns, checkpoint)
+    else:
+        current = advance(view.failovers, document, now.steady_ns, checkpoint)
     if (
         state is None
         or state.document is not document
         or state.stale is not stale
         or state.unhealthy != view.unhealthy
-        or state.failover_states is not failover_states
+        or state.failover_states is not current.states
         or not state.holds(now.wall_ns)
     ):
         state = State(
@@ -278,14 +287,15 @@ def _decided(view: View, now: Instant, max_stale_ns: int | None) -> View:
             now.wall_ns,
             stale=stale,
             unhealthy=view.unhealthy,
-            failover_states=failover_states,
+            failover_states=current.states,
+            failed_over=current.failed_over,
         )
     late = (
         max_stale_ns is not None
         and view.disconnected_ns is not None
         and now.steady_ns - view.disconnected_ns > max_stale_ns
     )
-    return replace(view, state=state, overdue=stale and late, failover_states=failover_states, timed=timed_)
+    return replace(view, state=state, overdue=stale and late, failovers=current)
 
 
 def _overridden(view: View, url: str, report: Report, now: Instant, parse: Parse) -> Override | None:

@@ -132,7 +132,12 @@ def _encode(message: Message) -> bytes:
 
 
 def a_request(
-    app: str = "billing", job: str = "7", candidates: Mapping[str, int] = CANDIDATES, instance: str = ""
+    app: str = "billing",
+    job: str = "7",
+    candidates: Mapping[str, int] = CANDIDATES,
+    instance: str = "",
+    *,
+    dispatch: bool = False,
 ) -> pb.FilterWorkersRequest:
     """Return a request for a job, with this many candidates in each datacenter."""
     workers = [
@@ -140,7 +145,7 @@ def a_request(
         for datacenter, count in candidates.items()
         for number in range(count)
     ]
-    return pb.FilterWorkersRequest(app=app, job=job, instance=instance, candidates=workers)
+    return pb.FilterWorkersRequest(app=app, job=job, instance=instance, candidates=workers, dispatch=dispatch)
 
 
 class SidecarProcess(ServerProcess):

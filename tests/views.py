@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sidecar.lifecycle import SourceState, SourceStatus
 from sidecar.routing.document import parse_document
+from sidecar.routing.failover import failovers
 from sidecar.routing.state import State
 from sidecar.view import LoadedDocument, View
 
@@ -18,7 +19,7 @@ def view_of(state: State, text: bytes = b"", *, status: SourceStatus = SYNCED) -
         status,
         LoadedDocument(text, state.document),
         unhealthy=state.unhealthy,
-        failover_states=state.failover_states,
+        failovers=failovers(state.failover_states),
     )
 
 

@@ -105,7 +105,9 @@ class RoutingClient:
             return known
         answer = self._call(self._filter, request)
         result = values.filter_result(answer, [worker.address for worker in candidates])
-        self._cache.put(request, result, generation=result.generation, epoch=epoch)
+        if not answer.undecided:
+            # Else the sidecar counts on seeing the next request.
+            self._cache.put(request, result, generation=result.generation, epoch=epoch)
         return result
 
     def route(self, app: str, *, job: str = "") -> AppRoute:

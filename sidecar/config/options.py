@@ -135,8 +135,8 @@ class Settings:
     tls_client_ca: Path | None = _option(PATH, "TLS", "Require client certificates from these authorities (PEM).")
 
     max_document_size: int = _option(SIZE, "Bounds", "Refuse larger routing documents.", default="1MiB")
-    max_message_size: int = _option(SIZE, "Bounds", "Refuse larger requests.", default="16MiB")
-    max_candidates: int = _option(COUNT, "Bounds", "Refuse requests with more candidates.", default="100000")
+    max_message_size: int = _option(SIZE, "Bounds", "Refuse larger requests.", default="4MiB")
+    max_candidates: int = _option(COUNT, "Bounds", "Refuse requests with more candidates.", default="20000")
     max_concurrent_calls: int = _option(
         COUNT, "Bounds", "Maximum concurrent unary calls; excess calls get RESOURCE_EXHAUSTED.", default="1000"
     )

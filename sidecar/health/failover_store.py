@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sidecar.atomic_file import Saver, replace_file
-from sidecar.routing.failover import NONE, FailoverState, FailoverStates, Phase, remembered
+from sidecar.routing.failover import FailoverState, FailoverStates, Phase, remembered
 from sidecar.routing.outage import Fault, FaultKind, ProbeFailure
 from sidecar.routing.plain import fault_plain
 from sidecar.routing.scalars import parse_time
@@ -30,7 +30,7 @@ def load(folder: Path, source: str) -> FailoverStates:
         facts = json.loads(path.read_bytes())
         if facts["format"] != _FORMAT or facts["source"] != source:
             log.warning("%s is of another source or version, it is not used", path)
-            return NONE
+            return {}
         entries = facts["left"]
         # An older version wrote the text of each fault only.
         faults = facts.get("faults") or [{"kind": FaultKind.OTHER.value, "text": str(entry[4])} for entry in entries]
@@ -39,12 +39,12 @@ def load(folder: Path, source: str) -> FailoverStates:
             for (app, job, name, since, _), fault in zip(entries, faults, strict=True)
         }
     except FileNotFoundError:
-        return NONE
+        return {}
     except OSError as error:
         log.warning("%s cannot be read: %s", path, error.strerror)
     except (ValueError, OverflowError, KeyError, TypeError, IndexError, RecursionError):
         log.warning("%s is torn or not a list of failovers, it is not used", path)
-    return NONE
+    return {}
 
 
 def save(folder: Path, source: str, failover_states: FailoverStates) -> None:
@@ -83,6 +83,8 @@ class FailoverStore(Saver[FailoverStates]):
 
     def changed(self, before: View, after: View) -> None:
         """Take note of a change of view; to be subscribed to the table."""
-        earlier = before.state.failed_over if before.state else {}
-        if after.state is not None and after.state.failed_over != earlier:
+        earlier: object = before.state.failed_over if before.state else {}
+        if after.state is None or after.state.failed_over is earlier:
+            return
+        if after.state.failed_over != earlier:
             self.put(after.state.failover_states)

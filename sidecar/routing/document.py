@@ -7,22 +7,22 @@ from collections.abc import Mapping
 from dataclasses import replace
 from enum import Enum
 from hashlib import sha256
-from ipaddress import IPv6Network, ip_address, ip_network
 from typing import Any, TypeVar
 
 from sidecar.errors import DocumentRejected, Problem
 from sidecar.routing.drains import MAX_MATCH, MAX_RULES
 from sidecar.routing.fields import FieldReader, shown
 from sidecar.routing.health_checks import CHECK_KEYS, read_checks
-from sidecar.routing.location import NAME
+from sidecar.routing.location import NAME, locator_of
 from sidecar.routing.model import (
+    DEFAULT_OBSERVATIONS,
+    MAX_OBSERVATIONS,
     Active,
     Application,
     Datacenter,
     Drill,
     FailBack,
     Failover,
-    Network,
     OnEmpty,
     Ramp,
     Route,
@@ -32,6 +32,7 @@ from sidecar.routing.model import (
     Sticky,
     WorkerRule,
 )
+from sidecar.routing.networks import Cidr, Mapped, read_cidr
 from sidecar.routing.scalars import format_time, parse_number
 from sidecar.yaml_reader import MAX_DEPTH, Checkpoint, ParseRecord, Path, Tree, read
 
@@ -41,13 +42,12 @@ _TOP_KEYS = ("version", "meta", "datacenters", "default", "apps", "drills", "wor
 _WORKER_KEYS = ("match", "available", "reason")
 _SELECTORS = ("active", "split", "ramp")
 _ROUTE_KEYS = (*_SELECTORS, "backups", "min_workers", "on_empty", "sticky", "failover")
-_FAILOVER_KEYS = ("after", "back_after", "back", "failed_back")
+_FAILOVER_KEYS = ("after", "back_after", "back", "failed_back", "observations")
 _RAMP_KEYS = ("from", "to", "start", "duration", "steps")
 _DRILL_KEYS = ("datacenter", "start", "until", "apps", "reason")
 _DATACENTER_KEYS = ("cidrs", "available", *CHECK_KEYS)
 # An address or a network, or the beginning or the end of an address with a * for the rest.
 _MATCH = re.compile(r"[!-)+-~]+\*?|\*[!-)+-~]+")
-_NETWORK = re.compile(r"[0-9A-Fa-f.:]+(?:/[0-9]{1,3})?")
 _UINT32 = 2**32 - 1
 
 E = TypeVar("E", bound=Enum)
@@ -133,14 +133,17 @@ class _Reader(FieldReader):
         drills = self._drills(top["drills"]) if "drills" in top else ()
         workers = self._workers(top["workers"]) if "workers" in top else ()
         self.refuse_if_wrong()
-        return RoutingDocument(revision_of(self.text), default, apps, self.datacenters, drills, meta, workers)
+        document = RoutingDocument(revision_of(self.text), default, apps, self.datacenters, drills, meta, workers)
+        # Made here, on the thread that parses, and not by the first request.
+        locator_of(document, self.checkpoint)
+        return document
 
     def _datacenters(self, tree: Tree) -> Mapping[str, Datacenter]:
         path: Path = ("datacenters",)
         if isinstance(tree, list):
             return {name: Datacenter(name) for name in self.names(tree, path, used=False)}
         entries = self.mapping(tree, path, (), "a list of names, or a mapping of names to their settings")
-        owners: dict[Network, str] = {}
+        owners: dict[Cidr, str] = {}
         datacenters = {}
         for name, entry in entries.items():
             here = (*path, name)
@@ -151,20 +154,21 @@ class _Reader(FieldReader):
             datacenters[name] = Datacenter(name, cidrs, available, read_checks(self, keys, here))
         return datacenters
 
-    def _cidrs(self, tree: Tree, path: Path, owners: dict[Network, str], owner: str) -> tuple[Network, ...]:
+    def _cidrs(self, tree: Tree, path: Path, owners: dict[Cidr, str], owner: str) -> tuple[Cidr, ...]:
         networks = []
         for index, item in enumerate(self.items(tree, path, "a list of networks such as [10.1.0.0/16]")):
             here = (*path, index)
             self.checkpoint()
-            network = _network(item) if isinstance(item, str) else None
-            if network is None:
+            found = read_cidr(item) if isinstance(item, str) else None
+            if found is None:
                 self.wrong(here, f"found {shown(item)}, expected a network such as 10.1.0.0/16 or fd00:1::/32")
                 continue
-            if ip_address(str(item).partition("/")[0]) != network.network_address:
+            if isinstance(found, Mapped):
+                self.wrong(here, f"found {shown(item)}, IPv4 addresses written as IPv6: write {found.cidr}")
+                continue
+            network, beyond = found
+            if beyond:
                 self.wrong(here, f"found {shown(item)}, which has bits beyond its prefix: did you mean {network}?")
-            elif isinstance(network, IPv6Network) and network.network_address.ipv4_mapped:
-                found = f"found {shown(item)}, IPv4 addresses written as IPv6"
-                self.wrong(here, f"{found}: write {network.network_address.ipv4_mapped}/{network.prefixlen - 96}")
             elif network in owners:
                 self.wrong(
                     here, f"found {network} again, which {owners[network]} has already: a network is in one place"
@@ -230,6 +234,7 @@ class _Reader(FieldReader):
             self.duration(keys.get("back_after"), (*path, "back_after")) or 0,
             back,
             self.time(keys.get("failed_back"), (*path, "failed_back")),
+            self.integer(keys, path, "observations", 1, MAX_OBSERVATIONS, DEFAULT_OBSERVATIONS),
         )
         return failover if failover.after_ns or failover.keeps_away else None
 
@@ -317,11 +322,15 @@ class _Reader(FieldReader):
             return None
         if "/" not in match:
             return WorkerRule(match)
-        network = _network(match)
-        if network is None:
+        found = read_cidr(match)
+        if found is None:
             self.wrong(path, f"{wrong}: a network such as 10.1.0.0/28 or fd00:1::/64")
             return None
-        if ip_address(match.partition("/")[0]) != network.network_address:
+        if isinstance(found, Mapped):
+            self.wrong(path, f"found {shown(match)}, IPv4 addresses written as IPv6: write {found.cidr}")
+            return None
+        network, beyond = found
+        if beyond:
             self.wrong(path, f"found {shown(match)}, which has bits beyond its prefix: did you mean {network}?")
             return None
         return WorkerRule(match, network=network)
@@ -371,13 +380,6 @@ class _Reader(FieldReader):
         else:
             for index, item in enumerate(tree or ()):
                 self._free(item, (*path, index))
-
-
-def _network(text: str) -> Network | None:
-    try:
-        return ip_network(text, strict=False) if _NETWORK.fullmatch(text) else None
-    except ValueError:
-        return None
 
 
 def _values(kind: type[E]) -> Mapping[str, E]:

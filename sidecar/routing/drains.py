@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import TypeAlias
 
+from sidecar.ip import read_ip
 from sidecar.routing.model import WorkerRule
+from sidecar.routing.networks import BITS
 
 MAX_RULES = 1000
 """The rules of a document; matching a worker takes about as long with all of them as with one."""
@@ -28,13 +29,8 @@ def host_of(address: str) -> str:
 
 def numeric_ip(address: str) -> tuple[int, int] | None:
     """Return version and number of an address's IP, None for a host name; IPv4 written as IPv6 counts as IPv4."""
-    try:
-        ip = ip_address(host_of(address).partition("%")[0])
-    except ValueError:
-        return None
-    if isinstance(ip, IPv6Address) and ip.ipv4_mapped is not None:
-        ip = ip.ipv4_mapped
-    return ip.version, int(ip)
+    host = host_of(address)
+    return read_ip(host.partition("%")[0] if "%" in host else host)
 
 
 class WorkerDrains:
@@ -56,15 +52,16 @@ class WorkerDrains:
             if rule.available:
                 continue
             if rule.network is not None:
-                network: IPv4Network | IPv6Network = rule.network
-                networks[network.version, int(network.netmask)].add(int(network.network_address))
+                version, number, length = rule.network
+                shift = BITS[version] - length
+                networks[version, shift].add(number >> shift)
             elif rule.match.endswith("*"):
                 _insert(self._prefixes, rule.match[:-1])
             elif rule.match.startswith("*"):
                 _insert(self._suffixes, rule.match[:0:-1])
             else:
                 self._exact.add(rule.match)
-        self._networks = tuple((version, mask, numbers) for (version, mask), numbers in networks.items())
+        self._networks = tuple((version, shift, numbers) for (version, shift), numbers in networks.items())
 
     def __bool__(self) -> bool:
         return bool(self.patterns)
@@ -81,7 +78,7 @@ class WorkerDrains:
             return False
         ip = numeric_ip(address)
         return ip is not None and any(
-            ip[0] == version and ip[1] & mask in numbers for version, mask, numbers in self._networks
+            ip[0] == version and ip[1] >> shift in numbers for version, shift, numbers in self._networks
         )
 
 

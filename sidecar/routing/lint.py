@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
-from ipaddress import ip_network
 from typing import Any
 
 import yaml
 
 from sidecar.errors import Problem
-from sidecar.routing.model import Active, Network, OnEmpty, Ramp, Route, RoutingDocument, Split
+from sidecar.routing.model import Active, OnEmpty, Ramp, Route, RoutingDocument, Split
 from sidecar.routing.parsed_text import ParsedText
 from sidecar.routing.scalars import SECOND_NS, format_time
 from sidecar.routing.schedule import weights_at
@@ -166,17 +165,12 @@ def _networks(document: RoutingDocument) -> Iterator[Finding]:
     owners = {network: datacenter.name for datacenter in datacenters for network in datacenter.cidrs}
     for datacenter in datacenters:
         for index, network in enumerate(datacenter.cidrs):
-            outer = next((wider for wider in _wider(network) if wider in owners), None)
+            outer = next((wider for wider in network.wider() if wider in owners), None)
             if outer is not None:
                 path = ("datacenters", datacenter.name, "cidrs", index)
                 owner = owners[outer]
                 hint = "it changes nothing" if owner == datacenter.name else f"its addresses are {datacenter.name}'s"
                 yield path, False, f"{network} lies within {outer} of {owner}: {hint}"
-
-
-def _wider(network: Network) -> Iterator[Network]:
-    for length in range(network.prefixlen - 1, -1, -1):
-        yield ip_network((int(network.network_address), network.max_prefixlen)).supernet(new_prefix=length)
 
 
 def _names(tree: dict[str, Tree]) -> Iterator[tuple[Path, bool, str]]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import Enum
-from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
-Network = IPv4Network | IPv6Network
+from sidecar.routing.networks import Cidr
 
 
 class Sticky(Enum):
@@ -68,7 +67,7 @@ class Datacenter:
     """One entry of the `datacenters` block; `checks` is None if it is not probed."""
 
     name: str
-    cidrs: tuple[Network, ...] = ()
+    cidrs: tuple[Cidr, ...] = ()
     available: bool = True
     checks: Checks | None = None
 
@@ -108,17 +107,23 @@ class FailBack(Enum):
     MANUAL = "manual"
 
 
+DEFAULT_OBSERVATIONS = 3
+MAX_OBSERVATIONS = 100
+
+
 @dataclass(frozen=True, slots=True)
 class Failover:
     """How long a fault must last until work leaves a datacenter, and how long it must be over until work returns.
 
-    `failed_back_ns` is when an operator sent work back: what it had left before then, it has not left any more.
+    Both must be shown by `observations` different requests. `failed_back_ns` is when an operator sent work back: what
+    it had left before then, it has not left any more.
     """
 
     after_ns: int = 0
     back_after_ns: int = 0
     back: FailBack = FailBack.AUTO
     failed_back_ns: int | None = None
+    observations: int = DEFAULT_OBSERVATIONS
 
     @property
     def keeps_away(self) -> bool:
@@ -191,7 +196,7 @@ class WorkerRule:
     match: str
     available: bool = True
     reason: str = ""
-    network: Network | None = None
+    network: Cidr | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +205,9 @@ class RoutingDocument:
 
     `datacenters` is None where the document has no such block: then any name is valid. `meta` is free, for operators
     and the audit. `ramps` are all ramps in it, each once however many routes inherit it. `patient` is True if a route
-    has a `failover` key.
+    of a named application has a `failover` key. `unnamed` is the route of applications that the document does not name:
+    the default one, without `failover`, since nothing is remembered of names that anybody can make up. `drills_by_app`
+    has the positions of the drills that name an application.
     """
 
     revision: str
@@ -212,11 +219,15 @@ class RoutingDocument:
     workers: tuple[WorkerRule, ...] = ()
     ramps: frozenset[Ramp] = field(init=False)
     patient: bool = field(init=False)
+    unnamed: Route = field(init=False, repr=False, compare=False)
+    drills_by_app: Mapping[str, Sequence[int]] = field(init=False, repr=False, compare=False)
     _names: tuple[str, ...] | None = field(init=False, repr=False, compare=False, default=None)
+    # The locator of the document (`location.locator_of`), made once.
+    _locator: Any = field(init=False, repr=False, compare=False, default=None)
 
     def __post_init__(self) -> None:
         ramps = {self.default.selector}
-        patient = self.default.failover is not None
+        patient = False
         for application in self.apps.values():
             ramps.add(application.route.selector)
             patient = patient or application.route.failover is not None
@@ -225,6 +236,13 @@ class RoutingDocument:
                 patient = patient or any(route.failover for route in application.jobs.values())
         object.__setattr__(self, "patient", patient)
         object.__setattr__(self, "ramps", frozenset(ramp for ramp in ramps if isinstance(ramp, Ramp)))
+        unnamed = replace(self.default, failover=None) if self.default.failover else self.default
+        object.__setattr__(self, "unnamed", unnamed)
+        by_app: dict[str, list[int]] = {}
+        for position, drill in enumerate(self.drills):
+            for app in drill.apps or ():
+                by_app.setdefault(app, []).append(position)
+        object.__setattr__(self, "drills_by_app", by_app)
 
     def datacenter_names(self) -> tuple[str, ...]:
         """Return the datacenters of the document: its block's, else all that routes and then drills name, each once.
@@ -244,10 +262,10 @@ class RoutingDocument:
         return names | dict.fromkeys(drill.datacenter for drill in self.drills)
 
     def route(self, app: str, job: str = "") -> Route:
-        """Return the route of a job: its own, else its application's, else the default one."""
+        """Return the route of a job: its own, else its application's, else the one for `unnamed` applications."""
         application = self.apps.get(app)
         if application is None:
-            return self.default
+            return self.unnamed
         return application.jobs.get(job, application.route)
 
     def names_job(self, app: str, job: str) -> bool:

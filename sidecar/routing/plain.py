@@ -19,7 +19,7 @@ from sidecar.routing.changes import (
     WholeRoute,
     WorkerState,
 )
-from sidecar.routing.model import Failover, OnEmpty, Ramp, Sticky
+from sidecar.routing.model import DEFAULT_OBSERVATIONS, Failover, OnEmpty, Ramp, Sticky
 from sidecar.routing.outage import Fault, Outage
 from sidecar.routing.scalars import format_duration, format_time
 from sidecar.routing.shares import Shares
@@ -140,6 +140,7 @@ def _failover_plain(failover: Failover) -> Plain:
                 "after": format_duration(failover.after_ns) if failover.after_ns else None,
                 "back_after": format_duration(failover.back_after_ns) if failover.back_after_ns else None,
                 "failed_back": time_plain(failover.failed_back_ns),
+                "observations": None if failover.observations == DEFAULT_OBSERVATIONS else failover.observations,
             }
         ),
     }

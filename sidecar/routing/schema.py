@@ -10,6 +10,7 @@ from typing import Any
 from sidecar.routing.drains import MAX_RULES
 from sidecar.routing.health_checks import MAX_PROBES
 from sidecar.routing.location import NAME
+from sidecar.routing.model import MAX_OBSERVATIONS
 
 Schema = dict[str, Any]
 
@@ -203,6 +204,12 @@ def _failover() -> Schema:
         "back_after": _text(_DURATION, "How long it must be over until work returns. Default: at once."),
         "back": {"enum": ["auto", "manual"], "description": "Return by itself (default), or by dc-sidecar failback."},
         "failed_back": _ref("time", "When an operator sent work back."),
+        "observations": _whole(
+            1,
+            MAX_OBSERVATIONS,
+            f"[1-9][0-9]?|{MAX_OBSERVATIONS}",
+            "Dispatches that must show a fault or its end. Default 3.",
+        ),
     }
     return _object("How long faults last before work leaves a datacenter, and how it returns.", keys)
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sidecar.routing.failover import FailoverStates, Observation, Phase, Scope, failed_over
-from sidecar.routing.location import Locator
+from sidecar.routing.location import Locator, locator_of
 from sidecar.routing.model import Drill, FailBack, Route, RoutingDocument
 from sidecar.routing.outage import MARKED, Outage, OutageKind, Outages, drilled
 from sidecar.routing.schedule import weights_at, window
+
+# Stands for outages that are to be computed from the failover states.
+_COMPUTED: Mapping[Scope, Outages] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +39,8 @@ class State:
     It holds from `since_ns` (inclusive) up to `until_ns`, Unix nanoseconds, None meaning ever; `now_ns` lies within.
     `unhealthy` are the outages of datacenters that health checks judged down. `stale` is True while the config center
     cannot be reached. `out` are the outages that concern every application; `scoped_drills` are the drills that are on
-    for some applications only. `failover_states` is what routes with a `failover` key went through, `failed_over` the
-    outages that follow from it, by scope.
+    for some applications only. `failover_states` is what named applications with a `failover` key went through,
+    `failed_over` the outages that follow from it, by scope; it is computed where it is not given.
     """
 
     document: RoutingDocument
@@ -46,33 +49,44 @@ class State:
     stale: bool = False
     unhealthy: Outages = field(default_factory=dict)
     failover_states: FailoverStates = field(default_factory=dict)
+    failed_over: Mapping[Scope, Outages] = field(default_factory=lambda: _COMPUTED, repr=False, compare=False)
     since_ns: int | None = field(init=False)
     until_ns: int | None = field(init=False)
     locator: Locator = field(init=False, repr=False, compare=False)
     out: Outages = field(init=False, repr=False, compare=False)
     scoped_drills: tuple[Drill, ...] = field(init=False, repr=False, compare=False)
-    failed_over: Mapping[Scope, Outages] = field(init=False, repr=False, compare=False)
-    # Filled as requests come. At most one entry for each route of the document, each set of drills that it is under,
-    # and each scope that has left a datacenter.
-    _resolved: dict[tuple[int, tuple[Drill, ...], Scope | None], ResolvedRoute] = field(
+    # The drills for all applications that are on, by datacenter, in the document's order.
+    _drills_for_all: Mapping[str, Sequence[Drill]] = field(init=False, repr=False, compare=False)
+    # Filled as requests come. The positions of the drills that are on for an application that a drill names.
+    _drills: dict[str, tuple[int, ...]] = field(init=False, repr=False, compare=False)
+    # At most one entry for each route of the document, each set of drills that it is under, and each scope that has
+    # left a datacenter.
+    _resolved: dict[tuple[int, tuple[int, ...], Scope | None], ResolvedRoute] = field(
         init=False, repr=False, compare=False
     )
 
     def __post_init__(self) -> None:
         since, until = window(self.document, self.now_ns)
         active = [drill for drill in self.document.drills if drill.active(self.now_ns)]
+        for_all: dict[str, list[Drill]] = {}
+        for drill in active:
+            if drill.apps is None:
+                for_all.setdefault(drill.datacenter, []).append(drill)
         # A mark says more than a drill, a drill more than a health check.
-        out = {**self.unhealthy, **drilled(drill for drill in active if drill.apps is None)}
+        out = {**self.unhealthy, **drilled(drill for drills in for_all.values() for drill in drills)}
         out |= {name: MARKED for name, dc in (self.document.datacenters or {}).items() if not dc.available}
-        values = {
+        values: dict[str, object] = {
             "since_ns": since,
             "until_ns": until,
-            "locator": Locator(self.document.datacenters, self.document.workers),
+            "locator": locator_of(self.document),
             "out": out,
             "scoped_drills": tuple(drill for drill in active if drill.apps is not None),
-            "failed_over": failed_over(self.failover_states),
+            "_drills_for_all": for_all,
+            "_drills": {},
             "_resolved": {},
         }
+        if self.failed_over is _COMPUTED:
+            values["failed_over"] = failed_over(self.failover_states)
         for name, value in values.items():
             object.__setattr__(self, name, value)
 
@@ -91,7 +105,7 @@ class State:
     def resolve(self, names: tuple[str, ...], app: str, job: str) -> ResolvedRoute:
         """Return the route for a job of the application `app`, known by all of `names`, as it is under this State."""
         route = self.document.route(app, job)
-        drills = tuple(drill for drill in self.scoped_drills if drill.covers(names)) if self.scoped_drills else ()
+        drills = self._drills_of(names) if self.scoped_drills else ()
         failed_over: Outages = {}
         scope = None
         if route.failover is not None and self.failed_over:
@@ -102,6 +116,20 @@ class State:
         if resolved is None:
             resolved = self._resolved[key] = self._resolve(route, drills, failed_over)
         return resolved
+
+    def _drills_of(self, names: tuple[str, ...]) -> tuple[int, ...]:
+        """Return the positions of the drills that are on for the application with these names."""
+        by_app = self.document.drills_by_app
+        found: tuple[int, ...] = ()
+        for name in names:
+            if name not in by_app:
+                continue
+            drills = self._drills.get(name)
+            if drills is None:
+                on = (position for position in by_app[name] if self.document.drills[position].active(self.now_ns))
+                drills = self._drills[name] = tuple(on)
+            found = tuple(sorted({*found, *drills})) if found else drills
+        return found
 
     def scope(self, app: str, job: str) -> Scope:
         """Return the failover scope of a job of an application."""
@@ -119,7 +147,7 @@ class State:
                 return False
         return True
 
-    def _resolve(self, route: Route, drills: tuple[Drill, ...], failed_over: Outages) -> ResolvedRoute:
+    def _resolve(self, route: Route, positions: tuple[int, ...], failed_over: Outages) -> ResolvedRoute:
         out = self.out
         if route.failover is not None and route.failover.after_ns:
             # Verdicts of health checks count once they have lasted; orders count at once.
@@ -128,10 +156,11 @@ class State:
                 for name, outage in out.items()
                 if name in failed_over or outage.kind is not OutageKind.UNHEALTHY
             }
-        if drills:
-            names = {drill.datacenter for drill in drills}
-            for_all = (drill for drill in self.document.drills if drill.apps is None and drill.active(self.now_ns))
-            outages = drilled((*(drill for drill in for_all if drill.datacenter in names), *drills))
+        if positions:
+            drills = [self.document.drills[position] for position in positions]
+            names = dict.fromkeys(drill.datacenter for drill in drills)
+            for_all = (drill for name in names for drill in self._drills_for_all.get(name, ()))
+            outages = drilled((*for_all, *drills))
             out = {**out, **{name: outage for name, outage in outages.items() if not _marked(out.get(name))}}
         if route.selector is None:
             return ResolvedRoute(route=route, weights=(), order=None, out=out, failed_over=failed_over)

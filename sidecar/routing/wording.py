@@ -16,7 +16,7 @@ from sidecar.routing.changes import (
     WholeRoute,
     WorkerState,
 )
-from sidecar.routing.model import FailBack, OnEmpty, Ramp, Sticky
+from sidecar.routing.model import DEFAULT_OBSERVATIONS, FailBack, OnEmpty, Ramp, Sticky
 from sidecar.routing.outage import Fault, FaultKind, Outage, OutageKind
 from sidecar.routing.scalars import SECOND_NS, format_duration, format_time
 from sidecar.routing.shares import Destination, Shares
@@ -139,4 +139,5 @@ def failover_text(rule: FailoverRule) -> str:
     if failover.back is FailBack.MANUAL:
         returns = "by hand"
     sent = f", sent back at {format_time(failover.failed_back_ns)}" if failover.failed_back_ns is not None else ""
-    return f"failover {leaves}, back {returns}{sent}"
+    shown = f", {failover.observations} observations" if failover.observations != DEFAULT_OBSERVATIONS else ""
+    return f"failover {leaves}, back {returns}{shown}{sent}"

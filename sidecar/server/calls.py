@@ -11,6 +11,7 @@ import grpc
 
 from sidecar.counters import MethodStats
 from sidecar.errors import NotServing, SidecarError
+from sidecar.server.large_requests import LargeRequest
 from sidecar.server.slots import Slots
 
 log = logging.getLogger(__name__)
@@ -18,7 +19,8 @@ log = logging.getLogger(__name__)
 # A defect that every call hits is logged with its traceback no more often than this.
 _LOG_EVERY_S = 60.0
 
-UnaryHandler = Callable[[bytes], bytes]
+# Returns the response to a request, or the work that makes it, for another thread.
+UnaryHandler = Callable[[bytes], bytes | LargeRequest]
 # Called with the name of the status that a call ended with.
 OnEnd = Callable[[str], None]
 # A call's metadata: names and values, bytes where the name ends in -bin.

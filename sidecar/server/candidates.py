@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sidecar.pb.dcsidecar.v1 import routing_pb2 as pb
 from sidecar.routing.decision import Decision
-from sidecar.routing.location import Locator
+from sidecar.routing.location import Checkpoint, Locator
 from sidecar.server import requests
 from sidecar.server.live_workers import count_workers
 from sidecar.server.memo import Memo
@@ -21,10 +21,10 @@ class RequestCandidates:
 
     __slots__ = ("_chosen", "_told", "aliases", "dispatch", "where", "workers")
 
-    def __init__(self, asked: pb.FilterWorkersRequest, locator: Locator) -> None:
+    def __init__(self, asked: pb.FilterWorkersRequest, locator: Locator, checkpoint: Checkpoint) -> None:
         # As a list: each access to the message's own sequence makes the candidate anew.
         workers = list(asked.candidates)
-        self.where = locator.locate_all(workers)
+        self.where = locator.locate_all(workers, checkpoint)
         self.workers = count_workers(self.where.by_datacenter)
         self.aliases = tuple(asked.app_aliases)
         self.dispatch = asked.dispatch
@@ -56,7 +56,13 @@ class CandidateCache:
         self._locator = locator
         self._memo: Memo[RequestCandidates] = Memo(entries=entries, size=size)
 
-    def read(self, request: bytes, most: int) -> tuple[pb.FilterWorkersRequest, RequestCandidates]:
+    def has(self, request: bytes) -> bool:
+        """Return whether the candidates of a request are remembered."""
+        return self._memo.find(request[_names_end(request) :]) is not None
+
+    def read(
+        self, request: bytes, most: int, checkpoint: Checkpoint = lambda: None
+    ) -> tuple[pb.FilterWorkersRequest, RequestCandidates]:
         """Return a decoded request, which may lack all but its names, and its candidates.
 
         Raises BadRequest for bytes that are no request, for more candidates than `most`, and for aliases that break
@@ -73,7 +79,7 @@ class CandidateCache:
             raise requests.too_many_candidates(most)
         if asked.app_aliases:
             requests.check_names("app_aliases", asked.app_aliases, requests.MAX_ALIASES)
-        candidates = RequestCandidates(asked, self._locator)
+        candidates = RequestCandidates(asked, self._locator, checkpoint)
         if self._memo.comes_again(rest) and _apart(asked, request, names_end):
             self._memo.keep(rest, candidates, len(rest) + _ALL + _EACH * len(asked.candidates))
         return asked, candidates

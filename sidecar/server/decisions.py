@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
+from functools import partial
+from zlib import crc32
+
 from sidecar.counters import Increment, LabeledCounters
 from sidecar.errors import BadRequest
 from sidecar.pb.dcsidecar.v1 import routing_pb2 as pb
@@ -11,6 +16,7 @@ from sidecar.routing.state import State
 from sidecar.server import requests
 from sidecar.server.app_names import AppNamesTracker
 from sidecar.server.candidates import CandidateCache
+from sidecar.server.large_requests import Checkpoint, LargeRequest
 from sidecar.server.live_workers import LiveWorkerTracker, WorkerCounts
 from sidecar.server.memo import Memo
 from sidecar.table import ViewProvider
@@ -18,6 +24,13 @@ from sidecar.wording import not_serving
 
 # What the decisions for applications are counted under that the document does not name: anybody can make up names.
 OTHER = "other"
+
+# Ends an answer that must not be kept: the field `undecided`, set.
+_UNDECIDED = pb.FilterWorkersResponse(undecided=True).SerializeToString()
+
+# From this size on a request is answered on the thread for large ones, unless its candidates are remembered: it may
+# have 2,000 candidates, and take 5 ms.
+_LARGE = 32 * 1024
 
 # What a response that is kept takes for the application's name and its workers, and for each of their datacenters.
 _SHOWN = 200
@@ -31,8 +44,9 @@ class _StateCache:
 
     def __init__(self, state: State | None, *, entries: int, size: int) -> None:
         self.state = state
-        # Each with what counts it, and with what it shows of an application's workers.
-        self.responses: Memo[tuple[bytes, Increment, str, WorkerCounts]] = Memo(entries=entries, size=size // 2)
+        # Each with what counts it, and with the workers of an application that it shows: of none, if nothing depends on
+        # the answer.
+        self.responses: Memo[tuple[bytes, Increment, str | None, WorkerCounts]] = Memo(entries=entries, size=size // 2)
         self.endings: dict[tuple[Reason, bool], bytes] = {}
         if state is not None:
             self.candidates = CandidateCache(state.locator, entries=entries, size=size // 2)
@@ -42,8 +56,10 @@ class DecisionHandler:
     """Answers FilterWorkers from the table's current State; what was answered under it is remembered.
 
     The addresses of the candidates are not checked to be unique: the indices of the answer tell twins apart. `counted`
-    counts by application (`other` where the document does not name it), datacenter and reason. `live_workers` has the
-    workers of the newest requests, whatever document decided, and `app_names` the names that dispatches used.
+    counts by application (`other` where the document does not name it), datacenter and reason.
+
+    Only requests with `dispatch` leave traces: observations of failover, the workers of the newest requests
+    (`live_workers`, whatever document decided), the names that they used (`app_names`), and the count of NO_WORKERS.
     """
 
     def __init__(
@@ -64,8 +80,14 @@ class DecisionHandler:
         self._memo_bytes = memo_bytes
         self._remembered = _StateCache(None, entries=0, size=0)
 
-    def answer(self, request: bytes) -> bytes:
-        """Return the response to a request, both as bytes. Raises BadRequest and NotServing."""
+    def answer(self, request: bytes) -> bytes | LargeRequest:
+        """Return the response to a request, both as bytes; for a large one that is not known, the work that makes it.
+
+        Raises BadRequest and NotServing.
+        """
+        return self._answer(request, None)
+
+    def _answer(self, request: bytes, checkpoint: Checkpoint | None) -> bytes | LargeRequest:
         view = self._table.view
         state = view.state
         if state is None:
@@ -79,24 +101,39 @@ class DecisionHandler:
         if known is not None:
             response, count, app, workers = known
             count()
-            self.live_workers.note(app, workers)
+            if app is not None:
+                self.live_workers.note(app, workers)
             return response
-        response, count, app, workers, observation = self._decide(state, remembered, request)
+        if checkpoint is None:
+            if len(request) >= _LARGE and not remembered.candidates.has(request):
+                return LargeRequest(len(request), partial(self._answer_large, request))
+            checkpoint = _no_checkpoint
+        response, count, app, workers, observation = self._decide(state, remembered, request, checkpoint)
         count()
-        self.live_workers.note(app, workers)
-        if observation is None or state.expects(observation):
-            if remembered.responses.comes_again(request):
-                size = len(request) + len(response) + _SHOWN + _EACH * len(workers)
-                remembered.responses.keep(request, (response, count, app, workers), size)
-        else:
+        if app is not None:
+            self.live_workers.note(app, workers)
+        if observation is not None:
             # Not remembered: the same request observes the same again, which shows how long it lasts.
             self._table.observe(observation)
+            return response + _UNDECIDED
+        if remembered.responses.comes_again(request):
+            size = len(request) + len(response) + _SHOWN + _EACH * len(workers)
+            remembered.responses.keep(request, (response, count, app, workers), size)
+        return response
+
+    def _answer_large(self, request: bytes, checkpoint: Checkpoint) -> bytes:
+        response = self._answer(request, checkpoint)
+        assert isinstance(response, bytes), "with a checkpoint it is answered here"
         return response
 
     def _decide(
-        self, state: State, remembered: _StateCache, request: bytes
-    ) -> tuple[bytes, Increment, str, WorkerCounts, Observation | None]:
-        asked, candidates = remembered.candidates.read(request, self._max_candidates)
+        self, state: State, remembered: _StateCache, request: bytes, checkpoint: Checkpoint
+    ) -> tuple[bytes, Increment, str | None, WorkerCounts, Observation | None]:
+        """Return a response, what counts it, and the workers of the application, if they count.
+
+        The last is what the decision observed, None where it adds nothing to what is known.
+        """
+        asked, candidates = remembered.candidates.read(request, self._max_candidates, checkpoint)
         app, job, instance, aliases = asked.app, asked.job, asked.instance, candidates.aliases
         if not app:
             raise BadRequest("app", "found nothing, expected the application's id or name")
@@ -111,10 +148,33 @@ class DecisionHandler:
         ending = remembered.endings.get(kind)
         if ending is None:
             ending = remembered.endings[kind] = _ending(state, *kind)
-        app = state.application((app, *aliases))
-        known = app if app in state.document.apps else OTHER
+        response = candidates.chosen(decision) + ending
+        named = state.application((app, *aliases))
+        if not candidates.dispatch and reason is Reason.NO_WORKERS:
+            # An alert is raised for it: a question that dispatches nothing raises none.
+            return response, _uncounted, None, candidates.workers, None
+        known = named if named in state.document.apps else OTHER
         increment = self._counted.increment(known, decision.datacenter, reason.name)
-        return candidates.chosen(decision) + ending, increment, app, candidates.workers, decision.observation
+        if not candidates.dispatch:
+            return response, increment, None, candidates.workers, None
+        observation = decision.observation
+        if observation is not None:
+            known_already = state.expects(observation)
+            observation = None if known_already else replace(observation, request=_run(job, instance))
+        return response, increment, named, candidates.workers, observation
+
+
+def _no_checkpoint() -> None:
+    """Go on: the work is short."""
+
+
+def _uncounted() -> None:
+    """Count nothing."""
+
+
+def _run(job: str, instance: str) -> int:
+    """Return a number that is equal for requests of one run: those that dispatch the same instance again."""
+    return crc32(f"{job}\n{instance}".encode()) if instance else time.monotonic_ns()
 
 
 def _ending(state: State, reason: Reason, for_instance: bool) -> bytes:  # noqa: FBT001 - as the response has it

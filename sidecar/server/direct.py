@@ -20,6 +20,7 @@ from grpc._cython import cygrpc  # type: ignore[attr-defined]  # compiled, witho
 
 from sidecar.errors import NoRequest, SidecarError
 from sidecar.server.calls import GOING_DOWN, InternalErrors, OnBegin, OnEnd, UnaryHandler
+from sidecar.server.large_requests import Checkpoint, LargeRequest, LargeRequests
 
 _NO_FLAGS = 0
 _CANCELLED = grpc_server._CANCELLED  # noqa: SLF001
@@ -45,10 +46,11 @@ class DirectEngine:
 
     def __init__(self, errors: InternalErrors) -> None:
         self._errors = errors
+        self._large = LargeRequests()
 
     def group(self, limit: int) -> DirectCalls:
         """Return a group of calls with this limit."""
-        return DirectCalls(limit, self._errors)
+        return DirectCalls(limit, self._errors, self._large)
 
     def reject(self, error: SidecarError) -> DirectRejection:
         """Return a handler that rejects calls with this error."""
@@ -60,7 +62,8 @@ class DirectCalls:
 
     slots = None
 
-    def __init__(self, limit: int, errors: InternalErrors) -> None:
+    def __init__(self, limit: int, errors: InternalErrors, large: LargeRequests) -> None:
+        self._large = large
         self._limit = limit
         self._errors = errors
         self._open: set[_Call] = set()
@@ -86,7 +89,8 @@ class DirectCalls:
 
     def _handler(self, kind: type[_Call], answer: UnaryHandler, on_begin: OnBegin) -> grpc.RpcMethodHandler[Any, Any]:
         def begin(event: RpcEvent, state: RpcState) -> None:
-            call = kind(self._open, self._errors, answer, event, state, on_begin(event.invocation_metadata))
+            on_end = on_begin(event.invocation_metadata)
+            call = kind(self._open, self._errors, self._large, answer, event, state, on_end)
             call.begin()
             self._open.add(call)
             if self._ending:
@@ -167,12 +171,13 @@ class _ArrivalPool(ThreadPoolExecutor):
 class _Call(ABC):
     """One call, called back for each message. Only the holder of its state's `condition` changes how it proceeds."""
 
-    __slots__ = ("_answer", "_errors", "_event", "_on_end", "_open", "_state")
+    __slots__ = ("_answer", "_errors", "_event", "_large", "_on_end", "_open", "_state")
 
     def __init__(
         self,
         open_calls: set[_Call],
         errors: InternalErrors,
+        large: LargeRequests,
         answer: UnaryHandler,
         event: RpcEvent,
         state: RpcState,
@@ -180,6 +185,7 @@ class _Call(ABC):
     ) -> None:
         self._open = open_calls
         self._errors = errors
+        self._large = large
         self._answer = answer
         self._event = event
         self._state = state
@@ -209,20 +215,63 @@ class _Call(ABC):
 
     def _received(self, event: RpcEvent) -> _Completion:
         state = self._state
+        more: bool | LargeRequest = False
         try:
             with state.condition:
-                if self._process(event.batch_operations[-1].message()):
+                more = self._process(event.batch_operations[-1].message())
+                if more is True:
                     return None, ()
         except Exception:  # noqa: BLE001 - it would end gRPC's thread, and so all calls
             self._errors.error()
             self._event.call.cancel()
             self._on_end("UNKNOWN")
-        self._open.discard(self)
         with state.condition:
-            return _complete(state, _RECEIVING)
+            completion = _complete(state, _RECEIVING)
+        if isinstance(more, LargeRequest):
+            # Only now: the work may begin to receive the next message before this returns.
+            self._defer(more)
+        else:
+            self._open.discard(self)
+        return completion
 
-    def _process(self, message: bytes | None) -> bool:
-        """Answer a message, None at the end of the requests; return whether another one is to come."""
+    def _defer(self, request: LargeRequest) -> None:
+        """Have a large request answered on the thread for them."""
+        try:
+            self._large.submit(request.size, partial(self._work, request))
+        except SidecarError as error:
+            self._deferred_end(None, error)
+
+    def _work(self, request: LargeRequest, checkpoint: Checkpoint) -> None:
+        """Answer a large request, unless its client is gone."""
+        response: bytes | None = None
+        error: SidecarError | None = None
+        if _is_active(self._state):
+            try:
+                response = request.make(checkpoint)
+            except SidecarError as refusal:
+                error = refusal
+            except Exception:  # noqa: BLE001 - the client gets no more than that
+                error = self._errors.error()
+        self._deferred_end(response, error)
+
+    def _deferred_end(self, response: bytes | None, error: SidecarError | None) -> None:
+        more = False
+        with self._state.condition:
+            if not _is_active(self._state):
+                if not self._state.statused:
+                    self._on_end("CANCELLED")
+            elif error is not None:
+                self._reject(error)
+            elif response is not None:
+                more = self._respond(response)
+        if not more:
+            self._open.discard(self)
+
+    def _process(self, message: bytes | None) -> bool | LargeRequest:
+        """Answer a message, None at the end of the requests; return whether another one is to come.
+
+        The work is returned where another thread is to do it.
+        """
         if not _is_active(self._state):
             # Either the client is gone, or `end` was first.
             if not self._state.statused:
@@ -238,7 +287,7 @@ class _Call(ABC):
         except Exception:  # noqa: BLE001 - the client gets no more than that
             self._reject(self._errors.error())
         else:
-            return self._respond(response)
+            return response if isinstance(response, LargeRequest) else self._respond(response)
         return False
 
     def _finish(self, error: SidecarError | None) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import islice
 
 from sidecar.gil import Yielder
 from sidecar.pb.dcsidecar.v1 import routing_pb2 as pb
@@ -61,14 +62,20 @@ def _message(state: State, resolved: ResolvedRoute, app: str) -> pb.AppRoute:
 
 def outages(state: State) -> list[pb.AppRoute.Outage]:
     """Return the outages of a State: for all applications, for those of a drill, and for those that failed over."""
-    found = [_outage(name, outage) for name, outage in state.out.items()]
+    return list(islice(_outages(state), _MAX_OUTAGES))
+
+
+def _outages(state: State) -> Iterator[pb.AppRoute.Outage]:
+    for name, outage in state.out.items():
+        yield _outage(name, outage)
     for drill in state.scoped_drills:
         for name, outage in drilled((drill,)).items():
-            found += [_outage(name, outage, app) for app in sorted(drill.apps or ())]
+            for app in sorted(drill.apps or ()):
+                yield _outage(name, outage, app)
     for scope, failed_over in state.failed_over.items():
         app = "/".join(filter(None, scope))
-        found += [_outage(name, outage, app) for name, outage in failed_over.items()]
-    return found[:_MAX_OUTAGES]
+        for name, outage in failed_over.items():
+            yield _outage(name, outage, app)
 
 
 def _outage(name: str, outage: Outage, app: str = "") -> pb.AppRoute.Outage:

@@ -15,11 +15,14 @@ from sidecar.server.routes import RouteUpdateCache, app_route, outages
 from sidecar.server.settings import ServerSettings
 from sidecar.server.watch_streams import NextUpdate
 from sidecar.table import ViewProvider
+from sidecar.view import View
 from sidecar.wording import not_serving, view_text
 
 SERVICE = pb.DESCRIPTOR.services_by_name["RoutingService"].full_name
 
 _NS_PER_MS = 1_000_000
+# Routes that are kept encoded under one State.
+_MAX_ROUTES = 256
 
 
 class RoutingService:
@@ -32,6 +35,9 @@ class RoutingService:
         self._table = table
         self._source = source
         self._updates = RouteUpdateCache()
+        # What was last built, with what it was built from: built once for each, not for each call.
+        self._status: tuple[View | None, bytes] = None, b""
+        self._routes: tuple[State | None, dict[tuple[str, str], bytes]] = None, {}
         # Answers FilterWorkers, and each request of a FilterWorkersStream.
         answers = DecisionHandler(
             table,
@@ -60,7 +66,9 @@ class RoutingService:
         asked = requests.read(pb.GetRouteRequest, request)
         requests.check_name("app", asked.app)
         requests.check_name("job", asked.job)
-        route = app_route(view.state, asked.app, asked.job)
+        found = self._route(view.state, asked.app, asked.job)
+        # Messages that are concatenated are merged when they are read.
+        route = pb.AppRoute()
         names = self._app_names.find(asked.app)
         if names:
             route.dispatch_app = names[0]
@@ -68,12 +76,29 @@ class RoutingService:
         workers, seen_at_ns = self._live_workers.last(view.state.application(names) if names else asked.app)
         route.workers.extend(pb.AppRoute.Workers(datacenter=name, count=count) for name, count in workers.items())
         route.workers_seen_at_ms = seen_at_ns // _NS_PER_MS
-        return requests.encoded(route)
+        return found + requests.encoded(route)
+
+    def _route(self, state: State, app: str, job: str) -> bytes:
+        built_for, routes = self._routes
+        if built_for is not state or len(routes) >= _MAX_ROUTES:
+            routes = {}
+            self._routes = state, routes
+        found = routes.get((app, job))
+        if found is None:
+            found = routes[app, job] = requests.encoded(app_route(state, app, job))
+        return found
 
     def get_status(self, request: bytes) -> bytes:
         """Answer GetStatus, also while there is no document: then revision, generation and times are empty."""
         requests.read(pb.GetStatusRequest, request)
         view = self._table.view
+        built_from, built = self._status
+        if built_from is not view:
+            built = self._built_status(view)
+            self._status = view, built
+        return built
+
+    def _built_status(self, view: View) -> bytes:
         status = view.status
         return requests.encoded(
             pb.SidecarStatus(

@@ -32,8 +32,8 @@ class ServerSettings:
     tls_cert: Path | None = None
     tls_key: Path | None = None
     tls_client_ca: Path | None = None
-    max_message_size: int = 16 * MIB
-    max_candidates: int = 100_000
+    max_message_size: int = 4 * MIB
+    max_candidates: int = 20_000
     max_concurrent_calls: int = 1000
     max_streams: int = 1000
     memo_entries: int = 4096

@@ -10,6 +10,7 @@ import grpc
 
 from sidecar.errors import NoRequest, SidecarError
 from sidecar.server.calls import GOING_DOWN, InternalErrors, OnBegin, UnaryHandler, abort
+from sidecar.server.large_requests import LargeRequest, LargeRequests
 from sidecar.server.slots import Slots
 
 # How long a rejected call may be held while clients learn that the server goes away.
@@ -24,10 +25,11 @@ class ThreadEngine:
 
     def __init__(self, errors: InternalErrors) -> None:
         self._errors = errors
+        self._large = LargeRequests()
 
     def group(self, limit: int) -> ThreadedCalls:
         """Return a group of calls with this limit."""
-        return ThreadedCalls(Slots(limit), self._errors)
+        return ThreadedCalls(Slots(limit), self._errors, self._large)
 
     def reject(self, error: SidecarError) -> ThreadedRejection:
         """Return a handler that rejects calls with this error."""
@@ -37,9 +39,10 @@ class ThreadEngine:
 class ThreadedCalls:
     """The calls of some methods, each on a thread; a stream has another one, which reads."""
 
-    def __init__(self, slots: Slots, errors: InternalErrors) -> None:
+    def __init__(self, slots: Slots, errors: InternalErrors, large: LargeRequests) -> None:
         self.slots = slots
         self._errors = errors
+        self._large = large
         self._streams: set[_Inbox] = set()
         self._lock = threading.Lock()
         self._ending = False
@@ -68,7 +71,7 @@ class ThreadedCalls:
             try:
                 if request is None:
                     raise NoRequest  # noqa: TRY301 - ended below like every other error
-                response = answer(request)
+                response = self._made(answer(request))
             except SidecarError as refusal:
                 error = refusal
             except Exception:  # noqa: BLE001 - gRPC would send the client its text
@@ -97,7 +100,7 @@ class ThreadedCalls:
                 # The client learns that its stream is open before its first request is answered.
                 context.send_initial_metadata(())
                 for request in inbox.read():
-                    yield answer(request)
+                    yield self._made(answer(request))
                 code = "OK" if context.is_active() else "CANCELLED"
             except grpc.RpcError:
                 raise
@@ -115,6 +118,10 @@ class ThreadedCalls:
                     self._streams.discard(inbox)
 
         return grpc.stream_stream_rpc_method_handler(handle)
+
+    def _made(self, response: bytes | LargeRequest) -> bytes:
+        """Return a response, after the work that makes it."""
+        return self._large.answer(response) if isinstance(response, LargeRequest) else response
 
     def end(self) -> None:
         """End open streams with UNAVAILABLE after the answer at hand; unary calls finish."""

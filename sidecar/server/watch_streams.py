@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import grpc
@@ -16,10 +18,13 @@ NextUpdate = Callable[[object], tuple[object, Callable[[], bytes]] | None]
 # Checks a request and returns what yields updates to those who made it.
 OpenWatch = Callable[[bytes], NextUpdate]
 
-# Watchers that are sent to at a time, so that an update for hundreds leaves room for decisions in between, and how long
-# a watcher waits for its turn while others are slow to read.
-_TURNS = 2
-_TURN_S = 0.1
+# Bytes of updates under way to watchers: an update for hundreds leaves room for decisions in between, and watchers that
+# do not read take no more memory. One update is always allowed.
+_ROOM_BYTES = 4 * 1024 * 1024
+_EXPECTED_BYTES = 1024 * 1024
+# While others wait for room, a watcher that has not read its update for so long is cancelled.
+_STALLED_S = 5.0
+_LOOK_S = 3.0
 
 
 class WatchStreams:
@@ -29,7 +34,7 @@ class WatchStreams:
         self._errors = errors
         self._wakes: set[threading.Event] = set()
         self._lock = threading.Lock()
-        self._turns = threading.BoundedSemaphore(_TURNS)
+        self._room = _Room()
         self._ending = False
 
     def handler(self, open_watch: OpenWatch, on_begin: OnBegin) -> grpc.RpcMethodHandler[Any, Any]:
@@ -81,10 +86,13 @@ class WatchStreams:
             while active:
                 wake.clear()
                 ending = self._ending
-                update = next_update(sent)
-                if update is not None:
-                    sent, encode = update
-                    yield from self._in_turn(encode)
+                if next_update(sent) is not None:
+                    with self._room.entered(context) as entry:
+                        # What was newest may not be any more.
+                        update = next_update(sent) if context.is_active() else None
+                        if update is not None:
+                            sent, encode = update
+                            yield entry.holding(encode())
                 if ending:
                     return
                 wake.wait()
@@ -93,11 +101,51 @@ class WatchStreams:
             with self._lock:
                 self._wakes.discard(wake)
 
-    def _in_turn(self, encode: Callable[[], bytes]) -> Iterator[bytes]:
-        """Yield an encoded update; gRPC resumes the generator, and so gives the turn back, once it is sent."""
-        turn = self._turns.acquire(timeout=_TURN_S)
+
+class _UnderWay:
+    """An update under way to a watcher."""
+
+    __slots__ = ("context", "since", "size")
+
+    def __init__(self, context: grpc.ServicerContext) -> None:
+        self.context = context
+        self.since = time.monotonic()
+        self.size = _EXPECTED_BYTES
+
+    def holding(self, update: bytes) -> bytes:
+        """Return the update, and take as much room as it has."""
+        self.size = len(update)
+        return update
+
+
+class _Room:
+    """The room for updates under way. A watcher waits for room first, then takes the update that is the newest."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._under_way: set[_UnderWay] = set()
+
+    @contextmanager
+    def entered(self, context: grpc.ServicerContext) -> Iterator[_UnderWay]:
+        """Hold room for an update, from when there is some; gRPC resumes a generator once its update is sent."""
+        with self._changed:
+            while self._full() and context.is_active():
+                self._changed.wait(_LOOK_S)
+                self._cancel_stalled()
+            entry = _UnderWay(context)
+            self._under_way.add(entry)
         try:
-            yield encode()
+            yield entry
         finally:
-            if turn:
-                self._turns.release()
+            with self._changed:
+                self._under_way.discard(entry)
+                self._changed.notify()
+
+    def _full(self) -> bool:
+        return sum(entry.size for entry in self._under_way) >= _ROOM_BYTES
+
+    def _cancel_stalled(self) -> None:
+        """Cancel the watchers that have not read for too long."""
+        for entry in self._under_way:
+            if time.monotonic() - entry.since > _STALLED_S:
+                entry.context.cancel()  # type: ignore[no-untyped-call]  # not typed in the stubs

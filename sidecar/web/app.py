@@ -31,7 +31,7 @@ from sidecar.web.notifier import ChangeNotifier
 from sidecar.web.rates import EVERY_S, DecisionRates
 from sidecar.web.recent_changes import RecentChanges
 from sidecar.web.routes import EncodedRoutes, app_json
-from sidecar.web.status import status_json
+from sidecar.web.status import EncodedDocuments, status_json
 from sidecar.web.whatif import what_if
 from sidecar.wording import no_document_text
 
@@ -77,6 +77,7 @@ class HttpApi:
         self._recent = recent
         self._read_history = history
         self._routes = EncodedRoutes()
+        self._documents = EncodedDocuments()
         self._explaining = asyncio.Semaphore(1)
         self._scraping = asyncio.Semaphore(1)
         self._reading = asyncio.Semaphore(1)
@@ -125,7 +126,7 @@ class HttpApi:
         return Response(body, headers={"Content-Type": kind})
 
     async def _status(self, _: Request) -> Response:
-        return _json(self._status_of(self._table.view))
+        return _json(await self._status_of(self._table.view))
 
     async def _all_routes(self, request: Request) -> Response:
         state, etag = await self._state_for(request)
@@ -184,7 +185,7 @@ class HttpApi:
                 view, newest = self._table.view, self._rates.newest()
                 if view is not sent:
                     sent = view
-                    yield _event("status", self._status_of(view))
+                    yield _event("status", await self._status_of(view))
                 if counted != self._recent.count:
                     counted = self._recent.count
                     yield _event("changes", {"count": counted})
@@ -227,8 +228,10 @@ class HttpApi:
         finally:
             self._waiting -= 1
 
-    def _status_of(self, view: View) -> dict[str, Any]:
-        return status_json(view, self._source, self._processes(), stopping=self.stopping, tasks=self._tasks())
+    async def _status_of(self, view: View) -> dict[str, Any]:
+        document = await run_in_threadpool(self._documents.of, view.state)
+        processes, tasks = self._processes(), self._tasks()
+        return status_json(view, self._source, processes, stopping=self.stopping, tasks=tasks, document=document)
 
 
 async def _page(_: Request) -> Response:

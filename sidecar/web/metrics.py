@@ -100,7 +100,8 @@ class Metrics:
     def _decisions(self) -> Metric:
         family = CounterMetricFamily(
             "dc_sidecar_decisions",
-            "Decisions by application (other: not in the document), datacenter that serves and reason.",
+            "Decisions by application (other: not in the document), datacenter that serves and reason; NO_WORKERS of "
+            "requests with dispatch only.",
             labels=("app", "datacenter", "reason"),
         )
         checkpoint = Yielder()

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterable, Iterator
-from typing import Any
+import threading
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from typing import Any, TypeVar
+
+import msgspec
 
 from sidecar import __version__
 from sidecar.counters import ProcessCounts, TaskStatus
+from sidecar.gil import Yielder
 from sidecar.lifecycle import RejectedDocument, SourceStatus
 from sidecar.routing.outage import OutageKind
 from sidecar.routing.plain import outage_plain, time_plain
@@ -18,6 +22,8 @@ from sidecar.web.alerts import alerts, failing, rescheduling
 from sidecar.wording import health_text, source_text, view_text
 
 Json = dict[str, Any]
+Checkpoint = Callable[[], None]
+T = TypeVar("T")
 
 CAUSES = {OutageKind.MARKED: "mark", OutageKind.DRILL: "drill", OutageKind.UNHEALTHY: "health"}
 """What takes a datacenter out of service for all applications, as `cause` of the API and the metrics names it."""
@@ -29,9 +35,18 @@ _WIDTH = 400
 
 
 def status_json(
-    view: View, source: str, processes: ProcessCounts, *, stopping: bool, tasks: Iterable[TaskStatus] = ()
+    view: View,
+    source: str,
+    processes: ProcessCounts,
+    *,
+    stopping: bool,
+    tasks: Iterable[TaskStatus] = (),
+    document: Json | None = None,
 ) -> Json:
-    """Return the status. It holds no text of a document but lines of a refused one."""
+    """Return the status. It holds no text of a document but lines of a refused one.
+
+    `document` is the part that follows from the view's State alone, computed where it is not given.
+    """
     state, status = view.state, view.status
     failing_ = failing(view, processes, stopping=stopping)
     return {
@@ -57,7 +72,7 @@ def status_json(
         "refusal": refusal_json(status.refusal) if status.refusal else None,
         "applied_at": time_plain(view.applied_at_ns),
         "bytes": len(view.text),
-        **(_document(state) if state else {"revision": None, "generation": 0, "datacenters": [], "drills": []}),
+        **(document_json(state) if document is None else document),
     }
 
 
@@ -68,15 +83,44 @@ def _gray(status: SourceStatus) -> Json | None:
     return {"rule": status.gray.rule, "clients": clients, "since": time_plain(status.gray_since_ns)}
 
 
-def _document(state: State) -> Json:
+class EncodedDocuments:
+    """Keeps the part of the status that follows from the newest State that was asked for, its lists encoded."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._state: State | None = None
+        self._document: Json = {}
+
+    def of(self, state: State | None) -> Json:
+        """Return `document_json`; a caller that comes while another computes waits for the same. Not for the loop."""
+        with self._lock:
+            if not self._document or self._state is not state:
+                found = document_json(state, Yielder())
+                lists = {name: msgspec.Raw(msgspec.json.encode(found[name])) for name in ("datacenters", "drills")}
+                self._document = {**found, **lists}
+                self._state = state
+            return self._document
+
+
+def document_json(state: State | None, checkpoint: Checkpoint = lambda: None) -> Json:
+    """Return the part of the status that follows from a State alone; `checkpoint` is called often."""
+    if state is None:
+        return {"revision": None, "generation": 0, "datacenters": [], "drills": []}
     document = state.document
+    until: dict[str, int] = {}
+    for drill in _paced(document.drills, checkpoint):
+        if drill.active(state.now_ns):
+            until[drill.datacenter] = max(drill.until_ns, until.get(drill.datacenter, 0))
+    partly = {drill.datacenter for drill in state.scoped_drills}
     return {
         "revision": document.revision,
         "generation": state.generation,
         "apps": len(document.apps),
         "meta": {key: value for key, value in document.meta.items() if isinstance(value, str)},
         "next_change": time_plain(state.until_ns),
-        "datacenters": [datacenter_json(state, name) for name in document.datacenter_names()],
+        "datacenters": [
+            _datacenter(state, name, until, partly) for name in _paced(document.datacenter_names(), checkpoint)
+        ],
         "drills": [
             {
                 "datacenter": drill.datacenter,
@@ -86,25 +130,34 @@ def _document(state: State) -> Json:
                 "reason": drill.reason,
                 "active": drill.active(state.now_ns),
             }
-            for drill in document.drills
+            for drill in _paced(document.drills, checkpoint)
             if state.now_ns < drill.until_ns
         ],
     }
 
 
-def datacenter_json(state: State, name: str) -> Json:
-    """Return a datacenter as it is for all applications; one in service may have a drill for some as its cause."""
+def _paced(items: Iterable[T], checkpoint: Checkpoint) -> Iterator[T]:
+    """Yield items, calling `checkpoint` before each."""
+    for item in items:
+        checkpoint()
+        yield item
+
+
+def _datacenter(state: State, name: str, until: Mapping[str, int], partly: Collection[str]) -> Json:
+    """Return a datacenter as it is for all applications; one in service may have a drill for some as its cause.
+
+    `until` has the end of the last drill that is on for a datacenter, `partly` the datacenters that are under a drill
+    for some applications.
+    """
     outage = state.out.get(name)
-    until = [d.until_ns for d in state.document.drills if d.datacenter == name and d.active(state.now_ns)]
-    partly = any(drill.datacenter == name for drill in state.scoped_drills)
-    cause = CAUSES[outage.kind] if outage else "drill" if partly else ""
+    cause = CAUSES[outage.kind] if outage else "drill" if name in partly else ""
     return {
         "name": name,
         "in_service": outage is None,
         "cause": cause,
         "why": outage_text(outage) if outage else "",
         "outage": outage_plain(outage) if outage else None,
-        "until": time_plain(max(until)) if until and cause == "drill" else None,
+        "until": time_plain(until[name]) if name in until and cause == "drill" else None,
     }
 
 

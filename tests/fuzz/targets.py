@@ -33,6 +33,7 @@ from sidecar.routing.explain import explain
 from sidecar.routing.location import reported_datacenter
 from sidecar.routing.state import State
 from sidecar.server.decisions import DecisionHandler
+from sidecar.server.large_requests import made
 from sidecar.table import RoutingTable
 from sidecar.view import LoadedDocument
 from sidecar.web.auth import AuthMiddleware
@@ -137,7 +138,7 @@ def request(data: bytes) -> None:
 
 def _answer(handler: DecisionHandler, data: bytes) -> bytes | str:
     try:
-        return handler.answer(data)
+        return made(handler.answer(data))
     except BadRequest as error:
         return error.field
 

@@ -74,8 +74,8 @@ def test_decisions_count_remembered_ones_too() -> None:
     decisions = DecisionHandler(table, max_candidates=9, memo_entries=8, memo_bytes=9000, counted=counters)
     worker = pb.Worker(address="a:1", datacenter="dc2")
     for app, aliases in (("billing", ()), ("nobody", ()), ("7", ("billing",))):
-        request = pb.FilterWorkersRequest(app=app, app_aliases=aliases, candidates=[worker]).SerializeToString()
+        request = pb.FilterWorkersRequest(app=app, app_aliases=aliases, candidates=[worker], dispatch=True)
         for _ in range(3):
-            decisions.answer(request)
+            decisions.answer(request.SerializeToString())
     table.stop()
     assert dict(counters.totals()) == {("billing", "dc2", "ACTIVE"): 6, ("other", "", "NO_WORKERS"): 3}

@@ -221,9 +221,9 @@ def test_who_waits_for_a_change_is_woken(start: Start) -> None:
     assert [view.text for view in found] == [b"dc1"]
 
 
-_PATIENT = "default: {active: dc1, backups: [dc2], failover: {after: 10s, back_after: 1m}}"
-_ILL = Observation(("billing", ""), {"dc1": NO_WORKERS}, ("dc2",))
-_WELL = Observation(("billing", ""), {}, ("dc1",))
+_PATIENT = "default: {active: dc1, backups: [dc2], failover: {after: 10s, back_after: 1m}}\napps: {billing: {}}"
+_ILL = [Observation(("billing", ""), {"dc1": NO_WORKERS}, ("dc2",), request) for request in range(3)]
+_WELL = [Observation(("billing", ""), {}, ("dc1",), request) for request in range(3)]
 
 
 def test_what_decisions_show_makes_states_in_time(start: Start) -> None:
@@ -231,7 +231,8 @@ def test_what_decisions_show_makes_states_in_time(start: Start) -> None:
     running = start()
     running.table.deliver(content(_PATIENT))
     running.decides(_PATIENT)
-    running.table.observe(_ILL)
+    for each in _ILL:
+        running.table.observe(each)
     eventually(lambda: running.view.state is not None and running.view.state.failover_states, "the fault to be timed")
     running.clock.advance(3600)
     assert running.view.state is not None
@@ -240,7 +241,8 @@ def test_what_decisions_show_makes_states_in_time(start: Start) -> None:
     outage = Outage(OutageKind.FAILED_OVER, since_ns=1_800_000_010 * 10**9, fault=NO_WORKERS)
     gone = {("billing", ""): {"dc1": outage}}
     eventually(lambda: running.view.state is not None and running.view.state.failed_over == gone, "the failover")
-    running.table.observe(_WELL)
+    for each in _WELL:
+        running.table.observe(each)
     running.seconds = 30.0
     eventually(lambda: running.generations()[-1] == 4, "the wellness to be timed")
     assert running.view.state.failed_over == gone

@@ -34,7 +34,7 @@ from sidecar.view import (
     next_view,
 )
 
-PATIENT = b"default: {active: dc1, backups: [dc2], failover: {after: 5s, back_after: 5s}}"
+PATIENT = b"default: {active: dc1, backups: [dc2], failover: {after: 5s, back_after: 5s}}\napps: {billing: {}}"
 RAMP = b'default: {ramp: {from: dc1, to: dc2, start: "1970-01-01T00:00:20Z", duration: 60s}}'
 DRILL = b'default: dc1\ndrills: [{datacenter: dc1, start: "1970-01-01T00:00:30Z", until: "1970-01-01T00:01:30Z"}]'
 GOOD = {text: parse_document(text) for text in (b"dc1", PATIENT, RAMP, DRILL)}
@@ -108,7 +108,7 @@ def test_no_sequence_of_events_loses_the_last_good_document(steps: list[tuple[Ev
         assert view.text in GOOD
         assert view.state.holds(wall_ns)
         assert view.state.unhealthy == view.unhealthy
-        assert view.state.failover_states is view.failover_states
+        assert view.state.failover_states is view.failovers.states
         assert view.state.stale is (view.status.state is SourceState.DISCONNECTED and not view.overridden)
         # Time alone, standing still, changes nothing more.
         assert after(view, ClockTicked(), wall_ns, steady_ns) == view
@@ -215,10 +215,10 @@ def test_a_batch_of_observations_makes_one_state() -> None:
     """However many decisions are observed at once, there is one new generation, or none where nothing is new."""
     view = after(START, content(PATIENT))
     assert view.state is not None
-    many = tuple(Observation((f"app-{number}", ""), {"dc1": NO_WORKERS}, ()) for number in range(100))
+    many = tuple(Observation(SCOPE, {"dc1": NO_WORKERS, "dc2": NO_WORKERS}, (), number) for number in range(100))
     observed = after(view, DecisionsObserved(many))
     assert observed.state is not None
-    assert (observed.state.generation, len(observed.failover_states)) == (view.state.generation + 1, 100)
+    assert (observed.state.generation, len(observed.failovers.states)) == (view.state.generation + 1, 2)
     assert after(observed, DecisionsObserved(many)) == observed
 
 

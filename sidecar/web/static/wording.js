@@ -60,6 +60,7 @@ export function failover(rule) {
   return t("failover", {
     leaves: rule.after ? t("failover.after", { duration: rule.after }) : t("failover.at-once"),
     returns: rule.back_after ? t("failover.back-after", { duration: rule.back_after }) : t(`failover.${rule.back}`),
+    shown: rule.observations ? t("failover.observations", { count: number(rule.observations) }) : "",
     sent: rule.failed_back ? t("failover.sent", { time: moment(rule.failed_back) }) : "",
   });
 }

@@ -342,7 +342,6 @@ ATTACKS = [
         run=_big_request,
         item="7",
         product="A request of 15 MiB is refused with RESOURCE_EXHAUSTED where the budget of memory has no room for it.",
-        open="it kills the pod",
         short=True,
     ),
     Attack(

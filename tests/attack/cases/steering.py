@@ -60,7 +60,9 @@ def _lift_guard(stage: Stage) -> None:
     words: tuple[str, ...] = ("switch", "billing", "dc3", "--reason", "attack", "--yes", "--dry-run")
     words = (*words, "--require-workers", "1", "--sidecar", target)
     with Client(sidecar.target) as client:
-        client.filter(pb.FilterWorkersRequest(app="billing", job="1", candidates=workers(["dc1", "dc2"])))
+        client.filter(
+            pb.FilterWorkersRequest(app="billing", job="1", candidates=workers(["dc1", "dc2"]), dispatch=True)
+        )
         before = sidecar.run(*words)
         stage.expect(
             before.returncode != 0,
@@ -81,7 +83,9 @@ def _names_of_outages(stage: Stage) -> None:
     """Make unknown applications fail over; nothing of them may be kept or shown."""
     with Client(stage.sidecar.target) as client:
         for number in range(300):
-            client.filter(pb.FilterWorkersRequest(app=f"made-up-{number}", job="1", candidates=workers(["dc2"], 1)))
+            client.filter(
+                pb.FilterWorkersRequest(app=f"made-up-{number}", job="1", candidates=workers(["dc2"], 1), dispatch=True)
+            )
         time.sleep(min(stage.left, 1.5))
         shown = [outage.app for outage in client.status().outages if outage.app.startswith("made-up")]
         stage.expect(not shown, f"{len(shown)} applications that the document does not have are shown as failed over")
@@ -99,7 +103,6 @@ ATTACKS = [
         item="1",
         product="A call that is no dispatch of a trusted caller changes nothing for others.",
         document=lambda: _STEERED,
-        open="every call counts as evidence of a failover",
         short=True,
     ),
     Attack(
@@ -108,7 +111,6 @@ ATTACKS = [
         item="1",
         product="Many distinct calls that are no dispatches of a trusted caller change nothing for others.",
         document=lambda: _STEERED,
-        open="every call counts as evidence of a failover",
     ),
     Attack(
         name="steer-command",
@@ -116,7 +118,6 @@ ATTACKS = [
         item="1",
         product="`dc-sidecar filter` reads only.",
         document=lambda: _STEERED,
-        open="every call counts as evidence of a failover",
     ),
     Attack(
         name="steer-page",
@@ -132,7 +133,6 @@ ATTACKS = [
         product="The `workers` guard of `switch` counts what trusted callers report.",
         document=lambda: document("  billing: {active: dc1, backups: [dc2]}\n"),
         calls=False,
-        open="one made-up call lifts the guard",
         short=True,
     ),
     Attack(
@@ -141,7 +141,6 @@ ATTACKS = [
         item="2",
         product="Applications that the document does not name are kept neither in memory nor on disk, and not shown.",
         document=lambda: _STEERED,
-        open="failovers of unknown applications are kept, shown and saved",
         short=True,
     ),
 ]

@@ -49,7 +49,7 @@ def _told(key: Path, address: str, *more: str) -> subprocess.CompletedProcess[st
 
 def test_a_switch_to_where_no_worker_was_seen_is_refused(key: Path, sidecar: SidecarProcess) -> None:
     """By the candidates of the newest request: none in the target is refused with what would mend it, some are told."""
-    sidecar.filter(a_request("billing", candidates={"dc1": 2}))
+    sidecar.filter(a_request("billing", candidates={"dc1": 2}, dispatch=True))
     refused = _told(key, sidecar.address, "--dry-run")
     assert refused.returncode == 3
     said = " ".join(refused.stderr.split())
@@ -57,7 +57,7 @@ def test_a_switch_to_where_no_worker_was_seen_is_refused(key: Path, sidecar: Sid
     assert "start more there, or count them with --candidates" in said
     assert "--force workers" in said
     assert _switch(key, sidecar.address, "--dry-run", "--candidates", "dc2=1").returncode == 0
-    sidecar.filter(a_request("billing", candidates={"dc1": 2, "dc2": 3}))
+    sidecar.filter(a_request("billing", candidates={"dc1": 2, "dc2": 3}, dispatch=True))
     done = _told(key, sidecar.address, "--dry-run")
     assert done.returncode == 0, done.stderr
     assert "live workers: dc2 3, seen by a sidecar" in " ".join(done.stdout.split())
@@ -73,7 +73,7 @@ def test_the_command_goes_on_where_nobody_knows(key: Path, sidecar: SidecarProce
 
 def test_get_route_tells_the_workers_that_were_seen(sidecar: SidecarProcess) -> None:
     """With their time, for the application asked about; none for the default route, or where nobody asked."""
-    sidecar.filter(a_request("billing", candidates={"dc1": 2, "dc2": 3}))
+    sidecar.filter(a_request("billing", candidates={"dc1": 2, "dc2": 3}, dispatch=True))
     route = sidecar.client.route("billing")
     assert {entry.datacenter: entry.count for entry in route.workers} == {"dc1": 2, "dc2": 3}
     assert route.workers_seen_at_ms > 0
@@ -85,7 +85,7 @@ def test_get_route_tells_the_workers_that_were_seen(sidecar: SidecarProcess) -> 
 
 def test_the_sidecar_of_another_key_is_not_believed(key: Path, sidecar: SidecarProcess, tmp_path: Path) -> None:
     """What a sidecar of another key was told does not vouch for the target: the number is not known."""
-    sidecar.filter(a_request("billing", candidates={"dc1": 2, "dc2": 3}))
+    sidecar.filter(a_request("billing", candidates={"dc1": 2, "dc2": 3}, dispatch=True))
     assert "live workers: dc2 3" in " ".join(_told(key, sidecar.address, "--dry-run").stdout.split())
     other = tmp_path / "other.yaml"
     other.write_text("default: dc1\napps: {billing: dc1}\n")

@@ -17,13 +17,13 @@ ONE_OF_DC1 = {"dc1": 1, "dc2": 2}
 
 def asked(sidecar: SidecarProcess, counts: Mapping[str, int]) -> pb.FilterWorkersResponse:
     """Return the decision for billing among so many candidates in each datacenter."""
-    return sidecar.filter(a_request("billing", "7", counts))
+    return sidecar.filter(a_request("billing", "7", counts, dispatch=True))
 
 
 def serve(folder: Path, failover: str) -> SidecarProcess:
     """Return a sidecar, not started, whose routes fail over in this way."""
     (folder / "routing.yaml").write_text(
-        f"default: {{active: dc1, backups: [dc2], min_workers: 2, failover: {failover}}}\n"
+        f"default: {{active: dc1, backups: [dc2], min_workers: 2, failover: {failover}}}\napps: {{billing: {{}}}}\n"
     )
     source = f"file:{folder}/routing.yaml"
     return SidecarProcess(source, "--state-dir", str(folder / "state"), folder=folder)
@@ -59,8 +59,13 @@ def test_flapping_makes_nothing_hop(tmp_path: Path) -> None:
 def test_return_by_hand_survives_a_restart(tmp_path: Path) -> None:
     """Under `back: manual` work stays away, also over kill -9, until the document sends it back."""
     with serve(tmp_path, "{back: manual}") as sidecar:
-        assert asked(sidecar, {"dc2": 2}).datacenter == "dc2"
-        eventually(lambda: asked(sidecar, BOTH).datacenter == "dc2", "work to stay away")
+
+        def failed_over() -> bool:
+            assert asked(sidecar, {"dc2": 2}).datacenter == "dc2"
+            return bool(sidecar.client.route("billing").unavailable)
+
+        eventually(failed_over, "the failover")
+        assert asked(sidecar, BOTH).datacenter == "dc2"
         eventually(lambda: load(tmp_path / "state", sidecar.status().source), "the memory on disk")
         sidecar.kill()
         sidecar.start()
@@ -69,3 +74,20 @@ def test_return_by_hand_survives_a_restart(tmp_path: Path) -> None:
         text = (tmp_path / "routing.yaml").read_text().replace("manual", f'manual, failed_back: "{now}"')
         (tmp_path / "routing.yaml").write_text(text)
         eventually(lambda: asked(sidecar, BOTH).datacenter == "dc1", "the return")
+
+
+def test_no_question_moves_work(tmp_path: Path) -> None:
+    """Requests that dispatch nothing are no evidence, nor is a dispatch alone, nor one of a name that is made up."""
+    with serve(tmp_path, "{back: manual}") as sidecar:
+        began = sidecar.status().generation
+        for number in range(40):
+            answer = sidecar.filter(a_request("billing", str(number), {"dc2": 2}))
+            assert (answer.datacenter, answer.undecided) == ("dc2", False)
+            sidecar.filter(a_request("made-up", str(number), {"dc2": 2}, dispatch=True))
+            time.sleep(0.05)
+        assert sidecar.status().generation == began
+        assert asked(sidecar, {"dc2": 2}).undecided
+        eventually(lambda: sidecar.status().generation > began, "the fault to be timed")
+        assert not sidecar.client.route("billing").unavailable
+        assert asked(sidecar, BOTH).datacenter == "dc1"
+        assert not sidecar.status().outages

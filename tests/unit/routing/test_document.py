@@ -6,7 +6,6 @@ import hashlib
 import re
 import time
 from collections.abc import Callable
-from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ import pytest
 from sidecar.errors import DocumentRejected
 from sidecar.routing.document import MAX_BYTES, parse_document, revision_of
 from sidecar.routing.model import Active, Datacenter, Drill, OnEmpty, Ramp, Route, RoutingDocument, Split, Sticky
+from sidecar.routing.networks import Cidr
 from sidecar.routing.scalars import SECOND_NS, parse_time
 from sidecar.yaml_reader import MAX_PROBLEMS
 
@@ -91,7 +91,7 @@ def test_all_parts_are_read() -> None:
     start = parse_time("2026-11-22T10:00:00Z") or 0
     ramp = Ramp("dc1", "dc2", start, 7200 * SECOND_NS)
     assert document.meta == {"by": "lin", "ticket": "OPS-417", "tags": ["a", {"b": "~"}]}
-    networks = tuple(map(ip_network, ("10.1.0.0/16", "fd00:1::/32", "10.9.9.9/32")))
+    networks = (Cidr(4, 0x0A010000, 16), Cidr(6, 0xFD00_0001 << 96, 32), Cidr(4, 0x0A090909, 32))
     assert document.datacenters == {"dc1": Datacenter("dc1", networks), "dc2": Datacenter("dc2", (), available=False)}
     assert document.default.selector == ramp
     assert document.ramps == {ramp, Ramp("dc2", "dc1", start, SECOND_NS, 3)}

@@ -8,11 +8,16 @@ import pytest
 
 from sidecar.errors import DocumentRejected
 from sidecar.pb.dcsidecar.v1 import routing_pb2
+from sidecar.routing.changes import changes
 from sidecar.routing.decision import Reason, decide
 from sidecar.routing.document import parse_document
 from sidecar.routing.drains import MAX_RULES, WorkerDrains
+from sidecar.routing.lint import warnings
 from sidecar.routing.model import WorkerRule
+from sidecar.routing.parsed_text import parse_text
+from sidecar.routing.plain import change_plain
 from sidecar.routing.state import State
+from sidecar.routing.wording import change_text
 
 
 def drains(*matches: str) -> WorkerDrains:
@@ -89,6 +94,7 @@ def test_the_bound_of_rules() -> None:
         ('{match: "10.*.7:1"}', "workers[0].match", "one * at its begin or end"),
         ('{match: "10.1.0.7 :1"}', "workers[0].match", "expected an address"),
         ("{match: 10.1.0.7/24}", "workers[0].match", "did you mean 10.1.0.0/24?"),
+        ('{match: "::ffff:10.1.0.0/112"}', "workers[0].match", "IPv4 addresses written as IPv6: write 10.1.0.0/16"),
         ("{match: 10.1.0.0/99}", "workers[0].match", "a network such as"),
         ("{match: a, available: no}", "workers[0].available", "expected true or false"),
         ("{match: a, drained: true}", "workers[0].drained", "unknown key"),
@@ -102,3 +108,24 @@ def test_what_is_refused(entry: str, path: str, words: str) -> None:
         parse_document(f"default: dc1\nworkers: [{entry}]".encode())
     assert refused.value.problems[0].path == path
     assert words in refused.value.problems[0].message
+
+
+def _rules(*rules: str) -> State:
+    return State(parse_document(f"default: dc1\nworkers: [{', '.join(rules)}]".encode()), 1, 0)
+
+
+def test_drains_are_told_as_changes() -> None:
+    """Each worker that is drained or available again, with the reason."""
+    before, after = _rules("{match: a, available: false, reason: disk}"), _rules("{match: b, available: false}")
+    found = changes(before, after)
+    assert [change_text(change) for change in found] == ["a: drained (disk) → available", "b: available → drained"]
+    assert change_plain(found[0])["before"] == {"drained": True, "reason": "disk"}
+    assert changes(after, after) == []
+
+
+def test_entries_without_effect_are_found() -> None:
+    """An entry that says what holds without it, and one that another covers."""
+    text = 'default: dc1\nworkers: [{match: a}, {match: "b*", available: false}, {match: b1, available: false}]'
+    problems = [problem.message for problem in warnings(parse_text(text.encode()), 0)]
+    assert any("a is available, as without this entry" in message for message in problems)
+    assert any("b* covers it already" in message for message in problems)

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from hypothesis import given, settings
@@ -15,15 +16,17 @@ from sidecar.routing.document import parse_document
 from sidecar.routing.explain import explain
 from sidecar.routing.explain_wording import key_text, outcome_text, verdict_text
 from sidecar.routing.failover import (
+    MIN_EVIDENCE_NS,
     NONE,
+    Failovers,
     FailoverState,
-    FailoverStates,
     Observation,
     Phase,
     advance,
     apply,
+    failovers,
     remembered,
-    timed,
+    revise,
 )
 from sidecar.routing.model import FailBack, Failover, RoutingDocument
 from sidecar.routing.outage import NO_WORKERS, Fault, FaultKind, Outage, OutageKind, ProbeFailure, unhealthy
@@ -36,8 +39,8 @@ SCOPE = ("billing", "")
 DC1 = (SCOPE, "dc1")
 
 
-def document(failover: str, rest: str = "") -> RoutingDocument:
-    """Return a document whose routes fail over in this way."""
+def document(failover: str, rest: str = "apps: {billing: {}, other: {}}") -> RoutingDocument:
+    """Return a document whose named applications fail over in this way."""
     text = f"default: {{active: dc1, backups: [dc2, dc3], min_workers: 2, failover: {failover}}}\n{rest}"
     return parse_document(text.encode())
 
@@ -66,15 +69,25 @@ REFUSED = Fault(FaultKind.PROBES, probes=(ProbeFailure("tcp gw:1", "refused"),),
 GONE = Outage(OutageKind.FAILED_OVER, fault=NO_WORKERS)
 
 
+def seen(observation: Observation, *requests: int) -> list[Observation]:
+    """Return what several requests observed."""
+    return [replace(observation, request=request) for request in requests]
+
+
 def played(failover: str, events: str) -> str:
-    """Return dc1's phase after events, a second each: i is seen ill, w is seen well, anything else is time."""
+    """Return dc1's phase after events, a second each.
+
+    I: three requests see it ill, W: well. i, w: a single one does, not the same. r: the same one sees it ill again.
+    Anything else is time.
+    """
     routes = document(failover)
-    failover_states: FailoverStates = NONE
+    now = NONE
     for second, event in enumerate(events):
-        if event in "iw":
-            failover_states = apply(failover_states, [ILL if event == "i" else WELL], routes, second * S)
-        failover_states = advance(failover_states, routes, second * S)
-    known = failover_states.get(DC1)
+        requests = range(10 * second, 10 * second + 3) if event in "IW" else [7] if event == "r" else [10 * second]
+        if event in "IWiwr":
+            now = apply(now, seen(WELL if event in "Ww" else ILL, *requests), routes, second * S)
+        now = advance(now, routes, second * S)
+    known = now.states.get(DC1)
     return "WELL" if known is None else known.phase.name
 
 
@@ -82,46 +95,75 @@ def played(failover: str, events: str) -> str:
     ("failover", "events", "phase"),
     [
         # At once, both ways, is what routes do without the key: nothing is to be remembered.
-        ("{}", "i", "WELL"),
+        ("{}", "III", "WELL"),
         # `after`: the fault must last; one good sign begins anew.
-        ("{after: 3s}", "i", "FAILING"),
-        ("{after: 3s}", "i..", "FAILING"),
-        ("{after: 3s}", "i...", "FAILED"),
-        ("{after: 3s}", "iiii", "FAILED"),
-        ("{after: 3s}", "iw", "WELL"),
-        ("{after: 3s}", "iiwii", "FAILING"),
-        ("{after: 3s}", "ii.wiiii", "FAILED"),
+        ("{after: 3s}", "I", "FAILING"),
+        ("{after: 3s}", "I..", "FAILING"),
+        ("{after: 3s}", "I...", "FAILED"),
+        ("{after: 3s}", "IIII", "FAILED"),
+        ("{after: 3s}", "Iw", "WELL"),
+        ("{after: 3s}", "IIwII", "FAILING"),
+        ("{after: 3s}", "II.wIIII", "FAILED"),
         # `back_after`: it must be over for so long; one bad sign begins anew.
-        ("{back_after: 3s}", "iw", "RETURNING"),
-        ("{back_after: 3s}", "iw..", "RETURNING"),
-        ("{back_after: 3s}", "iw...", "WELL"),
-        ("{back_after: 3s}", "iwwi", "FAILED"),
-        ("{back_after: 3s}", "iwwiww.", "RETURNING"),
-        ("{back_after: 3s}", "i......", "FAILED"),
+        ("{back_after: 3s}", "I.W", "RETURNING"),
+        ("{back_after: 3s}", "I.W..", "RETURNING"),
+        ("{back_after: 3s}", "I.W...", "WELL"),
+        ("{back_after: 3s}", "I.WWi", "FAILED"),
+        ("{back_after: 3s}", "I.WWIWW.", "RETURNING"),
+        ("{back_after: 3s}", "I......", "FAILED"),
         # By hand: however well it looks.
-        ("{back: manual}", "iwwwwwwwwwwww", "FAILED"),
-        ("{after: 2s, back: manual}", "iwiwiwiw", "WELL"),
+        ("{back: manual}", "I.WWWWWWWWWWW", "FAILED"),
+        ("{after: 2s, back: manual}", "IWIWIWIW", "WELL"),
         # Sent back by hand: what it had left before then (here the end of the first second), it has not left any more.
-        ('{back: manual, failed_back: "1970-01-01T00:00:01Z"}', "i", "WELL"),
-        ('{back: manual, failed_back: "1970-01-01T00:00:01Z"}', ".i", "WELL"),
-        ('{back: manual, failed_back: "1970-01-01T00:00:01Z"}', "..i", "FAILED"),
+        ('{back: manual, failed_back: "1970-01-01T00:00:01Z"}', "I.", "WELL"),
+        ('{back: manual, failed_back: "1970-01-01T00:00:01Z"}', "..I.", "FAILED"),
+        # Evidence: a request, or the same one again and again, is none, however long it lasts.
+        ("{back: manual}", "i............", "FAILING"),
+        ("{back: manual}", "rrrrrrrrrrrrr", "FAILING"),
+        ("{back: manual}", "rrri", "FAILING"),
+        ("{back: manual}", "rii", "FAILED"),
+        ("{back: manual}", "iiwii....", "FAILING"),
+        ("{back_after: 1s}", "I.wr.......", "FAILED"),
+        ("{back_after: 1s}", "I.ww.......", "RETURNING"),
+        ("{back_after: 1s}", "I.www", "WELL"),
+        # For a second at least, however many requests there are.
+        ("{back: manual}", "I", "FAILING"),
+        ("{back: manual}", "I.", "FAILED"),
+        # As many as the document says.
+        ("{back: manual, observations: 1}", "i.", "FAILED"),
+        ("{back: manual, observations: 5}", "I....", "FAILING"),
+        ("{back: manual, observations: 5}", "Ii.i.", "FAILED"),
     ],
 )
 def test_what_comes_of_what_is_seen(failover: str, events: str, phase: str) -> None:
-    """Faults and wellness count when they have lasted, without a break, for what the document says."""
+    """Faults and wellness count when enough requests show them, without a break, for what the document says."""
     assert played(failover, events) == phase
+
+
+def failed(routes: RoutingDocument, now_ns: int = 0) -> Failovers:
+    """Return failovers in which billing's work has left dc1 at a time."""
+    found = apply(NONE, seen(ILL, 1, 2, 3), routes, now_ns - S)
+    found = advance(found, routes, now_ns)
+    assert found.states[DC1].phase is Phase.FAILED
+    return found
 
 
 def test_a_new_document_is_obeyed() -> None:
     """Without the key, or where the datacenter is not on the route any more, nothing is remembered."""
-    failed = apply(NONE, [ILL], document("{back: manual}"), 0)
-    assert advance(failed, document("{back: manual}"), S) is failed
-    assert advance(failed, parse_document(b"dc1"), S) == {}
-    assert advance(failed, parse_document(b"default: {active: dc2, failover: {back: manual}}"), S) == {}
-    returning = apply(apply(NONE, [ILL], document("{back_after: 1m}"), 0), [WELL], document("{back_after: 1m}"), S)
-    assert advance(returning, document("{back_after: 1s}"), 2 * S) == {}
-    assert advance(returning, document("{back: manual}"), 2 * S)[DC1].phase is Phase.FAILED
+    routes = document("{back: manual}")
+    left = failed(routes)
+    assert advance(left, routes, S) is left
+    assert revise(left, routes, S) is left
+    apps = b"apps: {billing: {}}"
+    for text in (b"dc1", b"default: dc1\n" + apps, b"default: {active: dc2, failover: {back: manual}}\n" + apps):
+        assert revise(left, parse_document(text), S).states == {}
+    slow = document("{back_after: 1m}")
+    returning = apply(failed(slow), seen(WELL, 4, 5, 6), slow, S)
+    assert revise(returning, document("{back_after: 1s}"), 2 * S).states == {}
+    assert revise(returning, document("{back: manual}"), 2 * S).states[DC1].phase is Phase.FAILED
     assert apply(NONE, [ILL], parse_document(b"dc1"), 0) is NONE
+    sent_back = document('{back: manual, failed_back: "1970-01-01T00:00:01Z"}')
+    assert revise(left, sent_back, 2 * S).failed_over == {}
 
 
 def test_a_job_of_its_own_has_its_own_failover() -> None:
@@ -129,50 +171,106 @@ def test_a_job_of_its_own_has_its_own_failover() -> None:
     routes = document("{back_after: 1m}", 'apps: {billing: {jobs: {"7": dc2}}}')
     state = State(routes, 1, 0)
     assert (state.scope("billing", "7"), state.scope("billing", "8")) == (("billing", "7"), ("billing", ""))
-    failed = apply(NONE, [Observation(("billing", "7"), {"dc2": NO_WORKERS}, ())], routes, 0)
-    assert advance(failed, routes, S) is failed
-    assert advance(failed, document("{back_after: 1m}"), S) == {}
+    failing = apply(NONE, [Observation(("billing", "7"), {"dc2": NO_WORKERS}, ())], routes, 0)
+    assert failing.states.keys() == {(("billing", "7"), "dc2")}
+    assert advance(failing, routes, S) is failing
+    assert revise(failing, document("{back_after: 1m}"), S).states == {}
 
 
 def test_a_clock_that_goes_back_keeps_nothing_for_longer_than_the_rule_says() -> None:
     """Nothing happens early, and after the time from then on it does."""
     routes = document("{back_after: 10s}")
-    failover_states = {DC1: FailoverState(Phase.RETURNING, since_ns=100 * S, failed_ns=50 * S, fault=NO_WORKERS)}
-    assert advance(failover_states, routes, 20 * S) is failover_states
-    assert advance(failover_states, routes, 110 * S) == {}
+    returning = apply(failed(routes, 90 * S), seen(WELL, 4, 5, 6), routes, 100 * S)
+    assert advance(returning, routes, 20 * S) is returning
+    assert advance(returning, routes, 110 * S).states == {}
 
 
-def test_names_from_requests_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beyond the bound nothing more is remembered, and what is remembered goes on."""
+def test_names_that_the_document_does_not_have_are_not_kept() -> None:
+    """Anybody can make up names: of those nothing is remembered, and their default route acts at once."""
+    routes = document("{back: manual}")
+    assert apply(NONE, [Observation(("made-up", ""), {"dc1": NO_WORKERS}, ())], routes, 0) is NONE
+    assert apply(NONE, [Observation(("billing", "made-up"), {"dc1": NO_WORKERS}, ())], routes, 0) is NONE
+    assert decided(State(routes, 1, 0), {"dc2": 2}, app="made-up").observation is None
+    assert decided(State(routes, 1, 0), {"dc1": 1, "dc2": 2}, app="made-up").datacenter == "dc2"
+
+
+def test_the_states_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond the bound no more is remembered; what is remembered stays, and can be contradicted."""
     monkeypatch.setattr("sidecar.routing.failover.MAX_STATES", 2)
-    failover_states: FailoverStates = NONE
+    routes = document("{back_after: 1m}", "apps: {a: {}, b: {}, c: {}}")
+    now = NONE
     for app in "abc":
-        failover_states = apply(
-            failover_states, [Observation((app, ""), {"dc1": NO_WORKERS}, ())], document("{back_after: 1m}"), 0
-        )
-    assert [scope for scope, _ in failover_states] == [("a", ""), ("b", "")]
-    assert apply(failover_states, [Observation(("a", ""), {}, ("dc1",))], document("{after: 1m}"), 0).keys() == {
-        (("b", ""), "dc1")
-    }
+        now = apply(now, [Observation((app, ""), {"dc1": NO_WORKERS}, ())], routes, 0)
+    assert [scope for scope, _ in now.states] == [("a", ""), ("b", "")]
+    assert apply(now, [Observation(("a", ""), {}, ("dc1",))], routes, 0).states.keys() == {(("b", ""), "dc1")}
 
 
 def test_a_batch_of_observations_is_applied_in_order_to_one_copy() -> None:
-    """Many observations lead where they would one by one; those that cancel out leave the states the same object."""
+    """Many observations lead where they would one by one; those that change nothing leave the same object."""
     routes = document("{after: 1m, back_after: 1m}")
     batch = [ILL, Observation(("other", ""), {"dc1": NO_WORKERS}, ()), WELL, ILL]
-    one_by_one: FailoverStates = NONE
+    one_by_one = NONE
     for observation in batch:
         one_by_one = apply(one_by_one, [observation], routes, S)
-    assert apply(NONE, batch, routes, S) == one_by_one
-    assert one_by_one.keys() == {DC1, (("other", ""), "dc1")}
-    assert apply(one_by_one, [WELL, ILL], routes, S) is one_by_one
+    at_once = apply(NONE, batch, routes, S)
+    assert at_once.states == one_by_one.states
+    assert at_once.evidence == one_by_one.evidence
+    assert one_by_one.states.keys() == {DC1, (("other", ""), "dc1")}
+    assert apply(one_by_one, [ILL, Observation(("other", ""), {}, ("dc2",))], routes, 2 * S) is one_by_one
 
 
-def test_only_what_is_being_timed_needs_the_clock() -> None:
-    """A datacenter that work has left stays left whatever time it is; one that is failing or returning does not."""
-    for phase, expected in ((Phase.FAILED, False), (Phase.FAILING, True), (Phase.RETURNING, True)):
-        assert timed({DC1: FailoverState(phase, 0, 0, NO_WORKERS)}) is expected
-    assert not timed(NONE)
+def test_more_evidence_makes_no_other_states() -> None:
+    """What only adds to the evidence keeps the states the same object, and so the State that decides."""
+    routes = document("{after: 1m}")
+    first = apply(NONE, seen(ILL, 1), routes, 0)
+    second = apply(first, seen(ILL, 2), routes, S)
+    assert second is not first
+    assert second.states is first.states
+
+
+def test_the_outages_are_those_of_the_states() -> None:
+    """The outages that are kept beside the states are what the states alone would give."""
+    routes = document("{back_after: 1m}")
+    both = seen(Observation(SCOPE, {"dc1": NO_WORKERS, "dc2": NO_WORKERS}, ()), 1, 2, 3)
+    left = advance(apply(NONE, both, routes, 0), routes, S)
+    assert left.failed_over == failovers(left.states).failed_over
+    assert left.failed_over[SCOPE].keys() == {"dc1", "dc2"}
+    half = advance(apply(left, seen(Observation(SCOPE, {}, ("dc2",)), 4, 5, 6), routes, 2 * S), routes, 62 * S)
+    assert half.failed_over == failovers(half.states).failed_over
+    assert half.failed_over[SCOPE].keys() == {"dc1"}
+
+
+def test_an_observation_costs_the_same_among_many_applications() -> None:
+    """Of a batch of thousands each is applied to one draft: nothing is copied per observation."""
+    names = [f"app-{number}" for number in range(5000)]
+    routes = document("{back_after: 1m}", "apps:\n" + "".join(f"  {name}: {{}}\n" for name in names))
+    batch = [Observation((name, ""), {"dc1": NO_WORKERS}, (), n) for n in range(3) for name in names]
+    began = time.thread_time()
+    now = apply(NONE, batch[:5000], routes, 0)
+    few = time.thread_time() - began
+    began = time.thread_time()
+    now = advance(apply(now, batch[5000:], routes, S), routes, S)
+    many = time.thread_time() - began
+    assert len(now.failed_over) == 5000
+    # A copy of 5,000 states for each of 10,000 observations would take half a minute.
+    assert many < 50 * few
+
+
+def test_only_what_has_its_evidence_waits_for_the_clock() -> None:
+    """The time alone changes no state that lacks evidence, nor one that work has left."""
+    routes = document("{after: 10s}")
+    assert apply(NONE, seen(ILL, 1, 2), routes, 0).due_ns is None
+    waiting = apply(NONE, seen(ILL, 1, 2, 3), routes, 0)
+    assert waiting.due_ns == 10 * S
+    assert advance(waiting, routes, 9 * S) is waiting
+    assert advance(waiting, routes, 10 * S).due_ns is None
+    # Others' times are kept when one is over.
+    later = apply(waiting, [replace(each, scope=("other", "")) for each in seen(ILL, 1, 2, 3)], routes, 5 * S)
+    assert later.due_ns == 10 * S
+    assert advance(later, routes, 10 * S).due_ns == 15 * S
+    # A contradiction leaves a time at which nothing is to be done.
+    over = apply(waiting, [WELL], routes, S)
+    assert advance(over, routes, 10 * S).due_ns is None
 
 
 def test_what_outlives_a_restart() -> None:
@@ -185,7 +283,12 @@ def test_what_outlives_a_restart() -> None:
     assert remembered(failover_states) == {(SCOPE, "dc1"): left, (SCOPE, "dc2"): left}
 
 
-RULES = ("{after: 5s}", "{back_after: 7s}", "{after: 5s, back_after: 7s}", "{after: 5s, back: manual}")
+RULES = (
+    "{after: 5s}",
+    "{back_after: 7s}",
+    "{after: 5s, back_after: 7s, observations: 1}",
+    "{after: 5s, back: manual, observations: 2}",
+)
 
 
 class FailoverMachine(RuleBasedStateMachine):
@@ -194,10 +297,11 @@ class FailoverMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.now = 0
-        self.failover_states: FailoverStates = NONE
+        self.failovers = NONE
         self.history: list[tuple[Observation | None, int]] = []
         self.sign: bool | None = None
         self.since = 0
+        self.requests: set[int] = set()
 
     @initialize(failover=st.sampled_from(RULES))
     def begin(self, failover: str) -> None:
@@ -206,11 +310,12 @@ class FailoverMachine(RuleBasedStateMachine):
         assert found is not None
         self.rule = found
 
-    @rule(well=st.booleans())
-    def sign_is_seen(self, well: bool) -> None:
+    @rule(well=st.booleans(), request=st.integers(1, 5))
+    def sign_is_seen(self, well: bool, request: int) -> None:
         if self.sign is not well:
-            self.sign, self.since = well, self.now
-        self._step(WELL if well else ILL)
+            self.sign, self.since, self.requests = well, self.now, set()
+        self.requests.add(request)
+        self._step(replace(WELL if well else ILL, request=request))
 
     @rule(seconds=st.integers(1, 6))
     def time_passes(self, seconds: int) -> None:
@@ -218,53 +323,56 @@ class FailoverMachine(RuleBasedStateMachine):
         self._step(None)
 
     def _step(self, seen: Observation | None) -> None:
-        before = self.failover_states
+        before = self.failovers
         self.history.append((seen, self.now))
-        self.failover_states = _replayed(before, self.routes, [(seen, self.now)])
-        was, now = _left(before), _left(self.failover_states)
-        lasted = self.now - self.since
+        self.failovers = _replayed(before, self.routes, [(seen, self.now)])
+        was, now = _left(before), _left(self.failovers)
         if now and not was:
             assert self.sign is False
-            assert lasted >= self.rule.after_ns, "left before the fault had lasted"
+            assert self._shown(self.rule.after_ns), "left before the fault was shown"
         if was and not now:
             assert self.sign is True
             assert self.rule.back is FailBack.AUTO
-            assert lasted >= self.rule.back_after_ns, "returned before it was over for long enough"
+            assert self._shown(self.rule.back_after_ns), "returned before its end was shown"
+
+    def _shown(self, lasts_ns: int) -> bool:
+        lasted = self.now - self.since >= max(lasts_ns, MIN_EVIDENCE_NS)
+        return lasted and len(self.requests) >= self.rule.observations
 
     @invariant()
-    def what_has_lasted_counts(self) -> None:
-        lasted = self.now - self.since
-        if self.sign is False and lasted >= self.rule.after_ns:
-            assert _left(self.failover_states)
-        if self.sign is True and lasted >= self.rule.back_after_ns and self.rule.back is FailBack.AUTO:
-            assert not _left(self.failover_states)
+    def what_was_shown_counts(self) -> None:
+        if self.sign is False and self._shown(self.rule.after_ns):
+            assert _left(self.failovers)
+        if self.sign is True and self._shown(self.rule.back_after_ns) and self.rule.back is FailBack.AUTO:
+            assert not _left(self.failovers)
 
     @invariant()
     def the_same_events_lead_to_the_same(self) -> None:
         if self.history:
-            assert _replayed(NONE, self.routes, self.history) == self.failover_states
-            assert advance(self.failover_states, self.routes, self.now) is self.failover_states
+            again = _replayed(NONE, self.routes, self.history)
+            assert (again.states, again.evidence) == (self.failovers.states, self.failovers.evidence)
+            assert advance(self.failovers, self.routes, self.now) is self.failovers
+            assert revise(self.failovers, self.routes, self.now).states is self.failovers.states
+            assert self.failovers.failed_over == failovers(self.failovers.states).failed_over
 
 
-def _left(failover_states: FailoverStates) -> bool:
-    return DC1 in failover_states and failover_states[DC1].phase is not Phase.FAILING
+def _left(now: Failovers) -> bool:
+    return DC1 in now.states and now.states[DC1].phase is not Phase.FAILING
 
 
-def _replayed(
-    failover_states: FailoverStates, routes: RoutingDocument, events: list[tuple[Observation | None, int]]
-) -> FailoverStates:
+def _replayed(before: Failovers, routes: RoutingDocument, events: list[tuple[Observation | None, int]]) -> Failovers:
     for seen, now in events:
         if seen is not None:
-            failover_states = apply(failover_states, [seen], routes, now)
-        failover_states = advance(failover_states, routes, now)
-    return failover_states
+            before = apply(before, [seen], routes, now)
+        before = advance(before, routes, now)
+    return before
 
 
 FailoverMachine.TestCase.settings = settings(max_examples=200, stateful_step_count=30, deadline=None)
 TestEverySequence = FailoverMachine.TestCase
 
 
-def state(failover: str, *left: str, down: tuple[str, ...] = (), rest: str = "") -> State:
+def state(failover: str, *left: str, down: tuple[str, ...] = (), rest: str = "apps: {billing: {}, other: {}}") -> State:
     """Return a State in which billing's work has left some datacenters."""
     failover_states = {(SCOPE, name): FailoverState(Phase.FAILED, 0, 0, NO_WORKERS) for name in left}
     judged = dict.fromkeys(down, unhealthy(REFUSED))
@@ -307,7 +415,9 @@ def test_with_patience_probes_count_when_they_have_lasted() -> None:
 
 def test_orders_act_at_once_and_are_no_faults() -> None:
     """A drill takes a datacenter out of a patient route too; it is neither ill nor well by that."""
-    drilled = state("{after: 10s}", rest="drills: [{datacenter: dc1, until: '2026-01-01T00:00:00Z'}]")
+    drilled = state(
+        "{after: 10s}", rest="apps: {billing: {}}\ndrills: [{datacenter: dc1, until: '2026-01-01T00:00:00Z'}]"
+    )
     found = decided(drilled, {"dc1": 2, "dc2": 2})
     assert found.datacenter == "dc2"
     assert found.observation == Observation(SCOPE, {}, ("dc2",))
@@ -375,12 +485,12 @@ def test_failover_and_return_are_told_as_changes() -> None:
         f"billing: dc2 preferred → {gone.replace('dc1', 'dc2')}"
     ]
     edited = [change_text(change) for change in changes(before, state("{after: 10s, back: manual}"))]
-    assert edited == ["default: failover at once, back after 1m → failover after 10s, back by hand"]
+    assert edited == ["default, billing, other: failover at once, back after 1m → failover after 10s, back by hand"]
 
 
 def test_an_explanation_tells_of_it() -> None:
     """Why the active datacenter does not serve is told with since when; the key is told where it is given."""
-    text = "{default: {active: dc1, backups: [dc2], failover: {back_after: 10s}}}"
+    text = "{default: {active: dc1, backups: [dc2], failover: {back_after: 10s}}, apps: {billing: {}}}"
     failed = {DC1: FailoverState(Phase.FAILED, 0, 0, NO_WORKERS)}
     gone = State(parse_document(text.encode()), 1, 0, failover_states=failed)
     found = explain(gone, read(text, lambda: None), "billing", "7", "", workers({"dc1": 1, "dc2": 1}))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from sidecar.errors import BadRequest
 from sidecar.pb.dcsidecar.v1.routing_pb2 import Worker
 from sidecar.routing import location
 from sidecar.routing.document import parse_document
 from sidecar.routing.drains import host_of
-from sidecar.routing.location import LocationSource, Locator, reported_datacenter
+from sidecar.routing.location import LocationSource, Locator, locator_of, reported_datacenter
+from sidecar.routing.state import State
 
 BLOCK = parse_document(b"""
     datacenters:
@@ -98,7 +100,7 @@ def test_without_a_block_tags_and_addresses_tell_nothing() -> None:
 
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Metrics that change with every heartbeat do not fill the memory, nor do long ones."""
-    monkeypatch.setattr(location, "_REMEMBERED", 10)
+    monkeypatch.setattr(location, "_REMEMBERED_BYTES", 10 * 330)
     locator = Locator(BLOCK)
     for n in range(100):
         assert locator.locate(Worker(address=f"10.1.0.{n}:1", metrics="cpu 0.3")) == "dc1"
@@ -106,3 +108,42 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     before = len(locator._known)
     locator.locate(Worker(metrics="x" * 1000))
     assert len(locator._known) == before
+
+
+@pytest.mark.parametrize(
+    ("worker", "field", "most"),
+    [
+        (Worker(metrics="x" * 65_537), "metrics", "65,536"),
+        (Worker(tag="," * 4097), "tag", "4,096"),
+        (Worker(address="1" * 257), "address", "256"),
+    ],
+)
+def test_a_field_that_is_too_long_is_refused(worker: Worker, field: str, most: str) -> None:
+    """It is not looked at, since that would hold up others; the error names the field and its bound."""
+    with pytest.raises(BadRequest, match=f"{field}: found .* expected at most {most}"):
+        Locator(BLOCK).locate(worker)
+
+
+def test_a_long_address_is_refused_where_workers_are_drained() -> None:
+    """Its datacenter may be known, but patterns are compared with the whole address."""
+    document = parse_document(b"default: dc1\nworkers: [{match: a*, available: false}]")
+    with pytest.raises(BadRequest, match=r"candidates\[1\]\.address: found 300"):
+        locator_of(document).locate_all([Worker(), Worker(address="b" * 300, datacenter="dc1")])
+
+
+def test_the_worker_is_named_whose_field_is_too_long() -> None:
+    """By its position in the request."""
+    with pytest.raises(BadRequest, match=r"candidates\[300\]\.tag: found 5,000"):
+        Locator(BLOCK).locate_all([*(Worker(address=f"a{number}") for number in range(300)), Worker(tag="," * 5000)])
+
+
+def test_the_locator_is_made_with_the_document() -> None:
+    """While the text is parsed, with its checkpoint; every State of the document has the same one."""
+    calls: list[int] = []
+    document = parse_document(
+        b"datacenters: {dc1: {cidrs: [10.0.0.0/8]}}\ndefault: dc1", checkpoint=lambda: calls.append(1)
+    )
+    made = locator_of(document, lambda: pytest.fail("made again"))
+    assert State(document, 1, 0).locator is made
+    assert State(document, 2, 5).locator is made
+    assert calls

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from sidecar.routing.document import parse_document
+from sidecar.routing.document import parse_document, revision_of
 from sidecar.routing.parsed_text import parse_text
 from sidecar.yaml_reader import places
 
@@ -54,3 +54,11 @@ def test_a_text_that_is_not_valid_says_why(text: bytes, tree: object) -> None:
     with pytest.raises(type(parsed.refusal)) as refused:
         parse_document(text)
     assert str(refused.value) == str(parsed.refusal)
+
+
+def test_the_revision_is_that_of_the_document() -> None:
+    """The text alone gives it, also where the document is refused."""
+    parsed = parse_text(b"dc1")
+    assert parsed.document is not None
+    assert parsed.revision == parsed.document.revision
+    assert parse_text(b"[").revision == revision_of(b"[")

@@ -12,7 +12,7 @@ from sidecar.routing.changes import ChangeKind, changes
 from sidecar.routing.document import parse_document
 from sidecar.routing.explain import explain
 from sidecar.routing.explain_plain import explanation_plain
-from sidecar.routing.failover import NONE, FailoverState, FailoverStates, Phase
+from sidecar.routing.failover import FailoverState, FailoverStates, Phase
 from sidecar.routing.outage import NO_WORKERS
 from sidecar.routing.plain import change_plain
 from sidecar.routing.state import State
@@ -24,9 +24,9 @@ DRILL = "\ndrills: [{datacenter: dc1, until: 2026-01-01T00:00:00Z%s}]"
 FAILOVER = "{active: dc1, backups: [dc2], failover: {after: 10s, back: manual, failed_back: 1970-01-01T00:00:09Z}}"
 
 
-def state(text: str, failover_states: FailoverStates = NONE) -> State:
+def state(text: str, failover_states: FailoverStates | None = None) -> State:
     """Return the State of a document at the beginning of time."""
-    return State(parse_document(text.encode()), 1, 0, failover_states=failover_states)
+    return State(parse_document(text.encode()), 1, 0, failover_states=failover_states or {})
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,8 @@ def test_a_failover_is_a_change_of_preference() -> None:
 
 def explained(default: str, counts: Mapping[str, int], *, failed: bool = False) -> dict[str, Any]:
     """Return the explanation of a decision by a default route, as JSON."""
-    text = f"default: {default}"
+    # Only applications that the document names fail over with patience.
+    text = f"default: {default}\napps: {{a: {{}}}}" if "failover" in default else f"default: {default}"
     states: FailoverStates = {(("a", ""), "dc1"): FailoverState(Phase.FAILED, 0, 10**9, NO_WORKERS)} if failed else {}
     workers = [Worker(name, name) for name, count in counts.items() for _ in range(count)]
     found = explain(state(text, failover_states=states), read(text, lambda: None), "a", "7", "", workers)

@@ -19,7 +19,7 @@ from sidecar.routing.state import State
 DC1 = Shares(Destination.DATACENTERS, (("dc1", 1.0),))
 
 
-def state(default: str, *down: str, left: tuple[str, ...] = (), rest: str = "") -> State:
+def state(default: str, *down: str, left: tuple[str, ...] = (), rest: str = "apps: {a: {}}") -> State:
     """Return a State with this default route, in which datacenters are down and work has left others."""
     failed = {(("a", ""), name): FailoverState(Phase.FAILED, 0, 0, NO_WORKERS) for name in left}
     document = parse_document(f"default: {default}\n{rest}".encode())

@@ -7,6 +7,7 @@ from dataclasses import replace
 from sidecar.pb.dcsidecar.v1 import routing_pb2
 from sidecar.routing.decision import decide
 from sidecar.routing.document import parse_document
+from sidecar.routing.model import Drill
 from sidecar.routing.outage import MARKED, Fault, FaultKind, Outage, OutageKind, unhealthy
 from sidecar.routing.scalars import SECOND_NS
 from sidecar.routing.state import State
@@ -91,3 +92,11 @@ def test_another_state_remembers_nothing_of_the_one_before() -> None:
     later = replace(state, generation=2, now_ns=3 * SECOND_NS)
     assert later.resolve(("b",), "b", "").weights == (("dc1", 7.0), ("dc3", 3.0))
     assert (state.until_ns, later.since_ns, later.until_ns) == (SECOND_NS, 3 * SECOND_NS, 4 * SECOND_NS)
+
+
+def test_a_drill_covers_the_applications_that_it_names() -> None:
+    """By any of their names; without `apps` it covers all."""
+    some, everything = Drill("dc1", 9, apps=frozenset({"a"})), Drill("dc1", 9)
+    assert some.covers(("7", "a"))
+    assert not some.covers(("7",))
+    assert everything.covers(("7",))

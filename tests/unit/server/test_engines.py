@@ -10,6 +10,7 @@ import pytest
 from sidecar.errors import ConfigError
 from sidecar.server.calls import InternalErrors, OnBegin, UnaryHandler
 from sidecar.server.engines import check, choose_engine
+from sidecar.server.large_requests import LargeRequests
 from sidecar.server.slots import Slots
 from sidecar.server.threads import ThreadedCalls, ThreadEngine
 
@@ -69,7 +70,7 @@ def test_the_check_finds_an_engine_that_does_not_answer() -> None:
 
     class WrongEngine(ThreadEngine):
         def group(self, limit: int) -> ThreadedCalls:
-            return WrongAnswers(Slots(limit), InternalErrors())
+            return WrongAnswers(Slots(limit), InternalErrors(), LargeRequests())
 
     with pytest.raises(Exception, match="a response: found b'wrong', expected b'one answered'"):
         check(WrongEngine(InternalErrors()))

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import time
 
+from sidecar.counters import LabeledCounters
 from sidecar.pb.dcsidecar.v1 import routing_pb2 as pb
+from sidecar.routing.failover import Observation
 from sidecar.server.decisions import DecisionHandler
+from sidecar.server.large_requests import made
 from sidecar.server.live_workers import LiveWorkerTracker, count_workers
 from sidecar.table import RoutingTable
 from tests.harness import a_request
@@ -27,8 +30,8 @@ def test_the_newest_request_is_remembered_also_when_its_answer_was() -> None:
     decisions = _decisions(table)
     before = time.time_ns()
     assert decisions.live_workers.last("billing") == ({}, 0)
-    old = a_request("billing", candidates={"dc1": 2}).SerializeToString()
-    new = a_request("billing", candidates={"dc1": 1, "dc2": 3}).SerializeToString()
+    old = a_request("billing", candidates={"dc1": 2}, dispatch=True).SerializeToString()
+    new = a_request("billing", candidates={"dc1": 1, "dc2": 3}, dispatch=True).SerializeToString()
     for request, workers in ((old, {"dc1": 2}), (new, {"dc1": 1, "dc2": 3})) * 4:
         decisions.answer(request)
         seen, at_ns = decisions.live_workers.last("billing")
@@ -37,17 +40,60 @@ def test_the_newest_request_is_remembered_also_when_its_answer_was() -> None:
     assert decisions.live_workers.last("other") == ({}, 0)
 
 
+def test_a_question_shows_no_workers() -> None:
+    """A request that dispatches nothing changes neither the workers that are known nor the count of NO_WORKERS."""
+    table = RoutingTable()
+    _put_in_force(table, b"default: dc1", 1)
+    counted = LabeledCounters()
+    decisions = DecisionHandler(table, max_candidates=100, memo_entries=100, memo_bytes=100_000, counted=counted)
+    decisions.answer(a_request(candidates={"dc1": 1}, dispatch=True).SerializeToString())
+    for _ in range(4):
+        decisions.answer(a_request(candidates={"dc1": 9}).SerializeToString())
+        decisions.answer(a_request(candidates={}).SerializeToString())
+    assert decisions.live_workers.last("billing")[0] == {"dc1": 1}
+    assert dict(counted.totals()) == {("other", "dc1", "ACTIVE"): 5}
+    decisions.answer(a_request(candidates={}, dispatch=True).SerializeToString())
+    assert dict(counted.totals())[("other", "", "NO_WORKERS")] == 1
+
+
+def test_only_dispatches_are_evidence() -> None:
+    """A dispatch that shows something new is observed, and its answer marked; a question never is."""
+    observed: list[Observation] = []
+
+    class Observing(RoutingTable):
+        def observe(self, observation: Observation) -> None:
+            observed.append(observation)
+
+    table = Observing()
+    _put_in_force(table, b"{default: {active: dc1, backups: [dc2], failover: {back: manual}}, apps: {billing: {}}}", 1)
+    decisions = _decisions(table)
+
+    def undecided(request: pb.FilterWorkersRequest) -> bool:
+        return pb.FilterWorkersResponse.FromString(made(decisions.answer(request.SerializeToString()))).undecided
+
+    for _ in range(4):
+        assert not undecided(a_request(candidates={"dc2": 1}))
+        assert not undecided(a_request(candidates={"dc1": 1}, dispatch=True))
+    assert observed == []
+    for instance in ("1", "1", "2", "", ""):
+        assert undecided(a_request(candidates={"dc2": 1}, instance=instance, dispatch=True))
+    requests = [each.request for each in observed]
+    # Those of one run are one piece of evidence; without an instance, each is a run.
+    assert requests[0] == requests[1]
+    assert len(set(requests)) == 4
+
+
 def test_it_outlives_the_document_and_knows_the_documents_names() -> None:
     """A new document forgets nothing; an application is remembered under the name that the document has for it."""
     table = RoutingTable()
     _put_in_force(table, b"{default: dc1, apps: {billing: dc2}}", 1)
     decisions = _decisions(table)
-    asked = a_request("42", candidates={"dc1": 2})
+    asked = a_request("42", candidates={"dc1": 2}, dispatch=True)
     asked.app_aliases.append("billing")
     asked.candidates.append(pb.Worker(address="10.9.9.9:1"))
     decisions.answer(asked.SerializeToString())
     _put_in_force(table, b"default: dc3", 2)
-    decisions.answer(a_request("other").SerializeToString())
+    decisions.answer(a_request("other", dispatch=True).SerializeToString())
     assert decisions.live_workers.last("billing")[0] == {"dc1": 2, "": 1}
     assert decisions.live_workers.last("42")[0] == {}
 

@@ -10,6 +10,7 @@ from sidecar.pb.dcsidecar.v1 import routing_pb2 as pb
 from sidecar.routing.document import parse_document
 from sidecar.routing.state import State
 from sidecar.server.decisions import DecisionHandler
+from sidecar.server.large_requests import made
 from sidecar.server.memo import Memo
 from sidecar.table import RoutingTable
 from tests.views import view, view_of
@@ -185,6 +186,6 @@ def test_the_parts_of_a_request_may_come_in_any_order(asked: list[list[bytes]]) 
 def outcome(decisions: DecisionHandler, request: bytes) -> bytes | str:
     """Return the response, or the refusal's text."""
     try:
-        return decisions.answer(request)
+        return made(decisions.answer(request))
     except BadRequest as error:
         return str(error)

@@ -14,6 +14,7 @@ from sidecar.errors import BadRequest, NotServing
 from sidecar.pb.dcsidecar.v1 import routing_pb2 as pb
 from sidecar.server import requests
 from sidecar.server.decisions import DecisionHandler
+from sidecar.server.large_requests import made
 from sidecar.table import RoutingTable
 from tests.views import view
 
@@ -51,7 +52,7 @@ def test_what_is_just_within_the_bounds_is_answered() -> None:
     request = pb.FilterWorkersRequest(
         app="é" * 256, job="é" * 256, instance="é" * 256, app_aliases=["é" * 256] * 16, candidates=[pb.Worker()] * 3
     )
-    response = pb.FilterWorkersResponse.FromString(decisions().answer(request.SerializeToString()))
+    response = pb.FilterWorkersResponse.FromString(made(decisions().answer(request.SerializeToString())))
     assert response.reason == pb.REASON_NO_WORKERS
 
 
@@ -65,7 +66,7 @@ def test_text_that_is_no_utf8_is_no_request() -> None:
 def test_any_bytes_are_answered_or_refused(request: bytes) -> None:
     """Nothing but BadRequest comes of any bytes."""
     with suppress(BadRequest):
-        pb.FilterWorkersResponse.FromString(decisions().answer(request))
+        pb.FilterWorkersResponse.FromString(made(decisions().answer(request)))
 
 
 def test_without_a_document_the_source_is_told() -> None:

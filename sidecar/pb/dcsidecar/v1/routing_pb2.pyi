@@ -98,7 +98,7 @@ class FilterWorkersRequest(_message.Message):
     def __init__(self, app: _Optional[str] = ..., job: _Optional[str] = ..., instance: _Optional[str] = ..., candidates: _Optional[_Iterable[_Union[Worker, _Mapping]]] = ..., indices_only: bool = ..., app_aliases: _Optional[_Iterable[str]] = ..., dispatch: bool = ...) -> None: ...
 
 class FilterWorkersResponse(_message.Message):
-    __slots__ = ("addresses", "indices", "datacenter", "reason", "revision", "generation", "stale", "for_instance")
+    __slots__ = ("addresses", "indices", "datacenter", "reason", "revision", "generation", "stale", "for_instance", "undecided")
     ADDRESSES_FIELD_NUMBER: _ClassVar[int]
     INDICES_FIELD_NUMBER: _ClassVar[int]
     DATACENTER_FIELD_NUMBER: _ClassVar[int]
@@ -107,6 +107,7 @@ class FilterWorkersResponse(_message.Message):
     GENERATION_FIELD_NUMBER: _ClassVar[int]
     STALE_FIELD_NUMBER: _ClassVar[int]
     FOR_INSTANCE_FIELD_NUMBER: _ClassVar[int]
+    UNDECIDED_FIELD_NUMBER: _ClassVar[int]
     addresses: _containers.RepeatedScalarFieldContainer[str]
     indices: _containers.RepeatedScalarFieldContainer[int]
     datacenter: str
@@ -115,7 +116,8 @@ class FilterWorkersResponse(_message.Message):
     generation: int
     stale: bool
     for_instance: bool
-    def __init__(self, addresses: _Optional[_Iterable[str]] = ..., indices: _Optional[_Iterable[int]] = ..., datacenter: _Optional[str] = ..., reason: _Optional[_Union[Reason, str]] = ..., revision: _Optional[str] = ..., generation: _Optional[int] = ..., stale: bool = ..., for_instance: bool = ...) -> None: ...
+    undecided: bool
+    def __init__(self, addresses: _Optional[_Iterable[str]] = ..., indices: _Optional[_Iterable[int]] = ..., datacenter: _Optional[str] = ..., reason: _Optional[_Union[Reason, str]] = ..., revision: _Optional[str] = ..., generation: _Optional[int] = ..., stale: bool = ..., for_instance: bool = ..., undecided: bool = ...) -> None: ...
 
 class GetRouteRequest(_message.Message):
     __slots__ = ("app", "job")

@@ -82,7 +82,8 @@ final class Router {
     void prefetch(JobInfoDO job, List<WorkerInfo> workers, long deadlineNanos) {
         AnswerCache.Key key = keyOf(job);
         SidecarAnswer last = cache.get(key);
-        if (workers.isEmpty() || last != null && (last.isForInstance() || last.isValidIn(sidecar.epoch(), workers))) {
+        if (workers.isEmpty() || last != null
+                && (last.isForInstance() || last.isUndecided() || last.isValidIn(sidecar.epoch(), workers))) {
             return;
         }
         cache.put(key, ask(namesOf(job.getAppId()), job, null, workers, deadlineNanos));
@@ -113,8 +114,8 @@ final class Router {
         candidates.addTo(request);
         RoutingEpoch before = sidecar.epoch();
         FilterWorkersResponse response = sidecar.filterWorkers(request.build(), deadlineNanos);
-        boolean cacheable = names.complete && !response.getForInstance() && before != null && before == sidecar.epoch()
-                && before.generation == response.getGeneration();
+        boolean cacheable = names.complete && !response.getForInstance() && !response.getUndecided()
+                && before != null && before == sidecar.epoch() && before.generation == response.getGeneration();
         return new SidecarAnswer(candidates, response, cacheable ? before : null);
     }
 

@@ -15,10 +15,11 @@ final class SidecarAnswer {
     private final int[] selected;
     private final boolean unrouted;
     private final boolean forInstance;
+    private final boolean undecided;
     private final String datacenter;
     private final String revision;
     private final long generation;
-    /** The epoch the answer is valid in; null if there was no watch, the epoch changed meanwhile, or it is for one instance only. */
+    /** The epoch the answer is valid in; null if there was no watch, the epoch changed meanwhile, or it must not be kept. */
     private final RoutingEpoch epoch;
     private final long receivedAt = MonotonicClock.now();
 
@@ -27,6 +28,7 @@ final class SidecarAnswer {
         this.candidates = candidates;
         this.epoch = epoch;
         forInstance = response.getForInstance();
+        undecided = response.getUndecided();
         datacenter = response.getDatacenter();
         revision = response.getRevision();
         generation = response.getGeneration();
@@ -50,6 +52,11 @@ final class SidecarAnswer {
     /** Returns whether the answer is for one instance only. */
     boolean isForInstance() {
         return forInstance;
+    }
+
+    /** Returns whether the sidecar needs the next request as evidence of a fault, or of a return. */
+    boolean isUndecided() {
+        return undecided;
     }
 
     /** Returns whether these workers, in this order, are the candidates of this answer. */

@@ -30,6 +30,7 @@ final class FakeSidecar extends RoutingServiceGrpc.RoutingServiceImplBase implem
     volatile int extraIndex = -1;
     volatile boolean stalled;
     volatile boolean forInstance;
+    volatile boolean undecided;
     /** Adds to each route update. */
     volatile UnaryOperator<RouteUpdate.Builder> details = update -> update;
     private final List<StreamObserver<RouteUpdate>> watches = new CopyOnWriteArrayList<>();
@@ -100,7 +101,8 @@ final class FakeSidecar extends RoutingServiceGrpc.RoutingServiceImplBase implem
         }
         FilterWorkersResponse.Builder response = FilterWorkersResponse.newBuilder().setGeneration(generation)
                 .setRevision("r" + generation)
-                .setDatacenter(datacenter).setReason(Reason.REASON_ACTIVE).setForInstance(forInstance);
+                .setDatacenter(datacenter).setReason(Reason.REASON_ACTIVE).setForInstance(forInstance)
+                .setUndecided(undecided);
         for (int index = 0; index < request.getCandidatesCount(); index++) {
             if (request.getCandidates(index).getMetrics().contains(datacenter)) {
                 response.addIndices(index);

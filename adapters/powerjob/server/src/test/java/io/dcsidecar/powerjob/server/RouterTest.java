@@ -83,6 +83,20 @@ class RouterTest {
     }
 
     @Test
+    @DisplayName("An answer that the sidecar marks undecided is asked for again at each dispatch")
+    void undecided() {
+        Router router = router();
+        fake.undecided = true;
+        router.route(job(1), 11L, workers("dc1"));
+        router.route(job(1), 12L, workers("dc1"));
+        assertEquals(2, fake.requests.size());
+        fake.undecided = false;
+        router.route(job(1), 13L, workers("dc1"));
+        router.route(job(1), 14L, workers("dc1"));
+        assertEquals(3, fake.requests.size());
+    }
+
+    @Test
     @DisplayName("All instances of a job share an answer unless the sidecar marks it for_instance")
     void forInstance() {
         Router router = router();
