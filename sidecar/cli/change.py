@@ -25,7 +25,7 @@ from sidecar.cli.params import (
     output_flag,
     tls_flags,
 )
-from sidecar.cli.render import change_lines, change_report, difference_lines, print_json, say
+from sidecar.cli.render import change_lines, change_report, difference_lines, print_json, say, target_plain
 from sidecar.cli.sidecars import (
     Confirmation,
     Connect,
@@ -37,6 +37,7 @@ from sidecar.cli.sidecars import (
     statuses,
     wait_for_revision,
 )
+from sidecar.cli.target import Target
 from sidecar.client import Status, Worker
 from sidecar.editing.draft import CurrentDocument, Draft, Edit, difference, plan
 from sidecar.editing.facts import Facts
@@ -48,7 +49,7 @@ from sidecar.routing.location import Locator
 from sidecar.routing.outage import Fault, FaultKind, Outages, unhealthy
 from sidecar.routing.parsed_text import parse_text
 from sidecar.routing.state import State
-from sidecar.sources.base import Content, Source
+from sidecar.sources.base import Content, Missing, Source
 
 # The exit code for a document that is written, but not known to be served by every sidecar.
 NOT_CONFIRMED = 5
@@ -115,6 +116,7 @@ class ChangeOptions:
     """
 
     source: Source
+    target: Target
     timeout: float
     max_bytes: int
     rules: SafetyRules
@@ -122,6 +124,7 @@ class ChangeOptions:
     reason: str
     ticket: str
     full_document: bool
+    new_apps: bool
     dry_run: bool
     yes: bool
     forced: frozenset[str]
@@ -147,6 +150,7 @@ def change_options(ctx: click.Context) -> ChangeOptions:
         raise click.UsageError("--wait: for which sidecars? Name them with --sidecar or in the --config file", ctx)
     return ChangeOptions(
         source=key.source,
+        target=key.target,
         timeout=key.timeout,
         max_bytes=key.max_bytes,
         rules=SafetyRules(
@@ -158,6 +162,7 @@ def change_options(ctx: click.Context) -> ChangeOptions:
         reason=given["reason"],
         ticket=given["ticket"],
         full_document=given["meta"],
+        new_apps=given.get("new", False),
         dry_run=given["dry_run"],
         yes=given["yes"],
         forced=frozenset(given["forced"]),
@@ -194,7 +199,14 @@ def make_change(options: ChangeOptions, edit: Edit) -> Outcome:
     while True:
         current = read_current(options)
         meta = ChangeMeta(by=options.by, at_ns=time.time_ns(), reason=options.reason, ticket=options.ticket)
-        draft = plan(current, edit, meta, full_document=options.full_document, max_bytes=options.max_bytes)
+        draft = plan(
+            current,
+            edit,
+            meta,
+            full_document=options.full_document,
+            new_apps=options.new_apps,
+            max_bytes=options.max_bytes,
+        )
         facts = gather(draft, options)
         judged = review(draft, facts, rules)
         if not _confirmed(draft, judged, options):
@@ -212,25 +224,29 @@ def make_change(options: ChangeOptions, edit: Edit) -> Outcome:
             lines = list(difference(current.text, theirs.text or b""))
             _report(draft, judged, options, conflict={"revision": theirs.revision, "difference": lines})
             return Outcome(WriteConflict.exit_code)
-        say(f"Written: revision {draft.new.revision}.")
+        say(f"Written to {options.target}: revision {draft.new.revision}.")
         return Outcome(_await_sidecars(draft, judged, options), written=True)
 
 
 def read_current(options: ChangeOptions, *, other_than: str | None = None) -> CurrentDocument:
     """Return what the key holds; where another version must be there, wait a little for it."""
-    content = _read(options, other_than)
-    if content is None:
-        return CurrentDocument()
-    return CurrentDocument(parse_text(content.text, max_bytes=options.max_bytes), content.version)
+    return _current(_read(options, other_than), options)
 
 
-def _read(options: ChangeOptions, other_than: str | None = None) -> Content | None:
+def _current(found: Content | Missing, options: ChangeOptions) -> CurrentDocument:
+    key = str(options.target)
+    if isinstance(found, Missing):
+        return CurrentDocument(key=key, missing=found.reason)
+    return CurrentDocument(parse_text(found.text, max_bytes=options.max_bytes), found.version, key)
+
+
+def _read(options: ChangeOptions, other_than: str | None = None) -> Content | Missing:
     deadline = time.monotonic() + (_LAG_S if other_than is not None else 0.0)
     while True:
         found = options.source.read(options.timeout)
-        content = found if isinstance(found, Content) else None
-        if (content.version if content else None) != other_than or time.monotonic() >= deadline:
-            return content
+        version = found.version if isinstance(found, Content) else None
+        if version != other_than or time.monotonic() >= deadline:
+            return found
         time.sleep(_LOOK_S)
 
 
@@ -271,6 +287,7 @@ def _outages(draft: Draft, endpoints: Sequence[Endpoint], connect: Connect) -> O
 
 def _confirmed(draft: Draft, judged: Review, options: ChangeOptions) -> bool:
     """Show a change; return whether to write it. Raises ChangeRefused, and UsageError where nobody can be asked."""
+    click.echo(f"Change of {click.style(str(options.target), bold=True)}:", err=options.output == "json")
     for line in change_lines(draft, judged, options.forced):
         click.echo(line, err=options.output == "json")
     try:
@@ -286,7 +303,7 @@ def _confirmed(draft: Draft, judged: Review, options: ChangeOptions) -> bool:
         return True
     elif not options.may_ask:
         raise click.UsageError("no terminal to confirm at: pass --yes to write, or --dry-run to only look")
-    elif _ask("Write this?"):
+    elif _ask(f"Write this to {options.target}?"):
         return True
     else:
         say("Nothing was written.")
@@ -318,8 +335,8 @@ def apply(draft: Draft, options: ChangeOptions) -> None:
             raise
 
 
-def _holds(text: bytes, content: Content | None) -> bool:
-    return content is not None and content.text == text
+def _holds(text: bytes, found: Content | Missing) -> bool:
+    return isinstance(found, Content) and found.text == text
 
 
 def _show_conflict(ours: CurrentDocument, theirs: CurrentDocument) -> None:
@@ -370,7 +387,7 @@ def _report(draft: Draft, judged: Review, options: ChangeOptions, **outcome: obj
     """Print a change and what became of it as JSON, where that is asked for."""
     if options.output == "json":
         report = change_report(draft, judged, options.forced)
-        print_json({"source": options.source.url, **report, **outcome})
+        print_json({**target_plain(options.target), **report, **outcome})
 
 
 def _user() -> str:

@@ -15,6 +15,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from sidecar import config
+from sidecar.cli.target import Target
 from sidecar.config import OPTIONS, SOURCE_OPTIONS, Option, kinds
 from sidecar.config.kinds import Kind
 from sidecar.errors import BadRequest, ConfigError
@@ -283,6 +284,7 @@ class Key:
     """The key that a command's options and the configuration name, and how to read it."""
 
     source: Source
+    target: Target
     timeout: float
     max_bytes: int
     values: Mapping[str, config.OptionValue]
@@ -301,7 +303,8 @@ def open_key(ctx: click.Context) -> Key:
         raise ConfigError("which key? Name it with --source URL, DC_SIDECAR_SOURCE, or `source` in the --config file")
     source = open_source(settings.source, settings.source_options)
     by_name = {value.option.name: value for value in values}
-    return Key(source, ctx.params["timeout"], settings.max_document_size, by_name)
+    target = Target(url=source.url)
+    return Key(source, target, ctx.params["timeout"], settings.max_document_size, by_name)
 
 
 def serve_flags() -> list[click.Parameter]:
@@ -349,6 +352,12 @@ def _configured(option: Option) -> Flag:
         metavar=option.kind.metavar,
         multiple=option.repeatable,
     )
+
+
+def new_option(command: F) -> F:
+    """Give a command `--new`, which `change_options` reads."""
+    help_ = "Accept an application that the document does not name yet."
+    return click.option("--new", is_flag=True, help=help_)(command)
 
 
 def default_option(command: F) -> F:

@@ -17,6 +17,7 @@ from sidecar.routing.scalars import format_time
 from sidecar.routing.wording import change_text, second
 
 if TYPE_CHECKING:
+    from sidecar.cli.target import Target
     from sidecar.client import AppRoute, Outage, RouteUpdate, Status
     from sidecar.editing.draft import Draft
     from sidecar.editing.impact import Impact, ImpactStep
@@ -95,6 +96,11 @@ def _other_changes(impact: Impact) -> list[str]:
 
 def _wrapped(text: str, indent: str) -> list[str]:
     return textwrap.wrap(text, _WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+
+
+def target_plain(target: Target) -> dict[str, Any]:
+    """Return what a change writes to as the first fields of `-o json`."""
+    return {"source": target.url, "namespace": target.namespace or None, "context": target.context or None}
 
 
 def change_report(draft: Draft, review: Review, forced: Collection[str]) -> dict[str, Any]:

@@ -75,6 +75,8 @@ def command(
 def _lines(explanation: Explanation, candidates: Sequence[Worker]) -> Iterator[str]:
     who = explanation.app + (f", job {explanation.job}" if explanation.job else "")
     where = f"written at {explanation.route}" if explanation.route else "not in the document, built-in values apply"
+    if explanation.by_default_route:
+        where = f"by the default route, as the document does not name {explanation.app}; {where}"
     yield f"1. The route of {who}: {where}"
     yield from columns(
         [(f"     {key.name}", key_text(key.value), dim(f"({origin_text(key)})")) for key in explanation.keys]

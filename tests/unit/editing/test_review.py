@@ -185,9 +185,12 @@ drills: [{datacenter: dc3, until: "2026-11-22T11:00:00Z", reason: Q4}, {datacent
     assert len([note for note in notes if "drill" in note]) == 1
 
 
-def test_a_near_name_is_pointed_out() -> None:
-    """An application that is new and close to one that is there may be a slip."""
-    assert "biling is new in this document, which has billing" in reviewed(switch("dc2", "biling")).notes
+def test_a_new_name_is_pointed_out() -> None:
+    """An application that is new, or a datacenter in a document that has no list of them, may be a slip."""
+    assert "biling is new in this document" in reviewed(switch("dc2", "biling")).notes
+    notes = reviewed(switch("dc22", "billing")).notes
+    assert "dc22 is a new datacenter in this document, which has dc1, dc2, dc3" in notes
+    assert not [note for note in reviewed(switch("dc2", "billing")).notes if "new" in note]
     assert "jobs of billing with routes of their own: 1001" in reviewed(switch("dc2", "billing")).notes
 
 

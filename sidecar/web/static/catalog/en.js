@@ -216,6 +216,7 @@ export default {
   "decide": "Decide",
   "decision.serves": "{datacenter} serves: {selected} of {candidates} candidates",
   "decision.none": "{selected} of {candidates} candidates",
+  "by-default-route": "By the default route: the document does not name {app}.",
   "route-at": "Route: {origin}",
   "rule": "Rule",
   "value": "Value",

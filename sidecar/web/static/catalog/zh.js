@@ -216,6 +216,7 @@ export default {
   "decide": "计算",
   "decision.serves": "由 {datacenter} 服务：{candidates} 个候选 worker 中选出 {selected} 个",
   "decision.none": "{candidates} 个候选 worker 中选出 {selected} 个",
+  "by-default-route": "按默认路由：文档中没有应用 {app}。",
   "route-at": "路由：{origin}",
   "rule": "规则",
   "value": "值",

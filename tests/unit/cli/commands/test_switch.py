@@ -21,7 +21,7 @@ def test_a_switch_is_shown_and_written(run: Run, key: Path) -> None:
     assert result.code == 0
     assert re.search(r"^-  billing: dc1  # money$\n^\+  billing: dc2  # money$", result.out, re.MULTILINE)
     assert "billing: all jobs dc1 → dc2" in result.out
-    assert result.err == f"Written: revision {revision_of(key.read_bytes())}.\n"
+    assert result.err == f"Written to file:{key}: revision {revision_of(key.read_bytes())}.\n"
     assert re.sub(r"at: \S+,", "at: …,", key.read_text()) == TEXT.replace(
         "default", "meta: {by: lin, at: …, reason: hot}\ndefault"
     ).replace("dc1  #", "dc2  #")
@@ -63,6 +63,26 @@ def test_a_dry_run_writes_nothing(run: Run, key: Path) -> None:
     assert (result.code, key.read_text()) == (0, TEXT)
     assert "billing: all jobs dc1 → dc2" in result.out
     assert result.err == "Dry run: nothing was written.\n"
+
+
+def test_an_application_that_is_not_known_needs_new(run: Run, key: Path) -> None:
+    """A typo writes nothing and offers the nearest name; with --new the application gets a route."""
+    refused = run("switch", "biling", "dc2", "--yes")
+    assert (refused.code, refused.out, key.read_text()) == (3, "", TEXT)
+    assert "the document names no application biling: did you mean billing?" in refused.err
+    assert "--new" in refused.err
+    assert run("switch", "biling", "dc2", "--yes", "--new").code == 0
+    assert "biling: dc2" in key.read_text()
+
+
+def test_a_change_names_its_target(run: Run, key: Path) -> None:
+    """Above the difference, in the confirmation and in JSON stands which key is changed."""
+    result = run("switch", "billing", "dc2", "--yes")
+    assert result.out.startswith(f"Change of file:{key}:\n--- revision")
+    assert result.err.startswith(f"Written to file:{key}: revision ")
+    back = run("switch", "billing", "dc1", "--yes", "--hold-off", "0", "-o", "json")
+    assert back.json["source"] == f"file:{key}"
+    assert (back.json["namespace"], back.json["context"]) == (None, None)
 
 
 def test_without_a_terminal_or_yes_nothing_is_written(run: Run, key: Path) -> None:
@@ -118,7 +138,7 @@ def test_what_is_shown_fits_a_narrow_terminal(run: Run, key: Path) -> None:
     """The words of an effect are broken at 80 columns; the document's own lines are as long as they are."""
     assert key.exists()
     names = [f"an-application-with-a-long-name-{number}" for number in range(5)]
-    result = run("switch", *names, "dc2", "--dry-run")
+    result = run("switch", *names, "dc2", "--new", "--dry-run")
     words = result.out.partition("\nNow:")[2]
     assert "and 2 more" in words
     assert max(map(len, words.splitlines())) <= 80
