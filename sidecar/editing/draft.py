@@ -60,8 +60,9 @@ class CurrentDocument:
         if self.parsed.document is None:
             assert self.parsed.refusal is not None
             raise ChangeRefused(
-                "the current document is not valid, so the effect of a change is unknown; fix it first with "
-                f"`dc-sidecar edit` or `dc-sidecar put`: {self.parsed.refusal.summary}"
+                "the current document is not valid, so the effect of a change is unknown; fix it with "
+                "`dc-sidecar edit` or `dc-sidecar put`, or go back to the last good one with `dc-sidecar rollback`: "
+                f"{self.parsed.refusal.summary}"
             )
         return self.parsed.tree, self.parsed.document
 
@@ -80,12 +81,13 @@ class Edit:
 
     `make` takes the current document and the time (Unix ns), and returns the new values, or a whole new text. It raises
     ChangeRefused where the change cannot be made. `moves_work` marks changes that send jobs somewhere: the rules `same`
-    and `hold-off` apply to them only. `apps` are the applications that the operator named, whose routes it changes;
-    `scope` are those that only limit it.
+    and `hold-off` apply to them only, and to a `way_back` only `same`. `apps` are the
+    applications that the operator named, whose routes it changes; `scope` are those that only limit it.
     """
 
     make: Callable[[CurrentDocument, int], Tree | ParsedText]
     moves_work: bool = False
+    way_back: bool = False
     meta: MetaPolicy = MetaPolicy.ALWAYS
     apps: tuple[str, ...] = ()
     scope: tuple[str, ...] = ()

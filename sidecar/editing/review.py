@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sidecar.editing.draft import Draft
 from sidecar.editing.facts import Facts
 from sidecar.editing.impact import Impact, under_way
-from sidecar.editing.safety_rules import SafetyRules, Violation, targets, violations
+from sidecar.editing.safety_rules import SafetyRules, Violation, equivalent, targets, violations
 from sidecar.editing.wording import subject_text, under_way_texts
 from sidecar.routing.lint import warnings
 from sidecar.routing.wording import named, outage_text
@@ -31,9 +31,17 @@ class Review:
 def review(draft: Draft, facts: Facts, rules: SafetyRules) -> Review:
     """Return the review of a draft."""
     impact = draft.impact.given(facts)
+    if draft.edit.way_back or _undoes(draft, facts):
+        rules = replace(rules, hold_off=0.0)
     found = violations(impact, rules, reason=draft.meta.reason, moves_work=draft.edit.moves_work)
     notes = (*_about_gray(facts), *_limited(_notes(draft, impact)), *_new_warnings(draft))
     return Review(impact, found, notes)
+
+
+def _undoes(draft: Draft, facts: Facts) -> bool:
+    """Return whether a draft sends all jobs where the last change took them from."""
+    new = draft.new.document
+    return facts.replaced is not None and new is not None and equivalent(facts.replaced, new)
 
 
 def _about_gray(facts: Facts) -> list[str]:

@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from sidecar.cli.change import ChangeCommand, change_options, run_change
+from sidecar.cli.change import run_change
+from sidecar.cli.change_options import ChangeCommand, change_options
 from sidecar.cli.params import DURATION, START, SourceCommand, Start, new_option, open_key, output_option, start_ns
 from sidecar.cli.render import columns, print_json, say
 from sidecar.editing import operations

@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from sidecar.cli.change import ChangeCommand, change_options, run_change
+from sidecar.cli.change import run_change
+from sidecar.cli.change_options import ChangeCommand, change_options
 from sidecar.cli.params import DURATION, START, default_option, new_option, start_ns, subject_of
 from sidecar.editing import operations
 from sidecar.editing.draft import CurrentDocument, Edit
@@ -73,7 +74,7 @@ def command(ctx: click.Context, /, words: tuple[str, ...], *, default: bool, **g
         if source is None:
             raise ChangeRefused(f"{subject} is not active in one datacenter: name the one to leave with --from")
         if source == given["to"]:
-            raise ChangeRefused(f"same: {subject} is already in {source}: name another datacenter with --to")
+            return tree
         return operations.start_ramp(
             tree,
             app,

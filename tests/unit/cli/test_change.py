@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from sidecar.cli import change
-from sidecar.cli.change import ChangeOptions, run_change
+from sidecar.cli.change import run_change
+from sidecar.cli.change_options import ChangeOptions
 from sidecar.cli.sidecars import Endpoint
 from sidecar.cli.target import Target
 from sidecar.client import RoutingClient, SidecarUnreachable, Worker

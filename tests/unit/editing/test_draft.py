@@ -45,7 +45,7 @@ def test_a_broken_or_missing_document_is_for_other_commands() -> None:
     ) as found:
         missing.valid()
     assert "init" not in str(found.value)
-    with pytest.raises(ChangeRefused, match=r"(?s)dc-sidecar edit.*unknown key"):
+    with pytest.raises(ChangeRefused, match=r"(?s)dc-sidecar edit.*dc-sidecar rollback.*unknown key"):
         current(b"backup: dc1").valid()
 
 

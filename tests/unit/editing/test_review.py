@@ -157,6 +157,18 @@ def test_two_changes_keep_a_distance(minutes: float, rules: list[str]) -> None:
         assert "the last change by kim" in reviewed(switch("dc2", "billing"), text).violations[0].message
 
 
+def test_undoing_the_last_change_is_not_held_off() -> None:
+    """What sends all jobs where they were before the last change is not held off, whatever else the texts say."""
+    text = TEXT.replace(b"2026-11-22T09:00:00Z", format_time(NOW).encode())
+    before = parse_text(b"# other words\n" + drafted(switch("dc2", "billing"), text).new.text).document
+    facts = Facts(replaced=before)
+    assert broken(reviewed(switch("dc2", "billing"), text, facts=facts)) == []
+    assert broken(reviewed(switch("dc3", "billing"), text, facts=facts)) == ["hold-off"]
+    assert "dc-sidecar rollback" in reviewed(switch("dc3", "billing"), text).violations[0].message
+    way_back = replace(switch("dc3", "billing"), way_back=True)
+    assert broken(reviewed(way_back, text)) == []
+
+
 def test_a_reason_can_be_demanded() -> None:
     """Where the configuration demands a reason, a change without one is refused."""
     assert broken(reviewed(switch("dc2", "billing"), rules=SafetyRules(require_reason=True))) == ["reason"]

@@ -115,9 +115,30 @@ def test_the_configuration_sets_the_rules(run: Run, key: Path, tmp_path: Path) -
     assert "workers: dc2 has 1 live worker, expected at least 2" in result.err
     config_flags = ("--config", str(config), "--no-require-reason", "--require-workers", "1")
     assert run("switch", "billing", "dc2", "--yes", *config_flags, "--candidates", "dc2=1").code == 0
-    held = run("switch", "billing", "dc1", "--yes", *config_flags, "--candidates", "dc1=1")
+    held = run("switch", "billing", "dc3", "--yes", *config_flags, "--candidates", "dc3=1")
     assert held.code == 3
     assert "hold-off: the last change" in held.err
+    assert "dc-sidecar rollback" in held.err
+
+
+def test_undoing_the_last_change_is_never_held_off(run: Run, key: Path) -> None:
+    """The way back needs no waiting, by the same verb or by `rollback`; any other change does."""
+    assert run("switch", "billing", "dc2", "--yes", "--hold-off", "1h").code == 0
+    assert run("switch", "billing", "dc3", "--yes", "--hold-off", "1h").code == 3
+    back = run("switch", "billing", "dc1", "--yes", "--hold-off", "1h")
+    assert back.code == 0, back.err
+    assert "billing: dc1" in key.read_text()
+    assert run("rollback", "--yes", "--hold-off", "1h").code == 0
+    assert "billing: dc2" in key.read_text()
+
+
+def test_where_it_is_already_is_no_change(run: Run, key: Path) -> None:
+    """Exit code 0 and nothing written, also within the hold-off and without a required reason; --force writes."""
+    result = run("switch", "billing", "dc1", "--yes", "--require-reason")
+    assert (result.code, result.out, key.read_text()) == (0, "", TEXT)
+    assert result.err == f"No change: already in effect in file:{key}.\n"
+    assert run("switch", "billing", "dc1", "--yes", "--force", "same").code == 0
+    assert "meta: {by: " in key.read_text()
 
 
 def test_no_source_is_wrong_configuration(run: Run) -> None:
