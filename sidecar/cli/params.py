@@ -16,6 +16,7 @@ from click.shell_completion import CompletionItem
 
 from sidecar import config
 from sidecar.cli.target import Target
+from sidecar.cli.zone_option import UTC_ATTRIBUTES
 from sidecar.config import OPTIONS, SOURCE_OPTIONS, Option, kinds
 from sidecar.config.kinds import Kind
 from sidecar.errors import BadRequest, ConfigError
@@ -191,6 +192,11 @@ class SectionedCommand(click.Command):
                 formatter.write_dl(records)
 
 
+def utc_flag() -> Flag:
+    """Return `--utc`."""
+    return Flag(["--utc"], **UTC_ATTRIBUTES)
+
+
 def output_flag() -> Flag:
     """Return `-o text|json`, as the parameter `output`."""
     return flag(["-o", "--output"], **_OUTPUT)
@@ -227,7 +233,10 @@ def tls_flags(section: str = "") -> list[Flag]:
 class SidecarCommand(click.Command):
     """A command that asks one running sidecar."""
 
-    address: Mapping[str, Any] = {"default": DEFAULT_ADDRESS, "help": "The sidecar: HOST:PORT or unix:/PATH."}
+    address: Mapping[str, Any] = {
+        "help": f"The sidecar: HOST:PORT or unix:/PATH.  [default: the first of `sidecar` in the --config file that "
+        f"answers, else {DEFAULT_ADDRESS}]"
+    }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - handed on
         super().__init__(*args, **kwargs)
@@ -236,12 +245,20 @@ class SidecarCommand(click.Command):
                 ["--sidecar"],
                 metavar="ADDR",
                 envvar="DC_SIDECAR_ADDRESS",
-                show_default=True,
                 show_envvar=True,
                 **self.address,
             ),
+            flag(
+                ["--config", "config_file"],
+                "Configuration file that names sidecars.",
+                type=click.Path(),
+                metavar="PATH",
+                envvar="DC_SIDECAR_CONFIG",
+                show_envvar=True,
+            ),
             *tls_flags(),
             timeout_flag("2s", "How long to wait for an answer."),
+            utc_flag(),
         ]
 
 
@@ -249,10 +266,9 @@ class FleetCommand(SidecarCommand):
     """A command that asks several running sidecars."""
 
     address: Mapping[str, Any] = {
-        "default": [DEFAULT_ADDRESS],
         "multiple": True,
         "help": "A sidecar: HOST:PORT (every address of the host counts), unix:/PATH, or @FILE with one per line. "
-        "Repeatable.",
+        f"Repeatable.  [default: `sidecar` in the --config file, else {DEFAULT_ADDRESS}]",
     }
 
 
@@ -269,7 +285,7 @@ class SourceCommand(SectionedCommand):
                 made.section = "Where"
                 self.params.append(made)
         self.params.append(timeout_flag("10s", "How long to wait for the config center.", section="Where"))
-        self.params += self.more_flags()
+        self.params += [*self.more_flags(), utc_flag()]
 
     def more_flags(self) -> list[Flag]:
         """Return the options beside those that say where the key is; one that only reads takes those of changes too."""

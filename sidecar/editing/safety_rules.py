@@ -13,9 +13,10 @@ from sidecar.editing.placement import placement
 from sidecar.editing.wording import subject_text
 from sidecar.errors import ChangeRefused
 from sidecar.routing.model import RoutingDocument
-from sidecar.routing.scalars import SECOND_NS, format_duration, format_time
+from sidecar.routing.scalars import SECOND_NS, format_duration
 from sidecar.routing.state import State
 from sidecar.routing.wording import outage_text
+from sidecar.routing.zone import show_time
 
 RULES = {
     "same": "the change has no effect: every job stays where it is",
@@ -101,7 +102,7 @@ def _services(comparison: Impact) -> Iterator[Violation]:
             resolved = new.resolve((dead[0].app,), dead[0].app, dead[0].job)
             out = ", ".join(f"{name} is out ({outage_text(outage)})" for name, outage in resolved.out.items())
             more = f" and {len(dead) - 1:,} more" if len(dead) > 1 else ""
-            when = "" if moment.cause.kind is StepKind.NOW else f" from {format_time(moment.at_ns)}"
+            when = "" if moment.cause.kind is StepKind.NOW else f" from {show_time(moment.at_ns)}"
             yield Violation(
                 "out-of-service",
                 f"{subject_text(dead[0])}{more} would have no datacenter in service{when}: {out}; "
@@ -182,6 +183,6 @@ def _hold_off(comparison: Impact, rules: SafetyRules) -> Iterator[Violation]:
         by = f" by {who}" if isinstance(who, str) else ""
         yield Violation(
             "hold-off",
-            f"the last change{by} was at {format_time(last)}: wait {remaining}; to undo it, `dc-sidecar rollback` need "
+            f"the last change{by} was at {show_time(last)}: wait {remaining}; to undo it, `dc-sidecar rollback` need "
             "not wait",
         )

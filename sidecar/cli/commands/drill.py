@@ -17,6 +17,7 @@ from sidecar.errors import ChangeRefused
 from sidecar.routing.model import Drill
 from sidecar.routing.parsed_text import parse_text
 from sidecar.routing.scalars import format_time, parse_duration
+from sidecar.routing.zone import show_time
 from sidecar.sources.base import Content
 from sidecar.yaml_reader import Tree
 
@@ -136,7 +137,7 @@ def list_drills(ctx: click.Context, /, output: str, **_: Any) -> None:  # noqa: 
     else:
         rows = [("DATACENTER", "STATE", "FROM", "UNTIL", "FOR")]
         rows += [
-            (drill.datacenter, _state(drill, now_ns), _from(drill) or "-", format_time(drill.until_ns), _scope(drill))
+            (drill.datacenter, _state(drill, now_ns), _shown(drill.start_ns), show_time(drill.until_ns), _scope(drill))
             for drill in drills
         ]
         click.echo("\n".join(columns(rows)))
@@ -157,6 +158,10 @@ def _state(drill: Drill, now_ns: int) -> str:
     if drill.active(now_ns):
         return "running"
     return "ended" if now_ns >= drill.until_ns else "planned"
+
+
+def _shown(moment_ns: int | None) -> str:
+    return "-" if moment_ns is None else show_time(moment_ns)
 
 
 def _from(drill: Drill) -> str | None:

@@ -11,6 +11,7 @@ import click
 
 from sidecar.cli.params import CANDIDATES_HELP, TIME, CandidatesParam, output_option
 from sidecar.cli.render import columns, dim, print_json
+from sidecar.cli.zone_option import utc_option
 from sidecar.routing.candidates import Worker
 from sidecar.routing.document import document_of, read_tree
 from sidecar.routing.explain import Explanation, RankedDatacenter, explain
@@ -36,6 +37,7 @@ Examples:
 @click.option("--alias", "aliases", multiple=True, metavar="APP", help="Another name of the application. Repeatable.")
 @click.option("--candidates", type=CandidatesParam(), required=True, help=CANDIDATES_HELP)
 @click.option("--now", type=TIME, help="Decide as of this time.  [default: now]")
+@utc_option
 @output_option
 def command(
     file: BinaryIO,

@@ -16,6 +16,7 @@ from sidecar.editing.versions import Version, chosen
 from sidecar.errors import ChangeRefused
 from sidecar.routing.parsed_text import parse_text
 from sidecar.routing.scalars import format_time
+from sidecar.routing.zone import show_time
 
 # How many documents are looked through.
 _LIMIT = 100
@@ -66,7 +67,7 @@ def _list(versions: Sequence[Version], options: ChangeOptions) -> None:
             [
                 {
                     "revision": version.revision,
-                    "at": format_time(version.at_ns),
+                    "at": format_time(version.at_ns) if version.at_ns else None,
                     "by": version.by,
                     "valid": document is not None,
                     "meta": dict(document.meta) if document else {},
@@ -82,7 +83,7 @@ def _list(versions: Sequence[Version], options: ChangeOptions) -> None:
     for version, document in entries:
         meta = document.meta if document else {"reason": "(not a valid document)"}
         by = _text(meta, "by") or version.by or "-"
-        rows.append((version.revision, format_time(version.at_ns), by, _text(meta, "reason")))
+        rows.append((version.revision, show_time(version.at_ns) if version.at_ns else "-", by, _text(meta, "reason")))
     click.echo("\n".join(columns(rows)))
 
 

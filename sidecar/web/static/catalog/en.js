@@ -158,6 +158,7 @@ export default {
   "heading.audit": "Audit",
   "event.applied": "Applied",
   "event.refused": "Refused",
+  "event.accepted": "Accepted again",
   "event.missing": "Missing",
   "event.switch": "Moved",
   "event.failover": "Failed over",

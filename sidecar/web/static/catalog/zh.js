@@ -158,6 +158,7 @@ export default {
   "heading.audit": "审计",
   "event.applied": "生效",
   "event.refused": "被拒绝",
+  "event.accepted": "恢复接受",
   "event.missing": "文档不存在",
   "event.switch": "切换",
   "event.failover": "故障切换",
