@@ -23,6 +23,7 @@ from sidecar.cli.sidecars import (
     statuses,
     wait_for_revision,
 )
+from sidecar.cli.target import Target
 from sidecar.client import Status
 from sidecar.editing.draft import CurrentDocument, Draft, Edit, difference, plan
 from sidecar.editing.facts import Facts
@@ -190,16 +191,30 @@ def _confirmed(draft: Draft, judged: Review, options: ChangeOptions) -> bool:
         say("Nothing to write: the document already says so.")
     elif options.dry_run:
         say("Dry run: nothing was written.")
-    elif options.yes:
+    elif options.yes and (options.context_named or not options.target.production):
         return True
     elif not options.may_ask:
-        raise click.UsageError("no terminal to confirm at: pass --yes to write, or --dry-run to only look")
-    elif _ask(f"Write this to {options.target}?"):
+        raise click.UsageError(_unconfirmed(options))
+    elif _agreed(options.target):
         return True
     else:
         say("Nothing was written.")
     _report(draft, judged, options)
     return False
+
+
+def _unconfirmed(options: ChangeOptions) -> str:
+    if options.yes:
+        return f"context {options.target.context} is production: beside --yes name it, with --context"
+    return "no terminal to confirm at: pass --yes to write, or --dry-run to only look"
+
+
+def _agreed(target: Target) -> bool:
+    """Ask whether to write; for production the context's name must be typed."""
+    if not target.production:
+        return _ask(f"Write this to {target}?")
+    question = f"Write this to {target}? This is production: type {target.context} to write"
+    return str(click.prompt(question, default="", show_default=False, err=True)).strip() == target.context
 
 
 def _ask(question: str) -> bool:

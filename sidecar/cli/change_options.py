@@ -10,6 +10,7 @@ from functools import partial
 
 import click
 
+from sidecar.cli.contexts import chosen
 from sidecar.cli.earlier import ChangeMemory, history_of
 from sidecar.cli.params import (
     SECONDS,
@@ -22,7 +23,7 @@ from sidecar.cli.params import (
     output_flag,
     tls_flags,
 )
-from sidecar.cli.sidecars import Connect, connecting
+from sidecar.cli.sidecars import Connect, connecting, use_tls
 from sidecar.cli.target import Target
 from sidecar.client import Worker
 from sidecar.editing.safety_rules import RULES, SafetyRules
@@ -85,7 +86,7 @@ class ChangeOptions:
 
     `workers` are the live ones as the operator gave them, None to ask sidecars. `wait` is how many seconds to wait for
     `sidecars`, None not to wait. `history` has the earlier documents, None where nothing keeps any; `memory` is told of
-    each change.
+    each change. `context_named`: the operator named the context in this command.
     """
 
     source: Source
@@ -109,6 +110,7 @@ class ChangeOptions:
     connect: Connect
     history: VersionHistory | None = None
     memory: ChangeMemory | None = None
+    context_named: bool = False
 
     @property
     def may_ask(self) -> bool:
@@ -120,6 +122,8 @@ def change_options(ctx: click.Context) -> ChangeOptions:
     """Return the options of a ChangeCommand. Raises ConfigError and click's errors."""
     given = ctx.params
     key = open_key(ctx)
+    if key.target.context:
+        use_tls(ctx, chosen(key.target.context))
     memory = ChangeMemory(key.source.url)
     sidecars = key.values["sidecar"].texts or tuple(os.environ.get("DC_SIDECAR_ADDRESS", "").split())
     if given["wait"] is not None and not sidecars:
@@ -150,6 +154,7 @@ def change_options(ctx: click.Context) -> ChangeOptions:
         connect=connecting(given),
         history=history_of(key.source, key.option("state-dir"), memory),
         memory=memory,
+        context_named=given["context"] is not None,
     )
 
 

@@ -42,6 +42,7 @@ _COMMANDS = (
     "status",
     "health",
     "watch",
+    "context",
     "config",
     "completion",
 )

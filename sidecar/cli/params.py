@@ -15,6 +15,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from sidecar import config
+from sidecar.cli.contexts import CliContext, chosen, production_of
 from sidecar.cli.target import Target
 from sidecar.cli.zone_option import UTC_ATTRIBUTES
 from sidecar.config import OPTIONS, SOURCE_OPTIONS, Option, kinds
@@ -192,6 +193,12 @@ class SectionedCommand(click.Command):
                 formatter.write_dl(records)
 
 
+def context_flag(section: str = "") -> Flag:
+    """Return `--context`."""
+    help_ = "The context to work on.  [default: the current one, see `dc-sidecar context`]"
+    return flag(["--context"], help_, section=section, metavar="NAME")
+
+
 def utc_flag() -> Flag:
     """Return `--utc`."""
     return Flag(["--utc"], **UTC_ATTRIBUTES)
@@ -248,6 +255,7 @@ class SidecarCommand(click.Command):
                 show_envvar=True,
                 **self.address,
             ),
+            context_flag(),
             flag(
                 ["--config", "config_file"],
                 "Configuration file that names sidecars.",
@@ -277,6 +285,7 @@ class SourceCommand(SectionedCommand):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - handed on
         super().__init__(*args, **kwargs)
+        self.params.append(context_flag("Where"))
         for option in OPTIONS:
             if option.name in ("source", "config") or (option in SOURCE_OPTIONS and not option.secret):
                 made = _configured(option)
@@ -313,14 +322,41 @@ class Key:
 
 def open_key(ctx: click.Context) -> Key:
     """Return the key of a SourceCommand. Raises ConfigError where none is named, or its options are wrong."""
-    values = config.resolve(flags_of(ctx), os.environ)
+    values, context = resolved(ctx)
     settings = config.settings_of(values)
     if settings.source is None:
-        raise ConfigError("which key? Name it with --source URL, DC_SIDECAR_SOURCE, or `source` in the --config file")
+        raise ConfigError(
+            "which key? Name it with --source URL, DC_SIDECAR_SOURCE, `source` in the --config file, or a context"
+        )
     source = open_source(settings.source, settings.source_options)
     by_name = {value.option.name: value for value in values}
-    target = Target(url=source.url)
+    named = context or production_of(settings.source)
+    target = Target(
+        url=source.url, context=named.name if named else "", production=named is not None and named.production
+    )
     return Key(source, target, ctx.params["timeout"], settings.max_document_size, by_name)
+
+
+def resolved(ctx: click.Context) -> tuple[tuple[config.OptionValue, ...], CliContext | None]:
+    """Return the options of the configuration, and the context that names the key, None if none does.
+
+    A context that is named by --context stands over environment and file, the current one below them. Where something
+    else names the key, nothing of the context is used: its credentials are for its own servers. Raises ConfigError.
+    """
+    flags = flags_of(ctx)
+    name = ctx.params.get("context")
+    context = chosen(name)
+    if name and "source" in flags:
+        raise click.UsageError("found --context and --source, expected one of them", ctx)
+    if context is None:
+        return config.resolve(flags, os.environ), None
+    if not name:
+        found = {value.option.name: value for value in config.resolve(flags, os.environ)}
+        if found["source"].texts:
+            return tuple(found.values()), None
+        options = {key: texts for key, texts in context.options.items() if found[key].layer is config.Layer.DEFAULT}
+        return config.resolve({**options, **flags}, {**context.environment(), **os.environ}), context
+    return config.resolve({**context.options, **flags}, {**os.environ, **context.environment()}), context
 
 
 def serve_flags() -> list[click.Parameter]:

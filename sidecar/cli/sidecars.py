@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 from sidecar import config
+from sidecar.cli.contexts import CliContext, chosen
 from sidecar.cli.params import DEFAULT_ADDRESS
 from sidecar.client import RoutingClient, Status, Tls
 from sidecar.config.kinds import ADDRESS
@@ -76,13 +77,29 @@ def named_sidecars(ctx: click.Context) -> tuple[str, ...]:
     given = ctx.params["sidecar"]
     if given:
         return (given,) if isinstance(given, str) else tuple(given)
+    name = ctx.params["context"]
+    context = chosen(name)
+    if name and context is not None:
+        return _of_context(ctx, context)
     file = ctx.params["config_file"]
     if file or os.environ.get("DC_SIDECAR_SIDECAR"):
         values = config.resolve({"config": [file]} if file else {}, os.environ)
         named = next(value.texts for value in values if value.option.name == "sidecar")
         if named:
             return named
-    return (DEFAULT_ADDRESS,)
+    return (DEFAULT_ADDRESS,) if file or context is None else _of_context(ctx, context)
+
+
+def _of_context(ctx: click.Context, context: CliContext) -> tuple[str, ...]:
+    """Return the sidecars of a context; its TLS options become the command's where none are given."""
+    use_tls(ctx, context)
+    return context.options.get("sidecar", (DEFAULT_ADDRESS,))
+
+
+def use_tls(ctx: click.Context, context: CliContext | None) -> None:
+    """Let a command connect to sidecars by the TLS options of a context, unless it was given some."""
+    if context is not None and not any(ctx.params[key] for key in ("tls", "ca", "cert", "key", "server_name")):
+        ctx.params |= {key: text if key == "server_name" else Path(text) for key, text in context.tls.items()}
 
 
 def open_client(ctx: click.Context) -> RoutingClient:
@@ -90,8 +107,8 @@ def open_client(ctx: click.Context) -> RoutingClient:
 
     Raises ConfigError, and NotServing where none of several answers.
     """
-    connect, timeout = connecting(ctx.params), ctx.params["timeout"]
     named = named_sidecars(ctx)
+    connect, timeout = connecting(ctx.params), ctx.params["timeout"]
     if len(named) == 1 and not named[0].startswith("@"):
         return connect(Endpoint(named[0]), timeout)
     failures = []

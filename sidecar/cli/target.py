@@ -8,10 +8,11 @@ from urllib.parse import parse_qs, urlsplit
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """A key by its URL, and the context that named it ("" where none did)."""
+    """A key by its URL, and its context ("" where it has none), which may be of `production`."""
 
     url: str
     context: str = ""
+    production: bool = False
 
     @property
     def namespace(self) -> str:

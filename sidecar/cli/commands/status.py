@@ -40,7 +40,8 @@ def command(ctx: click.Context, /, *, timeout: float, output: str, **_: Any) -> 
     majority are marked; where there is none, all are. Exits with 5 if any
     differs or does not answer.
     """
-    found = statuses(resolve(named_sidecars(ctx)), connecting(ctx.params), timeout)
+    endpoints = resolve(named_sidecars(ctx))
+    found = statuses(endpoints, connecting(ctx.params), timeout)
     if len(found) == 1:
         return _print_one(found[0][1], output)
     return _print_fleet(found, output)
