@@ -20,6 +20,7 @@ from sidecar.routing.zone import use_zone
 # Each has a module of its own in `commands`, imported when it is used. In the order of the help.
 _COMMANDS = (
     "serve",
+    "apps",
     "get",
     "switch",
     "shift",

@@ -40,10 +40,11 @@ def print_json(data: object) -> None:
 
 def columns(rows: Sequence[Sequence[str]]) -> list[str]:
     """Return rows as lines with aligned columns."""
-    widths = [max(map(len, map(click.unstyle, column))) for column in zip(*rows, strict=True)]
+    lengths = [[len(click.unstyle(cell) if "\x1b" in cell else cell) for cell in row] for row in rows]
+    widths = [max(column) for column in zip(*lengths, strict=True)]
     lines = []
-    for row in rows:
-        cells = [cell + " " * (width - len(click.unstyle(cell))) for cell, width in zip(row, widths, strict=True)]
+    for row, taken in zip(rows, lengths, strict=True):
+        cells = [cell + " " * (width - length) for cell, width, length in zip(row, widths, taken, strict=True)]
         lines.append("  ".join(cells).rstrip())
     return lines
 
