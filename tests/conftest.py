@@ -1,5 +1,9 @@
 """Registers the fixtures that several folders of tests share, and keeps together what shares its servers."""
 
+import atexit
+import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -10,6 +14,11 @@ import sidecar.server  # noqa: F401 - before anything imports gRPC, as in the pr
 # How fast a machine is, or how busy, says nothing of what is tested.
 settings.register_profile("timeless", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("timeless")
+
+# Commands keep things for their user: in tests not for whoever runs them.
+_HOME = tempfile.mkdtemp(prefix="dc-sidecar-home-")
+atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
+os.environ |= {"XDG_STATE_HOME": f"{_HOME}/state", "XDG_CONFIG_HOME": f"{_HOME}/config"}
 
 pytest_plugins = ["tests.servers.fixtures"]
 

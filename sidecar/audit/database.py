@@ -218,7 +218,9 @@ def _engine(text: str) -> Engine:
     except (ArgumentError, NoSuchModuleError, TypeError, ValueError) as error:
         raise ConfigError("audit-db: expected a URL such as postgresql://user@host/database") from error
     except ModuleNotFoundError as error:
-        raise ConfigError(f"audit-db needs the package {error.name!r}: pip install 'dc-sidecar[audit-db]'") from error
+        raise ConfigError(
+            f"audit-db needs the package {error.name!r}: pip install '.[audit-db]' in a checkout"
+        ) from error
     if url.get_backend_name() == "sqlite":
         # Two transactions that read before they write would deadlock: writers lock the database from the start.
         event.listen(engine, "connect", _no_begin)

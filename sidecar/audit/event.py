@@ -13,6 +13,7 @@ class EventKind(Enum):
 
     APPLIED = "applied"
     REFUSED = "refused"
+    ACCEPTED = "accepted"  # the first valid document after a refused one
     MISSING = "missing"
     SWITCH = "switch"
     FAILOVER = "failover"

@@ -12,7 +12,7 @@ from typing import Any
 from sidecar.audit.diff import diff_lines
 from sidecar.audit.event import MOVES, OVERRIDES, AuditEvent, EventKind, event_of
 from sidecar.audit.traffic_moves import moves
-from sidecar.audit.wording import applied_text, drill_text, move_text
+from sidecar.audit.wording import accepted_text, applied_text, drill_text, move_text
 from sidecar.lifecycle import SourceState
 from sidecar.routing.changes import changes
 from sidecar.routing.document import revision_of
@@ -156,8 +156,26 @@ def records(
     if after.status.state is SourceState.MISSING is not before.status.state:
         missing = source_text(after.status)
         yield replace(base, events=(AuditEvent(kind=EventKind.MISSING, text=missing, detail={"error": missing}),))
+    accepted = _accepted(before, after)
     if after.state is not None and after.state is not before.state:
-        yield from _decided(before, after, base, checkpoint)
+        for record in _decided(before, after, base, checkpoint):
+            if accepted and record.cause is RecordCause.DOCUMENT:
+                yield replace(record, events=(*record.events, *accepted))
+                accepted = ()
+            else:
+                yield record
+    if accepted:
+        # The text that came is the one in force, as before the refusal.
+        yield replace(base, events=accepted, changed=serving, version=after.status.version)
+
+
+def _accepted(before: View, after: View) -> tuple[AuditEvent, ...]:
+    """Return the all-clear where a refused text has given way to a valid one."""
+    refused = before.status.refusal
+    if refused is None or after.status.refusal is not None or after.status.state is not SourceState.SYNCED:
+        return ()
+    detail = {"refused": refused.revision}
+    return (AuditEvent(kind=EventKind.ACCEPTED, text=accepted_text(refused.revision), detail=detail),)
 
 
 def _decided(before: View, after: View, base: Record, checkpoint: Checkpoint) -> Iterator[Record]:

@@ -113,7 +113,9 @@ def open_database(url: str, *, sidecar: str) -> AuditDatabase:
     try:
         from sidecar.audit.database import AuditDatabase  # noqa: PLC0415 - 20 MiB, only where it is configured
     except ModuleNotFoundError as error:
-        raise ConfigError(f"audit-db needs the package {error.name!r}: pip install 'dc-sidecar[audit-db]'") from error
+        raise ConfigError(
+            f"audit-db needs the package {error.name!r}: pip install '.[audit-db]' in a checkout"
+        ) from error
     return AuditDatabase(url, sidecar=sidecar)
 
 

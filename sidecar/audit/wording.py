@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sidecar.audit.event import MOVES, AuditEvent
 from sidecar.routing.changes import RouteChange
@@ -17,6 +17,11 @@ _CHANGES = 3
 def applied_text(changes: Sequence[RouteChange]) -> str:
     """Return what a document that was taken over changes."""
     return "; ".join(map(change_text, changes[:_CHANGES])) or "same routes"
+
+
+def accepted_text(refused: str) -> str:
+    """Return that the refusal of a text is over."""
+    return f"a valid document has replaced the refused {refused}"
 
 
 def move_text(before: Shares, after: Shares) -> str:
@@ -39,6 +44,12 @@ def loss_text(count: int) -> str:
 def removal_text(number: int) -> str:
     """Return which records were removed to make room."""
     return f"records up to number {number}"
+
+
+def publisher_text(origin: Mapping[str, str]) -> str:
+    """Return who published a text by the config center's history; "" where that is not known."""
+    user, address = origin.get("user", ""), origin.get("address", "")
+    return f"{user} ({address})" if user and address else user or address
 
 
 def event_text(event: AuditEvent, most: int) -> str:

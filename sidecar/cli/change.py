@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import pwd
-import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -13,161 +10,41 @@ from functools import partial
 
 import click
 
-from sidecar.cli.params import (
-    DEFAULT_ADDRESS,
-    SECONDS,
-    CandidatesParam,
-    Flag,
-    SourceCommand,
-    flag,
-    open_key,
-    operator_flags,
-    output_flag,
-    tls_flags,
-)
-from sidecar.cli.render import change_lines, change_report, difference_lines, print_json, say
+from sidecar.cli.change_options import ChangeOptions
+from sidecar.cli.params import DEFAULT_ADDRESS
+from sidecar.cli.render import change_lines, change_report, difference_lines, print_json, say, target_plain
 from sidecar.cli.sidecars import (
     Confirmation,
     Connect,
     Endpoint,
     check_connections,
-    connecting,
     live_workers,
     resolve,
     statuses,
     wait_for_revision,
 )
-from sidecar.client import Status, Worker
+from sidecar.cli.target import Target
+from sidecar.client import Status
 from sidecar.editing.draft import CurrentDocument, Draft, Edit, difference, plan
 from sidecar.editing.facts import Facts
 from sidecar.editing.meta import ChangeMeta
 from sidecar.editing.review import Review, review
-from sidecar.editing.safety_rules import RULES, SafetyRules, enforce
+from sidecar.editing.safety_rules import enforce, held_off
 from sidecar.errors import ChangeRefused, SourceError, WriteConflict
 from sidecar.routing.location import Locator
+from sidecar.routing.model import RoutingDocument
 from sidecar.routing.outage import Fault, FaultKind, Outages, unhealthy
 from sidecar.routing.parsed_text import parse_text
 from sidecar.routing.state import State
-from sidecar.sources.base import Content, Source
+from sidecar.sources.base import Content, Missing
 
 # The exit code for a document that is written, but not known to be served by every sidecar.
 NOT_CONFIRMED = 5
 # How long a config center may go on showing what was there before a write, and how often to look.
 _LAG_S = 2.0
 _LOOK_S = 0.1
-
-
-class ChangeCommand(SourceCommand):
-    """A command that changes the document."""
-
-    def more_flags(self) -> list[Flag]:
-        """Return the options of all changes."""
-        who = partial(flag, section="Who and why")
-        safety = partial(flag, section="Safety")
-        waiting = partial(flag, section="Waiting")
-        return [
-            who(["--reason"], "Reason, written to `meta` in the document.", default="", metavar="TEXT"),
-            who(["--ticket"], "Ticket, written to `meta`.", default="", metavar="TEXT"),
-            who(["--by"], "Author, written to `meta`.  [default: your user name]", default="", metavar="NAME"),
-            who(["--meta"], "Turn a bare word into a document, which has room for `meta`.", is_flag=True),
-            safety(["--dry-run"], "Show the change and its effect, and write nothing.", is_flag=True),
-            safety(["-y", "--yes"], "Write without asking.", is_flag=True),
-            safety(
-                ["--force", "forced"],
-                f"Override a safety rule ({', '.join(RULES)}). Repeatable.",
-                type=click.Choice([*RULES]),
-                metavar="RULE",
-                multiple=True,
-            ),
-            safety(
-                ["--redo"],
-                "On a conflict apply the change again on top of the other one, up to N times.",
-                type=click.IntRange(0),
-                metavar="N",
-                default=0,
-            ),
-            safety(
-                ["--candidates"],
-                "Live workers: counts (dc1=3,dc2=2), a JSON list of workers as for `filter`, or a file with one (- for "
-                "standard input).  [default: as the sidecars saw them]",
-                type=CandidatesParam(),
-                metavar="WORKERS",
-            ),
-            waiting(
-                ["--wait"],
-                "Wait until every --sidecar serves the new document, for up to SECONDS (30 if not given).",
-                type=SECONDS,
-                is_flag=False,
-                flag_value="30s",
-            ),
-            *operator_flags(),
-            *tls_flags("Waiting"),
-            output_flag(),
-        ]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChangeOptions:
-    """The options of a ChangeCommand.
-
-    `workers` are the live ones as the operator gave them, None to ask sidecars. `wait` is how many seconds to wait for
-    `sidecars`, None not to wait.
-    """
-
-    source: Source
-    timeout: float
-    max_bytes: int
-    rules: SafetyRules
-    by: str
-    reason: str
-    ticket: str
-    full_document: bool
-    dry_run: bool
-    yes: bool
-    forced: frozenset[str]
-    redo: int
-    workers: tuple[Worker, ...] | None
-    output: str
-    wait: float | None
-    sidecars: tuple[str, ...]
-    connect: Connect
-
-    @property
-    def may_ask(self) -> bool:
-        """Whether there is somebody to put a question to."""
-        return not self.yes and sys.stdin.isatty()
-
-
-def change_options(ctx: click.Context) -> ChangeOptions:
-    """Return the options of a ChangeCommand. Raises ConfigError and click's errors."""
-    given = ctx.params
-    key = open_key(ctx)
-    sidecars = key.values["sidecar"].texts or tuple(os.environ.get("DC_SIDECAR_ADDRESS", "").split())
-    if given["wait"] is not None and not sidecars:
-        raise click.UsageError("--wait: for which sidecars? Name them with --sidecar or in the --config file", ctx)
-    return ChangeOptions(
-        source=key.source,
-        timeout=key.timeout,
-        max_bytes=key.max_bytes,
-        rules=SafetyRules(
-            hold_off=key.option("hold-off"),
-            require_workers=key.option("require-workers"),
-            require_reason=key.option("require-reason"),
-        ),
-        by=given["by"] or _user(),
-        reason=given["reason"],
-        ticket=given["ticket"],
-        full_document=given["meta"],
-        dry_run=given["dry_run"],
-        yes=given["yes"],
-        forced=frozenset(given["forced"]),
-        redo=given["redo"],
-        workers=given["candidates"],
-        output=given["output"],
-        wait=given["wait"],
-        sidecars=sidecars,
-        connect=connecting(given),
-    )
+# How many versions of the key are searched for the one before the current.
+_LOOK_BACK = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,9 +71,21 @@ def make_change(options: ChangeOptions, edit: Edit) -> Outcome:
     while True:
         current = read_current(options)
         meta = ChangeMeta(by=options.by, at_ns=time.time_ns(), reason=options.reason, ticket=options.ticket)
-        draft = plan(current, edit, meta, full_document=options.full_document, max_bytes=options.max_bytes)
+        draft = plan(
+            current,
+            edit,
+            meta,
+            full_document=options.full_document,
+            new_apps=options.new_apps,
+            max_bytes=options.max_bytes,
+        )
         facts = gather(draft, options)
         judged = review(draft, facts, rules)
+        same = tuple(one for one in judged.violations if one.rule == "same")
+        if same and "same" not in options.forced:
+            say(f"No change: already in effect in {options.target}.")
+            _report(draft, replace(judged, violations=same), options)
+            return Outcome(0)
         if not _confirmed(draft, judged, options):
             return Outcome(0)
         try:
@@ -212,30 +101,36 @@ def make_change(options: ChangeOptions, edit: Edit) -> Outcome:
             lines = list(difference(current.text, theirs.text or b""))
             _report(draft, judged, options, conflict={"revision": theirs.revision, "difference": lines})
             return Outcome(WriteConflict.exit_code)
-        say(f"Written: revision {draft.new.revision}.")
+        say(f"Written to {options.target}: revision {draft.new.revision}.")
+        if options.memory is not None:
+            options.memory.add(draft)
         return Outcome(_await_sidecars(draft, judged, options), written=True)
 
 
 def read_current(options: ChangeOptions, *, other_than: str | None = None) -> CurrentDocument:
     """Return what the key holds; where another version must be there, wait a little for it."""
-    content = _read(options, other_than)
-    if content is None:
-        return CurrentDocument()
-    return CurrentDocument(parse_text(content.text, max_bytes=options.max_bytes), content.version)
+    return _current(_read(options, other_than), options)
 
 
-def _read(options: ChangeOptions, other_than: str | None = None) -> Content | None:
+def _current(found: Content | Missing, options: ChangeOptions) -> CurrentDocument:
+    key = str(options.target)
+    if isinstance(found, Missing):
+        return CurrentDocument(key=key, missing=found.reason)
+    return CurrentDocument(parse_text(found.text, max_bytes=options.max_bytes), found.version, key)
+
+
+def _read(options: ChangeOptions, other_than: str | None = None) -> Content | Missing:
     deadline = time.monotonic() + (_LAG_S if other_than is not None else 0.0)
     while True:
         found = options.source.read(options.timeout)
-        content = found if isinstance(found, Content) else None
-        if (content.version if content else None) != other_than or time.monotonic() >= deadline:
-            return content
+        version = found.version if isinstance(found, Content) else None
+        if version != other_than or time.monotonic() >= deadline:
+            return found
         time.sleep(_LOOK_S)
 
 
 def gather(draft: Draft, options: ChangeOptions) -> Facts:
-    """Return what is known of live workers and outages, as given or as the sidecars say, and of a gray version.
+    """Return what is known beside the document: live workers and outages as given or as sidecars say, and the rest.
 
     Raises ConfigError where the sidecars cannot be found, or no connection to them can be opened, and SourceError.
     """
@@ -243,15 +138,28 @@ def gather(draft: Draft, options: ChangeOptions) -> Facts:
     check_connections(endpoints, options.connect)
     outages = _outages(draft, endpoints, options.connect)
     gray = options.source.gray(options.timeout)
+    earlier = _replaced(draft, options)
     if options.workers is not None:
         document = draft.new.document
         locate = Locator(document.datacenters if document else None).locate
         counts = Counter(worker.datacenter or locate(worker) for worker in options.workers)
-        return Facts(counts=counts, outages=outages, gray=gray)
+        return Facts(counts=counts, outages=outages, gray=gray, replaced=earlier)
     apps = draft.apps(outages)
     asked = endpoints or resolve([DEFAULT_ADDRESS])
     seen = live_workers(asked, options.connect, apps, draft.current.revision) if apps else {}
-    return Facts(live_workers=seen, outages=outages, gray=gray)
+    return Facts(live_workers=seen, outages=outages, gray=gray, replaced=earlier)
+
+
+def _replaced(draft: Draft, options: ChangeOptions) -> RoutingDocument | None:
+    """Return the document that the last change replaced, where the hold-off asks for it and something keeps it."""
+    if options.history is None or not (draft.edit.moves_work and held_off(draft.impact, options.rules)):
+        return None
+    try:
+        versions = options.history.versions(_LOOK_BACK, options.timeout)
+    except SourceError:
+        return None
+    earlier = next((one for one in versions if one.revision != draft.current.revision), None)
+    return parse_text(earlier.text, max_bytes=options.max_bytes).document if earlier else None
 
 
 def _outages(draft: Draft, endpoints: Sequence[Endpoint], connect: Connect) -> Outages:
@@ -271,6 +179,7 @@ def _outages(draft: Draft, endpoints: Sequence[Endpoint], connect: Connect) -> O
 
 def _confirmed(draft: Draft, judged: Review, options: ChangeOptions) -> bool:
     """Show a change; return whether to write it. Raises ChangeRefused, and UsageError where nobody can be asked."""
+    click.echo(f"Change of {click.style(str(options.target), bold=True)}:", err=options.output == "json")
     for line in change_lines(draft, judged, options.forced):
         click.echo(line, err=options.output == "json")
     try:
@@ -282,16 +191,30 @@ def _confirmed(draft: Draft, judged: Review, options: ChangeOptions) -> bool:
         say("Nothing to write: the document already says so.")
     elif options.dry_run:
         say("Dry run: nothing was written.")
-    elif options.yes:
+    elif options.yes and (options.context_named or not options.target.production):
         return True
     elif not options.may_ask:
-        raise click.UsageError("no terminal to confirm at: pass --yes to write, or --dry-run to only look")
-    elif _ask("Write this?"):
+        raise click.UsageError(_unconfirmed(options))
+    elif _agreed(options.target):
         return True
     else:
         say("Nothing was written.")
     _report(draft, judged, options)
     return False
+
+
+def _unconfirmed(options: ChangeOptions) -> str:
+    if options.yes:
+        return f"context {options.target.context} is production: beside --yes name it, with --context"
+    return "no terminal to confirm at: pass --yes to write, or --dry-run to only look"
+
+
+def _agreed(target: Target) -> bool:
+    """Ask whether to write; for production the context's name must be typed."""
+    if not target.production:
+        return _ask(f"Write this to {target}?")
+    question = f"Write this to {target}? This is production: type {target.context} to write"
+    return str(click.prompt(question, default="", show_default=False, err=True)).strip() == target.context
 
 
 def _ask(question: str) -> bool:
@@ -318,8 +241,8 @@ def apply(draft: Draft, options: ChangeOptions) -> None:
             raise
 
 
-def _holds(text: bytes, content: Content | None) -> bool:
-    return content is not None and content.text == text
+def _holds(text: bytes, found: Content | Missing) -> bool:
+    return isinstance(found, Content) and found.text == text
 
 
 def _show_conflict(ours: CurrentDocument, theirs: CurrentDocument) -> None:
@@ -370,13 +293,4 @@ def _report(draft: Draft, judged: Review, options: ChangeOptions, **outcome: obj
     """Print a change and what became of it as JSON, where that is asked for."""
     if options.output == "json":
         report = change_report(draft, judged, options.forced)
-        print_json({"source": options.source.url, **report, **outcome})
-
-
-def _user() -> str:
-    """Return the user's name; under sudo, that of the person who called it."""
-    name = os.environ.get("SUDO_USER") if os.geteuid() == 0 else None
-    try:
-        return name or pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return f"uid {os.getuid()}"
+        print_json({**target_plain(options.target), **report, **outcome})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from contextvars import copy_context
 from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
@@ -12,11 +13,14 @@ from typing import Any
 import click
 
 from sidecar import __version__
+from sidecar.cli.zone_option import utc_option
 from sidecar.errors import SidecarError
+from sidecar.routing.zone import use_zone
 
 # Each has a module of its own in `commands`, imported when it is used. In the order of the help.
 _COMMANDS = (
     "serve",
+    "apps",
     "get",
     "switch",
     "shift",
@@ -39,6 +43,7 @@ _COMMANDS = (
     "status",
     "health",
     "watch",
+    "context",
     "config",
     "completion",
 )
@@ -83,6 +88,7 @@ class _Commands(click.Group):
     epilog=_EPILOG,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
 )
+@utc_option
 @click.version_option(__version__, message="dc-sidecar %(version)s")
 def cli() -> None:
     """Decide in which datacenter a scheduler's jobs run.
@@ -93,7 +99,15 @@ def cli() -> None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run a command; return its exit code. Expected errors are printed to stderr, without a traceback."""
+    """Run a command; return its exit code. Expected errors are printed to stderr, without a traceback.
+
+    Times are shown in the machine's zone, unless `--utc` is given.
+    """
+    return copy_context().run(_main, arguments)
+
+
+def _main(arguments: Sequence[str]) -> int:
+    use_zone(None)
     # Set before a command imports gRPC: its failures are reported by us, not by the log of its core.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     extra: dict[str, Any] = {"color": False} if os.environ.get("NO_COLOR") else {}

@@ -15,6 +15,9 @@ import click
 from click.shell_completion import CompletionItem
 
 from sidecar import config
+from sidecar.cli.contexts import CliContext, chosen, production_of
+from sidecar.cli.target import Target
+from sidecar.cli.zone_option import UTC_ATTRIBUTES
 from sidecar.config import OPTIONS, SOURCE_OPTIONS, Option, kinds
 from sidecar.config.kinds import Kind
 from sidecar.errors import BadRequest, ConfigError
@@ -190,6 +193,17 @@ class SectionedCommand(click.Command):
                 formatter.write_dl(records)
 
 
+def context_flag(section: str = "") -> Flag:
+    """Return `--context`."""
+    help_ = "The context to work on.  [default: the current one, see `dc-sidecar context`]"
+    return flag(["--context"], help_, section=section, metavar="NAME")
+
+
+def utc_flag() -> Flag:
+    """Return `--utc`."""
+    return Flag(["--utc"], **UTC_ATTRIBUTES)
+
+
 def output_flag() -> Flag:
     """Return `-o text|json`, as the parameter `output`."""
     return flag(["-o", "--output"], **_OUTPUT)
@@ -226,7 +240,10 @@ def tls_flags(section: str = "") -> list[Flag]:
 class SidecarCommand(click.Command):
     """A command that asks one running sidecar."""
 
-    address: Mapping[str, Any] = {"default": DEFAULT_ADDRESS, "help": "The sidecar: HOST:PORT or unix:/PATH."}
+    address: Mapping[str, Any] = {
+        "help": f"The sidecar: HOST:PORT or unix:/PATH.  [default: the first of `sidecar` in the --config file that "
+        f"answers, else {DEFAULT_ADDRESS}]"
+    }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - handed on
         super().__init__(*args, **kwargs)
@@ -235,12 +252,21 @@ class SidecarCommand(click.Command):
                 ["--sidecar"],
                 metavar="ADDR",
                 envvar="DC_SIDECAR_ADDRESS",
-                show_default=True,
                 show_envvar=True,
                 **self.address,
             ),
+            context_flag(),
+            flag(
+                ["--config", "config_file"],
+                "Configuration file that names sidecars.",
+                type=click.Path(),
+                metavar="PATH",
+                envvar="DC_SIDECAR_CONFIG",
+                show_envvar=True,
+            ),
             *tls_flags(),
             timeout_flag("2s", "How long to wait for an answer."),
+            utc_flag(),
         ]
 
 
@@ -248,10 +274,9 @@ class FleetCommand(SidecarCommand):
     """A command that asks several running sidecars."""
 
     address: Mapping[str, Any] = {
-        "default": [DEFAULT_ADDRESS],
         "multiple": True,
         "help": "A sidecar: HOST:PORT (every address of the host counts), unix:/PATH, or @FILE with one per line. "
-        "Repeatable.",
+        f"Repeatable.  [default: `sidecar` in the --config file, else {DEFAULT_ADDRESS}]",
     }
 
 
@@ -260,6 +285,7 @@ class SourceCommand(SectionedCommand):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - handed on
         super().__init__(*args, **kwargs)
+        self.params.append(context_flag("Where"))
         for option in OPTIONS:
             if option.name in ("source", "config") or (option in SOURCE_OPTIONS and not option.secret):
                 made = _configured(option)
@@ -268,7 +294,7 @@ class SourceCommand(SectionedCommand):
                 made.section = "Where"
                 self.params.append(made)
         self.params.append(timeout_flag("10s", "How long to wait for the config center.", section="Where"))
-        self.params += self.more_flags()
+        self.params += [*self.more_flags(), utc_flag()]
 
     def more_flags(self) -> list[Flag]:
         """Return the options beside those that say where the key is; one that only reads takes those of changes too."""
@@ -283,6 +309,7 @@ class Key:
     """The key that a command's options and the configuration name, and how to read it."""
 
     source: Source
+    target: Target
     timeout: float
     max_bytes: int
     values: Mapping[str, config.OptionValue]
@@ -295,13 +322,41 @@ class Key:
 
 def open_key(ctx: click.Context) -> Key:
     """Return the key of a SourceCommand. Raises ConfigError where none is named, or its options are wrong."""
-    values = config.resolve(flags_of(ctx), os.environ)
+    values, context = resolved(ctx)
     settings = config.settings_of(values)
     if settings.source is None:
-        raise ConfigError("which key? Name it with --source URL, DC_SIDECAR_SOURCE, or `source` in the --config file")
+        raise ConfigError(
+            "which key? Name it with --source URL, DC_SIDECAR_SOURCE, `source` in the --config file, or a context"
+        )
     source = open_source(settings.source, settings.source_options)
     by_name = {value.option.name: value for value in values}
-    return Key(source, ctx.params["timeout"], settings.max_document_size, by_name)
+    named = context or production_of(settings.source)
+    target = Target(
+        url=source.url, context=named.name if named else "", production=named is not None and named.production
+    )
+    return Key(source, target, ctx.params["timeout"], settings.max_document_size, by_name)
+
+
+def resolved(ctx: click.Context) -> tuple[tuple[config.OptionValue, ...], CliContext | None]:
+    """Return the options of the configuration, and the context that names the key, None if none does.
+
+    A context that is named by --context stands over environment and file, the current one below them. Where something
+    else names the key, nothing of the context is used: its credentials are for its own servers. Raises ConfigError.
+    """
+    flags = flags_of(ctx)
+    name = ctx.params.get("context")
+    context = chosen(name)
+    if name and "source" in flags:
+        raise click.UsageError("found --context and --source, expected one of them", ctx)
+    if context is None:
+        return config.resolve(flags, os.environ), None
+    if not name:
+        found = {value.option.name: value for value in config.resolve(flags, os.environ)}
+        if found["source"].texts:
+            return tuple(found.values()), None
+        options = {key: texts for key, texts in context.options.items() if found[key].layer is config.Layer.DEFAULT}
+        return config.resolve({**options, **flags}, {**context.environment(), **os.environ}), context
+    return config.resolve({**context.options, **flags}, {**os.environ, **context.environment()}), context
 
 
 def serve_flags() -> list[click.Parameter]:
@@ -349,6 +404,12 @@ def _configured(option: Option) -> Flag:
         metavar=option.kind.metavar,
         multiple=option.repeatable,
     )
+
+
+def new_option(command: F) -> F:
+    """Give a command `--new`, which `change_options` reads."""
+    help_ = "Accept an application that the document does not name yet."
+    return click.option("--new", is_flag=True, help=help_)(command)
 
 
 def default_option(command: F) -> F:

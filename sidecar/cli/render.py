@@ -17,6 +17,7 @@ from sidecar.routing.scalars import format_time
 from sidecar.routing.wording import change_text, second
 
 if TYPE_CHECKING:
+    from sidecar.cli.target import Target
     from sidecar.client import AppRoute, Outage, RouteUpdate, Status
     from sidecar.editing.draft import Draft
     from sidecar.editing.impact import Impact, ImpactStep
@@ -39,10 +40,11 @@ def print_json(data: object) -> None:
 
 def columns(rows: Sequence[Sequence[str]]) -> list[str]:
     """Return rows as lines with aligned columns."""
-    widths = [max(map(len, map(click.unstyle, column))) for column in zip(*rows, strict=True)]
+    lengths = [[len(click.unstyle(cell) if "\x1b" in cell else cell) for cell in row] for row in rows]
+    widths = [max(column) for column in zip(*lengths, strict=True)]
     lines = []
-    for row in rows:
-        cells = [cell + " " * (width - len(click.unstyle(cell))) for cell, width in zip(row, widths, strict=True)]
+    for row, taken in zip(rows, lengths, strict=True):
+        cells = [cell + " " * (width - length) for cell, width, length in zip(row, widths, taken, strict=True)]
         lines.append("  ".join(cells).rstrip())
     return lines
 
@@ -95,6 +97,11 @@ def _other_changes(impact: Impact) -> list[str]:
 
 def _wrapped(text: str, indent: str) -> list[str]:
     return textwrap.wrap(text, _WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+
+
+def target_plain(target: Target) -> dict[str, Any]:
+    """Return what a change writes to as the first fields of `-o json`."""
+    return {"source": target.url, "namespace": target.namespace or None, "context": target.context or None}
 
 
 def change_report(draft: Draft, review: Review, forced: Collection[str]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 import time
@@ -13,10 +14,13 @@ from typing import Any
 
 import click
 
+from sidecar import config
+from sidecar.cli.contexts import CliContext, chosen
+from sidecar.cli.params import DEFAULT_ADDRESS
 from sidecar.client import RoutingClient, Status, Tls
 from sidecar.config.kinds import ADDRESS
 from sidecar.editing.facts import LiveWorkers
-from sidecar.errors import ConfigError, SidecarError
+from sidecar.errors import ConfigError, NotServing, SidecarError
 
 _AT_ONCE = 32
 _POLL_S = 0.1
@@ -68,9 +72,56 @@ def connecting(options: Mapping[str, Any]) -> Connect:
     return connect
 
 
+def named_sidecars(ctx: click.Context) -> tuple[str, ...]:
+    """Return the sidecars of a SidecarCommand: as given, else those of the configuration. Raises ConfigError."""
+    given = ctx.params["sidecar"]
+    if given:
+        return (given,) if isinstance(given, str) else tuple(given)
+    name = ctx.params["context"]
+    context = chosen(name)
+    if name and context is not None:
+        return _of_context(ctx, context)
+    file = ctx.params["config_file"]
+    if file or os.environ.get("DC_SIDECAR_SIDECAR"):
+        values = config.resolve({"config": [file]} if file else {}, os.environ)
+        named = next(value.texts for value in values if value.option.name == "sidecar")
+        if named:
+            return named
+    return (DEFAULT_ADDRESS,) if file or context is None else _of_context(ctx, context)
+
+
+def _of_context(ctx: click.Context, context: CliContext) -> tuple[str, ...]:
+    """Return the sidecars of a context; its TLS options become the command's where none are given."""
+    use_tls(ctx, context)
+    return context.options.get("sidecar", (DEFAULT_ADDRESS,))
+
+
+def use_tls(ctx: click.Context, context: CliContext | None) -> None:
+    """Let a command connect to sidecars by the TLS options of a context, unless it was given some."""
+    if context is not None and not any(ctx.params[key] for key in ("tls", "ca", "cert", "key", "server_name")):
+        ctx.params |= {key: text if key == "server_name" else Path(text) for key, text in context.tls.items()}
+
+
 def open_client(ctx: click.Context) -> RoutingClient:
-    """Return a connection to the sidecar of a SidecarCommand. Raises ConfigError."""
-    return connecting(ctx.params)(Endpoint(ctx.params["sidecar"]), ctx.params["timeout"])
+    """Return a connection to the sidecar of a SidecarCommand, of several to the first that answers.
+
+    Raises ConfigError, and NotServing where none of several answers.
+    """
+    named = named_sidecars(ctx)
+    connect, timeout = connecting(ctx.params), ctx.params["timeout"]
+    if len(named) == 1 and not named[0].startswith("@"):
+        return connect(Endpoint(named[0]), timeout)
+    failures = []
+    for endpoint in resolve(named):
+        client = connect(endpoint, timeout)
+        try:
+            client.status()
+        except SidecarError as error:
+            client.close()
+            failures.append(error)
+        else:
+            return client
+    raise NotServing(f"none of {len(failures)} sidecars answers; the first: {failures[0]}")
 
 
 def resolve(named: Iterable[str]) -> list[Endpoint]:

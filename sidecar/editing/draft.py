@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from difflib import unified_diff
+from difflib import get_close_matches, unified_diff
 from enum import Enum, auto
 
 from sidecar.editing.facts import Facts
@@ -21,13 +21,21 @@ from sidecar.routing.outage import Outages
 from sidecar.routing.parsed_text import ParsedText
 from sidecar.yaml_reader import Tree
 
+# How many names of applications are offered for one that is not known.
+_NEAREST = 3
+
 
 @dataclass(frozen=True, slots=True)
 class CurrentDocument:
-    """What the key holds, and the config center's version of it; both None where the key does not exist."""
+    """What the key holds, and the config center's version of it; both None where the key does not exist.
+
+    `key` names it in messages, `missing` is why it holds nothing.
+    """
 
     parsed: ParsedText | None = None
     version: str | None = None
+    key: str = "the key"
+    missing: str = ""
 
     @property
     def text(self) -> bytes | None:
@@ -47,12 +55,14 @@ class CurrentDocument:
     def valid(self) -> tuple[Tree, RoutingDocument]:
         """Return values and document. Raises ChangeRefused where there is no valid document to change a part of."""
         if self.parsed is None:
-            raise ChangeRefused("there is no routing document yet: write a first one with `dc-sidecar init`")
+            reason = f" ({self.missing})" if self.missing else ""
+            raise ChangeRefused(f"found no routing document at {self.key}{reason}: check the name of the key")
         if self.parsed.document is None:
             assert self.parsed.refusal is not None
             raise ChangeRefused(
-                "the current document is not valid, so the effect of a change is unknown; fix it first with "
-                f"`dc-sidecar edit` or `dc-sidecar put`: {self.parsed.refusal.summary}"
+                "the current document is not valid, so the effect of a change is unknown; fix it with "
+                "`dc-sidecar edit` or `dc-sidecar put`, or go back to the last good one with `dc-sidecar rollback`: "
+                f"{self.parsed.refusal.summary}"
             )
         return self.parsed.tree, self.parsed.document
 
@@ -71,13 +81,16 @@ class Edit:
 
     `make` takes the current document and the time (Unix ns), and returns the new values, or a whole new text. It raises
     ChangeRefused where the change cannot be made. `moves_work` marks changes that send jobs somewhere: the rules `same`
-    and `hold-off` apply to them only. `apps` are the applications that the operator named.
+    and `hold-off` apply to them only, and to a `way_back` only `same`. `apps` are the
+    applications that the operator named, whose routes it changes; `scope` are those that only limit it.
     """
 
     make: Callable[[CurrentDocument, int], Tree | ParsedText]
     moves_work: bool = False
+    way_back: bool = False
     meta: MetaPolicy = MetaPolicy.ALWAYS
     apps: tuple[str, ...] = ()
+    scope: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,12 +124,16 @@ def plan(
     meta: ChangeMeta,
     *,
     full_document: bool = False,
+    new_apps: bool = False,
     max_bytes: int = MAX_BYTES,
 ) -> Draft:
     """Return what an edit makes of the current document; `full_document` turns a bare word into a document with `meta`.
 
-    Raises ChangeRefused where the edit cannot be made, or its result is not a valid document.
+    Raises ChangeRefused where the edit cannot be made, its result is not a valid document, or (without `new_apps`) it
+    names an application that the document does not.
     """
+    if not new_apps:
+        _demand_known(current, (*edit.apps, *edit.scope))
     made = edit.make(current, meta.at_ns)
     base = made if isinstance(made, ParsedText) else current.parsed
     assert base is not None  # An edit of values has seen valid ones.
@@ -134,6 +151,21 @@ def plan(
         difference=tuple(difference(current.text, new.text)),
         impact=Impact(current.document, document, meta.at_ns),
     )
+
+
+def _demand_known(current: CurrentDocument, apps: Sequence[str]) -> None:
+    if current.document is None:
+        return
+    known = current.document.apps
+    unknown = [app for app in dict.fromkeys(apps) if app not in known]
+    if unknown:
+        lines = [f"the document names no application {app}{_nearest(app, known)}" for app in unknown]
+        raise ChangeRefused("\n".join((*lines, "to name one for the first time, pass --new")))
+
+
+def _nearest(app: str, known: Collection[str]) -> str:
+    close = get_close_matches(app, known, n=_NEAREST)
+    return f": did you mean {' or '.join(close)}?" if close else ""
 
 
 def _demand_valid(parsed: ParsedText) -> RoutingDocument:

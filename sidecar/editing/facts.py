@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from sidecar.editing.placement import Counts
+from sidecar.routing.model import RoutingDocument
 from sidecar.routing.outage import Outages
 from sidecar.routing.scalars import SECOND_NS, format_duration
 from sidecar.sources.base import Gray
@@ -30,10 +31,12 @@ class Facts:
     `counts` are the live workers of each datacenter as the operator gave them, None where nobody did. `live_workers`
     are those that sidecars saw, by application; of one that is not there nothing is known. `outages` are the
     datacenters that sidecars found down. `gray` is the gray version that some clients of the config center get instead
-    of what is written, None where there is none.
+    of what is written, None where there is none. `replaced` is the document that the last change replaced, None where
+    it is not known.
     """
 
     counts: Counts | None = None
     live_workers: Mapping[str, LiveWorkers] = field(default_factory=dict)
     outages: Outages = field(default_factory=dict)
     gray: Gray | None = None
+    replaced: RoutingDocument | None = None

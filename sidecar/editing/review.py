@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
-from difflib import get_close_matches
+from dataclasses import dataclass, replace
 
 from sidecar.editing.draft import Draft
 from sidecar.editing.facts import Facts
 from sidecar.editing.impact import Impact, under_way
-from sidecar.editing.safety_rules import SafetyRules, Violation, targets, violations
+from sidecar.editing.safety_rules import SafetyRules, Violation, equivalent, targets, violations
 from sidecar.editing.wording import subject_text, under_way_texts
 from sidecar.routing.lint import warnings
 from sidecar.routing.wording import named, outage_text
@@ -32,9 +31,17 @@ class Review:
 def review(draft: Draft, facts: Facts, rules: SafetyRules) -> Review:
     """Return the review of a draft."""
     impact = draft.impact.given(facts)
+    if draft.edit.way_back or _undoes(draft, facts):
+        rules = replace(rules, hold_off=0.0)
     found = violations(impact, rules, reason=draft.meta.reason, moves_work=draft.edit.moves_work)
     notes = (*_about_gray(facts), *_limited(_notes(draft, impact)), *_new_warnings(draft))
     return Review(impact, found, notes)
+
+
+def _undoes(draft: Draft, facts: Facts) -> bool:
+    """Return whether a draft sends all jobs where the last change took them from."""
+    new = draft.new.document
+    return facts.replaced is not None and new is not None and equivalent(facts.replaced, new)
 
 
 def _about_gray(facts: Facts) -> list[str]:
@@ -52,6 +59,7 @@ def _notes(draft: Draft, impact: Impact) -> list[str]:
         *under_way_texts(under_way(impact)),
         *_out_of_service(impact),
         *_about_apps(draft),
+        *_new_datacenters(draft),
         *_about_workers(impact),
     ]
 
@@ -76,18 +84,26 @@ def _out_of_service(impact: Impact) -> list[str]:
 
 
 def _about_apps(draft: Draft) -> list[str]:
-    """Return notes on the applications that the operator named: one that may be misspelt, jobs that stay."""
-    notes = []
+    """Return notes on the applications that the operator named: a new one, jobs that stay."""
     known = draft.current.document.apps if draft.current.document else {}
+    apps = (*draft.edit.apps, *draft.edit.scope)
+    notes = [f"{app} is new in this document" for app in apps if app not in known]
     for app in draft.edit.apps:
-        close = get_close_matches(app, known, n=1)
-        if app not in known and close:
-            notes.append(f"{app} is new in this document, which has {close[0]}")
         own = list(known[app].jobs) if app in known else []
         if own:
             more = f" and {len(own) - _NAMED:,} more" if len(own) > _NAMED else ""
             notes.append(f"jobs of {app} with routes of their own: {', '.join(own[:_NAMED])}{more}")
     return notes
+
+
+def _new_datacenters(draft: Draft) -> list[str]:
+    """Return a note for each datacenter that a document without a list of datacenters names for the first time."""
+    before, after = draft.current.document, draft.new.document
+    if before is None or after is None or before.datacenters is not None:
+        return []
+    known = before.datacenter_names()
+    has = f"this document, which has {named(known)}" if known else "this document"
+    return [f"{name} is a new datacenter in {has}" for name in after.datacenter_names() if name not in known]
 
 
 def _about_workers(impact: Impact) -> list[str]:

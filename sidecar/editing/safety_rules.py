@@ -13,9 +13,10 @@ from sidecar.editing.placement import placement
 from sidecar.editing.wording import subject_text
 from sidecar.errors import ChangeRefused
 from sidecar.routing.model import RoutingDocument
-from sidecar.routing.scalars import SECOND_NS, format_duration, format_time
+from sidecar.routing.scalars import SECOND_NS, format_duration
 from sidecar.routing.state import State
 from sidecar.routing.wording import outage_text
+from sidecar.routing.zone import show_time
 
 RULES = {
     "same": "the change has no effect: every job stays where it is",
@@ -101,7 +102,7 @@ def _services(comparison: Impact) -> Iterator[Violation]:
             resolved = new.resolve((dead[0].app,), dead[0].app, dead[0].job)
             out = ", ".join(f"{name} is out ({outage_text(outage)})" for name, outage in resolved.out.items())
             more = f" and {len(dead) - 1:,} more" if len(dead) > 1 else ""
-            when = "" if moment.cause.kind is StepKind.NOW else f" from {format_time(moment.at_ns)}"
+            when = "" if moment.cause.kind is StepKind.NOW else f" from {show_time(moment.at_ns)}"
             yield Violation(
                 "out-of-service",
                 f"{subject_text(dead[0])}{more} would have no datacenter in service{when}: {out}; "
@@ -164,15 +165,24 @@ def _live(count: int) -> str:
     return f"{count} live worker{'' if count == 1 else 's'}" if count else "no live worker"
 
 
-def _hold_off(comparison: Impact, rules: SafetyRules) -> Iterator[Violation]:
+def held_off(comparison: Impact, rules: SafetyRules) -> bool:
+    """Return whether the last change is too recent for another that moves work."""
     last = last_change(comparison.before) if comparison.before else None
-    if last is None:
-        return
-    elapsed = comparison.now_ns - last
     # A time in the future means that some clock is wrong, which must not lock all operators out.
-    if 0 <= elapsed < rules.hold_off * SECOND_NS:
-        remaining = format_duration(int(rules.hold_off * SECOND_NS) - elapsed // SECOND_NS * SECOND_NS)
+    return last is not None and 0 <= comparison.now_ns - last < rules.hold_off * SECOND_NS
+
+
+def _hold_off(comparison: Impact, rules: SafetyRules) -> Iterator[Violation]:
+    if held_off(comparison, rules):
         assert comparison.before is not None
+        last = last_change(comparison.before)
+        assert last is not None
+        elapsed = comparison.now_ns - last
+        remaining = format_duration(int(rules.hold_off * SECOND_NS) - elapsed // SECOND_NS * SECOND_NS)
         who = comparison.before.meta.get("by")
         by = f" by {who}" if isinstance(who, str) else ""
-        yield Violation("hold-off", f"the last change{by} was at {format_time(last)}: wait {remaining}")
+        yield Violation(
+            "hold-off",
+            f"the last change{by} was at {show_time(last)}: wait {remaining}; to undo it, `dc-sidecar rollback` need "
+            "not wait",
+        )

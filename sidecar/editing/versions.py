@@ -8,7 +8,7 @@ from typing import Protocol
 
 from sidecar.errors import ChangeRefused
 from sidecar.routing.document import revision_of
-from sidecar.routing.scalars import format_time
+from sidecar.routing.zone import show_time
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,5 +51,5 @@ def chosen(versions: Sequence[Version], current: str, revision: str | None) -> V
         return next(iter(found.values()))
     if found:
         raise ChangeRefused(f"{revision} is ambiguous ({', '.join(found)}): give more digits")
-    known = ", ".join(f"{version.revision} ({format_time(version.at_ns)})" for version in versions[:5])
+    known = ", ".join(f"{version.revision} ({show_time(version.at_ns)})" for version in versions[:5])
     raise ChangeRefused(f"there is no document of revision {revision}; the newest are {known or 'none'}")

@@ -15,9 +15,9 @@ from sidecar.editing.impact import (
 )
 from sidecar.editing.placement import Place
 from sidecar.routing.model import Sticky
-from sidecar.routing.scalars import format_time
 from sidecar.routing.shares import Destination
 from sidecar.routing.wording import named, percent
+from sidecar.routing.zone import show_time
 
 _MAX_UNDER_WAY = 6
 _UNITS = {Sticky.JOB: "jobs", Sticky.INSTANCE: "runs"}
@@ -81,7 +81,7 @@ def _under_way_text(found: UnderWay) -> str:
     match found:
         case DrillUnderWay(drill):
             reason = f" ({drill.reason})" if drill.reason else ""
-            return f"a drill has {drill.datacenter} out until {format_time(drill.until_ns)}{reason}{ended}"
+            return f"a drill has {drill.datacenter} out until {show_time(drill.until_ns)}{reason}{ended}"
         case RampUnderWay(subject, ramp, taken):
             steps = f"{taken} of {ramp.steps} steps taken"
             return f"{subject_text(subject)} is on a ramp from {ramp.source} to {ramp.target}, {steps}{ended}"

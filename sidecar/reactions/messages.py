@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from sidecar.audit.event import AuditEvent
 from sidecar.audit.record import Record
-from sidecar.audit.wording import event_text
+from sidecar.audit.wording import event_text, publisher_text
 from sidecar.routing.scalars import SECOND_NS
 from sidecar.routing.wording import second
 
@@ -53,6 +53,8 @@ def message_text(record: Record, events: Sequence[AuditEvent]) -> str:
     lines += [
         f"{key}: {record.meta[key]}" for key in ("by", "reason", "ticket") if isinstance(record.meta.get(key), str)
     ]
+    if publisher := publisher_text(record.origin):
+        lines.append(f"published by: {publisher}")
     lines.append(f"{second(record.at_ns)}, revision {record.revision or 'none'}, {record.source}")
     text = "\n".join(lines)
     cut = text.encode()[:_MAX_BYTES].decode(errors="ignore")

@@ -24,7 +24,9 @@ KINDS: Mapping[str, tuple[EventKind, ...]] = {
     "failover": (EventKind.FAILOVER,),
     "return": (EventKind.RETURN,),
     "drill": (EventKind.DRILL_STARTED, EventKind.DRILL_ENDED),
-    "refused": (EventKind.REFUSED,),
+    # Who learns of a refusal learns of its end.
+    "refused": (EventKind.REFUSED, EventKind.ACCEPTED),
+    "accepted": (EventKind.ACCEPTED,),
     "missing": (EventKind.MISSING,),
     "ramp-step": (EventKind.RAMP_STEP,),
     "override": (EventKind.OVERRIDE_STARTED, EventKind.OVERRIDE_ENDED),

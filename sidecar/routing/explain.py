@@ -120,7 +120,7 @@ class Explanation:
     """A decision and what led to it. `app` is the name that the document uses, `route` the path of its route.
 
     `scored_as` is the request's `app`, and `split_by` the id of the job or of the run: the scores are taken over both.
-    `split_by` is "" where nothing was split.
+    `split_by` is "" where nothing was split. `by_default_route`: the document names no route of the application.
     """
 
     app: str
@@ -134,6 +134,7 @@ class Explanation:
     order: tuple[RankedDatacenter, ...]
     decision: Decision
     outcome: Outcome
+    by_default_route: bool
 
 
 def explain(
@@ -175,6 +176,7 @@ def explain(
         order=order,
         decision=decision,
         outcome=_outcome(resolved, order, decision),
+        by_default_route=named not in state.document.apps,
     )
 
 

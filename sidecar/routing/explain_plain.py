@@ -24,6 +24,7 @@ def explanation_plain(explanation: Explanation) -> Plain:
         "job": explanation.job,
         "instance": explanation.instance,
         "route": explanation.route,
+        "by_default_route": explanation.by_default_route,
         "keys": [_key_plain(key) for key in explanation.keys],
         "located": [
             {

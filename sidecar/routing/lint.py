@@ -12,8 +12,9 @@ import yaml
 from sidecar.errors import Problem
 from sidecar.routing.model import Active, OnEmpty, Ramp, Route, RoutingDocument, Split
 from sidecar.routing.parsed_text import ParsedText
-from sidecar.routing.scalars import SECOND_NS, format_time
+from sidecar.routing.scalars import SECOND_NS
 from sidecar.routing.schedule import weights_at
+from sidecar.routing.zone import show_time
 from sidecar.yaml_reader import Path, Position, Tree, show
 
 _DAY_NS = 86_400 * SECOND_NS
@@ -86,7 +87,7 @@ def _route(
     if "ramp" in keys and isinstance(route.selector, Ramp):
         ramp = route.selector
         if ramp.start_ns + ramp.duration_ns < now_ns - _DAY_NS:
-            end = format_time(ramp.start_ns + ramp.duration_ns)
+            end = show_time(ramp.start_ns + ramp.duration_ns)
             yield (*path, "ramp"), False, f"finished at {end}: write `active: {ramp.target}` instead"
     if "backups" in keys:
         for index, backup in enumerate(route.backups):
@@ -140,7 +141,7 @@ def _drills(document: RoutingDocument, now_ns: int) -> Iterator[Finding]:
     for index, drill in enumerate(document.drills):
         path = ("drills", index)
         if drill.until_ns <= now_ns:
-            yield (*path, "until"), False, f"over since {format_time(drill.until_ns)}: the drill may be removed"
+            yield (*path, "until"), False, f"over since {show_time(drill.until_ns)}: the drill may be removed"
         for app in sorted(drill.apps or ()):
             if app not in document.apps:
                 close = get_close_matches(app, document.apps, n=1)

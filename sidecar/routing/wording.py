@@ -18,8 +18,9 @@ from sidecar.routing.changes import (
 )
 from sidecar.routing.model import DEFAULT_OBSERVATIONS, FailBack, OnEmpty, Ramp, Sticky
 from sidecar.routing.outage import Fault, FaultKind, Outage, OutageKind
-from sidecar.routing.scalars import SECOND_NS, format_duration, format_time
+from sidecar.routing.scalars import format_duration
 from sidecar.routing.shares import Destination, Shares
+from sidecar.routing.zone import show_time
 
 _NAMED = 3
 _DESTINATIONS = {
@@ -49,7 +50,7 @@ def named(names: Sequence[str], most: int = _NAMED) -> str:
 
 def second(moment_ns: int) -> str:
     """Return a time to the second."""
-    return format_time(moment_ns // SECOND_NS * SECOND_NS)
+    return show_time(moment_ns)
 
 
 def percent(share: float) -> str:
@@ -118,7 +119,7 @@ def _aspect_text(aspect: Aspect) -> str:
 
 def ramp_times_text(ramp: Ramp) -> str:
     """Return when a ramp starts and how long it takes."""
-    return f"from {format_time(ramp.start_ns)} over {format_duration(ramp.duration_ns)}"
+    return f"from {show_time(ramp.start_ns)} over {format_duration(ramp.duration_ns)}"
 
 
 def _service_text(outage: Outage | None, apps: tuple[str, ...]) -> str:
@@ -138,6 +139,6 @@ def failover_text(rule: FailoverRule) -> str:
     returns = f"after {format_duration(failover.back_after_ns)}" if failover.back_after_ns else "at once"
     if failover.back is FailBack.MANUAL:
         returns = "by hand"
-    sent = f", sent back at {format_time(failover.failed_back_ns)}" if failover.failed_back_ns is not None else ""
+    sent = f", sent back at {show_time(failover.failed_back_ns)}" if failover.failed_back_ns is not None else ""
     shown = f", {failover.observations} observations" if failover.observations != DEFAULT_OBSERVATIONS else ""
     return f"failover {leaves}, back {returns}{shown}{sent}"

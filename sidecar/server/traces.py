@@ -81,5 +81,5 @@ def open_tracing(env: Mapping[str, str]) -> Tracing | None:
     try:
         return Tracing()
     except ModuleNotFoundError as error:
-        log.warning("no traces: they need the package %r: pip install 'dc-sidecar[otel]'", error.name)
+        log.warning("no traces: they need the package %r: pip install '.[otel]' in a checkout", error.name)
         return None

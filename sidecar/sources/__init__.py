@@ -37,6 +37,6 @@ def open_source(url: str, options: Mapping[str, str]) -> Source:
         if error.name is not None and error.name.startswith("sidecar"):
             raise
         raise ConfigError(
-            f"the {scheme} source needs the package {error.name!r}: pip install 'dc-sidecar[{scheme}]'"
+            f"the {scheme} source needs the package {error.name!r}: pip install '.[{scheme}]' in a checkout"
         ) from error
     return opener(url, options)

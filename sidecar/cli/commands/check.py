@@ -11,6 +11,7 @@ import click
 
 from sidecar.cli.params import SIZE, TIME, output_option
 from sidecar.cli.render import print_json, say
+from sidecar.cli.zone_option import utc_option
 from sidecar.errors import Problem
 from sidecar.routing.lint import warnings
 from sidecar.routing.model import RoutingDocument
@@ -28,6 +29,7 @@ Examples:
 @click.option("--strict", is_flag=True, help="Exit with 1 for warnings too.")
 @click.option("--max-document-size", type=SIZE, default="1MiB", show_default=True, help="Maximum document size.")
 @click.option("--now", type=TIME, help="Check as of this time.  [default: now]")
+@utc_option
 @output_option
 def command(file: BinaryIO, *, strict: bool, max_document_size: int, now: int | None, output: str) -> int:
     """Check the routing document in FILE (- for standard input).

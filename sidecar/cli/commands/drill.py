@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
-from sidecar.cli.change import ChangeCommand, change_options, run_change
-from sidecar.cli.params import DURATION, START, SourceCommand, Start, open_key, output_option, start_ns
+from sidecar.cli.change import run_change
+from sidecar.cli.change_options import ChangeCommand, change_options
+from sidecar.cli.params import DURATION, START, SourceCommand, Start, new_option, open_key, output_option, start_ns
 from sidecar.cli.render import columns, print_json, say
 from sidecar.editing import operations
 from sidecar.editing.draft import CurrentDocument, Edit
@@ -16,6 +17,7 @@ from sidecar.errors import ChangeRefused
 from sidecar.routing.model import Drill
 from sidecar.routing.parsed_text import parse_text
 from sidecar.routing.scalars import format_time, parse_duration
+from sidecar.routing.zone import show_time
 from sidecar.sources.base import Content
 from sidecar.yaml_reader import Tree
 
@@ -37,6 +39,7 @@ Examples:
 @click.option("--for", "length", type=DURATION, required=True, help="Duration; the drill ends by itself.")
 @click.option("--start", type=START, help="Start: a time, or a duration from now.  [default: now]")
 @click.option("--app", "apps", metavar="APP", multiple=True, help="Limit the drill to this application. Repeatable.")
+@new_option
 @click.pass_context
 def start_drill(
     ctx: click.Context,
@@ -61,7 +64,7 @@ def start_drill(
             tree, datacenter, start=format_time(began), until=until, apps=apps, reason=options.reason
         )
 
-    return run_change(options, Edit(make=make, moves_work=True))
+    return run_change(options, Edit(make=make, moves_work=True, scope=apps))
 
 
 _STOP = """\b
@@ -121,8 +124,11 @@ def list_drills(ctx: click.Context, /, output: str, **_: Any) -> None:  # noqa: 
     """List the drills in the document: running, planned and ended."""
     key = open_key(ctx)
     content = key.source.read(key.timeout)
-    parsed = parse_text(content.text, max_bytes=key.max_bytes) if isinstance(content, Content) else None
-    drills = CurrentDocument(parsed).valid()[1].drills
+    if isinstance(content, Content):
+        current = CurrentDocument(parse_text(content.text, max_bytes=key.max_bytes), content.version, str(key.target))
+    else:
+        current = CurrentDocument(key=str(key.target), missing=content.reason)
+    drills = current.valid()[1].drills
     now_ns = time.time_ns()
     if output == "json":
         print_json([_entry(drill, now_ns) for drill in drills])
@@ -131,7 +137,7 @@ def list_drills(ctx: click.Context, /, output: str, **_: Any) -> None:  # noqa: 
     else:
         rows = [("DATACENTER", "STATE", "FROM", "UNTIL", "FOR")]
         rows += [
-            (drill.datacenter, _state(drill, now_ns), _from(drill) or "-", format_time(drill.until_ns), _scope(drill))
+            (drill.datacenter, _state(drill, now_ns), _shown(drill.start_ns), show_time(drill.until_ns), _scope(drill))
             for drill in drills
         ]
         click.echo("\n".join(columns(rows)))
@@ -152,6 +158,10 @@ def _state(drill: Drill, now_ns: int) -> str:
     if drill.active(now_ns):
         return "running"
     return "ended" if now_ns >= drill.until_ns else "planned"
+
+
+def _shown(moment_ns: int | None) -> str:
+    return "-" if moment_ns is None else show_time(moment_ns)
 
 
 def _from(drill: Drill) -> str | None:

@@ -11,6 +11,7 @@ import click
 
 from sidecar.cli.params import CANDIDATES_HELP, TIME, CandidatesParam, output_option
 from sidecar.cli.render import columns, dim, print_json
+from sidecar.cli.zone_option import utc_option
 from sidecar.routing.candidates import Worker
 from sidecar.routing.document import document_of, read_tree
 from sidecar.routing.explain import Explanation, RankedDatacenter, explain
@@ -36,6 +37,7 @@ Examples:
 @click.option("--alias", "aliases", multiple=True, metavar="APP", help="Another name of the application. Repeatable.")
 @click.option("--candidates", type=CandidatesParam(), required=True, help=CANDIDATES_HELP)
 @click.option("--now", type=TIME, help="Decide as of this time.  [default: now]")
+@utc_option
 @output_option
 def command(
     file: BinaryIO,
@@ -75,6 +77,8 @@ def command(
 def _lines(explanation: Explanation, candidates: Sequence[Worker]) -> Iterator[str]:
     who = explanation.app + (f", job {explanation.job}" if explanation.job else "")
     where = f"written at {explanation.route}" if explanation.route else "not in the document, built-in values apply"
+    if explanation.by_default_route:
+        where = f"by the default route, as the document does not name {explanation.app}; {where}"
     yield f"1. The route of {who}: {where}"
     yield from columns(
         [(f"     {key.name}", key_text(key.value), dim(f"({origin_text(key)})")) for key in explanation.keys]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import click
 
-from sidecar.cli.change import ChangeCommand, change_options, run_change
+from sidecar.cli.change import run_change
+from sidecar.cli.change_options import ChangeCommand, change_options
+from sidecar.cli.params import new_option
 from sidecar.editing import operations
 from sidecar.editing.draft import CurrentDocument, Edit
 from sidecar.yaml_reader import Tree
@@ -19,6 +21,7 @@ Examples:
 @click.command("failback", cls=ChangeCommand, epilog=_EPILOG)
 @click.argument("apps", nargs=-1, metavar="[APP]...")
 @click.option("--default", is_flag=True, help="Every application that inherits `failover` from the default route.")
+@new_option
 @click.pass_context
 def command(ctx: click.Context, /, apps: tuple[str, ...], *, default: bool, **_: object) -> int:
     """Send the work of each APP back to where it failed over from.

@@ -50,13 +50,18 @@ def command(
     with open_client(ctx) as client:
         if not aliases:
             names = client.route(app).dispatch_names or names
+        by_default = not any(client.route(name).app for name in names)
+        # A question: without `dispatch` it says nothing about the live workers.
         result = client.filter(names[0], job=job, instance=instance, candidates=candidates, aliases=names[1:])
     if output == "json":
-        print_json({**asdict(result), "reason": result.reason.name, "app": names[0], "aliases": names[1:]})
+        answer = {**asdict(result), "reason": result.reason.name, "app": names[0], "aliases": names[1:]}
+        print_json({**answer, "by_default_route": by_default})
         return
     if names != (app, *aliases):
         also = f", alias {', '.join(names[1:])}" if names[1:] else ""
         say(f"Asked as the scheduler asks: application {names[0]}{also}")
+    if by_default:
+        say(f"By the default route: the document does not name {' or '.join(names)}")
     if result.stale:
         say("Warning: the config center is unreachable; the last good document decided")
     datacenter = f"{result.datacenter}  " if result.datacenter else ""

@@ -30,7 +30,7 @@ def command(ctx: click.Context, /, output: str, **_: Any) -> None:  # noqa: ANN4
     key = open_key(ctx)
     content = key.source.read(key.timeout)
     if isinstance(content, Missing):
-        raise ChangeRefused(f"there is no document: {content.reason}; write a first one with `dc-sidecar init`")
+        raise ChangeRefused(f"found no routing document at {key.target} ({content.reason}): check the name of the key")
     if output == "text":
         sys.stdout.buffer.write(content.text)
         return

@@ -21,14 +21,15 @@ from sidecar.audit.service import database_url, open_database
 from sidecar.audit.wording import event_text
 from sidecar.cli.params import SINCE
 from sidecar.cli.render import difference_lines, print_json, say
+from sidecar.cli.zone_option import utc_option
 from sidecar.errors import ConfigError, DatabaseUnavailable, NotRecorded, TaskFailed
-from sidecar.routing.scalars import SECOND_NS, format_time
+from sidecar.routing.zone import show_time
 
 if TYPE_CHECKING:
     from sidecar.audit.database import AuditDatabase
 
 _WIDTH = 79
-_MARGIN = 22
+_MARGIN = 27
 _MOST = 10_000
 _NAMED = 3
 _BAD = frozenset({EventKind.REFUSED, EventKind.MISSING, EventKind.FAILOVER, EventKind.LOST, EventKind.OVERRIDE_STARTED})
@@ -67,7 +68,7 @@ def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--state-dir", type=path, metavar="PATH", help="The sidecar's state directory."),
     ):
         command = option(command)
-    return command
+    return utc_option(command)
 
 
 @click.group("history", invoke_without_command=True, epilog=_EPILOG)
@@ -90,7 +91,7 @@ def command(
     limit: int,
     **where: Any,  # noqa: ANN401 - the flags of all
 ) -> None:
-    """Show what changed, newest last: by whom, why, and what it moved.
+    """Show what changed, newest first: by whom, why, and what it moved.
 
     Every sidecar with a --state-dir keeps this record: documents applied or
     refused, failovers and failbacks, ramp steps, starts and ends of drills.
@@ -98,7 +99,7 @@ def command(
     ctx.obj = where
     if ctx.invoked_subcommand is not None:
         return
-    found = list(islice(matching(_records(where), app, since or 0), limit))[::-1]
+    found = list(islice(matching(_records(where), app, since or 0), limit))
     if where["output"] == "json":
         print_json([record.outline() for record in found])
     elif found:
@@ -241,7 +242,7 @@ def _of(records: Iterable[Record], revision: str) -> Record:
 
 def _lines(record: Record) -> Iterator[str]:
     """Yield a record in lines of 80 columns: when, which document, who and why; then its events."""
-    moment = format_time(record.at_ns // SECOND_NS * SECOND_NS)
+    moment = show_time(record.at_ns)
     document = f"{record.before or 'nothing'} → {record.changed}" if record.changed else record.revision
     who = str(record.meta.get("by") or record.origin.get("user") or "")
     why = ": ".join(part for part in (who, str(record.meta.get("reason") or "")) if part)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from sidecar.cli.change import ChangeCommand, change_options, run_change
+from sidecar.cli.change import run_change
+from sidecar.cli.change_options import ChangeCommand, change_options
 from sidecar.editing import operations
 from sidecar.editing.draft import Edit
 
@@ -26,6 +27,8 @@ def command(ctx: click.Context, /, datacenter: str, word: str, **_: object) -> i
     """
     available = word == "up"
     edit = Edit(
-        make=lambda current, _: operations.mark(*current.valid(), datacenter, available=available), moves_work=True
+        make=lambda current, _: operations.mark(*current.valid(), datacenter, available=available),
+        moves_work=True,
+        way_back=available,
     )
     return run_change(change_options(ctx), edit)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import click
 
-from sidecar.cli.change import ChangeCommand, change_options, run_change
+from sidecar.cli.change import run_change
+from sidecar.cli.change_options import ChangeCommand, change_options
+from sidecar.cli.params import new_option
 from sidecar.editing import operations
 from sidecar.editing.draft import CurrentDocument, Edit
 from sidecar.yaml_reader import Tree
@@ -20,6 +22,7 @@ Examples:
 @click.argument("job")
 @click.argument("to", metavar="[DC]", required=False)
 @click.option("--remove", is_flag=True, help="Remove the job's own route: it follows its application again.")
+@new_option
 @click.pass_context
 def command(ctx: click.Context, /, app: str, job: str, to: str | None, *, remove: bool, **_: object) -> int:
     """Send one JOB of APP to DC, wherever the application goes."""
@@ -30,4 +33,4 @@ def command(ctx: click.Context, /, app: str, job: str, to: str | None, *, remove
         tree = current.valid()[0]
         return operations.unpin(tree, app, job) if to is None else operations.pin(tree, app, job, to)
 
-    return run_change(change_options(ctx), Edit(make=make, moves_work=not remove))
+    return run_change(change_options(ctx), Edit(make=make, moves_work=not remove, scope=(app,)))

@@ -6,8 +6,9 @@ from typing import Any
 
 import click
 
-from sidecar.cli.change import ChangeCommand, change_options, run_change
-from sidecar.cli.params import DURATION, START, default_option, start_ns, subject_of
+from sidecar.cli.change import run_change
+from sidecar.cli.change_options import ChangeCommand, change_options
+from sidecar.cli.params import DURATION, START, default_option, new_option, start_ns, subject_of
 from sidecar.editing import operations
 from sidecar.editing.draft import CurrentDocument, Edit
 from sidecar.errors import ChangeRefused
@@ -41,6 +42,7 @@ _ENDS = ("pause", "resume", "abort", "finish")
 @click.option("--resume", is_flag=True, help="Continue a paused ramp from where it is.")
 @click.option("--abort", is_flag=True, help="End the ramp, with all jobs back where it started.")
 @click.option("--finish", is_flag=True, help="End the ramp, with all jobs in its target.")
+@new_option
 @click.pass_context
 def command(ctx: click.Context, /, words: tuple[str, ...], *, default: bool, **given: Any) -> int:  # noqa: ANN401 - flags
     """Move the jobs of APP to another datacenter, step by step.
@@ -72,7 +74,7 @@ def command(ctx: click.Context, /, words: tuple[str, ...], *, default: bool, **g
         if source is None:
             raise ChangeRefused(f"{subject} is not active in one datacenter: name the one to leave with --from")
         if source == given["to"]:
-            raise ChangeRefused(f"same: {subject} is already in {source}: name another datacenter with --to")
+            return tree
         return operations.start_ramp(
             tree,
             app,

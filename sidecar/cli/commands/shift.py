@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import click
 
-from sidecar.cli.change import ChangeCommand, change_options, run_change
-from sidecar.cli.params import default_option, subject_of
+from sidecar.cli.change import run_change
+from sidecar.cli.change_options import ChangeCommand, change_options
+from sidecar.cli.params import default_option, new_option, subject_of
 from sidecar.editing import operations
 from sidecar.editing.draft import Edit
 from sidecar.routing.scalars import parse_number
@@ -19,6 +20,7 @@ Examples:
 @click.command("shift", cls=ChangeCommand, epilog=_EPILOG)
 @click.argument("words", nargs=-1, required=True, metavar="[APP] DC=WEIGHT...")
 @default_option
+@new_option
 @click.pass_context
 def command(ctx: click.Context, /, words: tuple[str, ...], *, default: bool, **_: object) -> int:
     """Split the jobs of APP between datacenters by weight.

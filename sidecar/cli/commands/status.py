@@ -11,10 +11,11 @@ import click
 
 from sidecar.cli.params import FleetCommand, output_option
 from sidecar.cli.render import columns, print_json, status_plain
-from sidecar.cli.sidecars import Endpoint, connecting, resolve, statuses
+from sidecar.cli.sidecars import Endpoint, connecting, named_sidecars, resolve, statuses
 from sidecar.client import GrayVersion, SourceState, Status
 from sidecar.errors import NotServing, SidecarError
-from sidecar.routing.scalars import format_duration, format_time
+from sidecar.routing.scalars import format_duration
+from sidecar.routing.zone import show_time
 
 _NS_PER_MS = 1_000_000
 _NS_PER_S = 1_000_000_000
@@ -32,13 +33,15 @@ _DISAGREE = 5
 @click.command("status", cls=FleetCommand, epilog=_EPILOG)
 @output_option
 @click.pass_context
-def command(ctx: click.Context, /, *, sidecar: tuple[str, ...], timeout: float, output: str, **_: Any) -> int:  # noqa: ANN401
+def command(ctx: click.Context, /, *, timeout: float, output: str, **_: Any) -> int:  # noqa: ANN401
     """Show what a running sidecar serves and how fresh it is.
 
     Several sidecars are listed side by side, and those that differ from the
-    majority are marked. Exits with 5 if any differs or does not answer.
+    majority are marked; where there is none, all are. Exits with 5 if any
+    differs or does not answer.
     """
-    found = statuses(resolve(sidecar), connecting(ctx.params), timeout)
+    endpoints = resolve(named_sidecars(ctx))
+    found = statuses(endpoints, connecting(ctx.params), timeout)
     if len(found) == 1:
         return _print_one(found[0][1], output)
     return _print_fleet(found, output)
@@ -73,7 +76,7 @@ def _print_fleet(found: Sequence[tuple[Endpoint, Status | SidecarError]], output
     revisions = Counter(status.revision for _, status in found if isinstance(status, Status))
     if not revisions:
         raise NotServing(f"none of {len(found)} sidecars answers; the first: {found[0][1]}")
-    usual = revisions.most_common(1)[0][0]
+    usual = _usual(revisions)
     if output == "json":
         print_json([_entry(endpoint.address, status, usual) for endpoint, status in found])
     else:
@@ -83,16 +86,23 @@ def _print_fleet(found: Sequence[tuple[Endpoint, Status | SidecarError]], output
     return 0 if list(revisions) == [usual] and revisions.total() == len(found) else _DISAGREE
 
 
-def _entry(address: str, status: Status | SidecarError, usual: str) -> dict[str, Any]:
+def _usual(revisions: Counter[str]) -> str | None:
+    """Return the revision that more sidecars serve than any other; None in a tie."""
+    first, *others = revisions.most_common(2)
+    return None if others and others[0][1] == first[1] else first[0]
+
+
+def _entry(address: str, status: Status | SidecarError, usual: str | None) -> dict[str, Any]:
     if isinstance(status, SidecarError):
         return {"sidecar": address, "agrees": False, "error": str(status)}
     return {"sidecar": address, "agrees": status.revision == usual, **status_plain(status)}
 
 
-def _row(status: Status | SidecarError, usual: str) -> tuple[str, ...]:
+def _row(status: Status | SidecarError, usual: str | None) -> tuple[str, ...]:
     if isinstance(status, SidecarError):
         return click.style("no answer", fg="red"), "-", "-", "-", ""
-    differs = "" if status.revision == usual else click.style("differs", fg="red")
+    word = "no majority" if usual is None else "differs"
+    differs = "" if status.revision == usual else click.style(word, fg="red")
     if status.gray is not None:
         differs = f"{differs}, gray".removeprefix(", ")
     ages = (
@@ -118,8 +128,7 @@ def _ago(moment_ms: int) -> str:
     """Return a time, and how long ago it was."""
     if not moment_ms:
         return "never"
-    moment = moment_ms * _NS_PER_MS
-    return f"{format_time(moment // _NS_PER_S * _NS_PER_S)} ({_age(moment_ms)})"
+    return f"{show_time(moment_ms * _NS_PER_MS)} ({_age(moment_ms)})"
 
 
 def _age(moment_ms: int) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import click
 
-from sidecar.cli.change import ChangeCommand, change_options, run_change
+from sidecar.cli.change import run_change
+from sidecar.cli.change_options import ChangeCommand, change_options
+from sidecar.cli.params import new_option
 from sidecar.editing import operations
 from sidecar.editing.draft import Edit
 
@@ -20,6 +22,7 @@ Examples:
 @click.argument("to", metavar="DC")
 @click.option("--default", is_flag=True, help="Switch the default route, alone or with the named applications.")
 @click.option("--all", "everything", is_flag=True, help="Switch the default route and every application's.")
+@new_option
 @click.pass_context
 def command(
     ctx: click.Context, /, apps: tuple[str, ...], to: str, *, default: bool, everything: bool, **_: object

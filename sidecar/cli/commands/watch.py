@@ -14,6 +14,7 @@ from sidecar.cli.render import dim, say, update_plain
 from sidecar.cli.sidecars import open_client
 from sidecar.client import AppRoute, RouteUpdate, RoutingClient
 from sidecar.errors import NotServing
+from sidecar.routing.zone import show_time
 
 _RETRY_S = 1.0
 _SHOWN = 3
@@ -42,7 +43,7 @@ def command(ctx: click.Context, /, *, apps: tuple[str, ...], output: str, **_: A
             else:
                 about = dim(f"({update.revision}{', stale' if update.stale else ''})")
                 for line in _changes(before, update):
-                    click.echo(f"{time.strftime('%H:%M:%S')}  {line}  {about}")
+                    click.echo(f"{show_time(time.time_ns())}  {line}  {about}")
             before = update
 
 
@@ -53,14 +54,14 @@ def _updates(client: RoutingClient, apps: tuple[str, ...]) -> Iterator[RouteUpda
         try:
             for update in client.watch(apps):
                 if lost:
-                    say(f"{time.strftime('%H:%M:%S')}  reconnected")
+                    say(f"{show_time(time.time_ns())}  reconnected")
                 begun, lost = True, False
                 yield update
         except NotServing as error:
             if not begun:
                 raise
             if not lost:
-                say(f"{time.strftime('%H:%M:%S')}  {error}; reconnecting")
+                say(f"{show_time(time.time_ns())}  {error}; reconnecting")
             lost = True
             time.sleep(_RETRY_S)
 

@@ -33,7 +33,7 @@ def open_source(url: str, options: Mapping[str, str]) -> Source:
     target = parse(url)
     if importlib.util.find_spec("v2") is None:
         raise ConfigError(
-            "The Nacos source needs nacos-sdk-python, which is not installed: pip install dc-sidecar[nacos]"
+            "The Nacos source needs nacos-sdk-python, which is not installed: pip install '.[nacos]' in a checkout"
         )
     return NacosSource(target, NacosCredentials(options), tls_from(options))
 

@@ -37,11 +37,12 @@ export function again() {
   if (asked !== null) decide();
 }
 
-function steps({ decision, outcome_detail: outcome, order, route, keys }) {
+function steps({ decision, outcome_detail: outcome, order, app, route, keys, by_default_route: byDefault }) {
   const head = t(decision.datacenter ? "decision.serves" : "decision.none", decision);
   const score = (choice) => (choice.score === null || choice.score === undefined ? "" : choice.score.toPrecision(4));
   return [
     el("p", { class: "verdict" }, el("span", { class: `pill ${STYLES[decision.reason] ?? ""}` }, decision.reason), head),
+    byDefault ? el("p", { class: "warn" }, t("by-default-route", { app })) : "",
     el("p", {}, wording.outcome(outcome)),
     order.length
       ? table([t("datacenter"), t("weight"), t("score"), t("workers"), t("verdict")],

@@ -61,6 +61,9 @@ def test_a_change_is_shown_with_who_and_why(tmp_path: Path) -> None:
     of_billing = json.loads(run("history", *where, "--app", "billing", "-o", "json").stdout)
     assert [entry["changed"] for entry in of_billing] == [switch.changed]
     assert run("history", *where, "--app", "reports").stdout == ""
+    everything = json.loads(run("history", *where, "-o", "json").stdout)
+    assert [entry["at"] for entry in everything] == sorted((entry["at"] for entry in everything), reverse=True)
+    assert shown.stdout.index("refused") < shown.stdout.index("billing: dc1 → dc2")
     assert "+apps: {billing: dc2" in run("history", "show", switch.changed[:6], *where).stdout
     assert "-apps: {billing: dc1" in run("history", "diff", switch.before, switch.changed, *where).stdout
     assert run("history", "show", "0000", *where).returncode == 3

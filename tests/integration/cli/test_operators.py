@@ -41,7 +41,7 @@ def test_twenty_operators_at_once_lose_nothing(key: Path) -> None:
     # Every other one does it again on top of what it finds, and so gets through.
     stubborn = ("--redo", "100")
     commands = {
-        app: begin("switch", app, "dc2", "--yes", *_source(key), *(stubborn if index % 2 else ()))
+        app: begin("switch", app, "dc2", "--new", "--yes", *_source(key), *(stubborn if index % 2 else ()))
         for index, app in enumerate(apps)
     }
     results = {app: (command.communicate(timeout=120), command.returncode) for app, command in commands.items()}
@@ -96,13 +96,13 @@ def test_the_question_is_asked_and_the_answer_taken(key: Path) -> None:
     """At a terminal the change is shown, then asked for; no means no, with exit code 0."""
     with Terminal("switch", "billing", "dc2", *_source(key)) as terminal:
         terminal.until("billing: all jobs dc1 → dc2")
-        terminal.until("Write this? [y/N]")
+        terminal.until("? [y/N]")
         terminal.type("n\n")
         terminal.until("Nothing was written.")
         assert terminal.end() == 0
     assert key.read_text() == _TEXT
     with Terminal("switch", "billing", "dc2", *_source(key)) as terminal:
-        terminal.until("Write this? [y/N]")
+        terminal.until("? [y/N]")
         terminal.type("y\n")
         assert terminal.end() == 0
     assert "billing: dc2" in key.read_text()
@@ -115,9 +115,12 @@ def test_somebody_elses_change_is_never_overwritten(key: Path, again: bool) -> N
         :2
     ]  # The other's change is fresh, but has been shown: the hold-off does not stand in the way.
     with Terminal("switch", "billing", "dc2", *source) as terminal:
-        terminal.until("Write this? [y/N]")
+        terminal.until("? [y/N]")
         assert (
-            run("switch", "reports", "dc2", "--yes", "--by", "kim", "--reason", "mine", *_source(key)).returncode == 0
+            run(
+                "switch", "reports", "dc2", "--new", "--yes", "--by", "kim", "--reason", "mine", *_source(key)
+            ).returncode
+            == 0
         )
         theirs = key.read_bytes()
         terminal.type("y\n")
@@ -127,7 +130,7 @@ def test_somebody_elses_change_is_never_overwritten(key: Path, again: bool) -> N
         terminal.until("Apply your change on top of it? [y/N]")
         terminal.type("y\n" if again else "n\n")
         if again:
-            terminal.until("Write this? [y/N]")
+            terminal.until("? [y/N]")
             terminal.type("y\n")
         assert terminal.end() == (0 if again else 4)
     document = parse_document(key.read_bytes())
@@ -216,7 +219,7 @@ def test_faults_that_a_sidecar_sees_stand_against_a_change(tmp_path: Path, key: 
     key.write_text(f"datacenters: {{dc1: {{}}, dc2: {{{probes}}}}}\ndefault: dc1\n")
     with SidecarProcess(f"file:{key}", "--probe-hosts", "127.0.0.1", folder=tmp_path) as sidecar:
         eventually(lambda: sidecar.status().outages, "the outage", within=30)
-        result = run("switch", "billing", "dc2", "--yes", "--sidecar", sidecar.address, *_source(key))
+        result = run("switch", "billing", "dc2", "--new", "--yes", "--sidecar", sidecar.address, *_source(key))
     assert result.returncode == 3
     assert "health checks found dc2 down (probes: tcp 127.0.0.1" in result.stdout
     assert "out-of-service: billing would have no datacenter in service" in result.stderr

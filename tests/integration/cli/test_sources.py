@@ -51,9 +51,9 @@ def test_the_verbs_work_on_every_config_center(url: str, tmp_path: Path) -> None
     with SidecarProcess(url, folder=tmp_path, within=60) as sidecar:
         waiting = ("--wait", "30", "--sidecar", sidecar.address)
         for verb in (
-            ("switch", "billing", "dc2", "--reason", "hot"),
+            ("switch", "billing", "dc2", "--reason", "hot", "--new"),
             ("shift", "billing", "dc1=1", "dc2=3"),
-            ("ramp", "reports", "--to", "dc2", "--over", "2h"),
+            ("ramp", "reports", "--to", "dc2", "--over", "2h", "--new"),
             ("pin", "billing", "1001", "dc1"),
             ("drill", "start", "dc1", "--for", "30m"),
             ("drill", "stop"),
@@ -75,9 +75,10 @@ def test_a_conflict_is_seen_on_every_config_center(url: str) -> None:
     """What somebody wrote between reading and writing is shown and kept, whatever the center calls a version."""
     source = ("--source", url, "--hold-off", "0")
     assert run("init", "dc1", "dc2", "--yes", *source).returncode == 0
-    with Terminal("switch", "billing", "dc2", *source) as terminal:
-        terminal.until("Write this? [y/N]")
-        assert run("switch", "reports", "dc2", "--yes", "--by", "kim", *source).returncode == 0
+    with Terminal("switch", "billing", "dc2", "--new", *source) as terminal:
+        terminal.until(f"Write this to {url}")
+        terminal.until("? [y/N]")
+        assert run("switch", "reports", "dc2", "--new", "--yes", "--by", "kim", *source).returncode == 0
         theirs = run("get", "--source", url).stdout
         terminal.type("y\n")
         terminal.until("Conflict: the document was changed meanwhile")
@@ -93,7 +94,7 @@ def test_some_operators_at_once_lose_nothing(url: str) -> None:
     source = ("--source", url, "--hold-off", "0")
     assert run("init", "dc1", "dc2", "--yes", *source).returncode == 0
     apps = [f"app-{number}" for number in range(5)]
-    commands = {app: begin("switch", app, "dc2", "--yes", "--redo", "2", *source) for app in apps}
+    commands = {app: begin("switch", app, "dc2", "--new", "--yes", "--redo", "2", *source) for app in apps}
     results = {app: (command.communicate(timeout=120)[1], command.returncode) for app, command in commands.items()}
     document = parse_document(run("get", "--source", url).stdout.encode())
     for app, (said, code) in results.items():

@@ -202,3 +202,18 @@ def test_an_event_of_a_newer_version_is_shown_with_its_text() -> None:
     new = {**OLD, "events": [{"kind": "practice", "words": "dc1 practised"}], "details": [{"datacenter": "dc1"}]}
     (event,) = record_of(new).events
     assert (event.kind, event.text, event.detail) == (EventKind.OTHER, "dc1 practised", None)
+
+
+def test_the_end_of_a_refusal_is_an_all_clear() -> None:
+    """A valid document after a refused one is `accepted`: with what it changes, or alone if it is the one in force."""
+    good = view("default: dc1\n")
+    bad = refused(b"nonsense", good)
+    (fixed,) = told(bad, view("default: dc2\n"))
+    assert kinds(fixed) == ["applied", "switch", "accepted"]
+    assert fixed.events[-1].text == "a valid document has replaced the refused 0123"
+    (back,) = told(bad, good)
+    assert good.state is not None
+    assert (kinds(back), back.changed) == (["accepted"], good.state.document.revision)
+    missing = replace(good, status=replace(SYNCED, state=SourceState.MISSING, error="there is no key"))
+    assert [kinds(record) for record in told(bad, missing)] == [["missing"]]
+    assert told(bad, bad) == []

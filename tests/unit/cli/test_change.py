@@ -8,8 +8,10 @@ from dataclasses import replace
 import pytest
 
 from sidecar.cli import change
-from sidecar.cli.change import ChangeOptions, run_change
+from sidecar.cli.change import run_change
+from sidecar.cli.change_options import ChangeOptions
 from sidecar.cli.sidecars import Endpoint
+from sidecar.cli.target import Target
 from sidecar.client import RoutingClient, SidecarUnreachable, Worker
 from sidecar.editing import operations
 from sidecar.editing.draft import Edit
@@ -25,6 +27,7 @@ def _connect(endpoint: Endpoint, timeout: float) -> RoutingClient:
 def _options(center: Center) -> ChangeOptions:
     return ChangeOptions(
         source=center,
+        target=Target(url=center.url),
         timeout=5.0,
         max_bytes=1024,
         rules=SafetyRules(hold_off=0),
@@ -32,6 +35,7 @@ def _options(center: Center) -> ChangeOptions:
         reason="",
         ticket="",
         full_document=False,
+        new_apps=False,
         dry_run=False,
         yes=True,
         forced=frozenset(),

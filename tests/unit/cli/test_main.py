@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import click
@@ -102,3 +103,20 @@ def test_what_asks_no_sidecar_loads_no_grpc(command: str) -> None:
     """Most of the time that a command takes to start is that of importing gRPC."""
     program = f"import sys, sidecar.cli.commands.{command}; sys.exit('grpc' in sys.modules)"
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_times_are_in_the_zone_of_the_machine_or_in_utc(
+    run: Run, document: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With date and offset, one way in every command; --utc stands before or behind the command."""
+    monkeypatch.setenv("TZ", "Asia/Shanghai")
+    time.tzset()
+    ramp = 'default: {ramp: {from: dc1, to: dc2, start: "2026-11-22T10:00:00Z", duration: 2h}}\n'
+    document.write_text(ramp)
+    words = ("explain", str(document), "--app", "x", "--candidates", "dc1=1")
+    assert "from 2026-11-22T18:00:00+08:00 over 2h" in run(*words).out
+    for utc in ((*words, "--utc"), ("--utc", *words)):
+        assert "from 2026-11-22T10:00:00Z over 2h" in run(*utc).out
+    assert "from 2026-11-22T18:00:00+08:00 over 2h" in run(*words).out
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()

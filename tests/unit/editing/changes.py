@@ -29,9 +29,10 @@ def current(text: bytes) -> CurrentDocument:
     return CurrentDocument(parse_text(text), "1")
 
 
-def drafted(edit: Edit, text: bytes = TEXT, *, reason: str = "", full: bool = False) -> Draft:
-    """Return the draft of an edit."""
-    return plan(current(text), edit, ChangeMeta(by="lin", at_ns=NOW, reason=reason), full_document=full)
+def drafted(edit: Edit, text: bytes = TEXT, *, reason: str = "", full: bool = False, new_apps: bool = True) -> Draft:
+    """Return the draft of an edit, which may name applications for the first time."""
+    meta = ChangeMeta(by="lin", at_ns=NOW, reason=reason)
+    return plan(current(text), edit, meta, full_document=full, new_apps=new_apps)
 
 
 def reviewed(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from sidecar.editing import operations
@@ -37,10 +39,26 @@ def test_what_would_be_no_document_is_refused_with_its_place() -> None:
 
 def test_a_broken_or_missing_document_is_for_other_commands() -> None:
     """A command that changes a part needs a valid whole, and says which commands do not."""
-    with pytest.raises(ChangeRefused, match="dc-sidecar init"):
-        CurrentDocument().valid()
-    with pytest.raises(ChangeRefused, match=r"(?s)dc-sidecar edit.*unknown key"):
+    missing = CurrentDocument(key="file:rooting.yaml", missing="rooting.yaml does not exist")
+    with pytest.raises(
+        ChangeRefused, match=r"document at file:rooting\.yaml \(rooting.yaml .*: check the name"
+    ) as found:
+        missing.valid()
+    assert "init" not in str(found.value)
+    with pytest.raises(ChangeRefused, match=r"(?s)dc-sidecar edit.*dc-sidecar rollback.*unknown key"):
         current(b"backup: dc1").valid()
+
+
+def test_a_typo_in_an_application_is_refused() -> None:
+    """The nearest names are offered; only --new gives an application that the document does not name a route."""
+    text = b"default: dc1\napps: {billing: dc1, billing-eu: dc1, reports: dc2}\n"
+    for edit in (switch("dc2", "biling"), replace(switch("dc2"), scope=("biling",))):
+        with pytest.raises(ChangeRefused, match=r"(?s)no application biling: did you mean billing or .*pass --new"):
+            drafted(edit, text, new_apps=False)
+        assert drafted(edit, text).changes_text
+    with pytest.raises(ChangeRefused, match="no application xyz\n"):
+        drafted(switch("dc2", "xyz", "billing"), text, new_apps=False)
+    assert drafted(switch("dc2", "billing"), text, new_apps=False).changes_text
 
 
 def test_a_whole_text_replaces_also_a_broken_one() -> None:

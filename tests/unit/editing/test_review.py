@@ -157,6 +157,18 @@ def test_two_changes_keep_a_distance(minutes: float, rules: list[str]) -> None:
         assert "the last change by kim" in reviewed(switch("dc2", "billing"), text).violations[0].message
 
 
+def test_undoing_the_last_change_is_not_held_off() -> None:
+    """What sends all jobs where they were before the last change is not held off, whatever else the texts say."""
+    text = TEXT.replace(b"2026-11-22T09:00:00Z", format_time(NOW).encode())
+    before = parse_text(b"# other words\n" + drafted(switch("dc2", "billing"), text).new.text).document
+    facts = Facts(replaced=before)
+    assert broken(reviewed(switch("dc2", "billing"), text, facts=facts)) == []
+    assert broken(reviewed(switch("dc3", "billing"), text, facts=facts)) == ["hold-off"]
+    assert "dc-sidecar rollback" in reviewed(switch("dc3", "billing"), text).violations[0].message
+    way_back = replace(switch("dc3", "billing"), way_back=True)
+    assert broken(reviewed(way_back, text)) == []
+
+
 def test_a_reason_can_be_demanded() -> None:
     """Where the configuration demands a reason, a change without one is refused."""
     assert broken(reviewed(switch("dc2", "billing"), rules=SafetyRules(require_reason=True))) == ["reason"]
@@ -185,9 +197,12 @@ drills: [{datacenter: dc3, until: "2026-11-22T11:00:00Z", reason: Q4}, {datacent
     assert len([note for note in notes if "drill" in note]) == 1
 
 
-def test_a_near_name_is_pointed_out() -> None:
-    """An application that is new and close to one that is there may be a slip."""
-    assert "biling is new in this document, which has billing" in reviewed(switch("dc2", "biling")).notes
+def test_a_new_name_is_pointed_out() -> None:
+    """An application that is new, or a datacenter in a document that has no list of them, may be a slip."""
+    assert "biling is new in this document" in reviewed(switch("dc2", "biling")).notes
+    notes = reviewed(switch("dc22", "billing")).notes
+    assert "dc22 is a new datacenter in this document, which has dc1, dc2, dc3" in notes
+    assert not [note for note in reviewed(switch("dc2", "billing")).notes if "new" in note]
     assert "jobs of billing with routes of their own: 1001" in reviewed(switch("dc2", "billing")).notes
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hmac
 import json
+from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -54,6 +55,15 @@ def test_words_for_people() -> None:
         "reason: <cooling> & more",
         "2027-01-15T08:00:00Z, revision 3a7f09c21b44, file:x",
     ]
+
+
+def test_the_publisher_is_named() -> None:
+    """Who published a refused text is said where the config center's history knows; `meta` may be an older change's."""
+    refused = AuditEvent(kind=EventKind.REFUSED, text="default (line 1, column 1): wrong")
+    record = replace(RECORD, events=(refused,), meta={}, origin={"user": "kim", "address": "10.0.0.9"})
+    assert "published by: kim (10.0.0.9)" in message_text(record, (refused,)).splitlines()
+    assert "published by: kim" in message_text(replace(record, origin={"user": "kim"}), (refused,)).splitlines()
+    assert "published" not in message_text(replace(record, origin={}), (refused,))
 
 
 def test_words_are_cut_to_what_services_take() -> None:

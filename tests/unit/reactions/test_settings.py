@@ -34,6 +34,7 @@ def test_little_says_enough() -> None:
         EventKind.DRILL_STARTED,
         EventKind.DRILL_ENDED,
         EventKind.REFUSED,
+        EventKind.ACCEPTED,
     }
     assert (reaction.format, reaction.timeout, reaction.retry_for) == ("json", 5.0, 3600.0)
 
@@ -143,3 +144,11 @@ def test_only_what_is_wanted_of_a_record() -> None:
     drill = AuditEvent(kind=EventKind.DRILL_STARTED, text="", subjects=("dc1",))
     theirs = AuditEvent(kind=EventKind.SWITCH, text="", subjects=("billings",))
     assert reaction.wanted(record(AuditEvent(kind=EventKind.APPLIED, text=""), mine, theirs, drill)) == (mine, drill)
+
+
+def test_who_learns_of_a_refusal_learns_of_its_end() -> None:
+    """`refused` covers the all-clear; `accepted` alone is the all-clear."""
+    (both,) = read_reactions([{"name": "chat", "command": ["true"], "on": ["refused"]}])
+    assert both.kinds == {EventKind.REFUSED, EventKind.ACCEPTED}
+    (only,) = read_reactions([{"name": "chat", "command": ["true"], "on": ["accepted"]}])
+    assert only.kinds == {EventKind.ACCEPTED}

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from sidecar.cli import change
+from sidecar.cli.change_options import ChangeOptions
 from tests.unit.cli.conftest import TEXT, Run
 
 
@@ -39,7 +40,7 @@ def test_an_editor_that_fails_changes_nothing(run: Run, key: Path, monkeypatch: 
 def test_a_text_that_is_not_written_is_kept(run: Run, key: Path, monkeypatch: pytest.MonkeyPatch, answer: str) -> None:
     """An hour's work does not go with a no to the question, nor with a dry run."""
     monkeypatch.setenv("VISUAL", "sed -i s/money/gold/")
-    monkeypatch.setattr(change.ChangeOptions, "may_ask", True)
+    monkeypatch.setattr(ChangeOptions, "may_ask", True)
     monkeypatch.setattr(change, "_ask", lambda _: False)
     result = run("edit", *(["--dry-run"] if answer == "dry run" else []))
     assert (result.code, key.read_text()) == (0, TEXT)

@@ -15,6 +15,15 @@ def test_it_ends_in_the_answer(run: Run, document: Path) -> None:
     assert "   dc1: ACTIVE, 2 of 3 candidates\n     dc1-1\n     dc1-2\n" in result.out
 
 
+def test_an_unknown_application_goes_by_the_default_route(run: Run, document: Path) -> None:
+    """A name that the document does not have is said to go by the default route, in text and in JSON."""
+    result = run("explain", str(document), "--app", "biling", "--candidates", "dc1=1")
+    assert result.out.startswith("1. The route of biling: by the default route, as the document does not name biling;")
+    unknown = run("explain", str(document), "--app", "biling", "--candidates", "dc1=1", "-o", "json").json
+    known = run("explain", str(document), "--app", "billing", "--candidates", "dc1=1", "-o", "json").json
+    assert (unknown["by_default_route"], known["by_default_route"]) == (True, False)
+
+
 def test_json_has_the_decision(run: Run, document: Path) -> None:
     """-o json has the decision with its reason's name, and what led to it."""
     answer = run("explain", str(document), "--app", "billing", "--candidates", "dc1=1", "-o", "json").json

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from sidecar.client import RoutingClient, Worker
+from typing import Any
+
+import pytest
+
+from sidecar.client import FilterResult, RoutingClient, Worker
 from tests.unit.cli.conftest import Run
 from tests.unit.client.conftest import Sidecar
 
@@ -16,6 +20,32 @@ def test_a_running_sidecar_decides(run: Run, sidecar: Sidecar) -> None:
     assert result.out.startswith("dc1  ACTIVE  1 of 2 candidates  revision ")
     assert result.out.endswith("\n  dc1-1\n")
     assert run("filter", "x", "--candidates", "dc2=1", "-o", "json", *at).json["reason"] == "FAILOVER"
+
+
+def test_an_unknown_application_goes_by_the_default_route(run: Run, sidecar: Sidecar) -> None:
+    """A name that the document does not have is said to go by the default route; an alias that it has is not."""
+    sidecar.serve("default: dc1\napps: {billing: dc1}\n")
+    at = ("--sidecar", sidecar.address, "--timeout", "20s", "--candidates", "dc1=1")
+    assert "By the default route: the document does not name biling" in run("filter", "biling", *at).err
+    assert run("filter", "biling", *at, "-o", "json").json["by_default_route"] is True
+    for names in (["billing"], ["7", "--alias", "billing"]):
+        assert run("filter", *names, *at).err == ""
+        assert run("filter", *names, *at, "-o", "json").json["by_default_route"] is False
+
+
+def test_a_question_dispatches_nothing(run: Run, sidecar: Sidecar, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The request says that no run is dispatched by its answer."""
+    sidecar.serve("default: dc1\n")
+    asked = []
+    ask = RoutingClient.filter
+
+    def spying(self: RoutingClient, app: str, **given: Any) -> FilterResult:  # noqa: ANN401 - handed on
+        asked.append(given.get("dispatch", False))
+        return ask(self, app, **given)
+
+    monkeypatch.setattr(RoutingClient, "filter", spying)
+    assert run("filter", "x", "--candidates", "dc1=1", "--sidecar", sidecar.address, "--timeout", "20s").code == 0
+    assert asked == [False]
 
 
 def test_filter_asks_as_the_scheduler_does(run: Run, sidecar: Sidecar) -> None:

@@ -17,7 +17,9 @@ def test_every_byte_is_printed(run: Run, key: Path) -> None:
     key.unlink()
     missing = run("get")
     assert missing.code == 3
-    assert "dc-sidecar init" in missing.err
+    assert f"found no routing document at file:{key} (" in missing.err
+    assert "check the name" in missing.err
+    assert "init" not in missing.err
 
 
 def test_json_lists_the_problems(run: Run, key: Path) -> None:

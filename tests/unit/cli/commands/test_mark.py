@@ -13,7 +13,7 @@ def test_a_datacenter_is_marked_down_and_up(run: Run, key: Path) -> None:
     assert down.code == 0
     assert "every other application: all jobs dc1 → dc2" in down.out
     assert "available: false" in key.read_text()
-    assert run("mark", "dc1", "up", "--yes", "--hold-off", "0").code == 0
+    assert run("mark", "dc1", "up", "--yes", "--hold-off", "1h").code == 0
     assert "available" not in key.read_text()
 
 

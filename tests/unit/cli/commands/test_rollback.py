@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
@@ -83,3 +84,21 @@ def test_a_required_reason_is_the_operators_own(run: Run, center: Center) -> Non
     assert result.code == 3
     assert "reason: " in result.err
     assert center.text == _BAD
+
+
+def test_without_any_history_the_own_changes_are_undone(run: Run, key: Path) -> None:
+    """A file keeps no history: what was written from here is gone back to, also under a text that is not valid."""
+    refused = run("rollback", "--yes")
+    assert refused.code == 3
+    assert "keeps no history" in refused.err
+    assert run("switch", "billing", "dc2", "--yes").code == 0
+    good = key.read_text()
+    assert run("rollback", "--yes").code == 0
+    assert "billing: dc1" in key.read_text()
+    assert run("rollback", revision_of(good.encode()), "--yes").code == 0
+    key.write_text("default: {activ: dc1}\n")
+    broken = run("switch", "billing", "dc1", "--yes")
+    assert broken.code == 3
+    assert "go back to the last good one with `dc-sidecar rollback`" in broken.err
+    assert run("rollback", "--yes").code == 0
+    assert "billing: dc2" in key.read_text()

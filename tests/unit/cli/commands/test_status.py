@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from sidecar.cli.commands import status
+from sidecar.cli.sidecars import Endpoint
+from sidecar.client import SourceState, Status
 from sidecar.sources.base import Gray
 from tests.unit.cli.conftest import Run
 from tests.unit.client.conftest import Sidecar
@@ -56,3 +59,58 @@ def test_no_sidecar_is_exit_code_6(run: Run, tmp_path: Path, words: list[str]) -
     assert (result.code, result.out) == (6, "")
     assert result.err.startswith("Error: unix:")
     assert len(result.err.splitlines()) == 1
+
+
+def test_the_configuration_names_the_sidecars(
+    run: Run, sidecar: Sidecar, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`sidecar` of the --config file is asked, also of the file in the environment; of several the first that answers.
+
+    A flag and DC_SIDECAR_ADDRESS win over it.
+    """
+    sidecar.serve("default: dc1\n")
+    config = tmp_path / "sidecar.yaml"
+    config.write_text(f"sidecar: [{sidecar.address}]\n")
+    at = ("--config", str(config), "--timeout", "20s")
+    assert run("status", "-o", "json", *at).json["source"] == "file:test"
+    config.write_text(f"sidecar: ['127.0.0.1:1', '{sidecar.address}']\n")
+    assert run("filter", "x", "--candidates", "dc1=1", *at).out.startswith("dc1  ACTIVE")
+    assert run("status", *at).code == 5
+    assert run("status", *at, "--sidecar", sidecar.address).code == 0
+    monkeypatch.setenv("DC_SIDECAR_CONFIG", str(config))
+    assert run("status", "--timeout", "20s").code == 5
+    monkeypatch.setenv("DC_SIDECAR_ADDRESS", sidecar.address)
+    assert run("status", "--timeout", "20s").code == 0
+    config.write_text("sidecar: ['127.0.0.1:1', '127.0.0.1:2']\n")
+    monkeypatch.delenv("DC_SIDECAR_ADDRESS")
+    none = run("filter", "x", "--candidates", "dc1=1")
+    assert (none.code, none.err.startswith("Error: none of 2 sidecars answers")) == (6, True)
+
+
+@pytest.mark.parametrize(
+    ("revisions", "marks"),
+    [
+        ("aab", ["", "", "differs"]),
+        ("ab", ["no majority", "no majority"]),
+        ("aabb", ["no majority"] * 4),
+        ("aa", ["", ""]),
+    ],
+)
+def test_only_a_majority_decides_who_differs(
+    run: Run, monkeypatch: pytest.MonkeyPatch, revisions: str, marks: list[str]
+) -> None:
+    """In a tie nobody is right: every sidecar is marked, and JSON has none agree."""
+    served = [
+        (
+            Endpoint(f"127.0.0.1:{port}"),
+            Status("1", "file:x", SourceState.SYNCED, "", revision, 1, 1, 1, from_snapshot=False),
+        )
+        for port, revision in enumerate(revisions, 1)
+    ]
+    monkeypatch.setattr(status, "statuses", lambda *_: served)
+    shown = run("status")
+    assert [mark if mark in line else "" for mark, line in zip(marks, shown.out.splitlines()[1:], strict=True)] == marks
+    assert shown.out.count("differs") + shown.out.count("no majority") == len([mark for mark in marks if mark])
+    assert shown.code == (0 if not any(marks) else 5)
+    agreeing = [entry["agrees"] for entry in run("status", "-o", "json").entries]
+    assert agreeing == [not mark for mark in marks]

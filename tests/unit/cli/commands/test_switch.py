@@ -21,7 +21,7 @@ def test_a_switch_is_shown_and_written(run: Run, key: Path) -> None:
     assert result.code == 0
     assert re.search(r"^-  billing: dc1  # money$\n^\+  billing: dc2  # money$", result.out, re.MULTILINE)
     assert "billing: all jobs dc1 → dc2" in result.out
-    assert result.err == f"Written: revision {revision_of(key.read_bytes())}.\n"
+    assert result.err == f"Written to file:{key}: revision {revision_of(key.read_bytes())}.\n"
     assert re.sub(r"at: \S+,", "at: …,", key.read_text()) == TEXT.replace(
         "default", "meta: {by: lin, at: …, reason: hot}\ndefault"
     ).replace("dc1  #", "dc2  #")
@@ -65,6 +65,26 @@ def test_a_dry_run_writes_nothing(run: Run, key: Path) -> None:
     assert result.err == "Dry run: nothing was written.\n"
 
 
+def test_an_application_that_is_not_known_needs_new(run: Run, key: Path) -> None:
+    """A typo writes nothing and offers the nearest name; with --new the application gets a route."""
+    refused = run("switch", "biling", "dc2", "--yes")
+    assert (refused.code, refused.out, key.read_text()) == (3, "", TEXT)
+    assert "the document names no application biling: did you mean billing?" in refused.err
+    assert "--new" in refused.err
+    assert run("switch", "biling", "dc2", "--yes", "--new").code == 0
+    assert "biling: dc2" in key.read_text()
+
+
+def test_a_change_names_its_target(run: Run, key: Path) -> None:
+    """Above the difference, in the confirmation and in JSON stands which key is changed."""
+    result = run("switch", "billing", "dc2", "--yes")
+    assert result.out.startswith(f"Change of file:{key}:\n--- revision")
+    assert result.err.startswith(f"Written to file:{key}: revision ")
+    back = run("switch", "billing", "dc1", "--yes", "--hold-off", "0", "-o", "json")
+    assert back.json["source"] == f"file:{key}"
+    assert (back.json["namespace"], back.json["context"]) == (None, None)
+
+
 def test_without_a_terminal_or_yes_nothing_is_written(run: Run, key: Path) -> None:
     """Nobody to ask is wrong usage, reported at once, not a prompt that hangs."""
     result = run("switch", "billing", "dc2")
@@ -95,9 +115,30 @@ def test_the_configuration_sets_the_rules(run: Run, key: Path, tmp_path: Path) -
     assert "workers: dc2 has 1 live worker, expected at least 2" in result.err
     config_flags = ("--config", str(config), "--no-require-reason", "--require-workers", "1")
     assert run("switch", "billing", "dc2", "--yes", *config_flags, "--candidates", "dc2=1").code == 0
-    held = run("switch", "billing", "dc1", "--yes", *config_flags, "--candidates", "dc1=1")
+    held = run("switch", "billing", "dc3", "--yes", *config_flags, "--candidates", "dc3=1")
     assert held.code == 3
     assert "hold-off: the last change" in held.err
+    assert "dc-sidecar rollback" in held.err
+
+
+def test_undoing_the_last_change_is_never_held_off(run: Run, key: Path) -> None:
+    """The way back needs no waiting, by the same verb or by `rollback`; any other change does."""
+    assert run("switch", "billing", "dc2", "--yes", "--hold-off", "1h").code == 0
+    assert run("switch", "billing", "dc3", "--yes", "--hold-off", "1h").code == 3
+    back = run("switch", "billing", "dc1", "--yes", "--hold-off", "1h")
+    assert back.code == 0, back.err
+    assert "billing: dc1" in key.read_text()
+    assert run("rollback", "--yes", "--hold-off", "1h").code == 0
+    assert "billing: dc2" in key.read_text()
+
+
+def test_where_it_is_already_is_no_change(run: Run, key: Path) -> None:
+    """Exit code 0 and nothing written, also within the hold-off and without a required reason; --force writes."""
+    result = run("switch", "billing", "dc1", "--yes", "--require-reason")
+    assert (result.code, result.out, key.read_text()) == (0, "", TEXT)
+    assert result.err == f"No change: already in effect in file:{key}.\n"
+    assert run("switch", "billing", "dc1", "--yes", "--force", "same").code == 0
+    assert "meta: {by: " in key.read_text()
 
 
 def test_no_source_is_wrong_configuration(run: Run) -> None:
@@ -118,7 +159,7 @@ def test_what_is_shown_fits_a_narrow_terminal(run: Run, key: Path) -> None:
     """The words of an effect are broken at 80 columns; the document's own lines are as long as they are."""
     assert key.exists()
     names = [f"an-application-with-a-long-name-{number}" for number in range(5)]
-    result = run("switch", *names, "dc2", "--dry-run")
+    result = run("switch", *names, "dc2", "--new", "--dry-run")
     words = result.out.partition("\nNow:")[2]
     assert "and 2 more" in words
     assert max(map(len, words.splitlines())) <= 80
