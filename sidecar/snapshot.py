@@ -10,10 +10,12 @@ from pathlib import Path
 
 from sidecar.atomic_file import Saver, replace_file
 from sidecar.errors import SnapshotUnusable
+from sidecar.state_file import read_state_file
 from sidecar.view import View
 
 _FORMAT = 1
 _NAME = "snapshot"
+_MAX_HEADER = 128 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +26,11 @@ class Snapshot:
     applied_at_ns: int
 
 
-def load(folder: Path, source: str) -> Snapshot | None:
+def load(folder: Path, source: str, *, max_document_size: int = 1024 * 1024) -> Snapshot | None:
     """Return the snapshot of a source, None if there is none. Raises SnapshotUnusable."""
     path = folder / _NAME
     try:
-        header, _, text = path.read_bytes().partition(b"\n")
+        header, _, text = read_state_file(path, max_bytes=_MAX_HEADER + max_document_size).partition(b"\n")
     except FileNotFoundError:
         return None
     except OSError as error:

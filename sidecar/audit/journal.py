@@ -130,7 +130,7 @@ class Journal:
         """Save the end of the chain, by which a missing end is detected; an older one does no harm."""
         end = json.dumps({"number": self._number, "hash": self._digest}).encode()
         with suppress(OSError):
-            replace_file(self._folder, _HEAD, end, mode=0o600, sync_rename=False)
+            replace_file(self._folder, _HEAD, end, sync_rename=False)
 
 
 def segments(folder: Path) -> list[Path]:

@@ -22,12 +22,14 @@ from sidecar.config import Settings
 from sidecar.counters import TaskStatus
 from sidecar.errors import ConfigError, SecretUnreadable
 from sidecar.secret_file import read_secret
+from sidecar.state_file import read_state_file
 from sidecar.view import View
 
 if TYPE_CHECKING:
     from sidecar.audit.database import AuditDatabase
 
 _NAME = "sidecar"
+_MAX_NAME = 1024
 # How many records wait in memory for the shared database; further ones wait in the journal.
 _MAX_WAITING = 100
 
@@ -134,11 +136,12 @@ def database_url(settings: Settings) -> str:
 def _own_name(state_dir: Path) -> str:
     """Return this sidecar's name: unique, chosen once, kept in the state directory."""
     try:
-        return (state_dir / _NAME).read_text(encoding="utf-8").strip()
+        return read_state_file(state_dir / _NAME, max_bytes=_MAX_NAME).decode().strip()
     except FileNotFoundError:
         name = f"{socket.gethostname()[:60]}-{secrets.token_hex(4)}"
-    except OSError as error:
-        raise ConfigError(f"audit-db: {state_dir / _NAME} cannot be read: {error.strerror}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise ConfigError(f"audit-db: {state_dir / _NAME} cannot be read: {reason}") from error
     try:
         replace_file(state_dir, _NAME, name.encode())
     except OSError as error:

@@ -108,6 +108,12 @@ class Settings:
         "Directory for the last good document, which a restart serves while the config center is down; also for the "
         "audit and failover states.",
     )
+    allow_shared_state_dir: bool = _option(
+        SWITCH,
+        "Serving",
+        "Use a --state-dir that other users can write to. What is in it decides after a restart.",
+        default="false",
+    )
     max_stale: float | None = _option(
         DURATION,
         "Serving",

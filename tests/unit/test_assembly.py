@@ -11,6 +11,7 @@ import pytest
 from sidecar import config
 from sidecar.assembly import Sidecar
 from sidecar.audit.journal_reader import FOLDER, newest_first
+from sidecar.errors import ConfigError
 from tests.harness import Client
 from tests.waiting import eventually
 
@@ -66,3 +67,24 @@ def test_a_part_that_cannot_be_stopped_keeps_no_other(
     assert "HealthChecks could not be stopped; the rest is" in caplog.text
     assert not sidecar._table._thread.is_alive()
     assert (tmp_path / "state" / "snapshot").read_bytes().endswith(b"\ndc1")
+
+
+def test_a_state_directory_that_others_can_write_is_refused(tmp_path: Path) -> None:
+    """What is in the directory decides after a restart, so others must not write to it, unless that is allowed."""
+    state = tmp_path / "state"
+    state.mkdir()
+    state.chmod(0o777)
+    flags = ["--source", f"file:{tmp_path}/routing.yaml", "--listen", "127.0.0.1:0", "--state-dir", str(state)]
+    with pytest.raises(ConfigError, match=r"mode 0777.*--allow-shared-state-dir"):
+        Sidecar(config.load(flags, {}))
+    Sidecar(config.load([*flags, "--allow-shared-state-dir"], {}))
+    state.chmod(0o755)
+    Sidecar(config.load(flags, {}))
+
+
+def test_a_state_directory_may_be_a_link_and_is_created_private(tmp_path: Path) -> None:
+    """The path that an operator configured is followed; a directory that is not there is made for this user alone."""
+    (tmp_path / "link").symlink_to(tmp_path / "state")
+    flags = ["--source", f"file:{tmp_path}/routing.yaml", "--listen", "127.0.0.1:0"]
+    Sidecar(config.load([*flags, "--state-dir", str(tmp_path / "link")], {}))
+    assert (tmp_path / "state").stat().st_mode & 0o777 == 0o700

@@ -1,4 +1,5 @@
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -70,10 +71,27 @@ def test_one_of_another_source_is_not_used(tmp_path: Path) -> None:
         load(tmp_path, "file:/etc/other.yaml")
 
 
-def test_one_that_cannot_be_read_is_said_so(tmp_path: Path) -> None:
-    """What stands in the snapshot's place and is no file is named with the reason."""
-    (tmp_path / "snapshot").mkdir()
-    with pytest.raises(SnapshotUnusable, match="directory"):
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    ("put", "reason"),
+    [
+        (Path.mkdir, "a directory"),
+        (os.mkfifo, "a FIFO"),
+        (lambda path: path.symlink_to(path.rename(path.with_name("else"))), "a symbolic link"),
+        (lambda path: path.chmod(0o666), "everybody can write"),
+        (lambda path: os.truncate(path, 100 * 2**20), "more than"),
+    ],
+)
+def test_one_that_somebody_else_may_have_put_there_is_not_used(
+    tmp_path: Path, put: Callable[[Path], object], reason: str
+) -> None:
+    """A valid snapshot behind a link or open to others is refused, as is what blocks or fills memory: by its reason."""
+    path = tmp_path / "snapshot"
+    save(tmp_path, SOURCE, KEPT)
+    if put in (Path.mkdir, os.mkfifo):
+        path.unlink()
+    put(path)
+    with pytest.raises(SnapshotUnusable, match=reason):
         load(tmp_path, SOURCE)
 
 
