@@ -237,6 +237,7 @@ class Sidecar:
             savers=[part.status for part in (self._snapshot, self._failovers) if part is not None],
             tasks=[task for part in (self._audit, self._reactions) if part is not None for task in part.tasks],
             history=self._history(),
+            audit_breaks=lambda: self._audit.breaks if self._audit is not None else 0,
             recent=self._recent,
         )
         web = _subset(WebSettings, settings)

@@ -25,6 +25,7 @@ class EventKind(Enum):
     RESCHEDULED = "rescheduled"
     LOST = "lost"
     REMOVED = "removed"
+    BROKEN = "broken"
     OTHER = "other"
 
 

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sidecar import config
+from sidecar.audit.chain_head import state_witness
 from sidecar.audit.diff import diff_lines
 from sidecar.audit.event import AuditEvent, EventKind
 from sidecar.audit.journal_reader import FOLDER, matching, newest_first, verify
 from sidecar.audit.record import Record
-from sidecar.audit.service import database_url, open_database
+from sidecar.audit.service import database_url, open_database, saved_name
 from sidecar.audit.wording import event_text
 from sidecar.cli.params import SINCE
 from sidecar.cli.render import difference_lines, print_json, say
@@ -31,7 +32,16 @@ _WIDTH = 79
 _MARGIN = 22
 _MOST = 10_000
 _NAMED = 3
-_BAD = frozenset({EventKind.REFUSED, EventKind.MISSING, EventKind.FAILOVER, EventKind.LOST, EventKind.OVERRIDE_STARTED})
+_BAD = frozenset(
+    {
+        EventKind.REFUSED,
+        EventKind.MISSING,
+        EventKind.FAILOVER,
+        EventKind.LOST,
+        EventKind.BROKEN,
+        EventKind.OVERRIDE_STARTED,
+    }
+)
 _EPILOG = """\b
 Examples:
   dc-sidecar history --state-dir /var/lib/dc-sidecar
@@ -169,17 +179,43 @@ Examples:
 def check(outer: dict[str, Any], /, **where: Any) -> int:  # noqa: ANN401 - the flags of all
     """Verify that no record was changed or removed.
 
-    Exits with 1, and names the place, if one was.
+    Exits with 1, and names the place, if one was. With --audit-db the shared
+    database is asked for newer records of this sidecar, too.
     """
-    verdict = verify(_folder(where, outer))
+    settings = _settings(where, outer)
+    state_dir = _state_dir(settings)
+    witness = state_witness(state_dir)
+    if not Path(witness.place).exists():
+        _folder(where, outer)
+    verdict = verify(state_dir / FOLDER, [witness])
+    problems = [*verdict.problems, *_newer_in_database(settings, state_dir)]
     if _chosen(where, outer, "output") == "json":
-        print_json({"good": not verdict.problems, "records": verdict.records, "problems": list(verdict.problems)})
-    elif verdict.problems:
-        click.echo("\n".join(verdict.problems))
+        print_json({"good": not problems, "records": verdict.records, "problems": problems})
+    elif problems:
+        click.echo("\n".join(problems))
     else:
         span = f", numbers {verdict.first} to {verdict.last}" if verdict.records else ""
         click.echo(f"{verdict.records} records{span}: unchanged, none missing")
-    return 1 if verdict.problems else 0
+    return 1 if problems else 0
+
+
+def _newer_in_database(settings: config.Settings, state_dir: Path) -> Iterator[str]:
+    """Yield what is wrong if the shared database has a newer record of this sidecar than its journal."""
+    url, name = database_url(settings), saved_name(state_dir)
+    if not url or name is None:
+        return
+    # Asked first: a sidecar that runs writes to its journal before it writes to the database.
+    with closing(open_database(url, sidecar=name)) as shared:
+        try:
+            stored_ns = shared.newest_seen_ns(name)
+        except TaskFailed as error:
+            raise DatabaseUnavailable(str(error)) from None
+    if stored_ns is None:
+        return
+    # All records, not the newest alone: the clock may have been set back since.
+    if not any(record.at_ns >= stored_ns for record in newest_first(state_dir / FOLDER)):
+        moment = format_time(stored_ns // SECOND_NS * SECOND_NS)
+        yield f"records are missing at the end: the shared database has one of {moment} by this sidecar"
 
 
 def _settings(*given: dict[str, Any]) -> config.Settings:
@@ -211,11 +247,15 @@ def _of_fleet(shared: AuditDatabase) -> Iterator[Record]:
             raise DatabaseUnavailable(str(error)) from None
 
 
+def _state_dir(settings: config.Settings) -> Path:
+    if settings.state_dir is None:
+        raise ConfigError("where is the audit? Name it with --state-dir, DC_SIDECAR_STATE_DIR, or in the --config file")
+    return settings.state_dir
+
+
 def _folder(*given: dict[str, Any]) -> Path:
     """Return the folder of the journal. Raises ConfigError."""
-    state_dir = _settings(*given).state_dir
-    if state_dir is None:
-        raise ConfigError("where is the audit? Name it with --state-dir, DC_SIDECAR_STATE_DIR, or in the --config file")
+    state_dir = _state_dir(_settings(*given))
     folder = state_dir / FOLDER
     if not folder.is_dir():
         raise ConfigError(f"there is no audit in {state_dir}: is it the --state-dir of a sidecar that has run?")
