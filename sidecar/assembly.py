@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
@@ -26,7 +26,7 @@ from sidecar.routing.document import parse_document
 from sidecar.server.settings import ServerSettings
 from sidecar.snapshot import SnapshotStore, load
 from sidecar.sources import open_source
-from sidecar.sources.base import Report, Source, Unreachable
+from sidecar.sources.base import Report, ResumableSource, Source, Unreachable
 from sidecar.state_file import make_state_folder, other_writers
 from sidecar.table import RoutingTable
 from sidecar.view import LoadedDocument
@@ -265,9 +265,17 @@ class Sidecar:
             if snapshot is not None:
                 document = parse_document(snapshot.text, max_bytes=self._settings.max_document_size)
                 self._table.restore(LoadedDocument(snapshot.text, document), snapshot.applied_at_ns)
+                self._resume(snapshot.versions)
         except (SnapshotUnusable, DocumentRejected) as error:
             log.warning("the snapshot is not used: %s", error)
         self._table.remember(failover_store.load(folder, self.url))
+
+    def _resume(self, versions: Sequence[str]) -> None:
+        """Have an earlier version than the snapshot's confirmed before it takes the snapshot's place."""
+        if self._snapshot is not None:
+            self._snapshot.resume(versions)
+        if isinstance(self._source, ResumableSource):
+            self._source.resume(versions)
 
     def _history(self) -> Callable[[str | None, int, Callable[[], None]], Iterator[dict[str, Any]]] | None:
         folder = self._settings.state_dir

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -12,6 +13,8 @@ from sidecar import config
 from sidecar.assembly import Sidecar
 from sidecar.audit.journal_reader import FOLDER, newest_first
 from sidecar.errors import ConfigError
+from sidecar.snapshot import Snapshot, save
+from sidecar.sources.file import FileSource
 from tests.harness import Client
 from tests.waiting import eventually
 
@@ -45,6 +48,16 @@ def test_a_change_reaches_every_part(tmp_path: Path, caplog: pytest.LogCaptureFi
         assert "dc1 → dc2" in caplog.text
     finally:
         sidecar.stop(10)
+
+
+def test_a_source_gets_the_versions_of_the_snapshot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A source that may answer with an earlier text is resumed, before it starts, at the versions of the snapshot."""
+    resumed: list[Sequence[str]] = []
+    monkeypatch.setattr(FileSource, "resume", lambda _, versions: resumed.append(versions), raising=False)
+    save(tmp_path / "state", f"file:{tmp_path}/routing.yaml", Snapshot(b"dc1", 7, ("a", "b")))
+    flags = ["--source", f"file:{tmp_path}/routing.yaml", "--listen", "127.0.0.1:0", "--state-dir", f"{tmp_path}/state"]
+    Sidecar(config.load(flags, {}))
+    assert resumed == [("a", "b")]
 
 
 def test_a_part_that_cannot_be_stopped_keeps_no_other(

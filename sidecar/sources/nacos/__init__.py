@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from sidecar.errors import ConfigError
@@ -47,6 +47,7 @@ class NacosSource:
         self._tls = tls
         self._watcher: NacosWatcher | None = None
         self._push: PushListener | None = None
+        self._known: Sequence[str] = ()
 
     @property
     def url(self) -> str:
@@ -57,6 +58,10 @@ class NacosSource:
     def history(self) -> History:
         """The key's history on the server, which names the users where authentication is on."""
         return NacosHistory(self._open_api)
+
+    def resume(self, versions: Sequence[str]) -> None:
+        """Confirm an earlier version than the last of these before it is reported; before `start`."""
+        self._known = versions
 
     def start(self, deliver: Callable[[Report], None]) -> None:
         """Start watching the key: one thread reads, one runs the SDK."""
@@ -71,7 +76,7 @@ class NacosSource:
             token=lambda: api.token,
             wake=wake.set,
         )
-        self._watcher = watcher = NacosWatcher(api, push, deliver, wake)
+        self._watcher = watcher = NacosWatcher(api, push, deliver, wake, known=self._known)
         watcher.start()
         push.start()
 
