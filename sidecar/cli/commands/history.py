@@ -21,7 +21,7 @@ from sidecar.audit.record import Record
 from sidecar.audit.service import database_url, open_database, saved_name
 from sidecar.audit.wording import event_text
 from sidecar.cli.params import SINCE
-from sidecar.cli.render import difference_lines, print_json, say
+from sidecar.cli.render import Style, difference_lines, print_json, print_lines, say, styled, width
 from sidecar.errors import ConfigError, DatabaseUnavailable, NotRecorded, TaskFailed
 from sidecar.routing.scalars import SECOND_NS, format_time
 
@@ -112,7 +112,7 @@ def command(
     if where["output"] == "json":
         print_json([record.outline() for record in found])
     elif found:
-        click.echo("\n".join(line for record in found for line in _lines(record)))
+        print_lines(line for record in found for line in _lines(record))
     else:
         say("No recorded change matches.")
 
@@ -137,13 +137,13 @@ def show(outer: dict[str, Any], /, revision: str, **where: Any) -> None:  # noqa
     if _chosen(where, outer, "output") == "json":
         print_json(record.shown())
         return
-    click.echo("\n".join(_lines(record)))
+    print_lines(_lines(record))
     for name, value in (("changed", ", ".join(sorted(record.apps))), ("source", record.source), *record.meta.items()):
         if value:
-            click.echo(f"{name}: {value}")
+            print_lines([f"{name}: {value}"])
     if record.difference:
-        click.echo("\n".join(["", *difference_lines(record.difference)]))
-    click.echo(f"\n{record.text}", nl=not record.text.endswith("\n"))
+        print_lines(["", *difference_lines(record.difference)])
+    print_lines(["", *record.text.removesuffix("\n").split("\n")])
 
 
 _DIFF = """\b
@@ -164,7 +164,7 @@ def diff(outer: dict[str, Any], /, before: str, after: str, **where: Any) -> Non
     if _chosen(where, outer, "output") == "json":
         print_json({"before": one.changed, "after": other.changed, "difference": lines})
     else:
-        click.echo("\n".join(difference_lines([f"--- {one.changed}", f"+++ {other.changed}", *lines])))
+        print_lines(difference_lines([f"--- {one.changed}", f"+++ {other.changed}", *lines]))
 
 
 _VERIFY = """\b
@@ -192,10 +192,10 @@ def check(outer: dict[str, Any], /, **where: Any) -> int:  # noqa: ANN401 - the 
     if _chosen(where, outer, "output") == "json":
         print_json({"good": not problems, "records": verdict.records, "problems": problems})
     elif problems:
-        click.echo("\n".join(problems))
+        print_lines(problems)
     else:
         span = f", numbers {verdict.first} to {verdict.last}" if verdict.records else ""
-        click.echo(f"{verdict.records} records{span}: unchanged, none missing")
+        print_lines([f"{verdict.records} records{span}: unchanged, none missing"])
     return 1 if problems else 0
 
 
@@ -285,7 +285,7 @@ def _lines(record: Record) -> Iterator[str]:
     document = f"{record.before or 'nothing'} → {record.changed}" if record.changed else record.revision
     who = str(record.meta.get("by") or record.origin.get("user") or "")
     why = ": ".join(part for part in (who, str(record.meta.get("reason") or "")) if part)
-    yield from _hanging(click.style(moment, bold=True), f"{document}  {why}".strip())
+    yield from _hanging(styled(moment, Style.BOLD), f"{document}  {why}".strip())
     for event in record.events:
         yield from _hanging(_coloured(event), event_text(event, _NAMED))
 
@@ -293,11 +293,11 @@ def _lines(record: Record) -> Iterator[str]:
 def _hanging(head: str, text: str) -> Iterator[str]:
     """Yield a text in lines that stand to the right of a head, which may be styled."""
     margin = " " * _MARGIN
-    pad = " " * (_MARGIN - len(click.unstyle(head)))
+    pad = " " * (_MARGIN - width(head))
     for line in textwrap.wrap(text, _WIDTH - _MARGIN, break_on_hyphens=False) or [""]:
         yield (head + pad + line).rstrip()
         head, pad = "", margin
 
 
 def _coloured(event: AuditEvent) -> str:
-    return click.style(f"  {event.kind.value}", fg="yellow" if event.kind in _BAD else "green")
+    return styled(f"  {event.kind.value}", Style.YELLOW if event.kind in _BAD else Style.GREEN)

@@ -13,7 +13,7 @@ import click
 from sidecar.audit.journal_reader import FOLDER, documents
 from sidecar.cli.change import ChangeCommand, ChangeOptions, change_options, read_current, run_change
 from sidecar.cli.params import open_key
-from sidecar.cli.render import columns, print_json, say
+from sidecar.cli.render import columns, print_json, print_lines, say
 from sidecar.editing.draft import Edit
 from sidecar.editing.versions import Version, VersionHistory, chosen
 from sidecar.errors import ChangeRefused, SourceError
@@ -125,7 +125,7 @@ def _list(versions: Sequence[Version], options: ChangeOptions) -> None:
         meta = document.meta if document else {"reason": "(not a valid document)"}
         by = _text(meta, "by") or version.by or "-"
         rows.append((version.revision, format_time(version.at_ns), by, _text(meta, "reason")))
-    click.echo("\n".join(columns(rows)))
+    print_lines(columns(rows))
 
 
 def _text(meta: Any, key: str) -> str:  # noqa: ANN401 - `meta` is free
