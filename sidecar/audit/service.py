@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 import secrets
 import socket
 import time
@@ -20,6 +19,7 @@ from sidecar.audit.journal_writer import JournalWriter
 from sidecar.audit.record import Record, RecordCause
 from sidecar.audit.recorder import AuthorLookup, Recorder, RecordHandler
 from sidecar.config import Settings
+from sidecar.config.masking import has_password
 from sidecar.counters import TaskStatus
 from sidecar.errors import ConfigError, SecretUnreadable
 from sidecar.secret_file import read_secret
@@ -133,7 +133,7 @@ def open_database(url: str, *, sidecar: str) -> AuditDatabase:
 def database_url(settings: Settings) -> str:
     """Return the URL in `audit-db` or in the file of `audit-db-file`, "" for neither. Raises ConfigError."""
     if settings.audit_db_file is None:
-        if re.search(r"://[^/@]*:[^/@]+@", settings.audit_db or ""):
+        if has_password(settings.audit_db or ""):
             raise ConfigError("audit-db: found a password in the URL: put the URL into a file, for audit-db-file")
         return settings.audit_db or ""
     if settings.audit_db:

@@ -136,6 +136,10 @@ class AttackedSidecar:
             words.append(f"--max-memory={self._memory // _MIB}MiB")
         flags = [flag.replace("%PORT%", str(self.http)) for flag in self._flags]
         given = {flag.partition("=")[0] for flag in flags} & {"--http"}
+        if given:
+            # Its flags say all about HTTP.
+            given.add("--http-token-file")
+            self.token = ""
         words = [word for word in words if word.partition("=")[0] not in given]
         return [str(self._command), *words, *flags]
 

@@ -194,7 +194,7 @@ def _web() -> tuple[asyncio.AbstractEventLoop, ASGIApp]:
     )
     # Long polls and followers of events end at once.
     server._api.stopping = True
-    return asyncio.new_event_loop(), AuthMiddleware(server._api.app(), token_file=None, loopback=True)
+    return asyncio.new_event_loop(), AuthMiddleware(server._api.app(), token_file=None)
 
 
 def http(data: bytes) -> None:

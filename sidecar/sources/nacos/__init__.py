@@ -28,14 +28,28 @@ def open_source(url: str, options: Mapping[str, str]) -> Source:
 
     Options: `nacos-username` and `-password`, or `nacos-access-key` and `-secret-key`, each also as `…-file`, which is
     read again at each login; `nacos-ca`, `-cert`, `-key` (PEM files; any of them turns on TLS) and `nacos-tls`
-    (`true`: TLS with the system's authorities). Raises ConfigError.
+    (`true`: TLS with the system's authorities); `nacos-allow-plaintext` (`true`: send the password without TLS).
+    Raises ConfigError.
     """
     target = parse(url)
     if importlib.util.find_spec("v2") is None:
         raise ConfigError(
             "The Nacos source needs nacos-sdk-python, which is not installed: pip install dc-sidecar[nacos]"
         )
-    return NacosSource(target, NacosCredentials(options), tls_from(options))
+    credentials, tls = NacosCredentials(options), tls_from(options)
+    if credentials.has_login and tls is None and options.get("nacos-allow-plaintext", "").lower() != "true":
+        _check_loopback(target)
+    return NacosSource(target, credentials, tls)
+
+
+def _check_loopback(target: NacosKey) -> None:
+    """Raise ConfigError if a login would send the password over a network in plain text."""
+    far = [str(server) for server in target.servers if not server.loopback]
+    if far:
+        raise ConfigError(
+            f"The Nacos password would be sent to {', '.join(far)} in plain text: turn on TLS (nacos-tls, "
+            "nacos-ca), or allow it with nacos-allow-plaintext."
+        )
 
 
 class NacosSource:

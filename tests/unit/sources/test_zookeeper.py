@@ -9,7 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from kazoo.security import ACL, Id, Permissions
+from kazoo.security import ACL, OPEN_ACL_UNSAFE, Id, Permissions
 
 from sidecar.errors import ConfigError, NoResponse, SourceError
 from sidecar.sources import open_source
@@ -133,6 +133,19 @@ def test_an_acl_is_read_as_zkcli_writes_it() -> None:
         ACL(Permissions.READ | Permissions.WRITE, Id("digest", "bob:aGFzaA==")),
         ACL(Permissions.READ, Id("ip", "10.0.0.0/8")),
     )
+
+
+@pytest.mark.parametrize("scheme", ["zookeeper", "zookeeper-sasl"])
+def test_nodes_belong_to_who_creates_them_with_credentials(scheme: str, tmp_path: Path) -> None:
+    """All may read them, their creator alone may write; without credentials, or as it is set, they are as before."""
+    owned = (ACL(Permissions.ALL, Id("auth", "")), ACL(Permissions.READ, Id("world", "anyone")))
+    login = {f"{scheme}-username": "ops", f"{scheme}-password": "x"}
+    pem = tmp_path / "both.pem"
+    pem.touch()
+    assert read_settings(URL, login).acl == owned
+    assert read_settings(URL, {"zookeeper-cert": str(pem)}).acl == owned
+    assert read_settings(URL, {}).acl == tuple(OPEN_ACL_UNSAFE)
+    assert read_settings(URL, login | {"zookeeper-acl": "world:anyone:cdrwa"}).acl == tuple(OPEN_ACL_UNSAFE)
 
 
 class _Servers:
