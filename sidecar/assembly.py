@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from sidecar.audit.authorship import Authorship
@@ -15,7 +16,7 @@ from sidecar.audit.journal_reader import FOLDER, summaries
 from sidecar.audit.service import AuditService, open_configured
 from sidecar.change_log import log_change
 from sidecar.config import Settings
-from sidecar.errors import DocumentRejected, SnapshotUnusable, SourceError
+from sidecar.errors import ConfigError, DocumentRejected, SnapshotUnusable, SourceError
 from sidecar.gil import Yielder, without_gc
 from sidecar.health import failover_store
 from sidecar.health.checks import HealthChecks
@@ -25,7 +26,8 @@ from sidecar.routing.document import parse_document
 from sidecar.server.settings import ServerSettings
 from sidecar.snapshot import SnapshotStore, load
 from sidecar.sources import open_source
-from sidecar.sources.base import Report, Source, Unreachable
+from sidecar.sources.base import Report, ResumableSource, Source, Unreachable
+from sidecar.state_file import make_state_folder, other_writers
 from sidecar.table import RoutingTable
 from sidecar.view import LoadedDocument
 
@@ -84,6 +86,7 @@ class Sidecar:
     """
 
     def __init__(self, settings: Settings) -> None:
+        settings = replace(settings, state_dir=_checked_state_dir(settings))
         self._settings = settings
         self._source = open_source(settings.source or "", settings.source_options)
         self.url = self._source.url
@@ -234,6 +237,7 @@ class Sidecar:
             savers=[part.status for part in (self._snapshot, self._failovers) if part is not None],
             tasks=[task for part in (self._audit, self._reactions) if part is not None for task in part.tasks],
             history=self._history(),
+            audit_breaks=lambda: self._audit.breaks if self._audit is not None else 0,
             recent=self._recent,
         )
         web = _subset(WebSettings, settings)
@@ -257,17 +261,45 @@ class Sidecar:
         if folder is None:
             return
         try:
-            snapshot = load(folder, self.url)
+            snapshot = load(folder, self.url, max_document_size=self._settings.max_document_size)
             if snapshot is not None:
                 document = parse_document(snapshot.text, max_bytes=self._settings.max_document_size)
                 self._table.restore(LoadedDocument(snapshot.text, document), snapshot.applied_at_ns)
+                self._resume(snapshot.versions)
         except (SnapshotUnusable, DocumentRejected) as error:
             log.warning("the snapshot is not used: %s", error)
         self._table.remember(failover_store.load(folder, self.url))
 
+    def _resume(self, versions: Sequence[str]) -> None:
+        """Have an earlier version than the snapshot's confirmed before it takes the snapshot's place."""
+        if self._snapshot is not None:
+            self._snapshot.resume(versions)
+        if isinstance(self._source, ResumableSource):
+            self._source.resume(versions)
+
     def _history(self) -> Callable[[str | None, int, Callable[[], None]], Iterator[dict[str, Any]]] | None:
         folder = self._settings.state_dir
         return None if folder is None else partial(summaries, folder / FOLDER)
+
+
+def _checked_state_dir(settings: Settings) -> Path | None:
+    """Return the state directory without links in its path. Raises ConfigError if other users can write to it."""
+    if settings.state_dir is None:
+        return None
+    path = Path(os.path.realpath(settings.state_dir))
+    try:
+        make_state_folder(path)
+        writers = other_writers(path)
+    except OSError as error:
+        # The disk may be there later, so what cannot be saved is a warning.
+        log.warning("--state-dir %s: %s", path, error.strerror)
+        return path
+    if writers and not settings.allow_shared_state_dir:
+        raise ConfigError(
+            f"--state-dir {path}: {writers}, and what is in it decides after a restart. Make it this user's own "
+            f"(chown, chmod go-w), name a directory that does not exist, or allow it with --allow-shared-state-dir"
+        )
+    return path
 
 
 def _subset(kind: type[T], settings: Settings) -> T:

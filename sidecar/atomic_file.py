@@ -11,22 +11,25 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from sidecar.background import BackgroundThread
+from sidecar.state_file import make_state_folder, open_state_file
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
 
-def replace_file(folder: Path, name: str, content: bytes, *, mode: int = 0o666, sync_rename: bool = True) -> None:
-    """Replace a file of `folder` atomically: write a temporary file beside it, flush that to disk, rename it.
+def replace_file(folder: Path, name: str, content: bytes, *, sync_rename: bool = True) -> None:
+    """Replace a file of the state directory atomically: write a temporary file beside it, flush it, rename it.
 
-    A missing folder is created, for its owner alone. `mode` is that of the new file, less the umask. Without
-    `sync_rename` the rename itself is not flushed, which saves one flush: a crash may then bring the old content back.
-    Raises OSError, and leaves the old content in place.
+    Folder and file are created for their owner alone; no link is followed. Without `sync_rename` the rename itself is
+    not flushed, which saves one flush: a crash may then bring the old content back. Raises OSError, and leaves the old
+    content in place.
     """
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_state_folder(folder)
     temporary = folder / f".{name}.new"
-    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode), "wb") as file:
+    # Left behind by a kill, or put there by somebody: a new file is nobody else's.
+    temporary.unlink(missing_ok=True)
+    with os.fdopen(open_state_file(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())

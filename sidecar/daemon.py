@@ -18,6 +18,7 @@ from sidecar.assembly import Sidecar
 from sidecar.config.log_level import LogLevelReloader
 from sidecar.errors import SidecarError
 from sidecar.log import configure
+from sidecar.terminal import escaped_message
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +28,7 @@ def main(argv: Sequence[str]) -> int:
     try:
         settings = config.load(argv, os.environ)
     except SidecarError as error:
-        sys.stderr.write(f"dc-sidecar serve: {error}\n")
+        sys.stderr.write(f"dc-sidecar serve: {escaped_message(str(error))}\n")
         return error.exit_code
     configure(settings.log_format, settings.log_level)
     level = LogLevelReloader(argv, os.environ, settings.log_level)

@@ -118,6 +118,10 @@ class SnapshotUnusable(SidecarError):
     """The snapshot is torn, of another source, or unreadable; the message says which."""
 
 
+class StateFileRefused(SidecarError, OSError):
+    """A file or folder of the state directory is not used; `strerror` gives the reason and the remedy."""
+
+
 # Calls, as the server refuses them.
 
 

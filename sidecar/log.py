@@ -10,6 +10,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from sidecar.terminal import escaped, escaped_json, escaped_message
+
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 # The attributes of every record; the others are fields.
 _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
@@ -91,18 +93,24 @@ class ConsoleFormatter(logging.Formatter):
         moment = datetime.fromtimestamp(record.created, UTC).astimezone()
         level = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""
         fields = "".join(f"  {name}={value}" for name, value in fields_of(record).items())
-        line = f"{moment:%H:%M:%S} {level}{record.getMessage()}{fields}"
+        line = f"{moment:%H:%M:%S} {level}{escaped(f'{record.getMessage()}{fields}')}"
         if self._colours and record.levelno in _COLOURS:
             line = f"{_COLOURS[record.levelno]}{line}\033[0m"
         if record.exc_info:
-            line += "\n" + self.formatException(record.exc_info)
+            line += f"\n  {escaped_message(self.formatException(record.exc_info))}"
         return line
 
 
 def _json_formatter() -> logging.Formatter:
     from pythonjsonlogger.json import JsonFormatter  # noqa: PLC0415 - only where it is configured
 
-    return JsonFormatter(
+    class EscapingFormatter(JsonFormatter):
+        """JSON in which nothing acts on a terminal."""
+
+        def format(self, record: logging.LogRecord) -> str:
+            return escaped_json(super().format(record))
+
+    return EscapingFormatter(
         "{levelname}{name}{message}",
         style="{",
         timestamp="time",

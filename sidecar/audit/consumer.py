@@ -17,6 +17,7 @@ from sidecar.background import BackgroundThread
 from sidecar.backoff import Backoff, jitter
 from sidecar.counters import RescheduleCounts, TaskStatus
 from sidecar.errors import TaskDeferred, TaskFailed
+from sidecar.state_file import read_state_file
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +27,7 @@ FOLDER = "followers"
 _FIRST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 60.0
 _POLL_S = 1.0
+_MAX_POSITION = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,7 +159,8 @@ class RecordConsumer(BackgroundThread):
         if self._folder is None:
             return
         try:
-            self._position_ns = int(json.loads((self._folder / self._task.name).read_bytes())["done_ns"])
+            saved = read_state_file(self._folder / self._task.name, max_bytes=_MAX_POSITION)
+            self._position_ns = int(json.loads(saved)["done_ns"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             if not isinstance(error, FileNotFoundError):
                 log.warning("%s: position file unreadable; starting from scratch: %s", self._task.name, error)

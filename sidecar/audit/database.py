@@ -117,6 +117,16 @@ class AuditDatabase:
         for text, count in rows:
             yield record_of(json.loads(text)), count
 
+    def newest_seen_ns(self, sidecar: str) -> int | None:
+        """Return the time of the newest change that a sidecar stored, by its own clock. Raises TaskFailed."""
+        query = select(func.max(sightings.c.at_ns)).where(sightings.c.sidecar == sidecar)
+        try:
+            with self._transaction() as connection:
+                found: int | None = connection.execute(query).scalar()
+        except SQLAlchemyError as error:
+            raise TaskFailed(f"the shared audit cannot be read: {_why(error)}") from None
+        return found
+
     def claim(self, record: Record, reaction: str, lease_s: float) -> bool:
         """Claim a reaction to a change; return True if this sidecar holds it, False if another one has finished it.
 

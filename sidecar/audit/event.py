@@ -26,6 +26,7 @@ class EventKind(Enum):
     RESCHEDULED = "rescheduled"
     LOST = "lost"
     REMOVED = "removed"
+    BROKEN = "broken"
     OTHER = "other"
 
 

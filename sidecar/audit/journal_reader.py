@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sidecar.audit.event import EventKind
-from sidecar.audit.hash_chain import START, ChainLink, read_link
-from sidecar.audit.journal import head, segments
+from sidecar.audit.chain_head import ChainHead, HeadFile, HeadWitness
+from sidecar.audit.event import AuditEvent, EventKind
+from sidecar.audit.hash_chain import ChainLink, read_link
 from sidecar.audit.record import Record, record_of
+from sidecar.audit.segments import lines_backwards, lines_forwards, segments
 from sidecar.errors import ChainBroken
 from sidecar.yaml_reader import Checkpoint
 
@@ -32,11 +33,10 @@ class Verification:
 def newest_first(folder: Path, checkpoint: Checkpoint = lambda: None) -> Iterator[Record]:
     """Yield the records of a journal, newest first, without invalid lines. Raises OSError."""
     for path in reversed(segments(folder)):
-        lines = _lines(path)
-        while lines:
+        for line in lines_backwards(path):
             checkpoint()
             with suppress(ChainBroken, KeyError, TypeError, ValueError):
-                yield record_of(read_link(lines.pop()).body)
+                yield record_of(read_link(line).body)
 
 
 def matching(records: Iterable[Record], app: str | None, since_ns: int) -> Iterator[Record]:
@@ -63,50 +63,84 @@ def documents(folder: Path, source: str, checkpoint: Checkpoint = lambda: None) 
             yield record
 
 
-def verify(folder: Path) -> Verification:
+def verify(folder: Path, witnesses: Sequence[HeadWitness] = ()) -> Verification:
     """Check that each record is as it was written and none is missing. Raises OSError.
 
-    Records that a sidecar removed to make room are not missing: a later record says so. This does not protect against
-    somebody who can write the whole folder and makes a new chain; a copy elsewhere does, as in a shared database.
+    Records that a sidecar removed to make room are not missing: a later record says so. Records that are missing at the
+    end are known by the head in the folder and by `witnesses`. This does not protect against somebody who can write
+    all these places and makes a new chain; a copy elsewhere does, as in a shared database.
     """
-    problems: list[str] = []
-    removed: dict[int, str] = {}
-    first: ChainLink | None = None
-    last: ChainLink | None = None
-    good = 0
-    end_number, end_digest = 0, START
-    try:
-        end_number, end_digest = head(folder)
-    except ChainBroken as error:
-        problems.append(str(error))
+    chain = _Chain()
+    heads = list(_known_heads((HeadFile(folder, "head"), *witnesses), chain.problems))
     for path in segments(folder):
-        for place, line in enumerate(_lines(path), 1):
-            try:
-                link = read_link(line)
-            except ChainBroken as error:
-                problems.append(f"{path.name}, line {place}: {error}")
-                continue
-            good += 1
-            first = first or link
-            if last is not None and (link.number, link.previous) != (last.number + 1, last.digest):
-                problems.append(f"{path.name}, line {place}: record {link.number} does not follow record {last.number}")
-            last = link
-            for event in link.body.get("events", ()):
-                if event.get("kind") == EventKind.REMOVED.value:
-                    removed[int(event["before"])] = event["after"]
-            if link.number == end_number and link.digest != end_digest:
-                problems.append(f"record {link.number} is not the one that was written last")
-    if first is not None and first.number > 1 and removed.get(first.number - 1) != first.previous:
-        problems.append(f"records 1 to {first.number - 1} are missing, and nothing says that they made room")
-    if (last.number if last else 0) < end_number:
-        problems.append(f"records {last.number + 1 if last else 1} to {end_number} are missing at the end")
-    return Verification(good, first.number if first else 0, last.number if last else 0, tuple(problems))
+        for place, line in enumerate(lines_forwards(path), 1):
+            chain.check(f"{path.name}, line {place}", line, heads)
+    chain.finish(heads)
+    return Verification(
+        chain.good,
+        chain.first.number if chain.first else 0,
+        chain.last.number if chain.last else 0,
+        tuple(chain.problems),
+    )
 
 
-def _lines(path: Path) -> list[bytes]:
-    """Return the complete lines: the last one may still be being written."""
-    try:
-        return path.read_bytes().split(b"\n")[:-1]
-    except FileNotFoundError:
-        # Removed to make room after it was listed.
-        return []
+def _known_heads(witnesses: Sequence[HeadWitness], problems: list[str]) -> Iterator[tuple[ChainHead, str]]:
+    """Yield each head that is kept somewhere, and where."""
+    for witness in witnesses:
+        try:
+            head = witness.load()
+        except ChainBroken as error:
+            problems.append(str(error))
+        else:
+            if head is not None:
+                yield head, witness.place
+
+
+class _Chain:
+    """A chain that is checked line by line."""
+
+    def __init__(self) -> None:
+        self.problems: list[str] = []
+        self.good = 0
+        self.first: ChainLink | None = None
+        self.last: ChainLink | None = None
+        # The digest of the last record of each removed segment, by its number.
+        self._removed: dict[int, str] = {}
+
+    def check(self, place: str, line: bytes, heads: Sequence[tuple[ChainHead, str]]) -> None:
+        """Check the next line."""
+        try:
+            link = read_link(line)
+        except ChainBroken as error:
+            self.problems.append(f"{place}: {error}")
+            return
+        self.good += 1
+        self.first = self.first or link
+        last, self.last = self.last, link
+        if last is not None and (link.number, link.previous) != (last.number + 1, last.digest):
+            self.problems.append(f"{place}: record {link.number} does not follow record {last.number}")
+        try:
+            for event in record_of(link.body).events:
+                self._check_event(place, link.number, event)
+        except (KeyError, TypeError, ValueError, AttributeError):
+            self.problems.append(f"{place}: record {link.number} is no record of ours")
+        self.problems += [
+            f"record {link.number} is not the one that was written last, by {where}"
+            for head, where in heads
+            if link.number == head.number and link.digest != head.digest
+        ]
+
+    def _check_event(self, place: str, number: int, event: AuditEvent) -> None:
+        if event.kind is EventKind.REMOVED:
+            self._removed[int(event.before)] = event.after
+        elif event.kind is EventKind.BROKEN or (event.detail or {}).get("cause") == "removed":
+            self.problems.append(f"{place}: record {number} reports a break: {event.text}")
+
+    def finish(self, heads: Sequence[tuple[ChainHead, str]]) -> None:
+        """Check the ends, after the last line."""
+        first, last = self.first, self.last.number if self.last else 0
+        if first is not None and first.number > 1 and self._removed.get(first.number - 1) != first.previous:
+            self.problems.append(f"records 1 to {first.number - 1} are missing, and nothing says that they made room")
+        head, where = max(heads, key=lambda known: known[0].number, default=(ChainHead(), ""))
+        if last < head.number:
+            self.problems.append(f"records {last + 1} to {head.number} are missing at the end, by {where}")

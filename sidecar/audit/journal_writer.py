@@ -6,6 +6,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from sidecar.audit.event import AuditEvent, EventKind
 from sidecar.audit.journal import Journal
@@ -20,6 +21,9 @@ log = logging.getLogger(__name__)
 _MAX_RECORDS = 10_000
 _MAX_CHARACTERS = 32 * 1024 * 1024
 _RETRY_S = 2.0
+# What is written at once: the journal may exceed its bound by so much, or by one record.
+_BATCH_RECORDS = 16
+_BATCH_CHARACTERS = 256 * 1024
 
 
 class JournalWriter(BackgroundThread):
@@ -71,13 +75,20 @@ class JournalWriter(BackgroundThread):
             self._lost += 1
             self._dropped += 1
 
+    @property
+    def breaks(self) -> int:
+        """How often records were found missing or changed."""
+        return self._journal.breaks
+
     def _run(self) -> None:
+        # A chain that is broken is reported at the start. What else is wrong, the first record shows.
+        with suppress(OSError):
+            self._journal.open()
         while True:
             with self._work:
                 self._work.wait_for(lambda: self._waiting or self._stopping.is_set())
-                batch, lost = list(self._waiting), self._lost
-                self._waiting.clear()
-                self._characters = self._lost = 0
+                batch, lost = self._next_batch(), self._lost
+                self._lost = 0
             if not batch:
                 break
             try:
@@ -93,6 +104,16 @@ class JournalWriter(BackgroundThread):
             self._done += len(batch)
             self._written(batch)
         self._journal.close()
+
+    def _next_batch(self) -> list[Record]:
+        """Take the oldest waiting records, no more than fit well into a segment."""
+        batch: list[Record] = []
+        characters = 0
+        while self._waiting and len(batch) < _BATCH_RECORDS and characters < _BATCH_CHARACTERS:
+            batch.append(self._waiting.popleft())
+            characters += len(batch[-1].text)
+        self._characters -= characters
+        return batch
 
     def _put_back(self, batch: list[Record], lost: int) -> None:
         with self._work:

@@ -139,6 +139,8 @@ def record_of(plain: Mapping[str, Any]) -> Record:
     events = tuple(event_of(event, detail) for event, detail in zip_longest(known.pop("events"), details))
     known |= {name: tuple(known.get(name, ())) for name in ("changes", "route_changes", "difference")}
     known["cause"] = RecordCause(known["cause"])
+    # Records of the audit itself have none.
+    known.setdefault("source", "")
     return Record(events=events, **known)
 
 

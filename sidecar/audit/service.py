@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 import secrets
 import socket
 import time
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sidecar.atomic_file import replace_file
+from sidecar.audit.chain_head import state_witness
 from sidecar.audit.consumer import ConsumerTask, RecordConsumer
 from sidecar.audit.journal import Journal
 from sidecar.audit.journal_reader import FOLDER
@@ -19,15 +19,18 @@ from sidecar.audit.journal_writer import JournalWriter
 from sidecar.audit.record import Record, RecordCause
 from sidecar.audit.recorder import AuthorLookup, Recorder, RecordHandler
 from sidecar.config import Settings
+from sidecar.config.masking import has_password
 from sidecar.counters import TaskStatus
 from sidecar.errors import ConfigError, SecretUnreadable
 from sidecar.secret_file import read_secret
+from sidecar.state_file import read_state_file
 from sidecar.view import View
 
 if TYPE_CHECKING:
     from sidecar.audit.database import AuditDatabase
 
 _NAME = "sidecar"
+_MAX_NAME = 1024
 # How many records wait in memory for the shared database; further ones wait in the journal.
 _MAX_WAITING = 100
 
@@ -50,7 +53,7 @@ class AuditService:
     ) -> None:
         folder = state_dir / FOLDER if state_dir is not None else None
         self._recorder = Recorder(source, journal=folder, author_of=author_of)
-        self._writer = JournalWriter(Journal(folder, max_bytes=max_bytes)) if folder is not None else None
+        self._writer = _open_writer(state_dir, max_bytes) if state_dir is not None else None
         self._copier: RecordConsumer | None = None
         if database is not None:
             task = ConsumerTask(
@@ -71,6 +74,11 @@ class AuditService:
     def tasks(self) -> tuple[Callable[[], TaskStatus], ...]:
         """Return the status of the journal and of the copy to the shared database, as far as there are such."""
         return tuple(part.status for part in (self._writer, self._copier) if part is not None)
+
+    @property
+    def breaks(self) -> int:
+        """How often records of the journal were found missing or changed, since the start."""
+        return self._writer.breaks if self._writer is not None else 0
 
     def subscribe(self, handler: RecordHandler) -> None:
         """Call `handler` with each record, in order, on the audit's thread; it must return at once. Before `start`."""
@@ -100,6 +108,11 @@ class AuditService:
                 part.stop(max(0.0, deadline - time.monotonic()))
 
 
+def _open_writer(state_dir: Path, max_bytes: int) -> JournalWriter:
+    witnesses = (state_witness(state_dir),)
+    return JournalWriter(Journal(state_dir / FOLDER, max_bytes=max_bytes, witnesses=witnesses))
+
+
 def open_configured(settings: Settings) -> AuditDatabase:
     """Return the database of `audit-db`, under a name that is this sidecar's own; not connected. Raises ConfigError."""
     url, state_dir = database_url(settings), settings.state_dir
@@ -122,7 +135,7 @@ def open_database(url: str, *, sidecar: str) -> AuditDatabase:
 def database_url(settings: Settings) -> str:
     """Return the URL in `audit-db` or in the file of `audit-db-file`, "" for neither. Raises ConfigError."""
     if settings.audit_db_file is None:
-        if re.search(r"://[^/@]*:[^/@]+@", settings.audit_db or ""):
+        if has_password(settings.audit_db or ""):
             raise ConfigError("audit-db: found a password in the URL: put the URL into a file, for audit-db-file")
         return settings.audit_db or ""
     if settings.audit_db:
@@ -133,14 +146,23 @@ def database_url(settings: Settings) -> str:
         raise ConfigError(f"audit-db-file: {settings.audit_db_file} {error}") from error
 
 
-def _own_name(state_dir: Path) -> str:
-    """Return this sidecar's name: unique, chosen once, kept in the state directory."""
+def saved_name(state_dir: Path) -> str | None:
+    """Return the name that the sidecar with this state directory has in the shared audit. Raises ConfigError."""
     try:
-        return (state_dir / _NAME).read_text(encoding="utf-8").strip()
+        return read_state_file(state_dir / _NAME, max_bytes=_MAX_NAME).decode().strip()
     except FileNotFoundError:
-        name = f"{socket.gethostname()[:60]}-{secrets.token_hex(4)}"
-    except OSError as error:
-        raise ConfigError(f"audit-db: {state_dir / _NAME} cannot be read: {error.strerror}") from error
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise ConfigError(f"audit-db: {state_dir / _NAME} cannot be read: {reason}") from error
+
+
+def _own_name(state_dir: Path) -> str:
+    """Return this sidecar's name: unique, chosen once, kept in the state directory. Raises ConfigError."""
+    name = saved_name(state_dir)
+    if name is not None:
+        return name
+    name = f"{socket.gethostname()[:60]}-{secrets.token_hex(4)}"
     try:
         replace_file(state_dir, _NAME, name.encode())
     except OSError as error:

@@ -41,6 +41,21 @@ def loss_text(count: int) -> str:
     return f"{count} earlier records dropped: disk unwritable and buffer full"
 
 
+def broken_text(found: int, expected: int, problems: Sequence[str]) -> str:
+    """Return what is wrong with the end of the chain: the number of its last record there, and the expected one."""
+    missing = [f"{_numbers(found + 1, expected)} missing"] if found < expected else []
+    return "; ".join([*missing, *problems])
+
+
+def gone_text(gone: Sequence[tuple[int, int]]) -> str:
+    """Return which records disappeared while the sidecar ran, by ranges of their numbers."""
+    return f"{' and '.join(_numbers(*each) for each in gone)} removed while the sidecar ran"
+
+
+def _numbers(first: int, last: int) -> str:
+    return f"record {first}" if first == last else f"records {first} to {last}"
+
+
 def removal_text(number: int) -> str:
     """Return which records were removed to make room."""
     return f"records up to number {number}"

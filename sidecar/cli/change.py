@@ -12,7 +12,17 @@ import click
 
 from sidecar.cli.change_options import ChangeOptions
 from sidecar.cli.params import DEFAULT_ADDRESS
-from sidecar.cli.render import change_lines, change_report, difference_lines, print_json, say, target_plain
+from sidecar.cli.render import (
+    Style,
+    change_lines,
+    change_report,
+    difference_lines,
+    print_json,
+    print_lines,
+    say,
+    styled,
+    target_plain,
+)
 from sidecar.cli.sidecars import (
     Confirmation,
     Connect,
@@ -179,9 +189,9 @@ def _outages(draft: Draft, endpoints: Sequence[Endpoint], connect: Connect) -> O
 
 def _confirmed(draft: Draft, judged: Review, options: ChangeOptions) -> bool:
     """Show a change; return whether to write it. Raises ChangeRefused, and UsageError where nobody can be asked."""
-    click.echo(f"Change of {click.style(str(options.target), bold=True)}:", err=options.output == "json")
+    print_lines([f"Change of {styled(str(options.target), Style.BOLD)}:"], err=options.output == "json")
     for line in change_lines(draft, judged, options.forced):
-        click.echo(line, err=options.output == "json")
+        print_lines([line], err=options.output == "json")
     try:
         enforce(judged.violations, options.forced)
     except ChangeRefused:
@@ -246,14 +256,14 @@ def _holds(text: bytes, found: Content | Missing) -> bool:
 
 
 def _show_conflict(ours: CurrentDocument, theirs: CurrentDocument) -> None:
-    say(f"{click.style('Conflict: the document was changed meanwhile', bold=True)}; your change was not written.")
+    say(f"{styled('Conflict: the document was changed meanwhile', Style.BOLD)}; your change was not written.")
     if theirs.document is not None:
         meta = theirs.document.meta
         said = [f"{key} {meta[key]}" for key in ("by", "at", "reason", "ticket") if isinstance(meta.get(key), str)]
         if said and (ours.document is None or meta != ours.document.meta):
             say(f"The other change ({', '.join(said)}):")
     for line in difference_lines(difference(ours.text, theirs.text or b"")):
-        say(line)
+        print_lines([line], err=True)
 
 
 def _await_sidecars(draft: Draft, judged: Review, options: ChangeOptions) -> int:
@@ -273,7 +283,8 @@ def _await_sidecars(draft: Draft, judged: Review, options: ChangeOptions) -> int
     except Exception as error:  # noqa: BLE001 - the exit code must say that the document is written
         why = str(error) or type(error).__name__
         _report(draft, judged, options, written=True, error=why)
-        say(f"Not confirmed: {why}\nThe document is written: check the sidecars with `dc-sidecar status`.")
+        say(f"Not confirmed: {why}")
+        say("The document is written: check the sidecars with `dc-sidecar status`.")
         return NOT_CONFIRMED
     _report(draft, judged, options, written=True, sidecars=[asdict(one) for one in found])
     missing = [one.address for one in found if not one.confirmed]
@@ -285,8 +296,8 @@ def _await_sidecars(draft: Draft, judged: Review, options: ChangeOptions) -> int
 
 
 def _show_confirmation(width: int, one: Confirmation) -> None:
-    word = click.style("confirmed", fg="green") if one.confirmed else click.style("missing  ", fg="red")
-    click.echo(f"{one.address.ljust(width)}  {word}  {one.after_s:5.1f} s  {one.said}")
+    word = styled("confirmed", Style.GREEN) if one.confirmed else styled("missing  ", Style.RED)
+    print_lines([f"{one.address.ljust(width)}  {word}  {one.after_s:5.1f} s  {one.said}"])
 
 
 def _report(draft: Draft, judged: Review, options: ChangeOptions, **outcome: object) -> None:

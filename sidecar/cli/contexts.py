@@ -132,7 +132,7 @@ def checked(name: str, entry: Tree) -> CliContext:
 
 def _write(name: str, text: str) -> None:
     try:
-        replace_file(folder(), name, text.encode(), mode=0o600)
+        replace_file(folder(), name, text.encode())
     except OSError as error:
         raise ConfigError(f"{folder() / name}: cannot be written: {error.strerror}") from error
 

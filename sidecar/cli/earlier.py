@@ -82,7 +82,7 @@ class ChangeMemory:
             kept.append({"text": version.text.decode(), "at_ns": version.at_ns, "by": version.by})
         content = json.dumps({"key": self._url, "versions": kept}, ensure_ascii=False).encode()
         with suppress(OSError):
-            replace_file(self._folder, self._file, content, mode=0o600)
+            replace_file(self._folder, self._file, content)
             self._prune()
 
     def _prune(self) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextvars import copy_context
 from difflib import get_close_matches
 from importlib import import_module
+from io import StringIO
 from typing import Any
 
 import click
@@ -116,10 +117,16 @@ def _main(arguments: Sequence[str]) -> int:
         code = cli.main(list(arguments), "dc-sidecar", standalone_mode=False, obj=list(arguments), **extra)
         sys.stdout.flush()
     except click.ClickException as error:
-        error.show()
+        from sidecar.cli.render import print_lines  # noqa: PLC0415 - the help does without, and starts faster
+
+        shown = StringIO()
+        error.show(shown)
+        print_lines(shown.getvalue().rstrip().split("\n"), err=True)
         return error.exit_code
     except SidecarError as error:
-        click.echo(f"Error: {error}", err=True)
+        from sidecar.cli.render import say  # noqa: PLC0415 - likewise
+
+        say(f"Error: {error}")
         return error.exit_code
     except click.Abort:
         return 130

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import textwrap
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,6 +16,7 @@ from sidecar.routing.changes import changes
 from sidecar.routing.plain import fault_plain, filled
 from sidecar.routing.scalars import format_time
 from sidecar.routing.wording import change_text, second
+from sidecar.terminal import escaped, escaped_json
 
 if TYPE_CHECKING:
     from sidecar.cli.target import Target
@@ -28,30 +30,77 @@ _WIDTH = 79
 _LINES = 10
 
 
+class Style(Enum):
+    """How a part of a line is shown on a terminal, by the character that begins it until it is printed.
+
+    A text that somebody else wrote is escaped when it is printed. These are noncharacters, which Unicode reserves for
+    use within a program: a text that has one all the same can choose a colour until the end of its line, no more.
+    """
+
+    PLAIN = "\ufdd0"
+    BOLD = "\ufdd1"
+    DIM = "\ufdd2"
+    GREEN = "\ufdd3"
+    RED = "\ufdd4"
+    YELLOW = "\ufdd5"
+
+
+_SEQUENCES = {
+    Style.PLAIN: "\x1b[0m",
+    Style.BOLD: "\x1b[1m",
+    Style.DIM: "\x1b[2m",
+    Style.GREEN: "\x1b[32m",
+    Style.RED: "\x1b[31m",
+    Style.YELLOW: "\x1b[33m",
+}
+_STYLED = str.maketrans({style.value: sequence for style, sequence in _SEQUENCES.items()})
+_UNSTYLED = str.maketrans(dict.fromkeys((style.value for style in Style), ""))
+
+
 def say(message: str) -> None:
-    """Print a message to the operator, which is not data."""
-    click.echo(message, err=True)
+    """Print a message to the operator, which is not data. Further lines are indented, so no text can forge one."""
+    first, *rest = message.split("\n")
+    print_lines([first, *(f"  {line}" for line in rest)], err=True)
 
 
-def print_json(data: object) -> None:
-    """Print data as JSON, indented by two."""
-    click.echo(json.dumps(data, indent=2, ensure_ascii=False))
+def print_lines(lines: Iterable[str], *, err: bool = False) -> None:
+    """Print lines, each as one line whatever it has in it."""
+    for line in lines:
+        text = escaped(line)
+        shown = text.translate(_STYLED)
+        click.echo(shown if shown == text else f"{shown}{_SEQUENCES[Style.PLAIN]}", err=err)
+
+
+def print_json(data: object, *, indent: int | None = 2) -> None:
+    """Print data as JSON."""
+    click.echo(escaped_json(json.dumps(data, indent=indent, ensure_ascii=False)))
 
 
 def columns(rows: Sequence[Sequence[str]]) -> list[str]:
     """Return rows as lines with aligned columns."""
-    lengths = [[len(click.unstyle(cell) if "\x1b" in cell else cell) for cell in row] for row in rows]
-    widths = [max(column) for column in zip(*lengths, strict=True)]
-    lines = []
-    for row, taken in zip(rows, lengths, strict=True):
-        cells = [cell + " " * (width - length) for cell, width, length in zip(row, widths, taken, strict=True)]
-        lines.append("  ".join(cells).rstrip())
-    return lines
+    shown = [[escaped(cell) for cell in row] for row in rows]
+    widths = [max(map(width, column)) for column in zip(*shown, strict=True)]
+    return ["  ".join(map(padded, row, widths)).rstrip() for row in shown]
+
+
+def padded(text: str, columns: int) -> str:
+    """Return a text with blanks up to a width, which leaves its styles out."""
+    return text + " " * (columns - width(text))
+
+
+def width(text: str) -> int:
+    """Return how many characters of a text are shown."""
+    return len(text.translate(_UNSTYLED))
+
+
+def styled(text: str, style: Style) -> str:
+    """Return a text that is shown in a style, on a terminal."""
+    return f"{style.value}{text}{Style.PLAIN.value}"
 
 
 def dim(text: str) -> str:
     """Return a text in a fainter colour, on a terminal."""
-    return click.style(text, dim=True)
+    return styled(text, Style.DIM)
 
 
 def difference_lines(lines: Sequence[str]) -> Iterator[str]:
@@ -60,9 +109,9 @@ def difference_lines(lines: Sequence[str]) -> Iterator[str]:
         if line.startswith(("---", "+++", "@@")):
             yield dim(line)
         elif line.startswith("+"):
-            yield click.style(line, fg="green")
+            yield styled(line, Style.GREEN)
         else:
-            yield click.style(line, fg="red") if line.startswith("-") else line
+            yield styled(line, Style.RED) if line.startswith("-") else line
 
 
 def change_lines(draft: Draft, review: Review, forced: Collection[str]) -> Iterator[str]:
@@ -82,7 +131,7 @@ def _step_lines(step: ImpactStep, impact: Impact) -> Iterator[str]:
     cause = cause_text(step.cause)
     head = f"At {second(step.at_ns)}, when {cause}:" if cause else "Now:"
     lines = list(map(movement_text, step.movements)) or ([] if cause else _other_changes(impact))
-    yield from _wrapped(click.style(head, bold=True), "  ")
+    yield from _wrapped(styled(head, Style.BOLD), "  ")
     for line in lines[:_LINES] or ["nothing moves"]:
         yield from _wrapped(f"  {line}", "    ")
     if len(lines) > _LINES:

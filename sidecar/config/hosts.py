@@ -19,6 +19,13 @@ class HostPattern:
     network: IPv4Network | IPv6Network | None
     port: int | None
 
+    def admits_name(self, host: str) -> bool:
+        """Return whether it is a pattern of names that a host's name matches."""
+        host = host.lower()
+        if self.name.startswith("*"):
+            return host.endswith(self.name[1:])
+        return self.network is None and host == self.name
+
 
 def read_pattern(text: str) -> HostPattern | None:
     """Parse a pattern such as `*.dc1.example:443` or `10.0.0.0/8`; return None for an invalid one."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sidecar.config.kinds import LIST, SWITCH
+from sidecar.config.masking import has_password, masked_reactions, masked_url
 from sidecar.config.options import CONFIG, OPTIONS, PREFIX, SOURCE_OPTIONS, Option, Settings
 from sidecar.errors import ConfigError, DocumentRejected, FlagError, SecretUnreadable
 from sidecar.secret_file import read_secret
@@ -60,8 +61,10 @@ class OptionValue:
 
     @property
     def shown(self) -> tuple[str, ...]:
-        """The texts for display: of a secret only that it is set."""
-        return ("(set)",) if self.option.secret and self.texts else self.texts
+        """The texts for display: of a secret only that it is set, of a URL what is no secret."""
+        if self.option.secret and self.texts:
+            return ("(set)",)
+        return tuple(map(masked_reactions if self.option.kind is LIST else masked_url, self.texts))
 
 
 _BY_NAME = {option.name: option for option in OPTIONS}
@@ -84,7 +87,8 @@ def resolve(flags: Flags, environ: Mapping[str, str]) -> tuple[OptionValue, ...]
         kind = value.option.kind
         for text in value.texts:
             if kind.read(text) is None:
-                shown = "another text" if value.option.secret else repr(text)
+                hidden = value.option.secret or kind is LIST or has_password(text)
+                shown = "another text" if hidden else repr(text)
                 problems.append((value.layer, f"{value.origin}: found {shown}, expected {kind.expected}"))
     problems += _contradictions({value.option.name: value for value in values})
     _raise(problems)

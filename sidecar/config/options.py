@@ -94,7 +94,8 @@ class Settings:
         ADDRESS,
         "Serving",
         "HTTP listen address for the status page, /metrics, health and the JSON API, such as 127.0.0.1:8080. Without "
-        "it there is no HTTP server. A non-loopback address needs TLS or --allow-plaintext.",
+        "it there is no HTTP server. A non-loopback address needs TLS or --allow-plaintext, and --http-token-file or "
+        "--allow-anonymous-http.",
     )
     http_token_file: Path | None = _option(
         PATH,
@@ -102,11 +103,29 @@ class Settings:
         "File with the token that HTTP requests other than health must carry, as a bearer token or as the password of "
         "any user.",
     )
+    allow_anonymous_http: bool = _option(
+        SWITCH,
+        "Serving",
+        "Serve HTTP on a non-loopback address without --http-token-file: everybody who reaches it can read the routes.",
+        default="false",
+    )
+    http_hosts: tuple[HostPattern, ...] = _repeated(
+        HOSTS,
+        "Serving",
+        "Names by which HTTP may be called without a token, beside addresses and localhost: sidecar.example, *.svc, or "
+        "* for any. Repeatable. Default: none.",
+    )
     state_dir: Path | None = _option(
         PATH,
         "Serving",
         "Directory for the last good document, which a restart serves while the config center is down; also for the "
         "audit and failover states.",
+    )
+    allow_shared_state_dir: bool = _option(
+        SWITCH,
+        "Serving",
+        "Use a --state-dir that other users can write to. What is in it decides after a restart.",
+        default="false",
     )
     max_stale: float | None = _option(
         DURATION,
@@ -213,6 +232,9 @@ SOURCE_OPTIONS: tuple[Option, ...] = (
     *_of_source("nacos-access-key", TEXT, "Access key for signed requests."),
     *_of_source("nacos-secret-key", TEXT, "The secret key of --nacos-access-key.", secret=True),
     *_of_source("nacos-tls", SWITCH, "Connect with TLS; implied by --nacos-ca and --nacos-cert."),
+    *_of_source(
+        "nacos-allow-plaintext", SWITCH, "Send the user's password without TLS to servers that are not loopback."
+    ),
     *_of_source("nacos-ca", PATH, "Authorities of the server's certificate (PEM)."),
     *_of_source("nacos-cert", PATH, "Client certificate (PEM)."),
     *_of_source("nacos-key", PATH, "Private key of --nacos-cert (PEM)."),

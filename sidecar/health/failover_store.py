@@ -15,19 +15,22 @@ from sidecar.routing.outage import Fault, FaultKind, ProbeFailure
 from sidecar.routing.plain import fault_plain
 from sidecar.routing.scalars import parse_time
 from sidecar.routing.wording import fault_text
+from sidecar.state_file import read_state_file
 from sidecar.view import View
 
 log = logging.getLogger(__name__)
 
 _FORMAT = 1
 _NAME = "failovers"
+# 64 MiB, the chart's memory limit, are too many. Each failover takes some 150 bytes.
+_MAX_READ = 16 * 1024 * 1024
 
 
 def load(folder: Path, source: str) -> FailoverStates:
     """Return what is kept for this source; a file that cannot be used is a warning, and nothing is kept."""
     path = folder / _NAME
     try:
-        facts = json.loads(path.read_bytes())
+        facts = json.loads(read_state_file(path, max_bytes=_MAX_READ))
         if facts["format"] != _FORMAT or facts["source"] != source:
             log.warning("%s is of another source or version, it is not used", path)
             return {}
@@ -41,7 +44,7 @@ def load(folder: Path, source: str) -> FailoverStates:
     except FileNotFoundError:
         return {}
     except OSError as error:
-        log.warning("%s cannot be read: %s", path, error.strerror)
+        log.warning("%s is not used: %s", path, error.strerror)
     except (ValueError, OverflowError, KeyError, TypeError, IndexError, RecursionError):
         log.warning("%s is torn or not a list of failovers, it is not used", path)
     return {}

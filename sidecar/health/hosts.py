@@ -21,7 +21,8 @@ class AllowedHosts:
         """Return whether the probe may be allowed, as far as is known without asking for addresses."""
         address = _address(probe.host)
         return any(
-            _names(pattern, probe) or (pattern.network is not None and (address is None or address in pattern.network))
+            pattern.admits_name(probe.host)
+            or (pattern.network is not None and (address is None or address in pattern.network))
             for pattern in self._patterns
             if pattern.port in {None, probe.port}
         )
@@ -35,19 +36,12 @@ class AllowedHosts:
         """
         found = [str(entry[4][0]) for entry in socket.getaddrinfo(probe.host, probe.port, type=socket.SOCK_STREAM)]
         patterns = [pattern for pattern in self._patterns if pattern.port in {None, probe.port}]
-        if not any(_names(pattern, probe) for pattern in patterns):
+        if not any(pattern.admits_name(probe.host) for pattern in patterns):
             networks = [pattern.network for pattern in patterns if pattern.network is not None]
             found = [text for text in found if any(_address(text) in network for network in networks)]
         if not found:
             raise ProbeNotAllowed(f"{probe.host} has no address that --probe-hosts allows")
         return list(dict.fromkeys(found))
-
-
-def _names(pattern: HostPattern, probe: Probe) -> bool:
-    host = probe.host.lower()
-    if pattern.name.startswith("*"):
-        return host.endswith(pattern.name[1:])
-    return pattern.network is None and host == pattern.name
 
 
 def _address(text: str) -> IPv4Address | IPv6Address | None:

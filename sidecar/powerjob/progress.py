@@ -14,10 +14,12 @@ from typing import Any
 from sidecar.atomic_file import replace_file
 from sidecar.powerjob.finder import RescheduleAction, RescheduleStep
 from sidecar.powerjob.mover import RescheduleOutcome
+from sidecar.state_file import open_state_file, read_state_file
 
 log = logging.getLogger(__name__)
 
 _ATTEMPTS = 3
+_MAX_READ = 16 * 1024 * 1024
 
 
 class RescheduleProgress:
@@ -83,7 +85,7 @@ class RescheduleProgress:
         if self._path is None:
             return
         try:
-            with self._path.open("ab") as file:
+            with os.fdopen(open_state_file(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT), "ab") as file:
                 file.write(json.dumps(line).encode() + b"\n")
                 file.flush()
                 os.fsync(file.fileno())
@@ -137,7 +139,7 @@ def _unfinished_steps(lines: list[dict[str, Any]]) -> dict[int, RescheduleStep]:
 def _lines(path: Path) -> Iterator[dict[str, Any]]:
     """Yield the recorded lines; after a kill the last one may be incomplete."""
     try:
-        for line in path.read_bytes().splitlines():
+        for line in read_state_file(path, max_bytes=_MAX_READ).splitlines():
             yield json.loads(line)
     except FileNotFoundError:
         return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,5 +132,20 @@ class Source(Protocol):
 
         Raises WriteConflict, with nothing written, if the key is no longer at `expected_version`; SourceError if it
         cannot be written, or if it is unknown whether it was.
+        """
+        ...
+
+
+@runtime_checkable
+class ResumableSource(Protocol):
+    """A source whose config center may answer with an earlier text, as a lagging member of a cluster does.
+
+    Optional: a source without it takes the first text that it reads after a start.
+    """
+
+    def resume(self, versions: Sequence[str]) -> None:
+        """Before `start`: these versions were in force before, newest last; an earlier one needs a confirmation.
+
+        They come from a file, so what is no version of this source is ignored.
         """
         ...

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 from base64 import b64decode
 from binascii import Error as BadBase64
+from collections.abc import Sequence
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from sidecar.config.hosts import HostPattern
 from sidecar.errors import ConfigError
 
 # Orchestrators request these, and have no token.
@@ -42,15 +44,15 @@ def read_token(path: Path) -> str:
 class AuthMiddleware:
     """Passes on requests that carry the token, as `Authorization: Bearer TOKEN` or as the password of Basic.
 
-    Browsers prompt for the latter by themselves. The file is read for each request: a new token is valid at once. On a
-    loopback address without a token the `Host` must be an address or localhost: else a page on the internet whose name
+    Browsers prompt for the latter by themselves. The file is read for each request: a new token is valid at once.
+    Without a token the `Host` must be an address, localhost or one of `hosts`: else a page on the internet whose name
     resolves to this host could read the answers.
     """
 
-    def __init__(self, app: ASGIApp, *, token_file: Path | None, loopback: bool) -> None:
+    def __init__(self, app: ASGIApp, *, token_file: Path | None, hosts: Sequence[HostPattern] = ()) -> None:
         self._app = app
         self._token_file = token_file
-        self._check_host = loopback and token_file is None
+        self._hosts = hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
@@ -71,10 +73,11 @@ class AuthMiddleware:
         await app(scope, receive, sending)
 
     def _refusal(self, headers: Headers) -> ASGIApp | None:
-        if self._check_host and not _is_local(headers.get("host", "")):
-            return JSONResponse({"error": "Host: expected an address or localhost"}, status_code=421)
         if self._token_file is None:
-            return None
+            if self._is_known(_name_of(headers.get("host", ""))):
+                return None
+            error = "Host: expected an address, localhost, or a name that --http-hosts has"
+            return JSONResponse({"error": error}, status_code=421)
         try:
             token = read_token(self._token_file)
         except ConfigError:
@@ -83,6 +86,9 @@ class AuthMiddleware:
             return None
         challenge = {"WWW-Authenticate": 'Basic realm="dc-sidecar, any user, the token as password", charset="UTF-8"'}
         return JSONResponse({"error": "expected the token"}, status_code=401, headers=challenge)
+
+    def _is_known(self, name: str) -> bool:
+        return _is_local(name) or any(pattern.admits_name(name) for pattern in self._hosts)
 
 
 def _token(authorization: str) -> str:
@@ -97,9 +103,13 @@ def _token(authorization: str) -> str:
     return ""
 
 
-def _is_local(host: str) -> bool:
+def _name_of(host: str) -> str:
+    """Return the name or address in a `Host` header, without port and brackets."""
     name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() and not host.endswith("]") else host
-    name = name.strip("[]")
+    return name.strip("[]").removesuffix(".")
+
+
+def _is_local(name: str) -> bool:
     if name.lower() == "localhost":
         return True
     try:

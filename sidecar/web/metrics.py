@@ -86,6 +86,11 @@ class Metrics:
             "dc_sidecar_documents_refused", "Documents that were refused.", value=self._documents.refused
         )
         yield from _tasks(self._page_data)
+        yield CounterMetricFamily(
+            "dc_sidecar_audit_breaks",
+            "Times that records of the audit were found missing or changed, since the start.",
+            value=self._page_data.audit_breaks(),
+        )
         yield from _processes(self._stats)
         yield from _saved(self._page_data)
         yield _probes(self._page_data)

@@ -17,11 +17,12 @@ class PageData:
 
     `probes` returns datacenter, probe, and whether it is up; `savers` return the status of their files, `tasks` that of
     the audit and of each reaction; `history` reads the audit, None where none is kept, and `recent` has the newest of
-    it.
+    it; `audit_breaks` returns how often records of the audit were found missing or changed.
     """
 
     probes: Callable[[], Iterable[tuple[str, str, bool]]] = tuple
     savers: Sequence[Callable[[], SaveStatus]] = ()
     tasks: Sequence[Callable[[], TaskStatus]] = ()
     history: HistoryReader | None = None
+    audit_breaks: Callable[[], int] = lambda: 0
     recent: RecentChanges = field(default_factory=RecentChanges)

@@ -63,7 +63,7 @@ class WebServer:
         if settings.http_token_file is not None:
             read_token(settings.http_token_file)
         config = uvicorn.Config(
-            AuthMiddleware(self._api.app(), token_file=settings.http_token_file, loopback=settings.loopback),
+            AuthMiddleware(self._api.app(), token_file=settings.http_token_file, hosts=settings.http_hosts),
             log_config=None,
             access_log=False,
             lifespan="off",

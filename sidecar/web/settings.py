@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 
+from sidecar.config.hosts import HostPattern
 from sidecar.errors import ConfigError
 
 
@@ -17,6 +18,8 @@ class WebSettings:
     http_token_file: with it every request but those for health must carry the token that this file holds.
     tls_cert, tls_key: PEM files, both or none; with them it speaks TLS only.
     allow_plaintext: serve without TLS on addresses that are not loopback, too.
+    allow_anonymous_http: serve without a token there, too.
+    http_hosts: the names by which requests without a token may call it, beside addresses and localhost.
     """
 
     http: str
@@ -24,6 +27,8 @@ class WebSettings:
     tls_cert: Path | None = None
     tls_key: Path | None = None
     allow_plaintext: bool = False
+    allow_anonymous_http: bool = False
+    http_hosts: tuple[HostPattern, ...] = ()
 
     @property
     def place(self) -> tuple[str, int]:
@@ -45,8 +50,13 @@ class WebSettings:
             return False
 
     def check(self) -> None:
-        """Raise ConfigError for an address that a network reaches in plain text, unless that is allowed."""
+        """Raise ConfigError for an address that a network reaches in plain text or without a token, unless allowed."""
         if not self.loopback and self.tls_cert is None and not self.allow_plaintext:
             raise ConfigError(
                 f"--http {self.http}: expected a loopback address, --tls-cert and --tls-key, or --allow-plaintext"
+            )
+        if not self.loopback and self.http_token_file is None and not self.allow_anonymous_http:
+            raise ConfigError(
+                f"--http {self.http}: everybody on the network could read it: expected --http-token-file, a loopback "
+                "address, or --allow-anonymous-http"
             )

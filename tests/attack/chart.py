@@ -11,7 +11,10 @@ from typing import Any
 
 from tests.deploy.helm import one, render
 
-_VALUES = {"source": {"configMap": {"document": "default: {active: dc1}\n"}}, "http": {"enabled": True}}
+_VALUES = {
+    "source": {"configMap": {"document": "default: {active: dc1}\n"}},
+    "http": {"enabled": True, "tokenSecret": {"name": "http"}},
+}
 _UNITS = {"Ki": 1024, "Mi": 1024**2, "Gi": 1024**3}
 
 

@@ -35,6 +35,7 @@ _NICE = -10
 # Its mounts disappear with it.
 _OWN_MOUNTS = ("unshare", "--mount")
 _MIB = 1024**2
+_WRONG_CONFIGURATION = 78
 
 
 class DidNotStart(AssertionError):
@@ -135,6 +136,10 @@ class AttackedSidecar:
             words.append(f"--max-memory={self._memory // _MIB}MiB")
         flags = [flag.replace("%PORT%", str(self.http)) for flag in self._flags]
         given = {flag.partition("=")[0] for flag in flags} & {"--http"}
+        if given:
+            # Its flags say all about HTTP.
+            given.add("--http-token-file")
+            self.token = ""
         words = [word for word in words if word.partition("=")[0] not in given]
         return [str(self._command), *words, *flags]
 
@@ -231,6 +236,14 @@ class AttackedSidecar:
         if self._group.exceeded(self.pid):
             return f"killed: above {self._memory // _MIB} MiB ({self._group.kind})"
         return f"ended by {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"
+
+    def refuses_to_start(self, within: float = 5.0) -> bool:
+        """Return whether it ends by itself within seconds, as for a wrong configuration: it then counts as alive."""
+        assert self._process is not None
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(within)
+        self._ended_by_us = self._ended_by_us or self._process.returncode == _WRONG_CONFIGURATION
+        return self._process.returncode == _WRONG_CONFIGURATION
 
     def terminate(self, within: float = 15.0) -> int:
         """Send SIGTERM and return the exit status; SIGKILL if it does not end in time."""

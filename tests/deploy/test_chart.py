@@ -18,6 +18,7 @@ from tests.deploy.tools import PODSECURITY, tool
 VERSIONS = [f"1.{minor}.0" for minor in range(27, int(kubernetes_validate.latest_version().split(".")[1]) + 1)]
 DOCUMENT = {"source": {"configMap": {"document": "default: {active: dc1}\n"}}}
 NACOS = {"source": {"url": "nacos://nacos:8848/DEFAULT_GROUP/dc-routing?namespace=a&x=y"}}
+HTTP = {"enabled": True, "tokenSecret": {"name": "page"}}
 
 # Each a way to run it; what stands in several of them is merged by key.
 VALUES: Mapping[str, Mapping[str, Any]] = {
@@ -79,7 +80,11 @@ VALUES: Mapping[str, Mapping[str, Any]] = {
         "podLabels": {"on": "off"},
         "serviceAccount": {"name": "123"},
     },
-    "IPv6": {**DOCUMENT, "tcp": {"address": "::", "port": 6000}, "http": {"enabled": True, "address": "::"}},
+    "IPv6": {
+        **DOCUMENT,
+        "tcp": {"address": "::", "port": 6000},
+        "http": {"enabled": True, "address": "::", "allowAnonymous": True},
+    },
 }
 
 
@@ -127,7 +132,7 @@ def test_standalone_fits_every_kubernetes_and_the_restricted_standard(name: str,
 @pytest.mark.parametrize("version", VERSIONS)
 def test_the_scheduler_s_pod_fits_its_kubernetes(version: str, tmp_path: Path) -> None:
     """Injected: a native sidecar from 1.29 on, a plain container before; valid and restricted either way."""
-    values = {"dc-sidecar": {**NACOS, "http": {"enabled": True}}}
+    values = {"dc-sidecar": {**NACOS, "http": HTTP}}
     objects = render(values, folder=tmp_path, chart=scheduler_chart(tmp_path), version=version)
     check(objects, version)
     assert complaints(pods(objects)) == [""]
@@ -190,7 +195,8 @@ def test_the_judge_judges(tmp_path: Path) -> None:
         ({**DOCUMENT, "tls": {"secretName": "c"}, "probes": {"type": "grpc"}}, "expected exec"),
         ({**DOCUMENT, "probes": {"type": "http"}}, "http.enabled"),
         ({**DOCUMENT, "serviceMonitor": {"enabled": True}}, "http.enabled"),
-        ({**DOCUMENT, "http": {"enabled": True, "port": 50051}}, "the same as tcp.port"),
+        ({**DOCUMENT, "http": {**HTTP, "port": 50051}}, "the same as tcp.port"),
+        ({**DOCUMENT, "http": {"enabled": True}}, "http.tokenSecret.name: found none"),
         ({**DOCUMENT, "credentials": [{"option": "nacos-username", "secretName": "n", "key": "k"}]}, "credentials"),
         ({**DOCUMENT, "socket": {"directory": "run"}}, "socket/directory"),
     ],
@@ -219,7 +225,7 @@ def test_values_reach_the_sidecar_as_they_are(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "limit"), [(DOCUMENT, "64Mi"), (NACOS, "128Mi"), ({**NACOS, "http": {"enabled": True}}, "160Mi")]
+    ("values", "limit"), [(DOCUMENT, "64Mi"), (NACOS, "128Mi"), ({**NACOS, "http": HTTP}, "160Mi")]
 )
 def test_the_limit_is_that_of_the_source(values: Mapping[str, Any], limit: str, tmp_path: Path) -> None:
     """64 MiB for a file or ZooKeeper, 128 MiB for Nacos, 32 MiB more for HTTP; one that is given is kept."""
@@ -239,6 +245,20 @@ def test_the_test_pod_is_not_behind_the_service(tmp_path: Path) -> None:
     assert not selector.items() <= one(objects, "Pod")["metadata"]["labels"].items()
     assert one(objects, "PodDisruptionBudget")["spec"]["selector"]["matchLabels"] == selector
     assert one(objects, "NetworkPolicy")["spec"]["podSelector"]["matchLabels"] == selector
+
+
+def test_prometheus_verifies_the_certificate(tmp_path: Path) -> None:
+    """By the secret's authority, for the service's name; another configuration is taken as it is."""
+    values = {**DOCUMENT, "http": HTTP, "tls": {"secretName": "c"}, "serviceMonitor": {"enabled": True}}
+    objects = render(values, folder=tmp_path)
+    (endpoint,) = one(objects, "ServiceMonitor")["spec"]["endpoints"]
+    name = one(objects, "Service")["metadata"]["name"]
+    assert endpoint["tlsConfig"]["serverName"].startswith(f"{name}.")
+    assert endpoint["tlsConfig"]["ca"] == {"secret": {"name": "c", "key": "ca.crt"}}
+    own = {"ca": {"configMap": {"name": "authority", "key": "ca"}}, "serverName": "sidecar"}
+    values = {**values, "serviceMonitor": {"enabled": True, "tlsConfig": own}}
+    (endpoint,) = one(render(values, folder=tmp_path), "ServiceMonitor")["spec"]["endpoints"]
+    assert endpoint["tlsConfig"] == own
 
 
 def test_alerts_and_dashboard_are_those_of_the_project(tmp_path: Path) -> None:

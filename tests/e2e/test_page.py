@@ -287,6 +287,12 @@ def test_names_cannot_become_markup(site: Site, page: Page) -> None:
     assert page.locator("#routes img").count() == 0
 
 
+def test_what_is_not_seen_in_a_name_is_shown(site: Site, page: Page) -> None:
+    """Characters without width or with another direction are shown by their code."""
+    site.document.write_text('apps: {"bill\\u200Bing\\u202E": dc1}')
+    expect(page.locator(".route .name").nth(1)).to_have_text(r"bill\u200bing\u202e")
+
+
 def test_one_of_ten_thousand_is_found_at_once(browser: Browser, site: Site) -> None:
     """Ten thousand applications are there within seconds; typing a name leaves the one in less than half a second."""
     site.document.write_text(a_document(10_000))

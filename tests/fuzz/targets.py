@@ -20,8 +20,9 @@ from urllib.parse import unquote
 from starlette.types import ASGIApp, Message
 
 from sidecar import snapshot
+from sidecar.audit.chain_head import HeadFile
 from sidecar.audit.hash_chain import append_link, read_link
-from sidecar.audit.journal import head
+from sidecar.audit.journal_reader import verify
 from sidecar.audit.record import record_of
 from sidecar.counters import CallStats
 from sidecar.errors import BadRequest, ChainBroken, DocumentRejected, SnapshotUnusable
@@ -161,7 +162,7 @@ def body(data: bytes) -> None:
         snapshot.load(folder, "file:/x")
     failover_store.load(folder, "file:/x")
     with suppress(ChainBroken):
-        head(folder)
+        HeadFile(folder, "head").load()
     with suppress(ChainBroken):
         read_link(data)
     with suppress(ValueError, RecursionError):
@@ -170,6 +171,8 @@ def body(data: bytes) -> None:
             line, _ = append_link(plain, 1, "0" * 64)
             with suppress(ChainBroken, KeyError, TypeError, ValueError):
                 record_of(read_link(line[:-1]).body)
+            (folder / "000000000001.jsonl").write_bytes(line)
+            verify(folder)
 
 
 @cache
@@ -192,7 +195,7 @@ def _web() -> tuple[asyncio.AbstractEventLoop, ASGIApp]:
     )
     # Long polls and followers of events end at once.
     server._api.stopping = True
-    return asyncio.new_event_loop(), AuthMiddleware(server._api.app(), token_file=None, loopback=True)
+    return asyncio.new_event_loop(), AuthMiddleware(server._api.app(), token_file=None)
 
 
 def http(data: bytes) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -11,6 +12,9 @@ import pytest
 from sidecar import config
 from sidecar.assembly import Sidecar
 from sidecar.audit.journal_reader import FOLDER, newest_first
+from sidecar.errors import ConfigError
+from sidecar.snapshot import Snapshot, save
+from sidecar.sources.file import FileSource
 from tests.harness import Client
 from tests.waiting import eventually
 
@@ -46,6 +50,16 @@ def test_a_change_reaches_every_part(tmp_path: Path, caplog: pytest.LogCaptureFi
         sidecar.stop(10)
 
 
+def test_a_source_gets_the_versions_of_the_snapshot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A source that may answer with an earlier text is resumed, before it starts, at the versions of the snapshot."""
+    resumed: list[Sequence[str]] = []
+    monkeypatch.setattr(FileSource, "resume", lambda _, versions: resumed.append(versions), raising=False)
+    save(tmp_path / "state", f"file:{tmp_path}/routing.yaml", Snapshot(b"dc1", 7, ("a", "b")))
+    flags = ["--source", f"file:{tmp_path}/routing.yaml", "--listen", "127.0.0.1:0", "--state-dir", f"{tmp_path}/state"]
+    Sidecar(config.load(flags, {}))
+    assert resumed == [("a", "b")]
+
+
 def test_a_part_that_cannot_be_stopped_keeps_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -66,3 +80,24 @@ def test_a_part_that_cannot_be_stopped_keeps_no_other(
     assert "HealthChecks could not be stopped; the rest is" in caplog.text
     assert not sidecar._table._thread.is_alive()
     assert (tmp_path / "state" / "snapshot").read_bytes().endswith(b"\ndc1")
+
+
+def test_a_state_directory_that_others_can_write_is_refused(tmp_path: Path) -> None:
+    """What is in the directory decides after a restart, so others must not write to it, unless that is allowed."""
+    state = tmp_path / "state"
+    state.mkdir()
+    state.chmod(0o777)
+    flags = ["--source", f"file:{tmp_path}/routing.yaml", "--listen", "127.0.0.1:0", "--state-dir", str(state)]
+    with pytest.raises(ConfigError, match=r"mode 0777.*--allow-shared-state-dir"):
+        Sidecar(config.load(flags, {}))
+    Sidecar(config.load([*flags, "--allow-shared-state-dir"], {}))
+    state.chmod(0o755)
+    Sidecar(config.load(flags, {}))
+
+
+def test_a_state_directory_may_be_a_link_and_is_created_private(tmp_path: Path) -> None:
+    """The path that an operator configured is followed; a directory that is not there is made for this user alone."""
+    (tmp_path / "link").symlink_to(tmp_path / "state")
+    flags = ["--source", f"file:{tmp_path}/routing.yaml", "--listen", "127.0.0.1:0"]
+    Sidecar(config.load([*flags, "--state-dir", str(tmp_path / "link")], {}))
+    assert (tmp_path / "state").stat().st_mode & 0o777 == 0o700

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -47,15 +48,25 @@ def test_the_rename_need_not_be_flushed(tmp_path: Path, synced: list[str]) -> No
     assert synced == [".head.new"]
 
 
-def test_a_failure_leaves_the_old_content(tmp_path: Path) -> None:
+@pytest.fixture
+def full_disk(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Fail each flush as a full disk does; `undo` makes room."""
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    return monkeypatch
+
+
+def test_a_failure_leaves_the_old_content(tmp_path: Path, request: pytest.FixtureRequest) -> None:
     """A full disk is an OSError; the file still has its old content, and the next attempt succeeds."""
     replace_file(tmp_path, "head", b"old")
-    temporary = tmp_path / ".head.new"
-    temporary.symlink_to("/dev/full")
+    full_disk = request.getfixturevalue("full_disk")
     with pytest.raises(OSError, match="No space left on device"):
         replace_file(tmp_path, "head", b"new")
     assert (tmp_path / "head").read_bytes() == b"old"
-    temporary.unlink()
+    full_disk.undo()
     replace_file(tmp_path, "head", b"new")
     assert (tmp_path / "head").read_bytes() == b"new"
 
@@ -67,28 +78,39 @@ def test_a_file_of_a_killed_process_is_overwritten(tmp_path: Path) -> None:
     assert (tmp_path / "head").read_bytes() == b"new"
 
 
-def test_the_mode_is_that_of_the_caller(tmp_path: Path) -> None:
-    """A file with a mode of its own has it whatever the umask allows; by default the umask decides."""
-    umask = os.umask(0o022)
+def test_links_are_replaced_and_not_followed(tmp_path: Path) -> None:
+    """Neither a link in place of the temporary file nor one in place of the file itself is written through."""
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"untouched")
+    for name in (".head.new", "head"):
+        (tmp_path / name).symlink_to(victim)
+    replace_file(tmp_path, "head", b"new")
+    assert victim.read_bytes() == b"untouched"
+    assert not (tmp_path / "head").is_symlink()
+    assert (tmp_path / "head").read_bytes() == b"new"
+
+
+def test_a_file_is_for_its_owner_alone(tmp_path: Path) -> None:
+    """The mode is 0600 whatever the umask, also where the old file could be read by others."""
+    (tmp_path / "head").write_bytes(b"old")
+    (tmp_path / "head").chmod(0o644)
+    umask = os.umask(0)
     try:
-        replace_file(tmp_path, "private", b"", mode=0o600)
-        replace_file(tmp_path, "plain", b"")
+        replace_file(tmp_path, "head", b"new")
     finally:
         os.umask(umask)
-    assert (tmp_path / "private").stat().st_mode & 0o777 == 0o600
-    assert (tmp_path / "plain").stat().st_mode & 0o777 == 0o644
+    assert (tmp_path / "head").stat().st_mode & 0o777 == 0o600
 
 
-def test_a_saver_reports_its_failures(tmp_path: Path) -> None:
+def test_a_saver_reports_its_failures(tmp_path: Path, full_disk: pytest.MonkeyPatch) -> None:
     """The status counts failures, says whether the last attempt failed, and when the last one succeeded."""
-    (tmp_path / ".value.new").symlink_to("/dev/full")
     saver: Saver[bytes] = Saver("value", lambda value: replace_file(tmp_path, "value", value), loss="value not saved")
     assert (saver.status().saved_ns, saver.status().failures, saver.status().failing) == (0, 0, False)
     saver.start()
     saver.put(b"1")
     eventually(lambda: saver.status().failing, "the failure in the status")
     assert (saver.status().saved_ns, saver.status().failures) == (0, 1)
-    (tmp_path / ".value.new").unlink()
+    full_disk.undo()
     saver.put(b"2")
     saver.stop(5)
     assert (saver.status().failing, saver.status().failures) == (False, 1)

@@ -19,7 +19,7 @@ ALWAYS = {
     ),
     *(f"sidecar.{name}" for name in ("ip", "lifecycle", "log", "change_log", "gil", "pb", "routing", "server")),
     *(f"sidecar.{name}" for name in ("snapshot", "sources", "table", "counters", "backoff", "yaml_reader")),
-    *(f"sidecar.{name}" for name in ("secret_file", "view", "wording")),
+    *(f"sidecar.{name}" for name in ("secret_file", "state_file", "terminal", "view", "wording")),
 }
 WITH_HTTP = {"anyio", "click", "h11", "msgspec", "prometheus_client", "sidecar.web", "starlette", "uvicorn"}
 

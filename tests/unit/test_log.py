@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import logging
 
 import pytest
 
-from sidecar.log import ConsoleFormatter, RepeatFilter, set_level
+from sidecar.log import ConsoleFormatter, RepeatFilter, configure, set_level
+from sidecar.terminal import escaped
+
+EVIL = "who\x1b[31m\n00:00:00 error: forged\u202e\x9b"
 
 
 def a_record(message: str, *values: object, level: int = logging.WARNING, line: str = "sidecar.x") -> logging.LogRecord:
@@ -59,3 +63,31 @@ def test_the_level_can_be_set_again(level: str, passes: bool) -> None:
         assert logger.isEnabledFor(logging.INFO) is passes
     finally:
         logger.setLevel(before)
+
+
+def test_nothing_forges_a_line_of_the_console() -> None:
+    """Message and fields are one line without sequences; a traceback is indented."""
+    record = a_record("lost %s", EVIL)
+    record.by = EVIL
+    record.exc_info = (ValueError, ValueError(EVIL), None)
+    first, *rest = ConsoleFormatter(colours=False).format(record).split("\n")
+    shown = r"who\x1b[31m\n00:00:00 error: forged\u202e\x9b"
+    assert first.endswith(f"warning: lost {shown}  by={shown}")
+    assert rest[-1] == r"  00:00:00 error: forged\u202e\x9b"
+    assert all(line.startswith("  ") for line in rest)
+
+
+def test_json_logs_hide_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    """Characters that JSON may have as they are, and terminals act on, are escaped."""
+    root = logging.getLogger()
+    before = root.handlers[:], root.level
+    try:
+        configure("json", "info")
+        logging.getLogger("sidecar.x").warning("lost %s", EVIL, extra={"by": "数据"})
+    finally:
+        root.handlers[:], root.level = before
+    line = capsys.readouterr().err
+    assert escaped(line.removesuffix("\n")) == line.removesuffix("\n")
+    told = json.loads(line)
+    assert (told["message"], told["by"]) == (f"lost {EVIL}", "数据")
+    assert "数据" in line

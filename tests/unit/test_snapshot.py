@@ -1,4 +1,5 @@
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,15 +12,15 @@ from sidecar.view import LoadedDocument, View
 from tests.waiting import eventually
 
 SOURCE = "file:/etc/routing.yaml"
-KEPT = Snapshot(b"default: dc1\n# \xff\x00 any bytes\n", 1_700_000_000_000_000_000)
+KEPT = Snapshot(b"default: dc1\n# \xff\x00 any bytes\n", 1_700_000_000_000_000_000, ("v1", "v2"))
 
 
-def view(text: bytes, *, from_snapshot: bool = False) -> View:
+def view(text: bytes, *, from_snapshot: bool = False, version: str = "v") -> View:
     """Return a view that serves a text."""
     return View(
         state=None,
         source=LoadedDocument(text, RoutingDocument("0123")),
-        status=SourceStatus(state=SourceState.SYNCED, applied_at_ns=7, from_snapshot=from_snapshot),
+        status=SourceStatus(state=SourceState.SYNCED, applied_at_ns=7, from_snapshot=from_snapshot, version=version),
     )
 
 
@@ -70,10 +71,27 @@ def test_one_of_another_source_is_not_used(tmp_path: Path) -> None:
         load(tmp_path, "file:/etc/other.yaml")
 
 
-def test_one_that_cannot_be_read_is_said_so(tmp_path: Path) -> None:
-    """What stands in the snapshot's place and is no file is named with the reason."""
-    (tmp_path / "snapshot").mkdir()
-    with pytest.raises(SnapshotUnusable, match="directory"):
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    ("put", "reason"),
+    [
+        (Path.mkdir, "a directory"),
+        (os.mkfifo, "a FIFO"),
+        (lambda path: path.symlink_to(path.rename(path.with_name("else"))), "a symbolic link"),
+        (lambda path: path.chmod(0o666), "everybody can write"),
+        (lambda path: os.truncate(path, 100 * 2**20), "more than"),
+    ],
+)
+def test_one_that_somebody_else_may_have_put_there_is_not_used(
+    tmp_path: Path, put: Callable[[Path], object], reason: str
+) -> None:
+    """A valid snapshot behind a link or open to others is refused, as is what blocks or fills memory: by its reason."""
+    path = tmp_path / "snapshot"
+    save(tmp_path, SOURCE, KEPT)
+    if put in (Path.mkdir, os.mkfifo):
+        path.unlink()
+    put(path)
+    with pytest.raises(SnapshotUnusable, match=reason):
         load(tmp_path, SOURCE)
 
 
@@ -86,6 +104,8 @@ def test_one_that_cannot_be_read_is_said_so(tmp_path: Path) -> None:
         b"not json\n",
         b'{"format": 1, "sha256": 3}\n',
         b'{"applied_at_ns": Infinity}\n',
+        b'{"applied_at_ns": 1, "versions": {"a": 1}}\n',
+        b'{"applied_at_ns": 1, "versions": [1]}\n',
         b"",
     ],
 )
@@ -102,8 +122,31 @@ def test_the_keeper_saves_what_is_taken_over(tmp_path: Path) -> None:
     keeper.start()
     keeper.changed(view(b""), view(b"default: dc1", from_snapshot=True))
     keeper.changed(view(b"default: dc1", from_snapshot=True), view(b"default: dc2"))
-    eventually(lambda: load(tmp_path, SOURCE) == Snapshot(b"default: dc2", 7), "the document on disk")
+    eventually(lambda: load(tmp_path, SOURCE) == Snapshot(b"default: dc2", 7, ("v",)), "the document on disk")
     keeper.stop(5)
+
+
+def test_the_versions_that_were_in_force_are_kept(tmp_path: Path) -> None:
+    """Each version once, the newest last, those before a restart among them; bounded in number and length."""
+    keeper = SnapshotStore(tmp_path, SOURCE)
+    keeper.resume(["v0", "v1", "v2"])
+    keeper.start()
+    keeper.changed(view(b"a"), view(b"b", version="v1"))
+    keeper.changed(view(b"b"), view(b"c", version="x" * 300))
+    for number in range(3, 65):
+        keeper.changed(view(b"c"), view(b"d", version=f"v{number}"))
+    keeper.stop(5)
+    found = load(tmp_path, SOURCE)
+    assert found is not None
+    assert found.versions == ("v2", "v1", *(f"v{number}" for number in range(3, 65)))
+
+
+def test_a_snapshot_without_versions_is_used(tmp_path: Path) -> None:
+    """A snapshot of an earlier dc-sidecar has none."""
+    save(tmp_path, SOURCE, KEPT)
+    path = tmp_path / "snapshot"
+    path.write_bytes(path.read_bytes().replace(b', "versions": ["v1", "v2"]', b""))
+    assert load(tmp_path, SOURCE) == Snapshot(KEPT.text, KEPT.applied_at_ns)
 
 
 def test_stopping_saves_what_is_waiting(tmp_path: Path) -> None:
@@ -112,7 +155,7 @@ def test_stopping_saves_what_is_waiting(tmp_path: Path) -> None:
     keeper.start()
     keeper.changed(view(b""), view(b"default: dc3"))
     keeper.stop(5)
-    assert load(tmp_path, SOURCE) == Snapshot(b"default: dc3", 7)
+    assert load(tmp_path, SOURCE) == Snapshot(b"default: dc3", 7, ("v",))
 
 
 def test_a_full_disk_is_a_warning_and_the_next_document_is_tried(
@@ -136,5 +179,5 @@ def test_a_full_disk_is_a_warning_and_the_next_document_is_tried(
     assert load(tmp_path, SOURCE) == KEPT
     full = False
     keeper.changed(view(b"default: dc2"), view(b"default: dc3"))
-    eventually(lambda: load(tmp_path, SOURCE) == Snapshot(b"default: dc3", 7), "the next document on disk")
+    eventually(lambda: load(tmp_path, SOURCE) == Snapshot(b"default: dc3", 7, ("v",)), "the next document on disk")
     keeper.stop(5)

@@ -24,7 +24,7 @@ from sidecar.cli.params import (
     output_flag,
     tls_flags,
 )
-from sidecar.cli.render import columns, dim, print_json, say
+from sidecar.cli.render import Style, columns, dim, print_json, print_lines, say, styled
 from sidecar.cli.sidecars import Connect, Endpoint, connecting, live_workers, resolve, statuses, use_tls
 from sidecar.client import OutageKind, Status
 from sidecar.editing.draft import CurrentDocument
@@ -113,7 +113,7 @@ def command(
     if output == "json":
         print_json([row_plain(row) for row in found])
     elif found:
-        click.echo("\n".join(columns(table(found, wide=wide))))
+        print_lines(columns(table(found, wide=wide)))
     else:
         say("No application matches.")
 
@@ -165,7 +165,7 @@ def _cells(row: AppRow, *, wide: bool) -> tuple[str, ...]:
     route = row.resolved.route
     return (
         row.app or dim("(default)"),
-        click.style(goes, fg="red") if row.failing else goes,
+        styled(goes, Style.RED) if row.failing else goes,
         row.why + (f"; short of workers in {', '.join(row.short)}" if row.short else ""),
         show_time(row.since.at_ns) if row.since else "",
         next_text(row),

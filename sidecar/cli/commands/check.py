@@ -10,7 +10,7 @@ from typing import BinaryIO
 import click
 
 from sidecar.cli.params import SIZE, TIME, output_option
-from sidecar.cli.render import print_json, say
+from sidecar.cli.render import Style, print_json, print_lines, say, styled
 from sidecar.cli.zone_option import utc_option
 from sidecar.errors import Problem
 from sidecar.routing.lint import warnings
@@ -47,7 +47,7 @@ def command(file: BinaryIO, *, strict: bool, max_document_size: int, now: int | 
         print_json({**report, "problems": [*map(asdict, problems)], "warnings": [*map(asdict, odd)]})
     else:
         _print(name, problems, "")
-        _print(name, odd, click.style("warning", fg="yellow") + ": ")
+        _print(name, odd, styled("warning", Style.YELLOW) + ": ")
         say(f"{name}: {_verdict(parsed, problems, odd)}")
     return 1 if problems or (strict and odd) else 0
 
@@ -56,7 +56,7 @@ def _print(name: str, found: Sequence[Problem], word: str) -> None:
     for problem in found:
         place = "" if problem.line is None else f"{problem.line}:{problem.column}:"
         path = f"{problem.path}: " if problem.path else ""
-        click.echo(f"{name}:{place} {word}{path}{problem.message}")
+        print_lines([f"{name}:{place} {word}{path}{problem.message}"])
 
 
 def _verdict(parsed: ParsedText, problems: Sequence[Problem], odd: Sequence[Problem]) -> str:

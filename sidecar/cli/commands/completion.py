@@ -5,6 +5,8 @@ from __future__ import annotations
 import click
 from click.shell_completion import get_completion_class
 
+from sidecar.cli.render import print_lines
+
 _EPILOG = """\b
 Examples:
   eval "$(dc-sidecar completion bash)"    # in ~/.bashrc
@@ -20,4 +22,4 @@ def command(ctx: click.Context, shell: str) -> None:
     completion = get_completion_class(shell)
     assert completion is not None
     script = completion(ctx.find_root().command, {}, "dc-sidecar", "_DC_SIDECAR_COMPLETE")
-    click.echo(script.source())
+    print_lines(script.source().split("\n"))

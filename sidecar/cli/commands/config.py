@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from sidecar.cli.params import SectionedCommand, flags_of, output_option, serve_flags
-from sidecar.cli.render import columns, print_json, say
+from sidecar.cli.render import columns, print_json, print_lines, say
 from sidecar.config import OptionValue, resolve, settings_of
 
 
@@ -38,7 +38,7 @@ def show(output: str, **_: object) -> None:
         print_json([_entry(value) for value in values])
     else:
         rows = [(value.option.name, ", ".join(value.shown) or "-", _origin(value)) for value in values]
-        click.echo("\n".join(columns([("OPTION", "VALUE", "FROM"), *rows])))
+        print_lines(columns([("OPTION", "VALUE", "FROM"), *rows]))
 
 
 def _origin(value: OptionValue) -> str:

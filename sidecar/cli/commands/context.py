@@ -9,7 +9,7 @@ import click
 from sidecar.cli import contexts
 from sidecar.cli.contexts import CliContext
 from sidecar.cli.params import output_option
-from sidecar.cli.render import columns, print_json, say
+from sidecar.cli.render import Style, columns, print_json, print_lines, say, styled
 from sidecar.editing.yaml_writer import style_of as style
 from sidecar.editing.yaml_writer import write_block, write_key
 from sidecar.errors import ConfigError
@@ -44,11 +44,11 @@ def list_contexts(output: str) -> None:
                 context.name,
                 context.source or "-",
                 ", ".join(context.options.get("sidecar", ())) or "-",
-                click.style("production", fg="red") if context.production else "",
+                styled("production", Style.RED) if context.production else "",
             )
             for context in known.values()
         ]
-        click.echo("\n".join(columns(rows)))
+        print_lines(columns(rows))
 
 
 _SHOW = """\b
@@ -75,7 +75,7 @@ def show(name: str | None, output: str) -> None:
     rows += [(key, ", ".join(texts)) for key, texts in context.options.items()]
     rows += [(f"{key}-env", variable) for key, variable in context.secrets.items()]
     rows += [(key.replace("_", "-"), text) for key, text in context.tls.items()]
-    click.echo("\n".join(columns(rows)))
+    print_lines(columns(rows))
 
 
 _USE = """\b

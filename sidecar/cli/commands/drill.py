@@ -10,7 +10,7 @@ import click
 from sidecar.cli.change import run_change
 from sidecar.cli.change_options import ChangeCommand, change_options
 from sidecar.cli.params import DURATION, START, SourceCommand, Start, new_option, open_key, output_option, start_ns
-from sidecar.cli.render import columns, print_json, say
+from sidecar.cli.render import columns, print_json, print_lines, say
 from sidecar.editing import operations
 from sidecar.editing.draft import CurrentDocument, Edit
 from sidecar.errors import ChangeRefused
@@ -140,7 +140,7 @@ def list_drills(ctx: click.Context, /, output: str, **_: Any) -> None:  # noqa: 
             (drill.datacenter, _state(drill, now_ns), _shown(drill.start_ns), show_time(drill.until_ns), _scope(drill))
             for drill in drills
         ]
-        click.echo("\n".join(columns(rows)))
+        print_lines(columns(rows))
 
 
 def _entry(drill: Drill, now_ns: int) -> dict[str, Any]:

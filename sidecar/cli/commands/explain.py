@@ -10,7 +10,7 @@ from typing import BinaryIO
 import click
 
 from sidecar.cli.params import CANDIDATES_HELP, TIME, CandidatesParam, output_option
-from sidecar.cli.render import columns, dim, print_json
+from sidecar.cli.render import Style, columns, dim, print_json, print_lines, styled
 from sidecar.cli.zone_option import utc_option
 from sidecar.routing.candidates import Worker
 from sidecar.routing.document import document_of, read_tree
@@ -71,7 +71,7 @@ def command(
         head = {"revision": state.document.revision, "now": format_time(moment)}
         print_json({**head, **explanation_plain(explanation), "decision": answer})
     else:
-        click.echo("\n".join(_lines(explanation, candidates)))
+        print_lines(_lines(explanation, candidates))
 
 
 def _lines(explanation: Explanation, candidates: Sequence[Worker]) -> Iterator[str]:
@@ -106,7 +106,7 @@ def _lines(explanation: Explanation, candidates: Sequence[Worker]) -> Iterator[s
     decision = explanation.decision
     yield f"{'4' if explanation.order else '3'}. {outcome_text(explanation.outcome)}"
     answer = f"{decision.reason.name}, {len(decision.indices)} of {len(candidates)} candidates"
-    yield click.style(f"   {decision.datacenter + ': ' if decision.datacenter else ''}{answer}", bold=True)
+    yield styled(f"   {decision.datacenter + ': ' if decision.datacenter else ''}{answer}", Style.BOLD)
     for index in decision.indices[:_SHOWN]:
         yield f"     {candidates[index].address}"
     if len(decision.indices) > _SHOWN:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from sidecar.cli.params import CANDIDATES_HELP, CandidatesParam, SidecarCommand, output_option
-from sidecar.cli.render import dim, print_json, say
+from sidecar.cli.render import Style, dim, print_json, print_lines, say, styled
 from sidecar.cli.sidecars import open_client
 from sidecar.client import Worker
 
@@ -54,8 +54,8 @@ def command(
         # A question: without `dispatch` it says nothing about the live workers.
         result = client.filter(names[0], job=job, instance=instance, candidates=candidates, aliases=names[1:])
     if output == "json":
-        answer = {**asdict(result), "reason": result.reason.name, "app": names[0], "aliases": names[1:]}
-        print_json({**answer, "by_default_route": by_default})
+        plain = {**asdict(result), "reason": result.reason.name, "app": names[0], "aliases": names[1:]}
+        print_json({**plain, "by_default_route": by_default})
         return
     if names != (app, *aliases):
         also = f", alias {', '.join(names[1:])}" if names[1:] else ""
@@ -65,12 +65,10 @@ def command(
     if result.stale:
         say("Warning: the config center is unreachable; the last good document decided")
     datacenter = f"{result.datacenter}  " if result.datacenter else ""
-    click.echo(
-        click.style(f"{datacenter}{result.reason.name}", bold=True)
-        + f"  {len(result.indices)} of {len(candidates)} candidates  "
-        + dim(f"revision {result.revision}, generation {result.generation}")
-    )
-    for address in result.addresses[:_SHOWN]:
-        click.echo(f"  {address}")
+    answer = styled(f"{datacenter}{result.reason.name}", Style.BOLD)
+    about = dim(f"revision {result.revision}, generation {result.generation}")
+    lines = [f"{answer}  {len(result.indices)} of {len(candidates)} candidates  {about}"]
+    lines += [f"  {address}" for address in result.addresses[:_SHOWN]]
     if len(result.addresses) > _SHOWN:
-        click.echo(f"  and {len(result.addresses) - _SHOWN:,} more (all with -o json)")
+        lines.append(f"  and {len(result.addresses) - _SHOWN:,} more (all with -o json)")
+    print_lines(lines)

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from sidecar.cli.params import SourceCommand, open_key, output_option
-from sidecar.cli.render import print_json
+from sidecar.cli.render import print_json, print_lines
 from sidecar.errors import ChangeRefused
 from sidecar.routing.parsed_text import parse_text
 from sidecar.sources.base import Missing
@@ -25,6 +25,8 @@ Examples:
 def command(ctx: click.Context, /, output: str, **_: Any) -> None:  # noqa: ANN401 - flags of the source
     """Print the document, byte for byte, valid or not.
 
+    On a terminal, control characters in it are shown escaped.
+
     Exits with 3 if there is none.
     """
     key = open_key(ctx)
@@ -32,7 +34,10 @@ def command(ctx: click.Context, /, output: str, **_: Any) -> None:  # noqa: ANN4
     if isinstance(content, Missing):
         raise ChangeRefused(f"found no routing document at {key.target} ({content.reason}): check the name of the key")
     if output == "text":
-        sys.stdout.buffer.write(content.text)
+        if sys.stdout.isatty():
+            print_lines(content.text.decode(errors="replace").removesuffix("\n").split("\n"))
+        else:
+            sys.stdout.buffer.write(content.text)
         return
     parsed = parse_text(content.text, max_bytes=key.max_bytes)
     print_json(

@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sidecar import config
+from sidecar.audit.chain_head import state_witness
 from sidecar.audit.diff import diff_lines
 from sidecar.audit.event import AuditEvent, EventKind
 from sidecar.audit.journal_reader import FOLDER, matching, newest_first, verify
 from sidecar.audit.record import Record
-from sidecar.audit.service import database_url, open_database
+from sidecar.audit.service import database_url, open_database, saved_name
 from sidecar.audit.wording import event_text
 from sidecar.cli.params import SINCE
-from sidecar.cli.render import difference_lines, print_json, say
+from sidecar.cli.render import Style, difference_lines, print_json, print_lines, say, styled, width
 from sidecar.cli.zone_option import utc_option
 from sidecar.errors import ConfigError, DatabaseUnavailable, NotRecorded, TaskFailed
 from sidecar.routing.zone import show_time
@@ -32,7 +33,16 @@ _WIDTH = 79
 _MARGIN = 27
 _MOST = 10_000
 _NAMED = 3
-_BAD = frozenset({EventKind.REFUSED, EventKind.MISSING, EventKind.FAILOVER, EventKind.LOST, EventKind.OVERRIDE_STARTED})
+_BAD = frozenset(
+    {
+        EventKind.REFUSED,
+        EventKind.MISSING,
+        EventKind.FAILOVER,
+        EventKind.LOST,
+        EventKind.BROKEN,
+        EventKind.OVERRIDE_STARTED,
+    }
+)
 _EPILOG = """\b
 Examples:
   dc-sidecar history --state-dir /var/lib/dc-sidecar
@@ -103,7 +113,7 @@ def command(
     if where["output"] == "json":
         print_json([record.outline() for record in found])
     elif found:
-        click.echo("\n".join(line for record in found for line in _lines(record)))
+        print_lines(line for record in found for line in _lines(record))
     else:
         say("No recorded change matches.")
 
@@ -128,13 +138,13 @@ def show(outer: dict[str, Any], /, revision: str, **where: Any) -> None:  # noqa
     if _chosen(where, outer, "output") == "json":
         print_json(record.shown())
         return
-    click.echo("\n".join(_lines(record)))
+    print_lines(_lines(record))
     for name, value in (("changed", ", ".join(sorted(record.apps))), ("source", record.source), *record.meta.items()):
         if value:
-            click.echo(f"{name}: {value}")
+            print_lines([f"{name}: {value}"])
     if record.difference:
-        click.echo("\n".join(["", *difference_lines(record.difference)]))
-    click.echo(f"\n{record.text}", nl=not record.text.endswith("\n"))
+        print_lines(["", *difference_lines(record.difference)])
+    print_lines(["", *record.text.removesuffix("\n").split("\n")])
 
 
 _DIFF = """\b
@@ -155,7 +165,7 @@ def diff(outer: dict[str, Any], /, before: str, after: str, **where: Any) -> Non
     if _chosen(where, outer, "output") == "json":
         print_json({"before": one.changed, "after": other.changed, "difference": lines})
     else:
-        click.echo("\n".join(difference_lines([f"--- {one.changed}", f"+++ {other.changed}", *lines])))
+        print_lines(difference_lines([f"--- {one.changed}", f"+++ {other.changed}", *lines]))
 
 
 _VERIFY = """\b
@@ -170,17 +180,43 @@ Examples:
 def check(outer: dict[str, Any], /, **where: Any) -> int:  # noqa: ANN401 - the flags of all
     """Verify that no record was changed or removed.
 
-    Exits with 1, and names the place, if one was.
+    Exits with 1, and names the place, if one was. With --audit-db the shared
+    database is asked for newer records of this sidecar, too.
     """
-    verdict = verify(_folder(where, outer))
+    settings = _settings(where, outer)
+    state_dir = _state_dir(settings)
+    witness = state_witness(state_dir)
+    if not Path(witness.place).exists():
+        _folder(where, outer)
+    verdict = verify(state_dir / FOLDER, [witness])
+    problems = [*verdict.problems, *_newer_in_database(settings, state_dir)]
     if _chosen(where, outer, "output") == "json":
-        print_json({"good": not verdict.problems, "records": verdict.records, "problems": list(verdict.problems)})
-    elif verdict.problems:
-        click.echo("\n".join(verdict.problems))
+        print_json({"good": not problems, "records": verdict.records, "problems": problems})
+    elif problems:
+        print_lines(problems)
     else:
         span = f", numbers {verdict.first} to {verdict.last}" if verdict.records else ""
-        click.echo(f"{verdict.records} records{span}: unchanged, none missing")
-    return 1 if verdict.problems else 0
+        print_lines([f"{verdict.records} records{span}: unchanged, none missing"])
+    return 1 if problems else 0
+
+
+def _newer_in_database(settings: config.Settings, state_dir: Path) -> Iterator[str]:
+    """Yield what is wrong if the shared database has a newer record of this sidecar than its journal."""
+    url, name = database_url(settings), saved_name(state_dir)
+    if not url or name is None:
+        return
+    # Asked first: a sidecar that runs writes to its journal before it writes to the database.
+    with closing(open_database(url, sidecar=name)) as shared:
+        try:
+            stored_ns = shared.newest_seen_ns(name)
+        except TaskFailed as error:
+            raise DatabaseUnavailable(str(error)) from None
+    if stored_ns is None:
+        return
+    # All records, not the newest alone: the clock may have been set back since.
+    if not any(record.at_ns >= stored_ns for record in newest_first(state_dir / FOLDER)):
+        moment = show_time(stored_ns)
+        yield f"records are missing at the end: the shared database has one of {moment} by this sidecar"
 
 
 def _settings(*given: dict[str, Any]) -> config.Settings:
@@ -212,11 +248,15 @@ def _of_fleet(shared: AuditDatabase) -> Iterator[Record]:
             raise DatabaseUnavailable(str(error)) from None
 
 
+def _state_dir(settings: config.Settings) -> Path:
+    if settings.state_dir is None:
+        raise ConfigError("where is the audit? Name it with --state-dir, DC_SIDECAR_STATE_DIR, or in the --config file")
+    return settings.state_dir
+
+
 def _folder(*given: dict[str, Any]) -> Path:
     """Return the folder of the journal. Raises ConfigError."""
-    state_dir = _settings(*given).state_dir
-    if state_dir is None:
-        raise ConfigError("where is the audit? Name it with --state-dir, DC_SIDECAR_STATE_DIR, or in the --config file")
+    state_dir = _state_dir(_settings(*given))
     folder = state_dir / FOLDER
     if not folder.is_dir():
         raise ConfigError(f"there is no audit in {state_dir}: is it the --state-dir of a sidecar that has run?")
@@ -246,7 +286,7 @@ def _lines(record: Record) -> Iterator[str]:
     document = f"{record.before or 'nothing'} → {record.changed}" if record.changed else record.revision
     who = str(record.meta.get("by") or record.origin.get("user") or "")
     why = ": ".join(part for part in (who, str(record.meta.get("reason") or "")) if part)
-    yield from _hanging(click.style(moment, bold=True), f"{document}  {why}".strip())
+    yield from _hanging(styled(moment, Style.BOLD), f"{document}  {why}".strip())
     for event in record.events:
         yield from _hanging(_coloured(event), event_text(event, _NAMED))
 
@@ -254,11 +294,11 @@ def _lines(record: Record) -> Iterator[str]:
 def _hanging(head: str, text: str) -> Iterator[str]:
     """Yield a text in lines that stand to the right of a head, which may be styled."""
     margin = " " * _MARGIN
-    pad = " " * (_MARGIN - len(click.unstyle(head)))
+    pad = " " * (_MARGIN - width(head))
     for line in textwrap.wrap(text, _WIDTH - _MARGIN, break_on_hyphens=False) or [""]:
         yield (head + pad + line).rstrip()
         head, pad = "", margin
 
 
 def _coloured(event: AuditEvent) -> str:
-    return click.style(f"  {event.kind.value}", fg="yellow" if event.kind in _BAD else "green")
+    return styled(f"  {event.kind.value}", Style.YELLOW if event.kind in _BAD else Style.GREEN)

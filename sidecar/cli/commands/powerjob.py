@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from sidecar.cli.params import SINCE, SidecarCommand, output_option
-from sidecar.cli.render import columns, print_json, say
+from sidecar.cli.render import columns, print_json, print_lines, say
 from sidecar.cli.sidecars import open_client
 from sidecar.client import RoutingClient
 from sidecar.errors import ConfigError, PowerJobUnavailable, SecretUnreadable
@@ -124,7 +124,7 @@ def retry(
     elif dry_run:
         say("Dry run: nothing was moved.")
     elif outcomes:
-        click.echo(summary(outcomes))
+        print_lines([summary(outcomes)])
     return _NOT_ALL if any(not outcome.done for outcome in outcomes) else 0
 
 
@@ -159,9 +159,9 @@ def _show(steps: Sequence[RescheduleStep]) -> None:
         )
         for step in steps[:_SHOWN]
     ]
-    click.echo("\n".join(columns(rows)))
+    print_lines(columns(rows))
     if len(steps) > _SHOWN:
-        click.echo(f"and {len(steps) - _SHOWN:,} more (all with -o json)")
+        print_lines([f"and {len(steps) - _SHOWN:,} more (all with -o json)"])
 
 
 def _agreed(count: int, *, yes: bool, quiet: bool) -> bool:

@@ -10,7 +10,7 @@ import click
 
 from sidecar.cli.change import read_current, run_change
 from sidecar.cli.change_options import ChangeCommand, ChangeOptions, change_options
-from sidecar.cli.render import columns, print_json, say
+from sidecar.cli.render import columns, print_json, print_lines, say
 from sidecar.editing.draft import Edit
 from sidecar.editing.versions import Version, chosen
 from sidecar.errors import ChangeRefused
@@ -84,7 +84,7 @@ def _list(versions: Sequence[Version], options: ChangeOptions) -> None:
         meta = document.meta if document else {"reason": "(not a valid document)"}
         by = _text(meta, "by") or version.by or "-"
         rows.append((version.revision, show_time(version.at_ns) if version.at_ns else "-", by, _text(meta, "reason")))
-    click.echo("\n".join(columns(rows)))
+    print_lines(columns(rows))
 
 
 def _text(meta: Any, key: str) -> str:  # noqa: ANN401 - `meta` is free

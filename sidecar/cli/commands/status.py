@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from sidecar.cli.params import FleetCommand, output_option
-from sidecar.cli.render import columns, print_json, status_plain
+from sidecar.cli.render import Style, columns, print_json, print_lines, status_plain, styled
 from sidecar.cli.sidecars import Endpoint, connecting, named_sidecars, resolve, statuses
 from sidecar.client import GrayVersion, SourceState, Status
 from sidecar.errors import NotServing, SidecarError
@@ -62,14 +62,14 @@ def _print_one(status: Status | SidecarError, output: str) -> int:
         rows.append(("gray", _gray(status.gray)))
     for outage in status.outages:
         rows.append(("out", f"{outage.datacenter}{f' for {outage.app}' if outage.app else ''}: {outage.reason}"))
-    click.echo("\n".join(columns(rows)))
+    print_lines(columns(rows))
     return 0
 
 
 def _gray(gray: GrayVersion) -> str:
     clients = f" for {', '.join(gray.clients)}" if gray.clients else ""
     text = f"{gray.rule}{clients}, since {_ago(gray.since_ms)}: ordinary publishes do not arrive until it is ended"
-    return click.style(text, fg="yellow")
+    return styled(text, Style.YELLOW)
 
 
 def _print_fleet(found: Sequence[tuple[Endpoint, Status | SidecarError]], output: str) -> int:
@@ -82,7 +82,7 @@ def _print_fleet(found: Sequence[tuple[Endpoint, Status | SidecarError]], output
     else:
         rows: list[tuple[str, ...]] = [("SIDECAR", "STATE", "REVISION", "APPLIED", "CONFIRMED", "")]
         rows += [(endpoint.address, *_row(status, usual)) for endpoint, status in found]
-        click.echo("\n".join(columns(rows)))
+        print_lines(columns(rows))
     return 0 if list(revisions) == [usual] and revisions.total() == len(found) else _DISAGREE
 
 
@@ -100,9 +100,9 @@ def _entry(address: str, status: Status | SidecarError, usual: str | None) -> di
 
 def _row(status: Status | SidecarError, usual: str | None) -> tuple[str, ...]:
     if isinstance(status, SidecarError):
-        return click.style("no answer", fg="red"), "-", "-", "-", ""
+        return styled("no answer", Style.RED), "-", "-", "-", ""
     word = "no majority" if usual is None else "differs"
-    differs = "" if status.revision == usual else click.style(word, fg="red")
+    differs = "" if status.revision == usual else styled(word, Style.RED)
     if status.gray is not None:
         differs = f"{differs}, gray".removeprefix(", ")
     ages = (
@@ -114,7 +114,7 @@ def _row(status: Status | SidecarError, usual: str | None) -> tuple[str, ...]:
 
 def _state(status: Status) -> str:
     good = status.source_state is SourceState.SYNCED
-    return click.style(status.source_state.name, fg="green" if good else "yellow")
+    return styled(status.source_state.name, Style.GREEN if good else Style.YELLOW)
 
 
 def _revision(status: Status) -> str:

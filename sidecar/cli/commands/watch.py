@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import click
 
 from sidecar.cli.params import SidecarCommand, output_option
-from sidecar.cli.render import dim, say, update_plain
+from sidecar.cli.render import dim, print_json, print_lines, say, update_plain
 from sidecar.cli.sidecars import open_client
 from sidecar.client import AppRoute, RouteUpdate, RoutingClient
 from sidecar.errors import NotServing
@@ -39,11 +38,11 @@ def command(ctx: click.Context, /, *, apps: tuple[str, ...], output: str, **_: A
     with open_client(ctx) as client:
         for update in _updates(client, apps):
             if output == "json":
-                click.echo(json.dumps(update_plain(update), ensure_ascii=False))
+                print_json(update_plain(update), indent=None)
             else:
                 about = dim(f"({update.revision}{', stale' if update.stale else ''})")
-                for line in _changes(before, update):
-                    click.echo(f"{show_time(time.time_ns())}  {line}  {about}")
+                moment = show_time(time.time_ns())
+                print_lines(f"{moment}  {line}  {about}" for line in _changes(before, update))
             before = update
 
 

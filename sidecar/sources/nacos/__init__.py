@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from sidecar.errors import ConfigError
@@ -28,14 +28,28 @@ def open_source(url: str, options: Mapping[str, str]) -> Source:
 
     Options: `nacos-username` and `-password`, or `nacos-access-key` and `-secret-key`, each also as `…-file`, which is
     read again at each login; `nacos-ca`, `-cert`, `-key` (PEM files; any of them turns on TLS) and `nacos-tls`
-    (`true`: TLS with the system's authorities). Raises ConfigError.
+    (`true`: TLS with the system's authorities); `nacos-allow-plaintext` (`true`: send the password without TLS).
+    Raises ConfigError.
     """
     target = parse(url)
     if importlib.util.find_spec("v2") is None:
         raise ConfigError(
             "The Nacos source needs nacos-sdk-python, which is not installed: pip install '.[nacos]' in a checkout"
         )
-    return NacosSource(target, NacosCredentials(options), tls_from(options))
+    credentials, tls = NacosCredentials(options), tls_from(options)
+    if credentials.has_login and tls is None and options.get("nacos-allow-plaintext", "").lower() != "true":
+        _check_loopback(target)
+    return NacosSource(target, credentials, tls)
+
+
+def _check_loopback(target: NacosKey) -> None:
+    """Raise ConfigError if a login would send the password over a network in plain text."""
+    far = [str(server) for server in target.servers if not server.loopback]
+    if far:
+        raise ConfigError(
+            f"The Nacos password would be sent to {', '.join(far)} in plain text: turn on TLS (nacos-tls, "
+            "nacos-ca), or allow it with nacos-allow-plaintext."
+        )
 
 
 class NacosSource:
@@ -47,6 +61,7 @@ class NacosSource:
         self._tls = tls
         self._watcher: NacosWatcher | None = None
         self._push: PushListener | None = None
+        self._known: Sequence[str] = ()
 
     @property
     def url(self) -> str:
@@ -57,6 +72,10 @@ class NacosSource:
     def history(self) -> History:
         """The key's history on the server, which names the users where authentication is on."""
         return NacosHistory(self._open_api)
+
+    def resume(self, versions: Sequence[str]) -> None:
+        """Confirm an earlier version than the last of these before it is reported; before `start`."""
+        self._known = versions
 
     def start(self, deliver: Callable[[Report], None]) -> None:
         """Start watching the key: one thread reads, one runs the SDK."""
@@ -71,7 +90,7 @@ class NacosSource:
             token=lambda: api.token,
             wake=wake.set,
         )
-        self._watcher = watcher = NacosWatcher(api, push, deliver, wake)
+        self._watcher = watcher = NacosWatcher(api, push, deliver, wake, known=self._known)
         watcher.start()
         push.start()
 

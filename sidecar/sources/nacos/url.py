@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from dataclasses import dataclass
+from ipaddress import ip_address
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from sidecar.errors import ConfigError
@@ -23,6 +24,14 @@ class NacosAddress:
 
     host: str
     port: int
+
+    @property
+    def loopback(self) -> bool:
+        """True if it is on this machine."""
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host.lower() == "localhost"
 
     def __str__(self) -> str:
         return f"{self.host}:{self.port}"

@@ -6,7 +6,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from sidecar.backoff import Backoff, Uniform, jitter
@@ -49,12 +49,15 @@ class NacosWatcher:
         deliver: Callable[[Report], None],
         wake: threading.Event,
         *,
+        known: Sequence[str] = (),
         uniform: Uniform = random.uniform,
     ) -> None:
         self._api = api
         self._witness = witness
         self._deliver = deliver
         self._order = VersionOrder()
+        for version in known:
+            self._order.accept(version)
         # The gray version that was read last, its version, and when its clients were read.
         self._gray: tuple[str, Gray, float] | None = None
         self._backoff = Backoff(first_s=FIRST_PAUSE_S, longest_s=LONGEST_PAUSE_S, uniform=uniform)

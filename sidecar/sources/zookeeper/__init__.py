@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 
 from sidecar.errors import WriteConflict
 from sidecar.sources.base import Content, Gray, Missing, Report, Source
@@ -34,15 +34,21 @@ class ZooKeeperSource:
     def __init__(self, settings: ZooKeeperSettings) -> None:
         self._settings = settings
         self._watch: NodeWatch | None = None
+        self._known_mzxid = 0
 
     @property
     def url(self) -> str:
         """The URL it was opened with."""
         return self._settings.url
 
+    def resume(self, versions: Sequence[str]) -> None:
+        """Do not believe a server that has not seen the last of these; before `start`."""
+        with suppress(ValueError, IndexError):
+            self._known_mzxid = int(versions[-1], 16)
+
     def start(self, deliver: Callable[[Report], None]) -> None:
         """Start watching the node."""
-        self._watch = NodeWatch(self._settings, deliver)
+        self._watch = NodeWatch(self._settings, deliver, known_mzxid=self._known_mzxid)
         self._watch.start()
 
     def stop(self, timeout: float) -> None:

@@ -208,7 +208,8 @@ class ZooKeeperSession:
             ) from error
         except InvalidACLError as error:
             raise SourceError(
-                "ZooKeeper refuses what zookeeper-acl says: `auth` needs credentials, the scheme must be one it knows"
+                "ZooKeeper refuses the ACL of the new node: `auth`, the default with credentials, needs some that it "
+                "knows, and a scheme must be one it knows; set zookeeper-acl"
             ) from error
         except AuthFailedError as error:
             raise SourceError(

@@ -12,6 +12,9 @@ from kazoo.security import ACL, OPEN_ACL_UNSAFE, Id, Permissions
 from sidecar.errors import ConfigError
 
 _EXPECTED = "expected zookeeper://HOST:PORT,HOST:PORT/PATH/TO/NODE"
+# With credentials nodes belong to their creator. They stay readable, as sidecars may use others; without credentials
+# there is nobody to whom they could belong.
+_OWNED = (ACL(Permissions.ALL, Id("auth", "")), ACL(Permissions.READ, Id("world", "anyone")))
 _RIGHTS = {
     "c": Permissions.CREATE,
     "d": Permissions.DELETE,
@@ -60,17 +63,19 @@ def read_settings(url: str, options: Mapping[str, str]) -> ZooKeeperSettings:
     ca, cert, key = (_file(options, name) for name in ("zookeeper-ca", "zookeeper-cert", "zookeeper-key"))
     if key and not cert:
         raise ConfigError("zookeeper-key is set without zookeeper-cert: a client certificate needs both")
+    digest, sasl = _credentials(options, "zookeeper"), _sasl(options)
+    default_acl = _OWNED if digest or sasl or cert else tuple(OPEN_ACL_UNSAFE)
     return ZooKeeperSettings(
         url=f"zookeeper://{hosts}{path}",
         hosts=hosts,
         path=unquote(path),
-        digest=_credentials(options, "zookeeper"),
-        sasl=_sasl(options),
+        digest=digest,
+        sasl=sasl,
         tls=_switch(options, "zookeeper-tls") or bool(ca or cert),
         ca=ca,
         cert=cert,
         key=key,
-        acl=parse_acl(options["zookeeper-acl"]) if options.get("zookeeper-acl") else tuple(OPEN_ACL_UNSAFE),
+        acl=parse_acl(options["zookeeper-acl"]) if options.get("zookeeper-acl") else default_acl,
         create_parents=_switch(options, "zookeeper-create-parents"),
     )
 

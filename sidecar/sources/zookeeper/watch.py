@@ -38,6 +38,7 @@ class NodeWatch:
         settings: ZooKeeperSettings,
         deliver: Callable[[Report], None],
         *,
+        known_mzxid: int = 0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
@@ -51,8 +52,8 @@ class NodeWatch:
         self._last: Report | None = None
         self._reported_at = 0.0
         # The newest transactions seen on any server: of the ensemble, and of the node.
-        self._seen_zxid = 0
-        self._seen_mzxid = 0
+        self._seen_zxid = known_mzxid
+        self._seen_mzxid = known_mzxid
         self._behind_since: float | None = None
         self._session = ZooKeeperSession(settings, self._wake)
         self._opened_at = self._answered_at = clock()

@@ -92,7 +92,9 @@ export function event({ kind, words = "", detail }) {
     case "override-ended":
       return detail.url;
     case "lost":
-      return t("lost", { count: number(detail.count) });
+      return t(detail.cause === "removed" ? "lost.removed" : "lost", { count: number(detail.count) });
+    case "broken":
+      return t("broken", { found: number(detail.found), expected: number(detail.expected) });
     case "removed":
       return t("removed", { number: number(detail.number) });
     case "rescheduled":

@@ -238,7 +238,9 @@ def _open_state_dir(stage: Stage) -> None:
     stage.sidecar.state_dir.chmod(0o777)
     stage.sidecar.start(ready=False)
     said = stage.sidecar.wait_log(r"(WARNING|ERROR|cannot start).*(state|writ|mode|others)", 3)
-    stage.expect(said or not stage.sidecar.lived, "a state directory that anybody can write to is taken without a word")
+    stage.expect(said, "a state directory that anybody can write to is taken without a word")
+    if stage.sidecar.refuses_to_start():
+        stage.note("it refuses to start with such a state directory")
 
 
 def _full_disk(stage: Stage) -> None:
@@ -319,63 +321,56 @@ ATTACKS = [
         "journal-tail-and-head",
         _tail_and_head,
         "`history verify` fails if the last records and `head` were removed.",
-        open_="it passes",
         short=True,
     ),
     _attack(
         "journal-head",
         _head_alone,
         "`history verify` and the log of a restart report a corrupt `head`.",
-        open_="a restart heals it silently",
     ),
-    _attack("journal-empty", _empty_folder, "`history verify` fails on an empty folder.", open_="it passes"),
+    _attack("journal-empty", _empty_folder, "`history verify` fails on an empty folder."),
     _attack(
         "journal-folder-removed",
         _removed_while_running(folder=True),
         "If the audit folder is removed at run time, it is created again and the loss is logged.",
-        open_="records are lost without a word",
     ),
     _attack(
         "journal-segment-removed",
         _removed_while_running(folder=False),
         "If a segment is removed at run time, recording continues and the loss is logged.",
-        open_="records are lost without a word",
     ),
     _attack(
         "snapshot-fifo",
         _fifo("snapshot"),
         "A FIFO in place of the snapshot does not block the start.",
-        open_="it hangs the start",
     ),
     _attack(
         "failovers-fifo",
         _fifo("failovers"),
         "A FIFO in place of the failovers does not block the start.",
-        open_="it hangs the start",
     ),
     _attack(
         "state-symlinks",
         _symlinks,
         "State files are never written through symbolic links.",
-        open_="it writes through them",
         short=True,
     ),
-    _attack("state-modes", _modes, "State files are readable by their owner only.", open_="files have mode 0644"),
+    _attack(
+        "state-modes",
+        _modes,
+        "State files are readable by their owner only.",
+    ),
     _attack(
         "snapshot-other-owner",
         _forged(how="owner"),
         "A snapshot owned by another user is not used.",
-        open_="it decides",
     ),
-    _attack("snapshot-writable", _forged(how="mode"), "A snapshot writable by others is not used.", open_="it decides"),
-    _attack(
-        "snapshot-symlink", _forged(how="link"), "A snapshot behind a symbolic link is not used.", open_="it decides"
-    ),
+    _attack("snapshot-writable", _forged(how="mode"), "A snapshot writable by others is not used."),
+    _attack("snapshot-symlink", _forged(how="link"), "A snapshot behind a symbolic link is not used."),
     _attack(
         "state-dir-writable",
         _open_state_dir,
         "A state directory writable by others is refused or warned about.",
-        open_="it is taken",
         item="14",
     ),
     Attack(

@@ -6,15 +6,20 @@ import errno
 import json
 import os
 import re
+import shutil
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
+from sidecar.audit.chain_head import state_witness
 from sidecar.audit.event import AuditEvent, EventKind
-from sidecar.audit.journal import Journal, segments
+from sidecar.audit.hash_chain import append_link
+from sidecar.audit.journal import Journal
 from sidecar.audit.journal_reader import documents, newest_first, verify
 from sidecar.audit.record import Record, RecordCause
-from sidecar.errors import JournalInUse
+from sidecar.audit.segments import segments
+from sidecar.errors import JournalInUse, StateFileRefused
 
 SIZE = 1024 * 1024
 
@@ -25,17 +30,29 @@ def record(number: int, text: str = "") -> Record:
     return Record(at_ns=number, source="fake:", cause=RecordCause.DOCUMENT, events=(applied,), changed="c", text=text)
 
 
-def written(folder: Path, count: int, *, max_bytes: int = SIZE) -> None:
-    """Write records, each for itself."""
-    journal = Journal(folder, max_bytes=max_bytes)
+def written(folder: Path, count: int, *, max_bytes: int = SIZE, state_dir: Path | None = None) -> Journal:
+    """Write records, each for itself; return the journal, closed."""
+    journal = Journal(folder, max_bytes=max_bytes, witnesses=[state_witness(state_dir)] if state_dir else ())
     for number in range(1, count + 1):
         journal.append([record(number)])
     journal.close()
+    return journal
 
 
 def times(folder: Path) -> list[int]:
     """Return which records are there, the newest first."""
     return [one.at_ns for one in newest_first(folder) if one.cause is not RecordCause.AUDIT]
+
+
+def audit_events(folder: Path) -> list[AuditEvent]:
+    """Return the events that the journal itself recorded, the newest first."""
+    return [one.events[0] for one in newest_first(folder) if one.cause is RecordCause.AUDIT]
+
+
+def cut(folder: Path, lines: int) -> None:
+    """Remove the last lines of the newest segment."""
+    path = segments(folder)[-1]
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-lines]))
 
 
 def only(folder: Path) -> Path:
@@ -207,3 +224,160 @@ def test_a_head_that_was_tampered_with_is_told_and_stops_nothing(tmp_path: Path,
     assert any("not as it was written" in problem for problem in verify(tmp_path).problems)
     written(tmp_path, 1)
     assert times(tmp_path) == [1, 2, 1]
+
+
+def test_removed_records_are_missed_though_head_is_removed_too(tmp_path: Path) -> None:
+    """The head in the state directory knows how many records there were, whatever became of the folder."""
+    folder = tmp_path / "audit"
+    written(folder, 5, state_dir=tmp_path)
+    witnesses = [state_witness(tmp_path)]
+    assert verify(folder, witnesses).problems == ()
+    (folder / "head").unlink()
+    cut(folder, 2)
+    assert verify(folder).problems == ()
+    (problem,) = verify(folder, witnesses).problems
+    assert problem == f"records 4 to 5 are missing at the end, by {tmp_path / 'audit-head'}"
+    shutil.rmtree(folder)
+    (problem,) = verify(folder, witnesses).problems
+    assert problem.startswith("records 1 to 5 are missing at the end")
+
+
+def test_a_chain_that_was_computed_anew_is_not_the_one_of_the_witness(tmp_path: Path) -> None:
+    """A shorter, longer or equally long chain in place of the old one has another digest than the witness knows."""
+    for count in (5, 6):
+        folder = tmp_path / str(count)
+        written(folder, 5, state_dir=folder)
+        shutil.rmtree(folder / "audit", ignore_errors=True)
+        for path in segments(folder):
+            path.unlink()
+        (folder / "head").unlink()
+        forged = Journal(folder, max_bytes=SIZE)
+        for number in range(11, 11 + count):
+            forged.append([record(number)])
+        forged.close()
+        problems = verify(folder, [state_witness(folder)]).problems
+        assert any("record 5 is not the one that was written last" in problem for problem in problems)
+
+
+@pytest.mark.parametrize("spoil", ["tail", "all", "head", "rewritten"])
+def test_a_restart_continues_a_broken_chain_visibly(
+    tmp_path: Path, spoil: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It begins a segment with a record of the break, logs it, counts it, and `verify` keeps reporting it."""
+    folder, witnesses = tmp_path / "audit", [state_witness(tmp_path)]
+    written(folder, 5, state_dir=tmp_path)
+    match spoil:
+        case "tail":
+            (folder / "head").unlink()
+            cut(folder, 2)
+        case "all":
+            shutil.rmtree(folder)
+        case "head":
+            (folder / "head").write_bytes(b"{}")
+        case _:
+            segments(folder)[0].unlink()
+            (folder / "head").unlink()
+            other = Journal(folder, max_bytes=SIZE)
+            other.append([record(number) for number in range(11, 16)])
+            other.close()
+    journal = Journal(folder, max_bytes=SIZE, witnesses=witnesses)
+    journal.open()
+    assert journal.breaks == 1
+    assert "the audit is broken" in caplog.text
+    journal.append([record(6)])
+    journal.close()
+    event = audit_events(folder)[0]
+    expected = {
+        "tail": "records 4 to 5 missing",
+        "all": "records 1 to 5 missing",
+        "head": f"{folder / 'head'} is not as it was written",
+        "rewritten": "record 5 is not the one that was written last",
+    }
+    assert (event.kind, event.text) == (EventKind.BROKEN, expected[spoil])
+    assert segments(folder)[-1].name == "000000000006.jsonl"
+    assert times(folder)[0] == 6
+    # The next start finds it as it was left, and does not report it again.
+    again = written(folder, 1, state_dir=tmp_path)
+    assert again.breaks == 0
+    assert any("reports a break" in problem for problem in verify(folder, witnesses).problems)
+
+
+@pytest.mark.parametrize("gone", ["segment", "folder", "older segment", "tail"])
+def test_what_is_removed_while_running_is_noticed_by_the_next_append(
+    tmp_path: Path, gone: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A removed segment or folder and a cut file are logged and counted; records go on behind one that says so."""
+    folder = tmp_path / "audit"
+    journal = Journal(folder, max_bytes=8 * 500, witnesses=[state_witness(tmp_path)])
+    for number in range(1, 4):
+        journal.append([record(number, "x" * 500)])
+    assert [path.name for path in segments(folder)] == [f"{number:012d}.jsonl" for number in (1, 2, 3)]
+    match gone:
+        case "segment":
+            segments(folder)[-1].unlink()
+        case "folder":
+            shutil.rmtree(folder)
+        case "older segment":
+            segments(folder)[1].unlink()
+        case _:
+            segments(folder)[-1].write_bytes(b"")
+    journal.append([record(4)])
+    journal.append([record(5)])
+    journal.close()
+    lost = {"segment": 1, "folder": 3, "older segment": 1, "tail": 1}[gone]
+    (event,) = [one for one in audit_events(folder) if one.kind is EventKind.LOST]
+    assert event.detail == {"cause": "removed", "count": lost}
+    assert "removed while the sidecar ran" in event.text
+    assert event.text in caplog.text
+    assert journal.breaks == 1
+    assert times(folder)[:2] == [5, 4]
+    assert verify(folder, [state_witness(tmp_path)]).problems
+    assert "000000000004.jsonl" in [path.name for path in segments(folder)]
+
+
+def test_a_folder_that_was_copied_back_is_continued(tmp_path: Path) -> None:
+    """Other files with the same records are no loss: the next append goes there."""
+    folder = tmp_path / "audit"
+    journal = Journal(folder, max_bytes=SIZE)
+    journal.append([record(1)])
+    folder.rename(tmp_path / "before")
+    shutil.copytree(tmp_path / "before", folder)
+    journal.append([record(2)])
+    journal.close()
+    assert (times(folder), journal.breaks, verify(folder).problems) == ([2, 1], 0, ())
+
+
+def test_a_journal_whose_lock_was_removed_takes_it_again(tmp_path: Path) -> None:
+    """Without its lock file a second process could write too; the next append notices that one does."""
+    first, second = Journal(tmp_path, max_bytes=SIZE), Journal(tmp_path, max_bytes=SIZE)
+    first.append([record(1)])
+    (tmp_path / "lock").unlink()
+    second.append([record(2)])
+    with pytest.raises(JournalInUse):
+        first.append([record(3)])
+    second.close()
+    first.append([record(3)])
+    first.close()
+    assert (times(tmp_path), verify(tmp_path).problems) == ([3, 2, 1], ())
+
+
+@pytest.mark.parametrize("name", ["lock", "000000000001.jsonl", ".head.new", "head"])
+def test_no_link_is_written_through(tmp_path: Path, name: str) -> None:
+    """A link in place of any file of the journal is refused or replaced, and its target stays as it was."""
+    folder, victim = tmp_path / "audit", tmp_path / "victim"
+    folder.mkdir()
+    victim.write_bytes(b"untouched\n")
+    (folder / name).symlink_to(victim)
+    replaced = name in {".head.new", "head"}
+    with nullcontext() if replaced else pytest.raises(StateFileRefused, match="symbolic link"):
+        written(folder, 1)
+    assert victim.read_bytes() == b"untouched\n"
+
+
+def test_a_forged_record_that_is_none_stops_no_verification(tmp_path: Path) -> None:
+    """Lines with a valid digest and anything inside are reported, and the rest is verified."""
+    line, digest = append_link({"events": 7}, 1, "0" * 64)
+    (tmp_path / "000000000001.jsonl").write_bytes(line + append_link({"events": [], "at_ns": 1}, 2, digest)[0])
+    problems = verify(tmp_path).problems
+    assert any("record 1 is no record of ours" in problem for problem in problems)
+    assert len(problems) == 2

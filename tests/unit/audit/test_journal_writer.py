@@ -116,3 +116,30 @@ def test_stopping_on_a_full_disk_says_what_is_lost(caplog: pytest.LogCaptureFixt
         eventually(lambda: disk.attempts, "an attempt")
         writer.stop(5)
     assert "the last 1 records of the audit are lost" in caplog.text
+
+
+def test_a_broken_chain_is_reported_at_the_start(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The log and the status of a new writer have the break before any record is enqueued."""
+    journal = Journal(tmp_path, max_bytes=10**6)
+    journal.append([record(1), record(2)])
+    journal.close()
+    (segment,) = tmp_path.glob("0*.jsonl")
+    segment.write_bytes(segment.read_bytes().splitlines(keepends=True)[0])
+    writer = JournalWriter(Journal(tmp_path, max_bytes=10**6))
+    writer.start()
+    eventually(lambda: writer.breaks == 1, "the break")
+    writer.stop(5)
+    assert "record 2 missing" in caplog.text
+
+
+def test_what_waited_is_written_in_small_batches(tmp_path: Path) -> None:
+    """After an outage of the disk the journal stays near its bound: not all that waited goes into one segment."""
+    writer = JournalWriter(Journal(tmp_path, max_bytes=10**6))
+    for number in range(40):
+        writer.enqueue(record(number, "x" * 100_000))
+    writer.start()
+    eventually(lambda: writer.status().done == 40, "all records")
+    writer.stop(5)
+    sizes = [path.stat().st_size for path in tmp_path.glob("0*.jsonl")]
+    assert max(sizes) < 10**6 / 8 + 400_000
+    assert sum(sizes) < 10**6 + 400_000

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import errno
 import json
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -65,21 +68,39 @@ def test_what_is_torn_is_a_warning(tmp_path: Path, content: bytes, caplog: pytes
     assert "is torn" in caplog.text
 
 
-def test_what_cannot_be_read_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Nor does one that cannot be read."""
-    (tmp_path / "failovers").mkdir()
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    ("put", "reason"),
+    [
+        (Path.mkdir, "a directory"),
+        (os.mkfifo, "a FIFO"),
+        (lambda path: path.symlink_to("/dev/null"), "a symbolic link"),
+        (lambda path: (path.write_bytes(b"{}"), path.chmod(0o666)), "everybody can write to it"),
+    ],
+)
+def test_what_is_no_file_of_ours_is_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, put: Callable[[Path], object], reason: str
+) -> None:
+    """Whatever somebody put in place of the file neither decides nor blocks; the warning has the reason."""
+    put(tmp_path / "failovers")
     assert load(tmp_path, SOURCE) == {}
-    assert "cannot be read: Is a directory" in caplog.text
+    assert f"is not used: it is {reason}" in caplog.text or f"is not used: {reason}" in caplog.text
 
 
-def test_each_failover_is_saved_and_a_full_disk_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_each_failover_is_saved_and_a_full_disk_is_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A failover is on disk soon, other changes write nothing, and a disk that is full says so in the log."""
     keeper = FailoverStore(tmp_path, SOURCE)
     keeper.start()
     keeper.changed(view({}), view({}))
     keeper.changed(view({}), view(LEFT))
     eventually(lambda: load(tmp_path, SOURCE) == LEFT, "the failover on disk")
-    (tmp_path / ".failovers.new").symlink_to("/dev/full")
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
     keeper.changed(view(LEFT), view({}))
     keeper.stop(5)
     assert "a failover could not be saved" in caplog.text

@@ -9,11 +9,12 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from kazoo.security import ACL, Id, Permissions
+from kazoo.security import ACL, OPEN_ACL_UNSAFE, Id, Permissions
 
 from sidecar.errors import ConfigError, NoResponse, SourceError
 from sidecar.sources import open_source
-from sidecar.sources.base import Content, Missing, Report, Unreachable
+from sidecar.sources import zookeeper as zookeeper_module
+from sidecar.sources.base import Content, Missing, Report, ResumableSource, Unreachable
 from sidecar.sources.zookeeper import watch as watch_module
 from sidecar.sources.zookeeper.session import NodeState, ZooKeeperSession
 from sidecar.sources.zookeeper.settings import ZooKeeperSettings, parse_acl, read_settings
@@ -134,6 +135,19 @@ def test_an_acl_is_read_as_zkcli_writes_it() -> None:
     )
 
 
+@pytest.mark.parametrize("scheme", ["zookeeper", "zookeeper-sasl"])
+def test_nodes_belong_to_who_creates_them_with_credentials(scheme: str, tmp_path: Path) -> None:
+    """All may read them, their creator alone may write; without credentials, or as it is set, they are as before."""
+    owned = (ACL(Permissions.ALL, Id("auth", "")), ACL(Permissions.READ, Id("world", "anyone")))
+    login = {f"{scheme}-username": "ops", f"{scheme}-password": "x"}
+    pem = tmp_path / "both.pem"
+    pem.touch()
+    assert read_settings(URL, login).acl == owned
+    assert read_settings(URL, {"zookeeper-cert": str(pem)}).acl == owned
+    assert read_settings(URL, {}).acl == tuple(OPEN_ACL_UNSAFE)
+    assert read_settings(URL, login | {"zookeeper-acl": "world:anyone:cdrwa"}).acl == tuple(OPEN_ACL_UNSAFE)
+
+
 class _Servers:
     """A session that shows what a test puts there, in place of one with kazoo."""
 
@@ -194,8 +208,9 @@ def clock() -> _Clock:
     return _Clock()
 
 
-def _watch(reports: list[Report], clock: Callable[[], float] = time.monotonic) -> NodeWatch:
-    return NodeWatch(read_settings("zookeeper://h1/routing", {}), reports.append, clock=clock)
+def _watch(reports: list[Report], clock: Callable[[], float] = time.monotonic, *, known_mzxid: int = 0) -> NodeWatch:
+    settings = read_settings("zookeeper://h1/routing", {})
+    return NodeWatch(settings, reports.append, known_mzxid=known_mzxid, clock=clock)
 
 
 def _written(text: bytes, mzxid: int, seen: int) -> NodeState:
@@ -215,6 +230,39 @@ def test_a_lagging_server_brings_nothing_back(servers: _Servers) -> None:
     watch._poll()
     assert reports[2:] == [Content(b"dc3", "0x1e")]
     assert servers.synced == 2
+
+
+def test_a_lagging_server_brings_nothing_back_after_a_restart(servers: _Servers) -> None:
+    """A server without the snapshot's transaction is read again after a sync, with an older node or without any."""
+    for old in (_written(b"dc1", 10, 15), NodeState(None, 0, 0, 15)):
+        reports: list[Report] = []
+        watch = _watch(reports, known_mzxid=20)
+        servers.shows = [old, _written(b"dc2", 20, 26)]
+        watch._poll()
+        assert reports == [Content(b"dc2", "0x14")]
+    assert servers.synced == 2
+
+
+@pytest.mark.parametrize(("versions", "known"), [(["0xa", "0x14"], 20), ([], 0), (["no mzxid"], 0)])
+def test_the_newest_version_of_before_is_what_a_server_must_have(
+    monkeypatch: pytest.MonkeyPatch, versions: list[str], known: int
+) -> None:
+    """The source takes the last version of its snapshot, and ignores what is none."""
+    made: list[int] = []
+
+    class _Watch(NodeWatch):
+        def __init__(self, *_: object, known_mzxid: int) -> None:
+            made.append(known_mzxid)
+
+        def start(self) -> None:
+            pass
+
+    monkeypatch.setattr(zookeeper_module, "NodeWatch", _Watch)
+    source = open_source(URL, {})
+    assert isinstance(source, ResumableSource)
+    source.resume(versions)
+    source.start(lambda _: None)
+    assert made == [known]
 
 
 def test_a_deleted_document_is_not_brought_back(servers: _Servers) -> None:

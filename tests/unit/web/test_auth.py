@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from base64 import b64encode
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import Message
 
+from sidecar.config.hosts import read_pattern
 from sidecar.errors import ConfigError
 from sidecar.web.auth import AuthMiddleware, read_token
 from sidecar.web.settings import WebSettings
@@ -57,10 +59,11 @@ class Client:
         return answer
 
 
-def a_client(*, token_file: Path | None = None, loopback: bool = True, host: str = "127.0.0.1:8080") -> Client:
+def a_client(*, token_file: Path | None = None, hosts: Sequence[str] = (), host: str = "127.0.0.1:8080") -> Client:
     """Return a client of an application behind the guard."""
     app = Starlette(routes=[Route(path, _hello) for path in ("/", "/healthz", "/readyz", "/metrics")])
-    return Client(AuthMiddleware(app, token_file=token_file, loopback=loopback), host)
+    patterns = [pattern for text in hosts if (pattern := read_pattern(text))]
+    return Client(AuthMiddleware(app, token_file=token_file, hosts=patterns), host)
 
 
 @pytest.fixture
@@ -126,16 +129,21 @@ def test_a_new_token_counts_at_once(token_file: Path) -> None:
         ("[::1]:8080", 200),
         ("evil.example:8080", 421),
         ("localhost.evil.example", 421),
+        ("", 421),
+        ("sidecar.example:8080", 200),
+        ("Sidecar.Example.", 200),
+        ("dc.ops.svc", 200),
+        ("ops.svc.evil.example", 421),
     ],
 )
-def test_foreign_names_are_refused_on_loopback(host: str, status: int) -> None:
+def test_foreign_names_are_refused(host: str, status: int) -> None:
     """A page of the internet whose name points to this machine reads nothing."""
-    assert a_client(host=host).get("/").status_code == status
+    assert a_client(host=host, hosts=["sidecar.example", "*.svc", "10.0.0.0/8"]).get("/").status_code == status
 
 
-def test_names_are_free_where_a_network_may_ask(token_file: Path) -> None:
-    """On other addresses, or behind a token, a service is called by any name."""
-    assert a_client(host="sidecar.ops.svc:8080", loopback=False).get("/").status_code == 200
+def test_names_are_free_behind_a_token(token_file: Path) -> None:
+    """Behind a token, or where the operator allows any, a service is called by any name."""
+    assert a_client(host="sidecar.ops.svc:8080", hosts=["*"]).get("/").status_code == 200
     shown = {"Authorization": "Bearer s3cret-token"}
     assert a_client(host="sidecar.ops.svc", token_file=token_file).get("/", headers=shown).status_code == 200
 
@@ -169,15 +177,18 @@ def test_a_token_file_without_a_token_is_refused(tmp_path: Path, content: str | 
         ("host.example:80", False),
     ],
 )
-def test_a_network_needs_tls_or_a_word(http: str, loopback: bool) -> None:
-    """Plain text goes no further than loopback unless it is allowed."""
+def test_a_network_needs_tls_and_a_token_or_a_word(http: str, loopback: bool) -> None:
+    """Plain text and answers without a token go no further than loopback unless each is allowed."""
     assert WebSettings(http=http).loopback is loopback
-    WebSettings(http=http, allow_plaintext=True).check()
+    WebSettings(http=http, allow_plaintext=True, allow_anonymous_http=True).check()
+    WebSettings(http=http, allow_plaintext=True, http_token_file=Path("token")).check()
     if loopback:
         WebSettings(http=http).check()
     else:
         with pytest.raises(ConfigError, match="--allow-plaintext"):
-            WebSettings(http=http).check()
+            WebSettings(http=http, allow_anonymous_http=True).check()
+        with pytest.raises(ConfigError, match=r"--http-token-file.*--allow-anonymous-http"):
+            WebSettings(http=http, allow_plaintext=True).check()
 
 
 def test_a_unix_socket_is_refused() -> None:

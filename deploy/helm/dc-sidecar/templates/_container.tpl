@@ -22,6 +22,8 @@
     - {{ printf "--http=%s" (include "dc-sidecar.address" $http) | quote }}
     {{- if $http.tokenSecret.name }}
     - --http-token-file=/run/secrets/dc-sidecar-http/token
+    {{- else if $http.allowAnonymous }}
+    - --allow-anonymous-http
     {{- end }}
     {{- end }}
     {{- if .Values.tls.secretName }}
@@ -35,7 +37,8 @@
     {{- end }}
     - {{ printf "--listen=unix:%s" $socket | quote }}
     {{- if .Values.state.enabled }}
-    - --state-dir=/var/lib/dc-sidecar
+    {{- /* A folder of its own: everybody can write to the root of an emptyDir. */}}
+    - --state-dir=/var/lib/dc-sidecar/state
     {{- end }}
     - --grace={{ .Values.graceSeconds }}s
     {{- range .Values.extraArgs }}

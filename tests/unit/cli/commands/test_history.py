@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from sidecar.audit.chain_head import state_witness
+from sidecar.audit.database import AuditDatabase
+from sidecar.audit.journal import Journal
 from sidecar.audit.journal_reader import FOLDER
+from tests.unit.audit.test_journal import record
 from tests.unit.cli.conftest import Run
 
 
@@ -46,3 +52,36 @@ def test_where_the_audit_is_must_be_said(run: Run, tmp_path: Path) -> None:
     empty = run("history", "--state-dir", str(tmp_path))
     assert empty.code == 78
     assert f"there is no audit in {tmp_path}" in empty.err
+
+
+def test_an_emptied_audit_is_not_verified(run: Run, tmp_path: Path) -> None:
+    """Exit code 1 if the folder was emptied or removed: the head beside it knows how many records there were."""
+    journal = Journal(tmp_path / FOLDER, max_bytes=10**6, witnesses=[state_witness(tmp_path)])
+    journal.append([record(1), record(2)])
+    journal.close()
+    where = ("--state-dir", str(tmp_path))
+    assert run("history", "verify", *where).code == 0
+    for leave in (True, False):
+        shutil.rmtree(tmp_path / FOLDER)
+        if leave:
+            (tmp_path / FOLDER).mkdir()
+        verdict = run("history", "verify", *where)
+        assert (verdict.code, "records 1 to 2 are missing" in verdict.out) == (1, True)
+
+
+def test_newer_records_in_the_shared_database_are_missed(run: Run, tmp_path: Path) -> None:
+    """With --audit-db, the newest records are known to be missing though the heads were changed with them."""
+    database = f"sqlite:///{tmp_path}/audit.db"
+    (tmp_path / "sidecar").write_text("me-1")
+    with closing(AuditDatabase(database, sidecar="me-1")) as shared:
+        for number in (1, 2):
+            shared.add(record(number * 10**9))
+    journal = Journal(tmp_path / FOLDER, max_bytes=10**6)
+    journal.append([record(10**9)])
+    where = ("--state-dir", str(tmp_path), "--audit-db", database)
+    verdict = run("history", "verify", *where)
+    assert verdict.code == 1
+    assert "the shared database has one of 1970-01-01T00:00:02Z by this sidecar" in verdict.out
+    journal.append([record(2 * 10**9)])
+    journal.close()
+    assert run("history", "verify", *where).code == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sidecar.errors import ConfigError
+from sidecar.sources import open_source
 from sidecar.sources.nacos.url import NacosAddress, NacosKey, parse
 
 
@@ -66,3 +67,28 @@ def test_credentials_in_the_url_are_refused_without_repeating_them() -> None:
     with pytest.raises(ConfigError, match="DC_SIDECAR_NACOS_USERNAME") as caught:
         parse("nacos://reader:s3cret@n1/g/d")
     assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("servers", "loopback"),
+    [
+        ("127.0.0.1:8848,localhost", True),
+        ("127.0.0.1,nacos:8848", False),
+        ("10.1.0.7", False),
+        ("localhost.example", False),
+    ],
+)
+def test_a_password_is_not_sent_in_plain_text_unless_allowed(servers: str, loopback: bool) -> None:
+    """A login without TLS goes no further than loopback; signed requests have no secret in them."""
+    url = f"nacos://{servers}/G/d"
+    login = {"nacos-username": "u", "nacos-password": "s3cret"}
+    if loopback:
+        open_source(url, login)
+    else:
+        with pytest.raises(ConfigError, match=r"in plain text.*nacos-allow-plaintext") as refused:
+            open_source(url, login)
+        assert "s3cret" not in str(refused.value)
+    open_source(url, {})
+    open_source(url, login | {"nacos-tls": "true"})
+    open_source(url, login | {"nacos-allow-plaintext": "true"})
+    open_source(url, {"nacos-access-key": "k", "nacos-secret-key": "s"})
