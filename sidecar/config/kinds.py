@@ -67,6 +67,9 @@ def _list(text: str) -> list[Any] | None:
     return found if isinstance(found, list) else None
 
 
+LABEL: Kind[str] = Kind(
+    "NAME", "up to 64 letters, digits and ._-", lambda text: text if re.fullmatch(r"[\w.-]{1,64}", text) else None
+)
 TEXT: Kind[str] = Kind("TEXT", "a text", lambda text: text or None)
 PATH: Kind[Path] = Kind("PATH", "a path", lambda text: Path(text) if text else None)
 URL: Kind[str] = Kind("URL", "a URL such as file:/etc/dc-sidecar/routing.yaml", lambda text: text or None)

@@ -9,7 +9,21 @@ from pathlib import Path
 from typing import Any, TypeVar, overload
 
 from sidecar.config.hosts import HostPattern
-from sidecar.config.kinds import ADDRESS, COUNT, DURATION, HOSTS, LIST, PATH, SIZE, SWITCH, TEXT, URL, Kind, choice
+from sidecar.config.kinds import (
+    ADDRESS,
+    COUNT,
+    DURATION,
+    HOSTS,
+    LABEL,
+    LIST,
+    PATH,
+    SIZE,
+    SWITCH,
+    TEXT,
+    URL,
+    Kind,
+    choice,
+)
 
 T = TypeVar("T")
 
@@ -82,6 +96,12 @@ class Settings:
         "Serving",
         "The key to watch: file:PATH, nacos://HOST:PORT/GROUP/DATA_ID?namespace=NS or zookeeper://HOST:PORT/PATH. "
         "Required.",
+    )
+    environment: str | None = _option(
+        LABEL,
+        "Serving",
+        "Name of the environment, such as prod: shown on the page, in status and in metrics. Sidecars that watch the "
+        "same key need the same name.",
     )
     listen: tuple[str, ...] = _repeated(
         ADDRESS,

@@ -31,7 +31,7 @@ from sidecar.web.notifier import ChangeNotifier
 from sidecar.web.rates import EVERY_S, DecisionRates
 from sidecar.web.recent_changes import RecentChanges
 from sidecar.web.routes import EncodedRoutes, app_json
-from sidecar.web.status import EncodedDocuments, status_json
+from sidecar.web.status import EncodedDocuments, Identity, status_json
 from sidecar.web.whatif import what_if
 from sidecar.wording import no_document_text
 
@@ -53,14 +53,14 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 class HttpApi:
     """Answers HTTP from the table. Its methods run in the loop; long work is done on threads.
 
-    `source` is the source's URL without credentials; `history` reads the audit, None where none is kept.
+    `history` reads the audit, None where none is kept.
     """
 
     def __init__(
         self,
         table: RoutingTable,
         *,
-        source: str,
+        identity: Identity,
         metrics: Metrics,
         processes: Callable[[], ProcessCounts],
         tasks: Callable[[], Iterable[TaskStatus]],
@@ -69,7 +69,7 @@ class HttpApi:
         history: HistoryReader | None,
     ) -> None:
         self._table = table
-        self._source = source
+        self._identity = identity
         self._metrics = metrics
         self._processes = processes
         self._tasks = tasks
@@ -231,7 +231,7 @@ class HttpApi:
     async def _status_of(self, view: View) -> dict[str, Any]:
         document = await run_in_threadpool(self._documents.of, view.state)
         processes, tasks = self._processes(), self._tasks()
-        return status_json(view, self._source, processes, stopping=self.stopping, tasks=tasks, document=document)
+        return status_json(view, self._identity, processes, stopping=self.stopping, tasks=tasks, document=document)
 
 
 async def _page(_: Request) -> Response:

@@ -43,7 +43,7 @@
     {{- end }}
   env:
     - {name: DC_SIDECAR_ADDRESS, value: {{ printf "unix:%s" $socket | quote }}}
-    {{- range $name, $value := .Values.options }}
+    {{- range $name, $value := merge (deepCopy (default dict .Values.options)) (dict "environment" .Release.Namespace) }}
     {{- if not (kindIs "invalid" $value) }}
     - name: DC_SIDECAR_{{ $name | upper | replace "-" "_" }}
       value: {{ include "dc-sidecar.optionValue" $value | quote }}
@@ -129,6 +129,21 @@
 {{- else -}}
 {{- . -}}
 {{- end -}}
+{{- end -}}
+
+{{- /* How an endpoint of a ServiceMonitor or PodMonitor is scraped. */ -}}
+{{- define "dc-sidecar.scrape" -}}
+{{- if .Values.tls.secretName -}}
+scheme: https
+# The certificate is for the names that schedulers call, not for pod addresses.
+tlsConfig: {insecureSkipVerify: true}
+{{- end }}
+{{- with .Values.http.tokenSecret }}
+{{- if .name }}
+authorization:
+  credentials: {name: {{ .name | quote }}, key: {{ .key | quote }}}
+{{- end }}
+{{- end }}
 {{- end -}}
 
 {{- define "dc-sidecar.address" -}}

@@ -92,6 +92,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- if and .Values.serviceMonitor.enabled (or (not .Values.http.enabled) (ne .Values.mode "standalone")) -}}
 {{- fail "serviceMonitor.enabled: found true, expected http.enabled: true and mode: standalone as well" -}}
 {{- end -}}
+{{- if and .Values.podMonitor.enabled (or (not .Values.http.enabled) (ne .Values.mode "inject")) -}}
+{{- fail "podMonitor.enabled: found true, expected http.enabled: true and mode: inject as well; in mode standalone use serviceMonitor" -}}
+{{- end -}}
 {{- if and .Values.http.enabled (include "dc-sidecar.tcp" .) (eq (int .Values.http.port) (int .Values.tcp.port)) -}}
 {{- fail (printf "http.port: found %d, the same as tcp.port, expected another" (int .Values.http.port)) -}}
 {{- end -}}
