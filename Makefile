@@ -106,7 +106,7 @@ bench: install ## Benchmark speed, memory and start; write bench/RESULTS.md (nee
 	@for script in run apps opa change footprint; do $(BIN)/python -m bench.$$script; done
 
 .PHONY: dist
-dist: install ## Build and check wheel, sdist, jars and bills of materials of the last commit in dist/ (needs Java and Maven)
+dist: install ## Build and check wheel, sdist, jars, charts and bills of materials of the last commit in dist/ (needs Java and Maven)
 	@$(BIN)/python -m deploy.release.dist
 
 .PHONY: image

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.tools import HELM, KUSTOMIZE, PODSECURITY, tool
+from tests.deploy.tools import ACTIONLINT, HELM, KUSTOMIZE, PODSECURITY, tool
 from tests.powerjob.build import build
 from tests.servers.maven import runtime_jars
 
@@ -28,6 +28,7 @@ _WORK: tuple[tuple[tuple[str, Callable[[], object]], ...], ...] = (
         ("PowerJob and its adapter", build),
     ),
     (
+        ("actionlint", lambda: tool(ACTIONLINT)),
         ("helm", lambda: tool(HELM)),
         ("kustomize", lambda: tool(KUSTOMIZE)),
         ("the Pod Security judge", lambda: tool(PODSECURITY)),

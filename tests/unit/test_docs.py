@@ -32,6 +32,7 @@ WIDTH = 100
 # Flags of other programs that the pages show, and whose they are.
 FOREIGN_FLAGS = {
     "--build-arg": "docker",
+    "--check": "sha256sum",
     "--dry-run": "kubectl",
     "--from-literal": "kubectl",
     "--from-stdin": "an operator's own command",
@@ -39,8 +40,11 @@ FOREIGN_FLAGS = {
     "--go-grpc_out": "protoc",
     "--go_opt": "protoc",
     "--go_out": "protoc",
+    "--ignore-missing": "sha256sum",
+    "--repo": "gh",
     "--set": "helm",
     "--spring": "PowerJob's server",
+    "--verify": "gpg",
 }
 # Variables of the PowerJob adapter, which reads its properties from the environment too.
 ADAPTER_VARIABLES = {
