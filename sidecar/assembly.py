@@ -235,6 +235,7 @@ class Sidecar:
             tasks=[task for part in (self._audit, self._reactions) if part is not None for task in part.tasks],
             history=self._history(),
             recent=self._recent,
+            live_workers=self._server.live_workers,
         )
         web = _subset(WebSettings, settings)
         return WebServer(self._table, self._server.stats, settings=web, source=self.url, page_data=page_data)

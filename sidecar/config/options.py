@@ -14,6 +14,7 @@ from sidecar.config.kinds import (
     COUNT,
     DURATION,
     HOSTS,
+    HTTP_URL,
     LABEL,
     LIST,
     PATH,
@@ -115,6 +116,11 @@ class Settings:
         "Serving",
         "HTTP listen address for the status page, /metrics, health and the JSON API, such as 127.0.0.1:8080. Without "
         "it there is no HTTP server. A non-loopback address needs TLS or --allow-plaintext.",
+    )
+    docs_url: str | None = _option(
+        HTTP_URL,
+        "Serving",
+        "Address where you publish the documentation; the page links to it, and to its Chinese part under /zh/.",
     )
     http_token_file: Path | None = _option(
         PATH,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ from sidecar.web.metrics import Metrics
 from sidecar.web.notifier import ChangeNotifier
 from sidecar.web.rates import EVERY_S, DecisionRates
 from sidecar.web.recent_changes import RecentChanges
-from sidecar.web.routes import EncodedRoutes, app_json
+from sidecar.web.routes import EncodedRoutes, app_json, workers_json
 from sidecar.web.status import EncodedDocuments, Identity, status_json
 from sidecar.web.whatif import what_if
 from sidecar.wording import no_document_text
@@ -67,6 +67,7 @@ class HttpApi:
         rates: DecisionRates,
         recent: RecentChanges,
         history: HistoryReader | None,
+        live_workers: Callable[[str], tuple[Mapping[str, int], int]],
     ) -> None:
         self._table = table
         self._identity = identity
@@ -76,6 +77,7 @@ class HttpApi:
         self._rates = rates
         self._recent = recent
         self._read_history = history
+        self._live_workers = live_workers
         self._routes = EncodedRoutes()
         self._documents = EncodedDocuments()
         self._explaining = asyncio.Semaphore(1)
@@ -140,7 +142,8 @@ class HttpApi:
         if state is None:
             return Response(status_code=304, headers={"ETag": etag})
         headers = {"ETag": etag, "Cache-Control": "no-cache"}
-        return _json(app_json(state, request.path_params["app"]), headers=headers)
+        app = request.path_params["app"]
+        return _json({**app_json(state, app), **workers_json(*self._live_workers(app))}, headers=headers)
 
     async def _changes(self, _: Request) -> Response:
         return _json({"changes": await run_in_threadpool(self._recent.newest_first)})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sidecar.atomic_file import SaveStatus
@@ -11,17 +11,23 @@ from sidecar.web.history import HistoryReader
 from sidecar.web.recent_changes import RecentChanges
 
 
+def _no_workers(_app: str) -> tuple[Mapping[str, int], int]:
+    return {}, 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageData:
     """Each part is asked anew for every answer.
 
     `probes` returns datacenter, probe, and whether it is up; `savers` return the status of their files, `tasks` that of
     the audit and of each reaction; `history` reads the audit, None where none is kept, and `recent` has the newest of
-    it.
+    it. `live_workers` returns the workers of the newest request for an application, by datacenter, and when it came (in
+    Unix nanoseconds): none, at 0, where that is not known.
     """
 
     probes: Callable[[], Iterable[tuple[str, str, bool]]] = tuple
     savers: Sequence[Callable[[], SaveStatus]] = ()
     tasks: Sequence[Callable[[], TaskStatus]] = ()
     history: HistoryReader | None = None
+    live_workers: Callable[[str], tuple[Mapping[str, int], int]] = _no_workers
     recent: RecentChanges = field(default_factory=RecentChanges)

@@ -41,7 +41,12 @@ class WebServer:
         page_data.recent.subscribe(self._changed)
         self._rates = DecisionRates(stats.decisions)
         documents = DocumentMetrics()
-        identity = Identity(source=source, environment=settings.environment or "", host=socket.gethostname())
+        identity = Identity(
+            source=source,
+            environment=settings.environment or "",
+            host=socket.gethostname(),
+            docs=settings.docs_url or "",
+        )
         metrics = Metrics(table, stats, documents, page_data, identity)
         self._api = HttpApi(
             table,
@@ -52,6 +57,7 @@ class WebServer:
             rates=self._rates,
             recent=page_data.recent,
             history=page_data.history,
+            live_workers=page_data.live_workers,
         )
         self._server: uvicorn.Server | None = None
         self._thread = threading.Thread(target=self._run, name="http", daemon=True)

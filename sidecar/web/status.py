@@ -32,11 +32,15 @@ CAUSES = {OutageKind.MARKED: "mark", OutageKind.DRILL: "drill", OutageKind.UNHEA
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """Which sidecar this is: its source's URL without credentials, its environment (may be empty), its host name."""
+    """Which sidecar this is: its source's URL without credentials, its environment, its host name, its documentation.
+
+    `environment` and `docs`, the URL of the documentation, are empty where none is configured.
+    """
 
     source: str
     environment: str
     host: str
+    docs: str = ""
 
 
 # Lines of a refused text that are shown before and after each problem, problems that are shown, and how much of a line.
@@ -64,6 +68,7 @@ def status_json(
         "version": __version__,
         "host": identity.host,
         "environment": identity.environment,
+        "docs": identity.docs,
         "python": platform.python_version(),
         "ready": not failing_,
         "failing": failing_,
