@@ -11,6 +11,7 @@ WORKERS ?= 3
 # `make run` and `make docs` have environments of their own, a tenth of the size.
 RUN_VENV := .venv-run
 DOCS_VENV := .venv-docs
+SITE ?= site
 # An environment is current if the stamp with the digest of its inputs exists.
 INPUTS := requirements/install.py requirements/bootstrap.lock requirements/dev.lock pyproject.toml
 STAMP := $(VENV)/.ready-$(shell cat $(INPUTS) | cksum | tr -d ' ')
@@ -100,6 +101,13 @@ lock: install ## Resolve the dependencies and write the lock files
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --all-extras --group dev pyproject.toml -o requirements/dev.lock
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group run --constraints requirements/dev.lock pyproject.toml -o requirements/run.lock
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group docs -o requirements/docs.lock
+
+.PHONY: docs
+docs: $(DOCS_STAMP) ## Build the documentation site, with every link checked; see it with python3 -m http.server -d site
+	@NO_MKDOCS_2_WARNING=1 $(DOCS_VENV)/bin/mkdocs build --quiet --site-dir "$(SITE)"
+
+.PHONY: docs-env
+docs-env: $(DOCS_STAMP)
 
 .PHONY: bench
 bench: install ## Benchmark speed, memory and start; write bench/RESULTS.md (needs Go, about 25 minutes)
