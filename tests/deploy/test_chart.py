@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -323,6 +324,23 @@ def test_the_environment_is_the_namespace(options: Mapping[str, str], environmen
     ]["containers"]
     env = {each["name"]: each["value"] for each in container["env"]}
     assert env["DC_SIDECAR_ENVIRONMENT"] == environment
+
+
+def test_the_recipe_for_nacos_renders(tmp_path: Path) -> None:
+    """The complete example of docs/recipes.md is valid, and each part arrives."""
+    page = (ROOT / "docs/recipes.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```yaml\n(# values\.yaml\n.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    objects = render(yaml.safe_load(block), folder=tmp_path)
+    check(objects, VERSIONS[-1])
+    assert set(complaints(pods(objects))) == {""}
+    (container,) = one(objects, "Deployment")["spec"]["template"]["spec"]["containers"]
+    env = {each["name"]: each["value"] for each in container["env"]}
+    assert env["DC_SIDECAR_NACOS_USERNAME"] == "sidecar"
+    assert env["DC_SIDECAR_NACOS_PASSWORD_FILE"].startswith("/run/secrets/")
+    policy = one(objects, "NetworkPolicy")["spec"]
+    assert {port["port"] for rule in policy["egress"] for port in rule["ports"]} == {53, 8848, 9848}
+    rules = one(objects, "PrometheusRule")["spec"]["groups"][0]["rules"]
+    assert all(rule["annotations"]["runbook_url"].startswith("https://docs.example/") for rule in rules)
 
 
 def test_a_package_of_the_chart_is_whole(tmp_path: Path) -> None:
