@@ -8,29 +8,40 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Fault tests mostly wait, so three workers keep two cores busy.
 WORKERS ?= 3
-# The environment is current if the stamp with the digest of its inputs exists.
-INPUTS := requirements/bootstrap.lock requirements/dev.lock pyproject.toml
+# `make run` and `make docs` have environments of their own, a tenth of the size.
+RUN_VENV := .venv-run
+DOCS_VENV := .venv-docs
+SITE ?= site
+# An environment is current if the stamp with the digest of its inputs exists.
+INPUTS := requirements/install.py requirements/bootstrap.lock requirements/dev.lock pyproject.toml
 STAMP := $(VENV)/.ready-$(shell cat $(INPUTS) | cksum | tr -d ' ')
+RUN_INPUTS := requirements/install.py requirements/run.lock pyproject.toml
+RUN_STAMP := $(RUN_VENV)/.ready-$(shell cat $(RUN_INPUTS) | cksum | tr -d ' ')
+DOCS_INPUTS := requirements/install.py requirements/docs.lock
+DOCS_STAMP := $(DOCS_VENV)/.ready-$(shell cat $(DOCS_INPUTS) | cksum | tr -d ' ')
 
 .PHONY: help
 help: ## List the targets
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 .PHONY: run
-run: install ## Serve the example document from a local file, on loopback
-	@exec $(BIN)/dc-sidecar serve --source file:deploy/examples/routing.yaml
+run: $(RUN_STAMP) ## Serve the example document from a local file, on loopback
+	@exec $(RUN_VENV)/bin/dc-sidecar serve --source file:deploy/examples/routing.yaml
 
 .PHONY: install
 install: $(STAMP) ## Prepare .venv for development
 
 $(STAMP): $(INPUTS)
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"dc-sidecar needs Python 3.11 or newer, this is {sys.version.split()[0]}: try make PYTHON=python3.12 …")'
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo "Setting up $(VENV) (once; about a minute) …"
-	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.lock
-	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements/dev.lock
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@$(PYTHON) requirements/install.py dev
 	@rm -f $(VENV)/.ready-* && touch $@
+
+$(RUN_STAMP): $(RUN_INPUTS)
+	@$(PYTHON) requirements/install.py run
+	@rm -f $(RUN_VENV)/.ready-* && touch $@
+
+$(DOCS_STAMP): $(DOCS_INPUTS)
+	@$(PYTHON) requirements/install.py docs
+	@rm -f $(DOCS_VENV)/.ready-* && touch $@
 
 .PHONY: test
 test: install ## Run all checks: lint, types, layers, unit tests, real servers, end to end
@@ -88,13 +99,22 @@ proto: install ## Generate sidecar/pb from protos/ with the oldest supported com
 lock: install ## Resolve the dependencies and write the lock files
 	@cd requirements && ../$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header bootstrap.in -o bootstrap.lock
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --all-extras --group dev pyproject.toml -o requirements/dev.lock
+	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group run --constraints requirements/dev.lock pyproject.toml -o requirements/run.lock
+	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group docs -o requirements/docs.lock
+
+.PHONY: docs
+docs: $(DOCS_STAMP) ## Build the documentation site, with every link checked; see it with python3 -m http.server -d site
+	@NO_MKDOCS_2_WARNING=1 $(DOCS_VENV)/bin/mkdocs build --quiet --site-dir "$(SITE)"
+
+.PHONY: docs-env
+docs-env: $(DOCS_STAMP)
 
 .PHONY: bench
 bench: install ## Benchmark speed, memory and start; write bench/RESULTS.md (needs Go, about 25 minutes)
 	@for script in run apps opa change footprint; do $(BIN)/python -m bench.$$script; done
 
 .PHONY: dist
-dist: install ## Build and check wheel, sdist, jars and bills of materials of the last commit in dist/ (needs Java and Maven)
+dist: install ## Build and check wheel, sdist, jars, charts and bills of materials of the last commit in dist/ (needs Java and Maven)
 	@$(BIN)/python -m deploy.release.dist
 
 .PHONY: image
@@ -104,4 +124,4 @@ image: ## Build the container image (needs Docker)
 
 .PHONY: clean
 clean: ## Remove all generated files
-	@rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .run
+	@rm -rf $(VENV) $(RUN_VENV) $(DOCS_VENV) dist site build .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .run

@@ -239,6 +239,7 @@ class Sidecar:
             history=self._history(),
             audit_breaks=lambda: self._audit.breaks if self._audit is not None else 0,
             recent=self._recent,
+            live_workers=self._server.live_workers,
         )
         web = _subset(WebSettings, settings)
         return WebServer(self._table, self._server.stats, settings=web, source=self.url, page_data=page_data)

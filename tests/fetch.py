@@ -6,6 +6,7 @@ All of it lands in a cache (~/.cache/dc-sidecar-tests); a second run finds it th
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -14,11 +15,21 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.tools import HELM, KUSTOMIZE, PODSECURITY, tool
+from tests.deploy.tools import ACTIONLINT, HELM, KUSTOMIZE, PODSECURITY, tool
 from tests.powerjob.build import build
 from tests.servers.maven import runtime_jars
 
+_ROOT = Path(__file__).parents[1]
 _SERVERS = Path(__file__).parent / "servers"
+
+
+def _docs_generator() -> None:
+    done = subprocess.run(
+        ["make", "--no-print-directory", "docs-env"], cwd=_ROOT, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        pytest.fail(done.stderr.strip(), pytrace=False)
+
 
 # Each list is worked off in order, the lists side by side: Maven waits for the network, Go for the processor.
 _WORK: tuple[tuple[tuple[str, Callable[[], object]], ...], ...] = (
@@ -28,6 +39,8 @@ _WORK: tuple[tuple[tuple[str, Callable[[], object]], ...], ...] = (
         ("PowerJob and its adapter", build),
     ),
     (
+        ("actionlint", lambda: tool(ACTIONLINT)),
+        ("the documentation's generator", _docs_generator),
         ("helm", lambda: tool(HELM)),
         ("kustomize", lambda: tool(KUSTOMIZE)),
         ("the Pod Security judge", lambda: tool(PODSECURITY)),

@@ -1,7 +1,8 @@
-"""Builds and checks the release artifacts of the last commit: wheel, sdist, jars, bills of materials, digests.
+"""Builds and checks the release artifacts of the last commit: wheel, sdist, jars, charts, bills of materials, digests.
 
 Run by `make dist`. The version is that of the tag `v…` at the commit, or without a tag a development release of the
-version in sidecar/__init__.py. Builds are reproducible: the same commit gives the same bytes.
+version in sidecar/__init__.py. Builds are reproducible: the same commit gives the same bytes. RELEASE_IMAGE (repository
+of the image) and RELEASE_RUNBOOK (URL of docs/operations.md) become defaults of the chart.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
 
-from deploy.release import jars
+from deploy.release import charts, jars
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -69,6 +70,8 @@ def build(target: Path, revision: str = "HEAD") -> tuple[str, list[Path]]:
         distributions(target, version, revision, tree)
         bill_of_materials(target, version, tree, Path(folder))
         adapter_jars(target, version, revision, tree)
+        image, runbook = os.environ.get("RELEASE_IMAGE", ""), os.environ.get("RELEASE_RUNBOOK", "")
+        charts.build_charts(tree, target, version, image=image, runbook=runbook)
     made = sorted(path for path in target.rglob("*") if path.is_file())
     lines = (f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(target)}\n" for path in made)
     (target / "SHA256SUMS").write_text("".join(lines), encoding="ascii")
@@ -128,6 +131,10 @@ def check(target: Path, version: str) -> None:
     """Raise NotReleasable if a file is missing or does not belong in an artifact."""
     (wheel,) = target.glob("*.whl")
     (sdist,) = target.glob("*.tar.gz")
+    for name in charts.CHARTS:
+        package = target / f"{name}-{charts.chart_version(version)}.tgz"
+        if not package.is_file():
+            raise NotReleasable(f"{package.name} is missing")
     check_jars(target, version)
     run(str(BIN / "twine"), "check", "--strict", str(wheel), str(sdist))
     names = zipfile.ZipFile(wheel).namelist()

@@ -17,6 +17,7 @@ T_co = TypeVar("T_co", covariant=True)
 _SIZE = re.compile(r"([0-9]{1,12})\s*(B|KiB|MiB|GiB)?", re.IGNORECASE)
 _SIZE_UNITS = {"": 1, "b": 1, "kib": 1024, "mib": 1024**2, "gib": 1024**3}
 _SWITCH = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+_HTTP_URL = re.compile(r"https?://[^\s/?#@]+(?:/[^\s]*)?")
 _PORT = re.compile(r"[0-9]{1,5}")
 # gRPC has message sizes as signed 32-bit numbers; nothing else needs to be larger.
 _MAX_SIZE = 2**31 - 1
@@ -67,9 +68,15 @@ def _list(text: str) -> list[Any] | None:
     return found if isinstance(found, list) else None
 
 
+LABEL: Kind[str] = Kind(
+    "NAME", "up to 64 letters, digits and ._-", lambda text: text if re.fullmatch(r"[\w.-]{1,64}", text) else None
+)
 TEXT: Kind[str] = Kind("TEXT", "a text", lambda text: text or None)
 PATH: Kind[Path] = Kind("PATH", "a path", lambda text: Path(text) if text else None)
 URL: Kind[str] = Kind("URL", "a URL such as file:/etc/dc-sidecar/routing.yaml", lambda text: text or None)
+HTTP_URL: Kind[str] = Kind(
+    "URL", "a URL such as https://docs.example/dc-sidecar/", lambda text: text if _HTTP_URL.fullmatch(text) else None
+)
 SIZE: Kind[int] = Kind("SIZE", "a size from 1 byte to 2 GiB such as 512KiB, 1MiB or a number of bytes", _size)
 COUNT: Kind[int] = Kind("N", "a whole number, 1 or more", _count)
 DURATION: Kind[float] = Kind("DURATION", "a duration such as 500ms, 10s or 1m30s", _duration)

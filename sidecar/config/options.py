@@ -9,7 +9,22 @@ from pathlib import Path
 from typing import Any, TypeVar, overload
 
 from sidecar.config.hosts import HostPattern
-from sidecar.config.kinds import ADDRESS, COUNT, DURATION, HOSTS, LIST, PATH, SIZE, SWITCH, TEXT, URL, Kind, choice
+from sidecar.config.kinds import (
+    ADDRESS,
+    COUNT,
+    DURATION,
+    HOSTS,
+    HTTP_URL,
+    LABEL,
+    LIST,
+    PATH,
+    SIZE,
+    SWITCH,
+    TEXT,
+    URL,
+    Kind,
+    choice,
+)
 
 T = TypeVar("T")
 
@@ -83,6 +98,12 @@ class Settings:
         "The key to watch: file:PATH, nacos://HOST:PORT/GROUP/DATA_ID?namespace=NS or zookeeper://HOST:PORT/PATH. "
         "Required.",
     )
+    environment: str | None = _option(
+        LABEL,
+        "Serving",
+        "Name of the environment, such as prod: shown on the page, in status and in metrics. Sidecars that watch the "
+        "same key need the same name.",
+    )
     listen: tuple[str, ...] = _repeated(
         ADDRESS,
         "Serving",
@@ -96,6 +117,11 @@ class Settings:
         "HTTP listen address for the status page, /metrics, health and the JSON API, such as 127.0.0.1:8080. Without "
         "it there is no HTTP server. A non-loopback address needs TLS or --allow-plaintext, and --http-token-file or "
         "--allow-anonymous-http.",
+    )
+    docs_url: str | None = _option(
+        HTTP_URL,
+        "Serving",
+        "Address where you publish the documentation; the page links to it, and to its Chinese part under /zh/.",
     )
     http_token_file: Path | None = _option(
         PATH,

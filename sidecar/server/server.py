@@ -47,7 +47,8 @@ class Server:
 
     `source` is the URL for GetStatus, without credentials. WatchRoutes waits while there is no routing document and
     sends the first update once there is one; FilterWorkers and GetRoute get UNAVAILABLE meanwhile; GetStatus always
-    answers. `stats` counts calls and decisions; `traces` gives calls of RoutingService spans. Raises ConfigError where
+    answers. `stats` counts calls and decisions; `live_workers` returns the workers of the newest request for an
+    application, by datacenter, and when it came; `traces` gives calls of RoutingService spans. Raises ConfigError where
     the settings demand a way of handling calls that does not work.
     """
 
@@ -70,7 +71,9 @@ class Server:
         limits = (*threaded, self._watch_slots.limit, self._reflection_slots.limit)
         self._threads = CallThreads(sum(limits) + _SPARE_THREADS)
         self._watches = WatchStreams(errors)
-        methods = self._methods(RoutingService(table, settings, source, self.stats.decisions))
+        service = RoutingService(table, settings, source, self.stats.decisions)
+        self.live_workers = service.live_workers.last
+        methods = self._methods(service)
         self._router = Router(methods, self._engine, self._threads)
         self._server: grpc.Server | None = None
         table.subscribe(self._changed)

@@ -47,7 +47,7 @@ class RoutingService:
             counted=decisions,
         )
         self.filter_workers = answers.answer
-        self._live_workers = answers.live_workers
+        self.live_workers = answers.live_workers
         self._app_names = answers.app_names
 
     @property
@@ -73,7 +73,7 @@ class RoutingService:
         if names:
             route.dispatch_app = names[0]
             route.dispatch_aliases.extend(names[1:])
-        workers, seen_at_ns = self._live_workers.last(view.state.application(names) if names else asked.app)
+        workers, seen_at_ns = self.live_workers.last(view.state.application(names) if names else asked.app)
         route.workers.extend(pb.AppRoute.Workers(datacenter=name, count=count) for name, count in workers.items())
         route.workers_seen_at_ms = seen_at_ns // _NS_PER_MS
         return found + requests.encoded(route)

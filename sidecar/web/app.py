@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -30,8 +30,8 @@ from sidecar.web.metrics import Metrics
 from sidecar.web.notifier import ChangeNotifier
 from sidecar.web.rates import EVERY_S, DecisionRates
 from sidecar.web.recent_changes import RecentChanges
-from sidecar.web.routes import EncodedRoutes, app_json
-from sidecar.web.status import EncodedDocuments, status_json
+from sidecar.web.routes import EncodedRoutes, app_json, workers_json
+from sidecar.web.status import EncodedDocuments, Identity, status_json
 from sidecar.web.whatif import what_if
 from sidecar.wording import no_document_text
 
@@ -53,29 +53,31 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 class HttpApi:
     """Answers HTTP from the table. Its methods run in the loop; long work is done on threads.
 
-    `source` is the source's URL without credentials; `history` reads the audit, None where none is kept.
+    `history` reads the audit, None where none is kept.
     """
 
     def __init__(
         self,
         table: RoutingTable,
         *,
-        source: str,
+        identity: Identity,
         metrics: Metrics,
         processes: Callable[[], ProcessCounts],
         tasks: Callable[[], Iterable[TaskStatus]],
         rates: DecisionRates,
         recent: RecentChanges,
         history: HistoryReader | None,
+        live_workers: Callable[[str], tuple[Mapping[str, int], int]],
     ) -> None:
         self._table = table
-        self._source = source
+        self._identity = identity
         self._metrics = metrics
         self._processes = processes
         self._tasks = tasks
         self._rates = rates
         self._recent = recent
         self._read_history = history
+        self._live_workers = live_workers
         self._routes = EncodedRoutes()
         self._documents = EncodedDocuments()
         self._explaining = asyncio.Semaphore(1)
@@ -140,7 +142,8 @@ class HttpApi:
         if state is None:
             return Response(status_code=304, headers={"ETag": etag})
         headers = {"ETag": etag, "Cache-Control": "no-cache"}
-        return _json(app_json(state, request.path_params["app"]), headers=headers)
+        app = request.path_params["app"]
+        return _json({**app_json(state, app), **workers_json(*self._live_workers(app))}, headers=headers)
 
     async def _changes(self, _: Request) -> Response:
         return _json({"changes": await run_in_threadpool(self._recent.newest_first)})
@@ -231,7 +234,7 @@ class HttpApi:
     async def _status_of(self, view: View) -> dict[str, Any]:
         document = await run_in_threadpool(self._documents.of, view.state)
         processes, tasks = self._processes(), self._tasks()
-        return status_json(view, self._source, processes, stopping=self.stopping, tasks=tasks, document=document)
+        return status_json(view, self._identity, processes, stopping=self.stopping, tasks=tasks, document=document)
 
 
 async def _page(_: Request) -> Response:

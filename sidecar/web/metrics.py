@@ -29,7 +29,7 @@ from sidecar.table import RoutingTable
 from sidecar.view import View
 from sidecar.web.page_data import PageData
 from sidecar.web.routes import routes_of
-from sidecar.web.status import CAUSES
+from sidecar.web.status import CAUSES, Identity
 
 _SECOND = 1e9
 _METHOD = ("grpc_type", "grpc_service", "grpc_method")
@@ -52,11 +52,19 @@ class DocumentMetrics:
 class Metrics:
     """Renders the metrics of a table, of the calls and of the other parts, in the format that a scraper asks for."""
 
-    def __init__(self, table: RoutingTable, stats: CallStats, documents: DocumentMetrics, page_data: PageData) -> None:
+    def __init__(
+        self,
+        table: RoutingTable,
+        stats: CallStats,
+        documents: DocumentMetrics,
+        page_data: PageData,
+        identity: Identity,
+    ) -> None:
         self._table = table
         self._stats = stats
         self._documents = documents
         self._page_data = page_data
+        self._identity = identity
         self._registry = CollectorRegistry()
         self._registry.register(self)
         ProcessCollector(registry=self._registry)
@@ -95,7 +103,7 @@ class Metrics:
         yield from _saved(self._page_data)
         yield _probes(self._page_data)
         if view.state is not None:
-            yield from _state(view.state)
+            yield from _state(view.state, self._identity)
         yield InfoMetricFamily(
             "dc_sidecar_build",
             "Version of the sidecar and of Python.",
@@ -251,10 +259,14 @@ def _source(view: View) -> Iterator[Metric]:
     )
 
 
-def _state(state: State) -> Iterator[Metric]:
+def _state(state: State, identity: Identity) -> Iterator[Metric]:
     """Yield the metrics of a State: document, datacenters, drills, ramps."""
     document = state.document
-    yield InfoMetricFamily("dc_sidecar_document", "The document in force.", value={"revision": document.revision})
+    yield InfoMetricFamily(
+        "dc_sidecar_document",
+        "The document in force, and where it comes from.",
+        value={"revision": document.revision, "source": identity.source, "environment": identity.environment},
+    )
     yield _gauge("document_apps", "Applications with a route of their own.", len(document.apps))
     out = GaugeMetricFamily(
         "dc_sidecar_datacenter_out_of_service",

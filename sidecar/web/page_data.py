@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sidecar.atomic_file import SaveStatus
 from sidecar.counters import TaskStatus
 from sidecar.web.history import HistoryReader
 from sidecar.web.recent_changes import RecentChanges
+
+
+def _no_workers(_app: str) -> tuple[Mapping[str, int], int]:
+    return {}, 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +22,8 @@ class PageData:
     `probes` returns datacenter, probe, and whether it is up; `savers` return the status of their files, `tasks` that of
     the audit and of each reaction; `history` reads the audit, None where none is kept, and `recent` has the newest of
     it; `audit_breaks` returns how often records of the audit were found missing or changed.
+    `live_workers` returns the workers of the newest request for an application, by datacenter, and when it came (in
+    Unix nanoseconds): none, at 0, where that is not known.
     """
 
     probes: Callable[[], Iterable[tuple[str, str, bool]]] = tuple
@@ -25,4 +31,5 @@ class PageData:
     tasks: Sequence[Callable[[], TaskStatus]] = ()
     history: HistoryReader | None = None
     audit_breaks: Callable[[], int] = lambda: 0
+    live_workers: Callable[[str], tuple[Mapping[str, int], int]] = _no_workers
     recent: RecentChanges = field(default_factory=RecentChanges)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
 
 from sidecar.gil import Yielder
 from sidecar.routing.model import Active, Ramp, Route, Split
-from sidecar.routing.plain import outage_plain
+from sidecar.routing.plain import outage_plain, time_plain
 from sidecar.routing.scalars import SECOND_NS, format_time
 from sidecar.routing.schedule import ramp_step
 from sidecar.routing.shares import shares_of
@@ -70,6 +70,11 @@ def app_json(state: State, app: str) -> Json:
         "generation": state.generation,
         "stale": state.stale,
     }
+
+
+def workers_json(workers: Mapping[str, int], seen_at_ns: int) -> Json:
+    """Return the live workers of an application as its newest request had them; null where there was none."""
+    return {"workers": dict(workers) if seen_at_ns else None, "workers_seen_at": time_plain(seen_at_ns)}
 
 
 def all_json(state: State) -> bytes:

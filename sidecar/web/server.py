@@ -22,6 +22,7 @@ from sidecar.web.metrics import DocumentMetrics, Metrics
 from sidecar.web.page_data import PageData
 from sidecar.web.rates import EVERY_S, DecisionRates
 from sidecar.web.settings import WebSettings
+from sidecar.web.status import Identity
 
 log = logging.getLogger(__name__)
 
@@ -40,16 +41,23 @@ class WebServer:
         page_data.recent.subscribe(self._changed)
         self._rates = DecisionRates(stats.decisions)
         documents = DocumentMetrics()
-        metrics = Metrics(table, stats, documents, page_data)
+        identity = Identity(
+            source=source,
+            environment=settings.environment or "",
+            host=socket.gethostname(),
+            docs=settings.docs_url or "",
+        )
+        metrics = Metrics(table, stats, documents, page_data, identity)
         self._api = HttpApi(
             table,
-            source=source,
+            identity=identity,
             metrics=metrics,
             processes=stats.processes,
             tasks=lambda: [task() for task in page_data.tasks],
             rates=self._rates,
             recent=page_data.recent,
             history=page_data.history,
+            live_workers=page_data.live_workers,
         )
         self._server: uvicorn.Server | None = None
         self._thread = threading.Thread(target=self._run, name="http", daemon=True)

@@ -16,6 +16,8 @@ class WebSettings:
 
     http: `127.0.0.1:8080`, `[::1]:8080`, `0.0.0.0:0`; port 0 lets the kernel choose.
     http_token_file: with it every request but those for health must carry the token that this file holds.
+    docs_url: where the documentation is published, for the page's links.
+    environment: the name that page, status and metrics show.
     tls_cert, tls_key: PEM files, both or none; with them it speaks TLS only.
     allow_plaintext: serve without TLS on addresses that are not loopback, too.
     allow_anonymous_http: serve without a token there, too.
@@ -23,6 +25,8 @@ class WebSettings:
     """
 
     http: str
+    docs_url: str | None = None
+    environment: str | None = None
     http_token_file: Path | None = None
     tls_cert: Path | None = None
     tls_key: Path | None = None

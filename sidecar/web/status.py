@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import msgspec
@@ -28,6 +29,20 @@ T = TypeVar("T")
 CAUSES = {OutageKind.MARKED: "mark", OutageKind.DRILL: "drill", OutageKind.UNHEALTHY: "health"}
 """What takes a datacenter out of service for all applications, as `cause` of the API and the metrics names it."""
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Which sidecar this is: its source's URL without credentials, its environment, its host name, its documentation.
+
+    `environment` and `docs`, the URL of the documentation, are empty where none is configured.
+    """
+
+    source: str
+    environment: str
+    host: str
+    docs: str = ""
+
+
 # Lines of a refused text that are shown before and after each problem, problems that are shown, and how much of a line.
 _AROUND = 3
 _PROBLEMS = 20
@@ -36,7 +51,7 @@ _WIDTH = 400
 
 def status_json(
     view: View,
-    source: str,
+    identity: Identity,
     processes: ProcessCounts,
     *,
     stopping: bool,
@@ -51,13 +66,16 @@ def status_json(
     failing_ = failing(view, processes, stopping=stopping)
     return {
         "version": __version__,
+        "host": identity.host,
+        "environment": identity.environment,
+        "docs": identity.docs,
         "python": platform.python_version(),
         "ready": not failing_,
         "failing": failing_,
         "error": view_text(view),
         "alerts": [alert.plain() for alert in (*alerts(view, processes, stopping=stopping), *rescheduling(tasks))],
         "source": {
-            "url": source,
+            "url": identity.source,
             "state": status.state.name,
             "error": source_text(status),
             "since": time_plain(status.since_ns),

@@ -8,6 +8,7 @@ import selectors
 import socket
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
@@ -106,6 +107,10 @@ class Supervisor:
     def processes(self) -> ProcessCounts:
         """Return how many processes there should be, how many serve, and how many were replaced."""
         return ProcessCounts(len(self._slots), sum(process.serving for process in self._running()), self._replaced)
+
+    def live_workers(self, _app: str) -> tuple[Mapping[str, int], int]:
+        """Return none: each process knows the workers of its own calls only."""
+        return {}, 0
 
     def preloading(self, parse: Parse) -> Parse:
         """Return a `parse` that has all worker processes parse the same text meanwhile, and waits for them."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -197,6 +198,9 @@ def test_the_judge_judges(tmp_path: Path) -> None:
         ({**DOCUMENT, "serviceMonitor": {"enabled": True}}, "http.enabled"),
         ({**DOCUMENT, "http": {**HTTP, "port": 50051}}, "the same as tcp.port"),
         ({**DOCUMENT, "http": {"enabled": True}}, "http.tokenSecret.name: found none"),
+        ({**DOCUMENT, "podMonitor": {"enabled": True}, "http": {"enabled": True}}, "use serviceMonitor"),
+        ({**DOCUMENT, "mode": "inject", "podMonitor": {"enabled": True}}, "http.enabled"),
+        ({**DOCUMENT, "prometheusRule": {"runbookUrl": "docs/operations.md"}}, "runbookUrl"),
         ({**DOCUMENT, "credentials": [{"option": "nacos-username", "secretName": "n", "key": "k"}]}, "credentials"),
         ({**DOCUMENT, "socket": {"directory": "run"}}, "socket/directory"),
     ],
@@ -269,6 +273,94 @@ def test_alerts_and_dashboard_are_those_of_the_project(tmp_path: Path) -> None:
     assert one(objects, "PrometheusRule")["spec"] == alerts
     (found,) = (each["data"] for each in objects if each["metadata"]["name"].endswith("-dashboard"))
     assert found == {"dc-sidecar.json": (ROOT / "deploy/grafana/dc-sidecar.json").read_text(encoding="utf-8")}
+
+
+def test_the_runbook_is_where_the_values_say(tmp_path: Path) -> None:
+    """`runbook_url` of each alert is an absolute URL under `prometheusRule.runbookUrl`, with the alert's anchor."""
+    base = "https://git.example/dc-sidecar/docs/operations.md"
+    values = {**DOCUMENT, "prometheusRule": {"enabled": True, "runbookUrl": base}}
+    (group,) = one(render(values, folder=tmp_path), "PrometheusRule")["spec"]["groups"]
+    for rule in group["rules"]:
+        assert rule["annotations"]["runbook_url"] == f"{base}#{rule['alert'].lower()}"
+
+
+def _admits(policy: Manifest, *, namespace: str, labels: Mapping[str, str], port: int) -> bool:
+    """Judge a connection as Kubernetes does: some rule has both the port and the peer. Only matchLabels."""
+    for rule in policy["spec"]["ingress"]:
+        if port not in {each["port"] for each in rule["ports"]}:
+            continue
+        for peer in rule["from"]:
+            here = namespace == "jobs" if "namespaceSelector" not in peer else peer["namespaceSelector"] == {}
+            if here and peer["podSelector"].get("matchLabels", {}).items() <= labels.items():
+                return True
+    return False
+
+
+@pytest.mark.parametrize(("monitored", "admitted"), [(True, True), (False, False)])
+def test_the_policy_admits_the_prometheus_of_the_service_monitor(
+    monitored: bool, admitted: bool, tmp_path: Path
+) -> None:
+    """Prometheus in its own namespace may scrape; it cannot call gRPC, and other pods there reach neither port."""
+    values = {**DOCUMENT, "http": {"enabled": True}, "serviceMonitor": {"enabled": monitored}}
+    policy = one(render(values, folder=tmp_path), "NetworkPolicy")
+    prometheus = {"app.kubernetes.io/name": "prometheus", "operator.prometheus.io/name": "k8s"}
+    assert _admits(policy, namespace="monitoring", labels=prometheus, port=8080) is admitted
+    assert not _admits(policy, namespace="monitoring", labels=prometheus, port=50051)
+    assert not _admits(policy, namespace="monitoring", labels={"app.kubernetes.io/name": "grafana"}, port=8080)
+    assert _admits(policy, namespace="jobs", labels={"app": "scheduler"}, port=50051)
+
+
+@pytest.mark.parametrize("version", ["1.28.0", "1.30.0"])
+def test_a_pod_monitor_finds_the_injected_sidecar(version: str, tmp_path: Path) -> None:
+    """It selects the pods of the scheduler's chart by a label they have, and the port of the sidecar's container."""
+    values = {
+        "envSecret": "database",
+        "dc-sidecar": NACOS
+        | {
+            "mode": "inject",
+            "http": {"enabled": True, "tokenSecret": {"name": "page"}},
+            "tls": {"secretName": "certificate"},
+            "podMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
+        },
+    }
+    chart = scheduler_chart(tmp_path, POWERJOB)
+    objects = render(values, folder=tmp_path, chart=chart, version=version)
+    monitor = one(objects, "PodMonitor")
+    template = one(objects, "StatefulSet")["spec"]["template"]
+    assert monitor["metadata"]["labels"]["release"] == "prometheus"
+    assert monitor["spec"]["selector"]["matchLabels"].items() <= template["metadata"]["labels"].items()
+    (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
+    containers = [*template["spec"]["containers"], *template["spec"].get("initContainers", ())]
+    assert endpoint["port"] in {port["name"] for each in containers for port in each.get("ports", ())}
+    assert (endpoint["path"], endpoint["scheme"]) == ("/metrics", "https")
+    assert endpoint["authorization"] == {"credentials": {"name": "page", "key": "token"}}
+
+
+@pytest.mark.parametrize(("options", "environment"), [({}, "jobs"), ({"environment": "prod"}, "prod")])
+def test_the_environment_is_the_namespace(options: Mapping[str, str], environment: str, tmp_path: Path) -> None:
+    """Without an option the release's namespace tells the documents of two releases apart; an option wins."""
+    (container,) = one(render({**DOCUMENT, "options": options}, folder=tmp_path), "Deployment")["spec"]["template"][
+        "spec"
+    ]["containers"]
+    env = {each["name"]: each["value"] for each in container["env"]}
+    assert env["DC_SIDECAR_ENVIRONMENT"] == environment
+
+
+def test_the_recipe_for_nacos_renders(tmp_path: Path) -> None:
+    """The complete example of docs/recipes.md is valid, and each part arrives."""
+    page = (ROOT / "docs/recipes.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```yaml\n(# values\.yaml\n.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    objects = render(yaml.safe_load(block), folder=tmp_path)
+    check(objects, VERSIONS[-1])
+    assert set(complaints(pods(objects))) == {""}
+    (container,) = one(objects, "Deployment")["spec"]["template"]["spec"]["containers"]
+    env = {each["name"]: each["value"] for each in container["env"]}
+    assert env["DC_SIDECAR_NACOS_USERNAME"] == "sidecar"
+    assert env["DC_SIDECAR_NACOS_PASSWORD_FILE"].startswith("/run/secrets/")
+    policy = one(objects, "NetworkPolicy")["spec"]
+    assert {port["port"] for rule in policy["egress"] for port in rule["ports"]} == {53, 8848, 9848}
+    rules = one(objects, "PrometheusRule")["spec"]["groups"][0]["rules"]
+    assert all(rule["annotations"]["runbook_url"].startswith("https://docs.example/") for rule in rules)
 
 
 def test_a_package_of_the_chart_is_whole(tmp_path: Path) -> None:

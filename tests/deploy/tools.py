@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+ACTIONLINT = "github.com/rhysd/actionlint/cmd/actionlint@v1.7.12"
 HELM = "helm.sh/helm/v3/cmd/helm@v3.18.6"
 KUSTOMIZE = "sigs.k8s.io/kustomize/kustomize/v5@v5.6.0"
 PODSECURITY = Path(__file__).with_name("podsecurity")

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
+import socket
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -17,6 +20,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from sidecar.audit.hash_chain import START, append_link
 from sidecar.audit.journal_reader import FOLDER
 from tests.harness import Caller, SidecarProcess, a_request
+from tests.servers.nacos.server import NacosServer, source_url
 from tests.servers.process import LOOPBACK, free_port
 
 pytestmark = pytest.mark.browser
@@ -82,7 +86,8 @@ def site(tmp_path: Path) -> Iterator[Site]:
     document = folder / "routing.yaml"
     document.write_text(a_document())
     address = f"{LOOPBACK}:{free_port()}"
-    with SidecarProcess(f"file:{document}", "--http", address, folder=tmp_path) as sidecar:
+    flags = ("--http", address, "--environment", "staging", "--docs-url", "https://docs.example/dc-sidecar")
+    with SidecarProcess(f"file:{document}", *flags, folder=tmp_path) as sidecar:
         yield Site(document, sidecar, f"http://{address}/")
 
 
@@ -111,6 +116,10 @@ def _opened(
     # What the browser says of answers that a test asked for: the sidecar ended, or refused what was typed in.
     expected = ("ERR_", "400 (Bad Request)")
     assert not [problem for problem in problems if not any(words in problem for words in expected)]
+
+
+def _address(page: Page) -> dict[str, str]:
+    return {name: values[0] for name, values in parse_qs(urlsplit(page.url).query, keep_blank_values=True).items()}
 
 
 def _route(page: Page, app: str) -> str:
@@ -272,12 +281,128 @@ def test_a_change_that_an_older_version_recorded_is_shown(browser: Browser, tmp_
 
 def test_a_lost_connection_is_said_and_mended(site: Site, page: Page) -> None:
     """While the sidecar is away the page says so, and is up to date again when it is back."""
+    assert page.evaluate("getComputedStyle(document.querySelector('main')).filter") == "none"
     site.sidecar.end()
     expect(page.locator("#badge")).to_contain_text("No connection")
+    expect(page.locator("#alerts")).to_contain_text("everything below is as of")
+    assert page.evaluate("getComputedStyle(document.querySelector('main')).filter") == "grayscale(1)"
+    assert page.title().startswith("⚠")
     site.document.write_text(a_document(by="wu", search="dc1"))
     with site.sidecar:
         expect(page.locator("#badge")).to_have_text("Ready", timeout=20_000)
         expect(page.locator('.route[data-app="search"] .shares')).to_have_text("dc1")
+        expect(page.locator("#alerts")).to_be_hidden()
+        assert page.evaluate("getComputedStyle(document.querySelector('main')).filter") == "none"
+
+
+def test_a_silent_connection_is_lost(site: Site, page: Page) -> None:
+    """A sidecar that is there and says nothing, as behind a broken network, is lost within half a minute."""
+    os.kill(site.sidecar.pid, signal.SIGSTOP)
+    try:
+        expect(page.locator("#badge")).to_contain_text("No connection", timeout=30_000)
+        expect(page.locator("body")).to_have_class("lost")
+    finally:
+        os.kill(site.sidecar.pid, signal.SIGCONT)
+    expect(page.locator("#badge")).to_have_text("Ready", timeout=20_000)
+
+
+def test_it_says_which_sidecar_it_is(site: Site, page: Page) -> None:
+    """Environment, host and source stand in the head; both documentations are linked."""
+    expect(page.locator("#identity")).to_have_text(f"staging · {socket.gethostname()} · file:{site.document}")
+    assert page.title() == "staging · dc-sidecar"
+    expect(page.locator("#docs-en")).to_have_attribute("href", "https://docs.example/dc-sidecar/")
+    expect(page.locator("#docs-zh")).to_have_attribute("href", "https://docs.example/dc-sidecar/zh/")
+    expect(page.locator("#docs-zh")).to_be_visible()
+
+
+def test_a_link_shows_the_same(browser: Browser, site: Site, page: Page) -> None:
+    """Filter, search and open application stand in the address; who opens it sees the same, also one of thousands."""
+    page.fill("#find", "bil")
+    page.locator('#kinds [data-kind="troubled"]').click()
+    page.locator('.route[data-app="billing"] > button').click()
+    assert _address(page) == {"find": "bil", "show": "troubled", "app": "billing"}
+    for other in _opened(browser, Site(site.document, site.sidecar, page.url), width=390):
+        expect(other.locator("#find")).to_have_value("bil")
+        expect(other.locator('#kinds [data-kind="troubled"]')).to_have_attribute("aria-pressed", "true")
+        expect(other.locator(".detail tbody tr").first).to_contain_text("weight 90")
+        other.locator('.route[data-app="billing"] > button').click()
+        other.fill("#find", "")
+        other.locator('#kinds [data-kind=""]').click()
+        assert _address(other) == {}
+    site.document.write_text(a_document(3000))
+    expect(page.locator("#found")).to_contain_text("of 3,000", timeout=20_000)
+    for other in _opened(browser, Site(site.document, site.sidecar, f"{site.url}?app=app-02990"), width=1280):
+        expect(other.locator('.route[data-app="app-02990"]')).to_be_in_viewport()
+        expect(other.locator(".detail table")).to_be_visible()
+
+
+def test_a_link_leads_to_a_change(browser: Browser, site: Site, page: Page) -> None:
+    """The time of a change is a link; a time between two changes leads to the one in force, one before all says so."""
+    site.document.write_text(a_document(by="wu", search="dc1"))
+    expect(page.locator("#changes li")).to_have_count(2, timeout=10_000)
+    first = page.locator("#changes time").last.get_attribute("datetime")
+    assert first is not None
+    page.locator("#changes time").last.click()
+    assert _address(page) == {"at": first}
+    expect(page.locator("#changes li").last).to_have_class("linked")
+    for when, count in ((first, 1), ("2999-01-01T00:00:00Z", 1), ("2000-01-01T00:00:00Z", 0)):
+        for other in _opened(browser, Site(site.document, site.sidecar, f"{site.url}?at={quote(when)}"), width=1280):
+            expect(other.locator("#changes li.linked")).to_have_count(count)
+            if count:
+                expect(other.locator("#changes li.linked details")).to_have_attribute("open", "")
+            else:
+                expect(other.locator("#changes-older")).to_contain_text("dc-sidecar history")
+
+
+def test_applications_come_first_on_a_phone(browser: Browser, site: Site) -> None:
+    """At the width of a phone only trouble stands above the applications."""
+    for page in _opened(browser, site, width=390):
+        tops = page.evaluate(
+            "[...document.querySelectorAll('.card')].filter((card) => card.offsetHeight)"
+            ".sort((a, b) => a.offsetTop - b.offsetTop).map((card) => card.id)"
+        )
+        assert tops[:2] == ["applications", "s-datacenters"]
+        site.document.write_text(a_document(backups="backup"))
+        expect(page.locator("#refusal")).to_be_visible()
+        assert page.evaluate(
+            "document.getElementById('refusal').offsetTop < document.getElementById('applications').offsetTop"
+        )
+
+
+def test_trouble_is_sorted_first_and_the_banner_leads_there(site: Site, page: Page) -> None:
+    """Who has nowhere to run stands above who has lost a preferred datacenter, then the rest; the banner filters."""
+    site.document.write_text(a_document(200).replace("app-00150: dc1", "app-00150: {active: dc3, backups: []}"))
+    expect(page.locator("#alerts")).to_contain_text("nowhere to run: 1 (app-00150)", timeout=10_000)
+    expect(page.locator(".route .name").nth(1)).to_have_text("app-00150")
+    expect(page.locator(".route .name").nth(2)).to_have_text("billing")
+    page.fill("#find", "search")
+    page.locator("#alerts a").click()
+    expect(page.locator(".route .name")).to_have_text(["app-00150", "billing"])
+    expect(page.locator("#applications")).to_be_in_viewport()
+
+
+def test_live_workers_stand_with_their_datacenters(site: Site, page: Page) -> None:
+    """An opened application has the workers of its newest request by datacenter; before one, that it has none."""
+    page.locator('.route[data-app="search"] > button').click()
+    expect(page.locator(".detail .workers")).to_contain_text("its workers are not known")
+    site.sidecar.filter(a_request("search", candidates={"dc1": 4, "dc2": 3}))
+    page.locator('.route[data-app="search"] > button').click()
+    page.locator('.route[data-app="search"] > button').click()
+    expect(page.locator(".detail tbody tr").first).to_contain_text("3")
+    expect(page.locator(".detail th")).to_have_text(["Datacenter", "Role", "Gets now", "Workers", "State"])
+    expect(page.locator(".detail .workers")).to_contain_text("ago")
+
+
+@pytest.mark.nacos
+def test_a_refusal_names_its_publisher(browser: Browser, nacos: NacosServer, tmp_path: Path) -> None:
+    """Who published the refused text, as the config center's history knows it, stands in the panel."""
+    nacos.operator.publish("refused.yaml", a_document())
+    address = f"{LOOPBACK}:{free_port()}"
+    source = source_url([nacos], "refused.yaml")
+    with SidecarProcess(source, "--http", address, folder=tmp_path, within=60) as sidecar:
+        for page in _opened(browser, Site(tmp_path, sidecar, f"http://{address}/"), width=1280):
+            nacos.operator.publish("refused.yaml", a_document(backups="backup"))
+            expect(page.locator("#refusal .publisher")).to_have_text("published by 127.0.0.1", timeout=20_000)
 
 
 def test_names_cannot_become_markup(site: Site, page: Page) -> None:

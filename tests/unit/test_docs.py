@@ -32,6 +32,7 @@ WIDTH = 100
 # Flags of other programs that the pages show, and whose they are.
 FOREIGN_FLAGS = {
     "--build-arg": "docker",
+    "--check": "sha256sum",
     "--dry-run": "kubectl",
     "--from-literal": "kubectl",
     "--from-stdin": "an operator's own command",
@@ -39,8 +40,12 @@ FOREIGN_FLAGS = {
     "--go-grpc_out": "protoc",
     "--go_opt": "protoc",
     "--go_out": "protoc",
+    "--ignore-missing": "sha256sum",
+    "--repo": "gh",
     "--set": "helm",
+    "--show-managed-fields": "kubectl",
     "--spring": "PowerJob's server",
+    "--verify": "gpg",
 }
 # Variables of the PowerJob adapter, which reads its properties from the environment too.
 ADAPTER_VARIABLES = {
@@ -53,7 +58,7 @@ ADAPTER_VARIABLES = {
 SERVICE_VARIABLES = {"DC_SIDECAR_SERVICE_HOST", "DC_SIDECAR_PORT_50051_TCP"}
 
 _FLAG = re.compile(r"(?<![\w-])--[a-z][a-z_]*(?:-[a-z_]+)*")
-_COMMAND = re.compile(r"(?:^|`|\$ |-- )(?:\S*/|[A-Z_]+=\S+ )*dc-sidecar ([a-z]+(?: [a-z]+)?)([^`#|]*)", re.MULTILINE)
+_COMMAND = re.compile(r"(?:^|`|\$ |-- )(?:\S*/|[A-Z_]+=\S+ )*dc-sidecar ([a-z]+(?: [a-z]+)?)([^`#|\n]*)", re.MULTILINE)
 _LINK = re.compile(r"!?\[[^]]*\]\(([^)\s]+)\)")
 # Not after `exec`: kubectl names Deployments like folders.
 _PATH = re.compile(
@@ -174,6 +179,44 @@ def test_the_transcripts_are_of_the_example_document() -> None:
     revisions = {sha256(each.encode()).hexdigest()[:12] for each in (text, edited)}
     for name in ("README.md", "README.zh-CN.md", "docs/getting-started.md"):
         assert set(re.findall(r"revision[ =]([0-9a-f]{12})\b", (ROOT / name).read_text(encoding="utf-8"))) == revisions
+
+
+def test_the_figures_of_the_comparison_are_measured() -> None:
+    """Each row of figures in docs/comparison.md stands in the results that the benchmarks wrote."""
+    page = (ROOT / "docs/comparison.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| [\d,]+ \|.*$", page, re.MULTILINE)
+    assert len(rows) >= 3
+    assert set(rows) <= set((ROOT / "bench/RESULTS.md").read_text(encoding="utf-8").splitlines())
+
+
+def _structure(text: str) -> dict[str, list[str]]:
+    """Return what two languages of a page have in common: headings by level, code, tables, lists, links, images."""
+    prose = _FENCED.sub("", text)
+    code = [re.sub(r"#.*$", "", block, flags=re.MULTILINE) for block in _FENCED.findall(text)]
+    links = [re.sub(r"^(\.\./)+", "", target.partition("#")[0]) for target in _LINK.findall(prose)]
+    tables = [line for line in prose.splitlines() if line.startswith("|")]
+    return {
+        "headings": re.findall(r"^(#+) ", prose, re.MULTILINE),
+        "code": [re.sub(r"\s+", " ", block) for block in code],
+        "tables": [str(line.count("|")) for line in tables],
+        "lists": re.findall(r"^(-|\d+\.) ", prose, re.MULTILINE),
+        "flags": sorted(set(_FLAG.findall(prose))),
+        "links": sorted({target for target in links if target}),
+    }
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs/zh").glob("*.md")), ids=_name)
+def test_chinese_pages_have_the_structure_of_the_english(page: Path) -> None:
+    """The same headings, commands, rows, items, flags and links: a page that one language lacks a part of fails."""
+    if page.name == "index.md":
+        # It says which pages there are in Chinese.
+        assert set(re.findall(r"\]\(([a-z-]+\.md)\)", page.read_text(encoding="utf-8"))) == {
+            each.name for each in page.parent.glob("*.md") if each != page
+        }
+        return
+    english, chinese = (_structure(each.read_text(encoding="utf-8")) for each in (ROOT / "docs" / page.name, page))
+    for part, found in chinese.items():
+        assert found == english[part], f"{part} of {page.name}"
 
 
 def test_the_worked_example_of_the_rules_is_right() -> None:

@@ -1,4 +1,5 @@
 // The last changes: when, what kind, who and why, which applications moved, and the difference of the texts.
+import { read, write } from "./address.js";
 import { el, find } from "./dom.js";
 import { list, moment, named, number, t } from "./messages.js";
 import { ago } from "./panels.js";
@@ -11,6 +12,8 @@ const LABELLED = ["drill-started", "drill-ended", "override-started", "override-
 let known = [];
 let newest = "";
 let all = false;
+// A link to a change is followed once: after that the reader's place is the reader's.
+let followed = false;
 
 export function show(changes) {
   // Nothing is drawn anew, and no reader's place lost, where nothing is new.
@@ -19,13 +22,33 @@ export function show(changes) {
   draw();
 }
 
+// Who published a revision: by the document itself, or as the config center knows it.
+export const publisher = (revision) => {
+  const change = known.find((each) => revision && (each.changed ?? each.revision) === revision);
+  return change ? author(change) : "";
+};
+
+// The change that was in force at the time in the address: the newest of those that are not later.
+function linked() {
+  const at = Date.parse(read("at") ?? "");
+  return Number.isNaN(at) ? -1 : known.findIndex((change) => Date.parse(change.at) <= at);
+}
+
 export function draw() {
+  const asked = linked();
+  if (asked >= FEW) all = true;
+  const older = read("at") !== null && asked < 0 && known.length > 0;
+  find("changes-older").hidden = !older;
+  find("changes-older").textContent = older ? t("changes.older", { time: moment(read("at")) }) : "";
   const shown = all ? known : known.slice(0, FEW);
   const fresh = newest && known[0]?.at !== newest ? known[0] : null;
   newest = known[0]?.at ?? "";
   // Details that are open stay open when another change comes.
   const opened = new Set([...find("changes").querySelectorAll("details[open]")].map((node) => node.dataset.at));
-  find("changes").replaceChildren(...shown.map((change) => item(change, change === fresh, opened.has(change.at))));
+  if (asked >= 0 && !followed) opened.add(known[asked].at);
+  find("changes").replaceChildren(...shown.map((change, index) => item(change, change === fresh, opened.has(change.at), index === asked)));
+  if (asked >= 0 && !followed) find("changes").children[asked].scrollIntoView({ block: "center" });
+  followed ||= known.length > 0;
   const more = find("more-changes");
   more.hidden = known.length <= FEW;
   more.textContent = all ? t("changes.fewer") : t("changes.all", { count: number(known.length) });
@@ -35,16 +58,25 @@ export function draw() {
   };
 }
 
-function item(change, fresh, open) {
-  const [style, label] = heading(change);
-  const { by, reason, ticket } = change.meta;
-  const { user, address } = change.origin ?? {};
+function author({ meta, origin }) {
+  const { user, address } = origin ?? {};
   const center = [user, address].filter(Boolean).join(" @ ");
-  const who = [by ?? user, by && user && center !== by ? t("changes.center", { who: center }) : ""].filter(Boolean).join(" · ");
+  return [meta.by ?? center, meta.by && user && center !== meta.by ? t("changes.center", { who: center }) : ""].filter(Boolean).join(" · ");
+}
+
+function item(change, fresh, open, marked) {
+  const [style, label] = heading(change);
+  const { reason, ticket } = change.meta;
+  const who = author(change);
+  const follow = (event) => {
+    event.preventDefault();
+    write({ at: change.at });
+    draw();
+  };
   const reasons = [reason, ticket].filter(Boolean).join(" · ");
-  return el("li", { class: fresh ? "fresh" : "" },
+  return el("li", { class: [fresh ? "fresh" : "", marked ? "linked" : ""].join(" ").trim() },
     el("p", { class: "when" }, el("span", { class: `pill ${style}` }, label),
-      el("span", {}, el("time", { datetime: change.at }, moment(change.at)), el("span", { class: "quiet" }, " · ", ago(change.at))),
+      el("span", {}, el("a", { href: `?at=${encodeURIComponent(change.at)}`, onclick: follow }, el("time", { datetime: change.at }, moment(change.at))), el("span", { class: "quiet" }, " · ", ago(change.at))),
       el("code", { title: t("revision") }, change.changed ?? change.revision ?? "")),
     who || reasons ? el("p", {}, who ? el("span", { class: "who" }, t("changes.by", { who })) : "", who && reasons ? t("colon") : "", reasons) : "",
     lines(change).map((line) => el("p", {}, line)),

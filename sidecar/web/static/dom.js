@@ -12,7 +12,7 @@ export function el(tag, attributes = {}, ...children) {
     if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
     else node.setAttribute(name, value === true ? "" : value);
   }
-  node.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== "").map(visible));
+  node.append(...children.flat(2).filter((child) => child !== null && child !== undefined && child !== "").map(visible));
   return node;
 }
 

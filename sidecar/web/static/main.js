@@ -1,4 +1,5 @@
 // Follows the sidecar: events bring status and rates, a new generation brings the routes.
+import { read } from "./address.js";
 import * as changes from "./changes.js";
 import { find } from "./dom.js";
 import * as panels from "./panels.js";
@@ -9,8 +10,12 @@ import { language, speak, t } from "./messages.js";
 
 let status = null;
 let connected = true;
+// When the sidecar was last heard of: it sends a sample of the rates every 5 s.
+let heard = Date.now();
+const SILENCE_MS = 20_000;
 let generation = -1;
 let instance = "";
+let current = null;
 
 // Fetches again if it is called while a fetch is under way: the newest answer is the one shown.
 function latest(path, take) {
@@ -45,10 +50,14 @@ const loadRates = latest("/v1/rates", (answer) => {
   plots.keep(answer.samples);
   drawDatacenters();
 });
-const loadChanges = latest("/v1/changes", (answer) => changes.show(answer.changes));
+const loadChanges = latest("/v1/changes", (answer) => {
+  changes.show(answer.changes);
+  if (status) panels.refusal(status.refusal, changes.publisher);
+});
 
 function drawBadge() {
-  if (status) panels.alerts(status, routes.stranded);
+  document.body.classList.toggle("lost", !connected);
+  panels.alerts(status, routes.stranded, connected ? null : heard);
   panels.badge(status, connected, routes.stranded);
 }
 
@@ -58,8 +67,10 @@ function drawDatacenters() {
 
 function follow() {
   const events = new EventSource("/v1/events");
+  current = events;
   events.onopen = () => {
     connected = true;
+    heard = Date.now();
     generation = -1;
     drawBadge();
     loadRates();
@@ -68,9 +79,10 @@ function follow() {
   events.onerror = () => {
     connected = false;
     drawBadge();
-    if (events.readyState === EventSource.CLOSED) setTimeout(follow, 2000);
+    if (current === events && events.readyState === EventSource.CLOSED) setTimeout(follow, 2000);
   };
   events.addEventListener("status", (event) => {
+    heard = Date.now();
     status = JSON.parse(event.data);
     drawStatus();
     whatif.propose(status.datacenters);
@@ -82,9 +94,19 @@ function follow() {
   });
   events.addEventListener("changes", loadChanges);
   events.addEventListener("rates", (event) => {
+    heard = Date.now();
     plots.add(JSON.parse(event.data));
     drawDatacenters();
   });
+}
+
+// A connection may be dead without an error, as when the network drops its packets.
+function watch() {
+  if (!connected || Date.now() - heard < SILENCE_MS) return;
+  connected = false;
+  drawBadge();
+  current.close();
+  follow();
 }
 
 function drawStatus() {
@@ -92,6 +114,7 @@ function drawStatus() {
     // First, in the document's order: each datacenter keeps the colour that it gets here.
     drawDatacenters();
     panels.status(status);
+    panels.refusal(status.refusal, changes.publisher);
   }
   drawBadge();
 }
@@ -111,6 +134,7 @@ find("language").addEventListener("change", (event) => {
   redraw();
   whatif.again();
 });
+find("find").value = read("find") ?? "";
 find("find").addEventListener("input", routes.search);
 find("whatif").addEventListener("submit", (event) => {
   event.preventDefault();
@@ -126,6 +150,7 @@ document.addEventListener("keydown", (event) => {
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
 addEventListener("resize", () => plots.redraw());
 setInterval(panels.tick, 1000);
+setInterval(watch, 1000);
 setInterval(routes.tick, 5000);
 speak(language);
 redraw();

@@ -1,10 +1,13 @@
 // The panels around the list: badge, alerts, datacenters, source, refusal.
 import { colour, el, find } from "./dom.js";
+import { only } from "./routes.js";
 import { list, moment, number, span, t } from "./messages.js";
 import * as wording from "./wording.js";
 
 const SHOWN_DRILLS = 8;
 const BAD = ["stopping", "no-process", "no-document", "overdue", "checks-ignored", "probes-skipped"];
+// The section that shows more about an alert.
+const SECTIONS = { "checks-ignored": "s-datacenters", "probes-skipped": "s-datacenters", rescheduling: "s-changes", stopping: "", "no-process": "" };
 const STATES = { SYNCED: "good", REJECTED: "warn", CONNECTING: "bad", DISCONNECTED: "bad", MISSING: "bad" };
 
 // How long ago something was, kept current by `tick`.
@@ -30,7 +33,7 @@ export function badge(status, connected, stranded) {
   find("badge").className = `badge ${kind}`;
   // Set only where it changes: a screen reader would say it again and again.
   if (find("badge-text").textContent !== text) find("badge-text").textContent = text;
-  document.title = `${kind === "good" || !kind ? "" : "⚠ "}dc-sidecar`;
+  document.title = `${kind === "good" || !kind ? "" : "⚠ "}${status?.environment ? `${status.environment} · ` : ""}dc-sidecar`;
 }
 
 export function status(now) {
@@ -39,20 +42,30 @@ export function status(now) {
   find("version").textContent = `dc-sidecar ${now.version}`;
   const more = now.drills.length - SHOWN_DRILLS;
   find("drills").replaceChildren(...now.drills.slice(0, SHOWN_DRILLS).map(drill), more > 0 ? el("p", { class: "drill quiet" }, t("drill.more", { count: number(more) })) : "");
-  refusal(now.refusal);
   source(now);
+  const parts = [now.environment ? el("b", { class: "pill" }, now.environment) : "", now.host, el("code", {}, now.source.url)];
+  find("identity").replaceChildren(...parts.filter(Boolean).flatMap((part, index) => (index ? [" · ", part] : [part])));
+  find("docs").hidden = !now.docs;
+  const docs = now.docs.replace(/\/$/, "");
+  find("docs-en").href = `${docs}/`;
+  find("docs-zh").href = `${docs}/zh/`;
 }
 
-export function alerts(now, stranded) {
-  const lines = now.alerts.map((found) => [BAD.includes(found.kind) ? "bad" : "", wording.alert(found)]);
-  if (stranded.length) lines.unshift(["bad", t("alert.nowhere", { count: number(stranded.length), names: list(stranded.slice(0, 5)) + (stranded.length > 5 ? " …" : "") })]);
+// `heard` is when the sidecar was last heard of, null while it is there.
+export function alerts(now, stranded, heard) {
+  const lines = (now?.alerts ?? []).map((found) => [BAD.includes(found.kind) ? "bad" : "", wording.alert(found), SECTIONS[found.kind] ?? "s-source"]);
+  if (stranded.length) lines.unshift(["bad", t("alert.nowhere", { count: number(stranded.length), names: list(stranded.slice(0, 5)) + (stranded.length > 5 ? " …" : "") }), "applications"]);
+  if (heard !== null) lines.unshift(["bad", t("alert.lost", { time: moment(new Date(heard).toISOString()) }), ""]);
   const section = find("alerts");
   const content = JSON.stringify(lines);
   if (section.dataset.content === content) return;
   section.dataset.content = content;
   section.hidden = !lines.length;
-  section.replaceChildren(...lines.map(([style, line]) => el("p", { class: style }, line)));
+  section.replaceChildren(...lines.map(([style, line, place]) => el("p", { class: style }, line, place ? [" ", lead(place)] : "")));
 }
+
+// A link to where an alert is explained; that of the applications shows those in trouble.
+const lead = (place) => el("a", { href: `#${place}`, onclick: place === "applications" ? () => only("troubled") : null }, t("alert.show"));
 
 // `load` has the number of applications that each datacenter serves; `rates` its decisions per second.
 export function datacenters(now, load, rates) {
@@ -92,15 +105,17 @@ function source(now) {
   find("source").replaceChildren(...pairs.flatMap(([key, values]) => [el("dt", {}, key), el("dd", {}, values)]));
 }
 
-function refusal(found) {
+// `publisher` returns who wrote the document with a revision, "" where nobody knows.
+export function refusal(found, publisher) {
   find("refusal").hidden = !found;
   if (!found) return;
+  const who = publisher(found.revision);
   const line = (problem) => t("refused.line", problem);
   const problems = found.problems.map((problem) => el("div", {},
     el("p", { class: "problem" }, el("code", {}, problem.path || "–"), problem.line ? ` (${line(problem)}): ` : ": ", problem.message),
     problem.excerpt.length ? el("div", { class: "excerpt mono", tabindex: "0", role: "group", "aria-label": line(problem) }, problem.excerpt.map(excerptLine)) : ""));
   const more = found.total - found.problems.length;
-  find("refusal-body").replaceChildren(el("p", { class: "quiet" }, el("code", {}, found.revision), ` · ${moment(found.at)} · `, ago(found.at)), ...problems, more > 0 ? el("p", { class: "problem" }, t("refused.more", { count: number(more) })) : "");
+  find("refusal-body").replaceChildren(el("p", { class: "quiet" }, who ? [el("b", { class: "publisher" }, t("refused.by", { who })), " · "] : "", el("code", {}, found.revision), ` · ${moment(found.at)} · `, ago(found.at)), ...problems, more > 0 ? el("p", { class: "problem" }, t("refused.more", { count: number(more) })) : "");
 }
 
 function excerptLine({ number: line, text, marked }) {

@@ -1,7 +1,9 @@
 // The list of applications: found by name or kind, each with where its jobs go, and opened for its details.
+import { read, write } from "./address.js";
 import { colour, el, find, swatch, table } from "./dom.js";
 import { drawRamp } from "./plots.js";
 import { moment, number, percent, t } from "./messages.js";
+import { ago } from "./panels.js";
 import { ask } from "./whatif.js";
 import { fault, outage } from "./wording.js";
 
@@ -16,9 +18,11 @@ let names = [];
 let lower = [];
 // The filters that find something, each with the names of its applications.
 let kinds = new Map();
-let kind = "";
+let kind = read("show") ?? "";
 let limit = STEP;
-let open = null;
+let open = read("app");
+// An application that the address names is scrolled to once.
+let followed = open === null;
 let ramps = [];
 
 export function show(answer) {
@@ -40,7 +44,18 @@ export function show(answer) {
       load.set(dc, (load.get(dc) ?? 0) + 1);
     }
   }
+  // Trouble first: who reads a list of hundreds sees its top.
+  const troubles = new Set([...stranded, ...kinds.get("troubled")]);
+  kinds.set("troubled", [...troubles]);
+  names = [...troubles, ...names.filter((name) => !troubles.has(name))];
   draw();
+}
+
+// Shows the applications of one kind, as a banner asks for.
+export function only(asked) {
+  kind = asked;
+  find("find").value = "";
+  search();
 }
 
 const deserted = (route) => route.kind !== "none" && route.on_empty !== "any" && !Object.keys(route.shares).length;
@@ -73,7 +88,11 @@ export function draw() {
   const focused = document.activeElement?.closest?.(".route")?.dataset.app;
   for (const ramp of ramps.splice(0)) ramp.destroy();
   drawKinds();
-  const items = found.slice(0, limit).map((name) => item(name, name, routes.apps[name]));
+  const shown = found.slice(0, limit);
+  // One that is open stays in sight, also where a link opens one of thousands.
+  if (open && open in routes.apps && !shown.includes(open)) shown.unshift(open);
+  const items = shown.map((name) => item(name, name, routes.apps[name]));
+  write({ find: asked || null, show: kind || null, app: open });
   find("routes").replaceChildren(...(kind ? [] : [item("", t("default"), routes.default)]), ...items);
   const rest = found.length - limit;
   const more = find("more");
@@ -84,6 +103,8 @@ export function draw() {
     draw();
   };
   if (open !== null) fill(open);
+  if (!followed) document.querySelector(`.route[data-app="${CSS.escape(open)}"]`)?.scrollIntoView({ block: "center" });
+  followed = true;
   if (focused !== undefined) document.querySelector(`.route[data-app="${CSS.escape(focused)}"] > button`)?.focus();
 }
 
@@ -157,12 +178,14 @@ function notes(route) {
 }
 
 // Each datacenter of a route, in the order of preference: its role, its share now, and its state.
-function datacenters(route) {
+// `workers` are the live workers of each datacenter, null where nothing is known.
+function datacenters(route, workers) {
   const weights = Object.entries(route.weights).sort(([, a], [, b]) => b - a);
   const backups = route.backups.filter((name) => !(route.weights[name] > 0));
   const role = (weight) => (weights.length > 1 ? t("role.weight", { weight: number(+weight.toPrecision(4)) }) : t("role.active"));
-  const row = (name, text) => [el("span", { class: "together" }, swatch(name), name), text, route.shares[name] ? percent(route.shares[name]) : "–", state(route, name)];
-  return table([t("datacenter"), t("role"), t("share"), t("source.state")], [
+  const live = (name) => (workers ? [number(workers[name] ?? 0)] : []);
+  const row = (name, text) => [el("span", { class: "together" }, swatch(name), name), text, route.shares[name] ? percent(route.shares[name]) : "–", ...live(name), state(route, name)];
+  return table([t("datacenter"), t("role"), t("share"), ...(workers ? [t("workers")] : []), t("source.state")], [
     ...weights.filter(([, weight]) => weight > 0).map(([name, weight]) => row(name, role(weight))),
     ...backups.map((name, index) => row(name, t("role.backup", { number: index + 1 }))),
   ]);
@@ -195,12 +218,16 @@ async function fill(app) {
     place.append(el("p", {}, title, el("span", { class: "quiet" }, ` (${moment(ramp.start)} – ${moment(ramp.end)})`)), plot);
     ramps.push(drawRamp(plot, ramp));
   }
-  if (route.kind !== "none") place.append(datacenters(route));
+  const listed = el("div", {}, datacenters(route, null));
+  if (route.kind !== "none") place.append(listed);
   if (app) place.append(el("button", { type: "button", onclick: () => ask(app) }, t("whatif")));
-  if (app && route.jobs) {
-    const answer = await fetch(`/v1/routes/${encodeURIComponent(app)}`);
-    if (!answer.ok || !place.isConnected) return;
-    const { jobs } = await answer.json();
+  if (!app) return;
+  // Not from the browser's cache: the workers change without a new generation, which the ETag stands for.
+  const answer = await fetch(`/v1/routes/${encodeURIComponent(app)}`, { cache: "no-store" }).catch(() => null);
+  if (!answer?.ok || !place.isConnected) return;
+  const { jobs, workers, workers_seen_at: seen } = await answer.json();
+  listed.replaceChildren(datacenters(route, workers), el("p", { class: "quiet workers" }, workers ? [t("workers.seen"), " ", ago(seen)] : t("workers.unknown")));
+  if (route.jobs) {
     place.append(table([t("job"), t("job.route"), ""], Object.entries(jobs).slice(0, 200).map(([job, own]) => [job, serving(own), el("span", { class: "notes" }, notes(own))])));
   }
 }

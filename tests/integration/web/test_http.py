@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -105,6 +106,21 @@ def test_readiness_names_what_fails(tmp_path: Path) -> None:
         assert site.metric("dc_sidecar_ready") == 0
         site.document.write_text(DOCUMENT)
         eventually(lambda: site.get("/readyz")[0].status == 200, "readiness")
+
+
+def test_it_names_itself_its_environment_and_its_source(tmp_path: Path) -> None:
+    """Status has host, environment and source; the document's metric has the last two, for alerts by fleet."""
+    site = Site(tmp_path, "--environment", "staging")
+    with site.sidecar:
+        status = site.json("/v1/status")
+        source = f"file:{site.document}"
+        assert (status["host"], status["environment"], status["source"]["url"]) == (
+            socket.gethostname(),
+            "staging",
+            source,
+        )
+        labels = {"revision": status["revision"], "environment": "staging", "source": source}
+        assert site.metric("dc_sidecar_document_info", **labels) == 1
 
 
 def test_routes_can_be_followed(site: Site) -> None:

@@ -46,7 +46,7 @@
     {{- end }}
   env:
     - {name: DC_SIDECAR_ADDRESS, value: {{ printf "unix:%s" $socket | quote }}}
-    {{- range $name, $value := .Values.options }}
+    {{- range $name, $value := merge (deepCopy (default dict .Values.options)) (dict "environment" .Release.Namespace) }}
     {{- if not (kindIs "invalid" $value) }}
     - name: DC_SIDECAR_{{ $name | upper | replace "-" "_" }}
       value: {{ include "dc-sidecar.optionValue" $value | quote }}
@@ -132,6 +132,29 @@
 {{- else -}}
 {{- . -}}
 {{- end -}}
+{{- end -}}
+
+{{- /* How an endpoint of a ServiceMonitor or PodMonitor is scraped. */ -}}
+{{- define "dc-sidecar.scrape" -}}
+{{- $tlsConfig := (ternary .Values.podMonitor .Values.serviceMonitor (eq .Values.mode "inject")).tlsConfig -}}
+{{- if .Values.tls.secretName -}}
+scheme: https
+{{- if $tlsConfig }}
+tlsConfig:
+  {{- toYaml $tlsConfig | nindent 2 }}
+{{- else }}
+# Prometheus calls addresses of pods; the certificate is for the name that schedulers call.
+tlsConfig:
+  serverName: {{ printf "%s.%s.svc" (include "dc-sidecar.fullname" .) .Release.Namespace | quote }}
+  ca: {secret: {name: {{ .Values.tls.secretName | quote }}, key: ca.crt}}
+{{- end }}
+{{- end }}
+{{- with .Values.http.tokenSecret }}
+{{- if .name }}
+authorization:
+  credentials: {name: {{ .name | quote }}, key: {{ .key | quote }}}
+{{- end }}
+{{- end }}
 {{- end -}}
 
 {{- define "dc-sidecar.address" -}}

@@ -95,6 +95,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- if and .Values.http.enabled (not .Values.http.tokenSecret.name) (not .Values.http.allowAnonymous) (not (has .Values.http.address (list "127.0.0.1" "::1"))) -}}
 {{- fail "http.tokenSecret.name: found none, expected a Secret with the token that HTTP requests must carry, or http.allowAnonymous: true" -}}
 {{- end -}}
+{{- if and .Values.podMonitor.enabled (or (not .Values.http.enabled) (ne .Values.mode "inject")) -}}
+{{- fail "podMonitor.enabled: found true, expected http.enabled: true and mode: inject as well; in mode standalone use serviceMonitor" -}}
+{{- end -}}
 {{- if and .Values.http.enabled (include "dc-sidecar.tcp" .) (eq (int .Values.http.port) (int .Values.tcp.port)) -}}
 {{- fail (printf "http.port: found %d, the same as tcp.port, expected another" (int .Values.http.port)) -}}
 {{- end -}}
