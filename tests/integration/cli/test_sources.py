@@ -26,6 +26,7 @@ _numbers = itertools.count(1)
         "file",
         pytest.param("zookeeper", marks=pytest.mark.zookeeper),
         pytest.param("nacos", marks=pytest.mark.nacos),
+        pytest.param("nacos3", marks=pytest.mark.nacos),
     ]
 )
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
@@ -37,8 +38,8 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         case "zookeeper":
             zookeeper: ZooKeeperServer = request.getfixturevalue("zookeeper")
             return f"zookeeper://{zookeeper.address}/{name}"
-        case _:
-            nacos: NacosServer = request.getfixturevalue("nacos")
+        case version:
+            nacos: NacosServer = request.getfixturevalue(version)
             return source_url([nacos], name)
 
 
@@ -114,8 +115,10 @@ def test_a_config_center_that_is_away_is_told_apart(scheme: str) -> None:
 
 
 @pytest.mark.nacos
-def test_a_rollback_takes_the_document_before_from_nacos(nacos: NacosServer) -> None:
+@pytest.mark.parametrize("version", ["nacos", "nacos3"])
+def test_a_rollback_takes_the_document_before_from_nacos(version: str, request: pytest.FixtureRequest) -> None:
     """What the console or a command wrote before is written again, with the rollback's own `meta`, and back again."""
+    nacos: NacosServer = request.getfixturevalue(version)
     key = f"operators-{next(_numbers)}"
     source = ("--source", source_url([nacos], key), "--hold-off", "0")
     nacos.operator.publish(key, "# first\ndefault: dc1\n")
@@ -135,8 +138,12 @@ def test_a_rollback_takes_the_document_before_from_nacos(nacos: NacosServer) -> 
 
 
 @pytest.mark.nacos
-def test_under_a_gray_version_the_commands_work_on_the_ordinary_one(nacos: NacosServer, tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", ["nacos", "nacos3"])
+def test_under_a_gray_version_the_commands_work_on_the_ordinary_one(
+    version: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
     """`switch` and `rollback` write the ordinary version and say who does not get it; `status` shows the gray."""
+    nacos: NacosServer = request.getfixturevalue(version)
     key = f"operators-{next(_numbers)}"
     url = source_url([nacos], key)
     source = ("--source", url, "--hold-off", "0")

@@ -233,6 +233,20 @@ def test_a_login_of_nacos_3_and_a_token_that_is_refused_later(fake: Fake) -> Non
     }
 
 
+@pytest.mark.parametrize(
+    ("status", "cause"), [(500, "as Nacos 3 does for a wrong password"), (403, "has just started refuses right ones")]
+)
+def test_a_failed_login_of_nacos_3_is_said_as_what_it_may_be(fake: Fake, status: int, cause: str) -> None:
+    """500 is its answer to a wrong password, 403 also that to a right one after its start; another server is tried."""
+    fake.reply = lambda request: (status, {}, b"{}") if "login" in request.path else nacos3({"content": "dc1"})(request)
+    with pytest.raises(SourceError, match=f"'u'.*{status}.*check user and password") as raised:
+        fake.api({"nacos-username": "u", "nacos-password": "p"}).read(5)
+    assert cause in str(raised.value)
+    target = parse(f"nacos://127.0.0.1:{fake.port},127.0.0.1:{free_port()}/dispatch/routing")
+    with pytest.raises(SourceError, match=r"refuses the connection"):
+        NacosApi(target, NacosCredentials({"nacos-username": "u", "nacos-password": "p"}), None).read(5)
+
+
 def history(api: NacosApi) -> NacosHistory:
     """Return the history that an API asks for."""
     return NacosHistory(lambda: nullcontext(api))
