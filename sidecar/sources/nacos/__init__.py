@@ -18,9 +18,11 @@ from sidecar.sources.nacos.history import NacosHistory
 from sidecar.sources.nacos.publish import publish
 from sidecar.sources.nacos.push import PushListener
 from sidecar.sources.nacos.url import NacosKey, parse
-from sidecar.sources.nacos.watcher import NacosWatcher
+from sidecar.sources.nacos.watcher import POLL_S, REREAD_S, NacosWatcher
 
 __all__ = ["NacosSource", "open_source"]
+
+_LONGEST_REREAD_S = 300.0
 
 
 def open_source(url: str, options: Mapping[str, str]) -> Source:
@@ -28,21 +30,25 @@ def open_source(url: str, options: Mapping[str, str]) -> Source:
 
     Options: `nacos-username` and `-password`, or `nacos-access-key` and `-secret-key`, each also as `…-file`, which is
     read again at each login; `nacos-ca`, `-cert`, `-key` (PEM files; any of them turns on TLS) and `nacos-tls`
-    (`true`: TLS with the system's authorities). Raises ConfigError.
+    (`true`: TLS with the system's authorities); `nacos-reread` (seconds; the longest time between two reads while push
+    works). Raises ConfigError.
     """
     target = parse(url)
     if importlib.util.find_spec("v2") is None:
         raise ConfigError(
             "The Nacos source needs nacos-sdk-python, which is not installed: pip install '.[nacos]' in a checkout"
         )
-    return NacosSource(target, NacosCredentials(options), tls_from(options))
+    return NacosSource(target, NacosCredentials(options), tls_from(options), reread_s=_reread_s(options))
 
 
 class NacosSource:
     """A `Source` whose versions are those of Nacos: the MD5 of the text."""
 
-    def __init__(self, target: NacosKey, credentials: NacosCredentials, tls: NacosTls | None) -> None:
+    def __init__(
+        self, target: NacosKey, credentials: NacosCredentials, tls: NacosTls | None, *, reread_s: float = REREAD_S
+    ) -> None:
         self._target = target
+        self._reread_s = reread_s
         self._credentials = credentials
         self._tls = tls
         self._watcher: NacosWatcher | None = None
@@ -71,7 +77,7 @@ class NacosSource:
             token=lambda: api.token,
             wake=wake.set,
         )
-        self._watcher = watcher = NacosWatcher(api, push, deliver, wake)
+        self._watcher = watcher = NacosWatcher(api, push, deliver, wake, reread_s=self._reread_s)
         watcher.start()
         push.start()
 
@@ -112,3 +118,14 @@ class NacosSource:
 
     def _api(self, address: str) -> NacosApi:
         return NacosApi(self._target, self._credentials, None if self._tls is None else self._tls.context(), address)
+
+
+def _reread_s(options: Mapping[str, str]) -> float:
+    text = options.get("nacos-reread", "")
+    try:
+        seconds = float(text) if text else REREAD_S
+    except ValueError:
+        seconds = 0.0
+    if not POLL_S <= seconds <= _LONGEST_REREAD_S:
+        raise ConfigError(f"nacos-reread is {text!r}; expected {POLL_S:g} s to {_LONGEST_REREAD_S:g} s, such as 30s.")
+    return seconds

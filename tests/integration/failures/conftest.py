@@ -16,12 +16,14 @@ SECOND = "default: {active: dc2, backups: [dc1, dc3]}\n"
 
 
 @pytest.fixture(scope="package")
-def nacos_on_its_way(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, NacosServer]]:
+def nacos_on_its_way(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, NacosServer]]:
     """Start a Nacos 2.3 and a Nacos 3 and do not wait: the tests of the other sources run meanwhile."""
-    servers = {
-        "nacos": NacosServer(tmp_path_factory.mktemp("nacos")),
-        "nacos3": Nacos3Server(tmp_path_factory.mktemp("nacos3")),
-    }
+    kinds = {"nacos": NacosServer, "nacos3": Nacos3Server}
+    tests = [item for item in request.session.items if isinstance(item, pytest.Function) and hasattr(item, "callspec")]
+    chosen = kinds.keys() & {test.callspec.params.get("mended") for test in tests}
+    servers = {name: kinds[name](tmp_path_factory.mktemp(name)) for name in sorted(chosen)}
     for server in servers.values():
         server.start(wait=False)
     yield servers

@@ -10,7 +10,9 @@ import pytest
 
 from sidecar.sources.base import Content, Gray, Missing
 from sidecar.sources.nacos import NacosSource
+from sidecar.sources.nacos import push as push_module
 from sidecar.sources.nacos.address import client_address
+from sidecar.sources.nacos.api import md5
 from sidecar.sources.nacos.credentials import NacosCredentials
 from sidecar.sources.nacos.url import parse
 from tests.integration.nacos.conftest import Watch
@@ -58,6 +60,26 @@ def test_nacos_3_pushes_in_every_namespace(nacos3: NacosServer, key: str, namesp
             watched.is_told_of(number)
             operator.publish(key, f"dc{number}")
         watched.is_told_of(6)
+
+
+def test_reads_are_rare_while_push_is_proved_and_find_a_lost_one(
+    nacos3: NacosServer, key: str, watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a proved push the next read follows after 6.4 to 8 s, not 2; it finds the change whose push is lost."""
+    monkeypatch.setattr(push_module, "PROVED_AFTER_S", 1.0)
+    nacos3.operator.publish(key, "dc1")
+    watched = watch(source_url([nacos3], key), {"nacos-reread": "8"})
+    watched.is_told_of(1)
+    push = watched.source._push  # type: ignore[attr-defined]
+    version = md5(b"dc1")
+    eventually(lambda: push.is_proved(version), "proof of the push", within=30)
+    reports = len(watched.reports)
+    eventually(lambda: len(watched.reports) > reports, "the read after the proof", within=10)
+    proved_since, reports = time.monotonic(), len(watched.reports)
+    push._session._rpc().server_request_handler_mapping.clear()
+    nacos3.operator.publish(key, "dc2")
+    assert 4.0 < watched.reaches("dc2", within=12) - proved_since < 10.0
+    assert len(watched.reports) == reports + 1
 
 
 def test_going_back_and_forth_between_two_texts_is_as_quick(server: NacosServer, key: str, watch: Watch) -> None:

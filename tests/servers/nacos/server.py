@@ -67,7 +67,7 @@ class NacosServer(ServerProcess):
             ],
             ready=self.operator.ready,
             log=folder / "server.log",
-            within=90,
+            within=180,
         )
 
     def _operator(self, tls: ssl.SSLContext | None) -> Operator:
