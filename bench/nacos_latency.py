@@ -1,6 +1,6 @@
 """Measures the time from a publish in Nacos to the first decision by it, compared with a listener of nacos-sdk-python.
 
-    python -m bench.nacos_latency [--rounds 50] [--bursts 20] [--kills 30]
+    python -m bench.nacos_latency [--rounds 50] [--bursts 20] [--kills 30] [--nacos 2|3]
 
 Starts a real server and a real sidecar with a caller that never pauses, and publishes in turn to the key of the bare
 listener and to the sidecar's. Exits with 1 if the sidecar's median is more than 1.2 times the bare listener's, if the
@@ -26,6 +26,7 @@ from urllib.parse import urlencode
 
 from tests.harness import Caller, SidecarProcess
 from tests.servers.nacos.server import NacosServer, source_url
+from tests.servers.nacos3.server import Nacos3Server
 
 _ALLOWED = 1.2
 _BURST = 500
@@ -38,8 +39,10 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=50)
     parser.add_argument("--bursts", type=int, default=20)
     parser.add_argument("--kills", type=int, default=30)
+    parser.add_argument("--nacos", choices=("2", "3"), default="3", help="the server's version")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, NacosServer(Path(folder) / "nacos") as server:
+    kind = Nacos3Server if options.nacos == "3" else NacosServer
+    with tempfile.TemporaryDirectory() as folder, kind(Path(folder) / "nacos") as server:
         for key in ("bare", "ours"):
             server.operator.publish(key, "dc1")
         with (

@@ -85,7 +85,7 @@ class SourceError(SidecarError):
 
 
 class RequestNotSent(SourceError):
-    """No connection to a server of the config center: it has not seen the request."""
+    """No connection to a server of the config center, or no login: it has not seen the request."""
 
 
 class NoResponse(SourceError):

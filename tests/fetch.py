@@ -35,7 +35,8 @@ def _docs_generator() -> None:
 _WORK: tuple[tuple[tuple[str, Callable[[], object]], ...], ...] = (
     (
         ("ZooKeeper", lambda: runtime_jars(_SERVERS / "zookeeper" / "pom.xml")),
-        ("Nacos", lambda: runtime_jars(_SERVERS / "nacos" / "pom.xml")),
+        ("Nacos 2.3", lambda: runtime_jars(_SERVERS / "nacos" / "pom.xml")),
+        ("Nacos 3", lambda: runtime_jars(_SERVERS / "nacos3" / "pom.xml")),
         ("PowerJob and its adapter", build),
     ),
     (

@@ -12,7 +12,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from sidecar.config.kinds import LIST, SWITCH
+from sidecar.config.kinds import DURATION, LIST, SWITCH
 from sidecar.config.masking import has_password, masked_reactions, masked_url
 from sidecar.config.options import CONFIG, OPTIONS, PREFIX, SOURCE_OPTIONS, Option, Settings
 from sidecar.errors import ConfigError, DocumentRejected, FlagError, SecretUnreadable
@@ -190,7 +190,9 @@ def _raise(problems: Sequence[tuple[Layer, str]]) -> None:
 
 
 def _canonical(option: Option, text: str) -> str:
-    return str(SWITCH.read(text)).lower() if option.kind is SWITCH else text
+    if option.kind is SWITCH:
+        return str(SWITCH.read(text)).lower()
+    return f"{DURATION.read(text):g}" if option.kind is DURATION else text
 
 
 def _secret(value: OptionValue, warnings: list[str]) -> str:

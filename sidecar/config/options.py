@@ -264,6 +264,11 @@ SOURCE_OPTIONS: tuple[Option, ...] = (
     *_of_source("nacos-ca", PATH, "Authorities of the server's certificate (PEM)."),
     *_of_source("nacos-cert", PATH, "Client certificate (PEM)."),
     *_of_source("nacos-key", PATH, "Private key of --nacos-cert (PEM)."),
+    *_of_source(
+        "nacos-reread",
+        DURATION,
+        "Longest time between two reads while push works, 2s to 5m: a lost push is noticed within it. Default 10s.",
+    ),
     *_of_source("zookeeper-username", TEXT, "User for digest authentication."),
     *_of_source("zookeeper-password", TEXT, "The user's password.", secret=True),
     *_of_source("zookeeper-sasl-mechanism", choice("DIGEST-MD5"), "SASL mechanism: DIGEST-MD5."),

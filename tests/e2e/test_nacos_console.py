@@ -61,11 +61,13 @@ def shot(page: Page, tmp_path: Path) -> Callable[[str], None]:
     return take
 
 
+@pytest.mark.parametrize("version", ["nacos", "nacos3"])
 def test_each_step_in_the_console_decides_the_next_dispatch(
-    nacos: NacosServer, page: Page, shot: Callable[[str], None], tmp_path: Path
+    version: str, request: pytest.FixtureRequest, page: Page, shot: Callable[[str], None], tmp_path: Path
 ) -> None:
     """Create, edit, publish, roll back, publish a gray version, end it: each is in force at the next dispatch."""
-    console = Console(page, nacos.console, "dispatch", "routing.yaml", shot)
+    nacos: NacosServer = request.getfixturevalue(version)
+    console = Console(page, nacos, "dispatch", "routing.yaml", shot)
     source = source_url([nacos], "routing.yaml")
     with SidecarProcess(source, folder=tmp_path, wait_for_document=False, within=60) as sidecar:
         console.create("default: {active: dc1, backups: [dc2]}")
@@ -92,13 +94,13 @@ def test_each_step_in_the_console_decides_the_next_dispatch(
             caller.no_failures()
 
 
+@pytest.mark.parametrize("version", ["nacos_with_users", "nacos3_with_users"])
 def test_an_operator_who_logs_in_is_named_in_the_history(
-    nacos_with_users: NacosServer, page: Page, shot: Callable[[str], None]
+    version: str, request: pytest.FixtureRequest, page: Page, shot: Callable[[str], None]
 ) -> None:
     """With users on, the console wants a login, and what it publishes bears the operator's name."""
-    console = Console(
-        page, nacos_with_users.console, "dispatch", "console.yaml", lambda name: shot(name) if "login" in name else None
-    )
+    nacos: NacosServer = request.getfixturevalue(version)
+    console = Console(page, nacos, "dispatch", "console.yaml", lambda name: shot(name) if "login" in name else None)
     console.log_in("nacos", "nacos")
     console.create("dc1")
-    eventually(lambda: nacos_with_users.operator.stored("console.yaml")["createUser"] == "nacos", "the operator's name")
+    eventually(lambda: nacos.operator.stored("console.yaml")["createUser"] == "nacos", "the operator's name")

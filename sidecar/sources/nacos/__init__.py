@@ -18,9 +18,11 @@ from sidecar.sources.nacos.history import NacosHistory
 from sidecar.sources.nacos.publish import publish
 from sidecar.sources.nacos.push import PushListener
 from sidecar.sources.nacos.url import NacosKey, parse
-from sidecar.sources.nacos.watcher import NacosWatcher
+from sidecar.sources.nacos.watcher import POLL_S, REREAD_S, NacosWatcher
 
 __all__ = ["NacosSource", "open_source"]
+
+_LONGEST_REREAD_S = 300.0
 
 
 def open_source(url: str, options: Mapping[str, str]) -> Source:
@@ -28,8 +30,8 @@ def open_source(url: str, options: Mapping[str, str]) -> Source:
 
     Options: `nacos-username` and `-password`, or `nacos-access-key` and `-secret-key`, each also as `…-file`, which is
     read again at each login; `nacos-ca`, `-cert`, `-key` (PEM files; any of them turns on TLS) and `nacos-tls`
-    (`true`: TLS with the system's authorities); `nacos-allow-plaintext` (`true`: send the password without TLS).
-    Raises ConfigError.
+    (`true`: TLS with the system's authorities); `nacos-allow-plaintext` (`true`: send the password without TLS);
+    `nacos-reread` (seconds; the longest time between two reads while push works). Raises ConfigError.
     """
     target = parse(url)
     if importlib.util.find_spec("v2") is None:
@@ -39,7 +41,7 @@ def open_source(url: str, options: Mapping[str, str]) -> Source:
     credentials, tls = NacosCredentials(options), tls_from(options)
     if credentials.has_login and tls is None and options.get("nacos-allow-plaintext", "").lower() != "true":
         _check_loopback(target)
-    return NacosSource(target, credentials, tls)
+    return NacosSource(target, credentials, tls, reread_s=_reread_s(options))
 
 
 def _check_loopback(target: NacosKey) -> None:
@@ -55,8 +57,11 @@ def _check_loopback(target: NacosKey) -> None:
 class NacosSource:
     """A `Source` whose versions are those of Nacos: the MD5 of the text."""
 
-    def __init__(self, target: NacosKey, credentials: NacosCredentials, tls: NacosTls | None) -> None:
+    def __init__(
+        self, target: NacosKey, credentials: NacosCredentials, tls: NacosTls | None, *, reread_s: float = REREAD_S
+    ) -> None:
         self._target = target
+        self._reread_s = reread_s
         self._credentials = credentials
         self._tls = tls
         self._watcher: NacosWatcher | None = None
@@ -90,7 +95,7 @@ class NacosSource:
             token=lambda: api.token,
             wake=wake.set,
         )
-        self._watcher = watcher = NacosWatcher(api, push, deliver, wake, known=self._known)
+        self._watcher = watcher = NacosWatcher(api, push, deliver, wake, known=self._known, reread_s=self._reread_s)
         watcher.start()
         push.start()
 
@@ -131,3 +136,14 @@ class NacosSource:
 
     def _api(self, address: str) -> NacosApi:
         return NacosApi(self._target, self._credentials, None if self._tls is None else self._tls.context(), address)
+
+
+def _reread_s(options: Mapping[str, str]) -> float:
+    text = options.get("nacos-reread", "")
+    try:
+        seconds = float(text) if text else REREAD_S
+    except ValueError:
+        seconds = 0.0
+    if not POLL_S <= seconds <= _LONGEST_REREAD_S:
+        raise ConfigError(f"nacos-reread is {text!r}; expected {POLL_S:g} s to {_LONGEST_REREAD_S:g} s, such as 30s.")
+    return seconds

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
-from sidecar.errors import AccessRefused, SourceError
+from sidecar.errors import AccessRefused, RequestNotSent, SourceError
 from sidecar.sources.nacos.credentials import NacosCredentials
 from sidecar.sources.nacos.http import HttpConnection, NacosResponse
 from sidecar.sources.nacos.url import NacosAddress, NacosKey
@@ -226,12 +226,26 @@ class NacosApi:
         token = content.get("accessToken")
         if answer.status != 200 or not isinstance(token, str) or not token:
             self._token, self._token_until = "", 0.0
-            if answer.status in {0, 401, 403} or b"not found" in answer.body or b"unknown user" in answer.body:
-                raise AccessRefused(f"{self.server} refuses the user {user!r} or the password: check both")
-            raise SourceError(f"{self.server} answers the login of {user!r} with status {answer.status}")
+            raise self._login_error(user, answer)
         life = content.get("tokenTtl")
         self._token = token
         self._token_until = time.monotonic() + 0.8 * (life if isinstance(life, (int, float)) else 18_000)
+
+    def _login_error(self, user: str, answer: NacosResponse) -> SourceError:
+        """Return what a failed login means: Nacos 3 answers right and wrong passwords alike in some states."""
+        if self._v3 and answer.status == 500:
+            return RequestNotSent(
+                f"{self.server} answers the login of {user!r} with status 500, as Nacos 3 does for a wrong password: "
+                "check user and password; if both are right, see the log of Nacos"
+            )
+        if self._v3 and answer.status == 403:
+            return RequestNotSent(
+                f"{self.server} refuses the login of {user!r} (403): check user and password; a Nacos 3 that has just "
+                "started refuses right ones for some seconds too"
+            )
+        if answer.status in {0, 401, 403} or b"not found" in answer.body or b"unknown user" in answer.body:
+            return AccessRefused(f"{self.server} refuses the user {user!r} or the password: check both")
+        return SourceError(f"{self.server} answers the login of {user!r} with status {answer.status}")
 
     def _permission_hint(self) -> str:
         if self._credentials.has_login:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from sidecar.backoff import Backoff
+from sidecar.backoff import Backoff, jitter
 from sidecar.sources.nacos.credentials import NacosCredentials, NacosTls
 from sidecar.sources.nacos.url import NacosKey
 
@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-CHECK_S = 0.5
+CHECK_S = 1.0
 DEAF_AFTER_S = 5.0
+HEALTH_CHECK_S = 3.5
+PROVED_AFTER_S = 10.0
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 60.0
 _STABLE_S = 30.0
@@ -32,6 +34,9 @@ class PushListener:
     A session is closed as soon as a read fails, and another one is opened once reads succeed again: the SDK never
     reconnects, which is where most of its defects are. A session that has not received within 5 s what a read found is
     deaf, and replaced too. Without a session changes are found by the reader's polling.
+
+    The push is proved while the session has received the version that reads find, nothing has changed for 10 s, and the
+    server answers a health check over the session's connection every 3 to 4 s. Any doubt wakes the reader.
     """
 
     def __init__(
@@ -51,6 +56,7 @@ class PushListener:
         self._token = token
         self._wake = wake
         self._session: SdkSession | None = None
+        self._answered = False
         # The version that the last read found, None if it failed, and since when that is so.
         self._last_read: tuple[str | None, float] = (None, 0.0)
         self._logged = ""
@@ -81,6 +87,18 @@ class PushListener:
         """Return whether the session's server has moved from `before` to `now`. Any thread."""
         session = self._session
         return session is not None and session.has_moved(before, now)
+
+    def is_proved(self, version: str) -> bool:
+        """Return whether the push is proved to work, with `version` as the newest that it has received. Any thread."""
+        session = self._session
+        since = self._last_read[1]
+        return (
+            session is not None
+            and self._answered
+            and version != ""
+            and session.shown == version == self._last_read[0]
+            and time.monotonic() - since > PROVED_AFTER_S
+        )
 
     def _run(self) -> None:
         try:
@@ -129,10 +147,12 @@ class PushListener:
         try:
             return await self._watch_session(session)
         finally:
-            self._session = None
+            self._session, self._answered = None, False
+            self._wake()
             await session.close()
 
     async def _watch_session(self, session: SdkSession) -> str:
+        check_at = 0.0
         while True:
             version, since = self._last_read
             if version is None:
@@ -143,7 +163,16 @@ class PushListener:
                 self._log_state("")
             elif min(time.monotonic() - since, session.age) > DEAF_AFTER_S:
                 return "it has not received a change that a read found"
+            if time.monotonic() >= check_at:
+                await self._check_health(session)
+                check_at = time.monotonic() + jitter(HEALTH_CHECK_S)
             await asyncio.sleep(CHECK_S)
+
+    async def _check_health(self, session: SdkSession) -> None:
+        """Note whether the server answers over the session's connection; the SDK replaces a connection that broke."""
+        answered, self._answered = self._answered, await session.answers()
+        if answered and not self._answered:
+            self._wake()
 
     def _log_state(self, reason: str) -> None:
         """Log each state once, however often sessions fail for the same reason."""

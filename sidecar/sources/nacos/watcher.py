@@ -19,6 +19,9 @@ from sidecar.sources.nacos.ordering import OrderVerdict, VersionOrder
 log = logging.getLogger(__name__)
 
 POLL_S = 2.0
+"""How often the key is read while the push is in doubt."""
+REREAD_S = 10.0
+"""By default, how long a push may go unnoticed that was lost although the push is proved to work."""
 READ_TIMEOUT_S = 6.0
 CONFIRM_AFTER_S = 0.3
 FIRST_PAUSE_S = 0.25
@@ -34,13 +37,20 @@ class PushWitness(Protocol):
         """Return whether one server has moved from `before` to `now`, and still is there."""
         ...
 
+    def is_proved(self, version: str) -> bool:
+        """Return whether the push is proved to work, with `version` as the newest that it has received."""
+        ...
+
     def observed(self, version: str | None) -> None:
         """Note the version that the last read found, None if it failed."""
         ...
 
 
 class NacosWatcher:
-    """Reads every 2 s and when `wake` is set; while no server answers, after pauses that grow from 0.25 s to 3 s."""
+    """Reads when `wake` is set, every 2 s while the push is in doubt, at least every `reread_s` seconds while it works.
+
+    While no server answers it reads after pauses that grow from 0.25 s to 3 s.
+    """
 
     def __init__(
         self,
@@ -50,9 +60,11 @@ class NacosWatcher:
         wake: threading.Event,
         *,
         known: Sequence[str] = (),
+        reread_s: float = REREAD_S,
         uniform: Uniform = random.uniform,
     ) -> None:
         self._api = api
+        self._reread_s = reread_s
         self._witness = witness
         self._deliver = deliver
         self._order = VersionOrder()
@@ -103,7 +115,13 @@ class NacosWatcher:
             self._report(Content(found.text, found.version, self._gray_of(found)))
         else:
             self._report(Missing(found.reason))
-        return jitter(POLL_S, uniform=self._uniform)
+        return self._pause_s(found.version)
+
+    def _pause_s(self, version: str) -> float:
+        if self._witness.is_proved(version):
+            # Never longer than promised, so the jitter only shortens it.
+            return self._reread_s * self._uniform(0.8, 1.0)
+        return min(jitter(POLL_S, uniform=self._uniform), self._reread_s)
 
     def _failed(self, reason: str) -> float:
         self._witness.observed(None)

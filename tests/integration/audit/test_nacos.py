@@ -25,13 +25,13 @@ def newest(state: Path) -> Record | None:
     return next(newest_first(state / FOLDER), None)
 
 
-def test_the_audit_names_who_published(nacos_with_users: NacosServer, tmp_path: Path) -> None:
+def test_the_audit_names_who_published(nacos3_with_users: NacosServer, tmp_path: Path) -> None:
     """A user who logged in, and wrote nothing into `meta`, is recorded with the address."""
     key, state = f"routing-{uuid.uuid4().hex[:8]}", tmp_path / "state"
-    nacos_with_users.operator.create_user(key, PASSWORD, f"role-{key}", action="r")
-    nacos_with_users.operator.publish(key, "dc1")
+    nacos3_with_users.operator.create_user(key, PASSWORD, f"role-{key}", action="r")
+    nacos3_with_users.operator.publish(key, "dc1")
     env = {"DC_SIDECAR_NACOS_USERNAME": key, "DC_SIDECAR_NACOS_PASSWORD": PASSWORD}
-    source = source_url([nacos_with_users], key)
+    source = source_url([nacos3_with_users], key)
     with SidecarProcess(source, "--state-dir", str(state), folder=tmp_path, env=env, within=60):
         eventually(lambda: newest(state), "the first record")
         author = open_source(source, {"nacos-username": "nacos", "nacos-password": "nacos"})

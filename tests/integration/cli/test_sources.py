@@ -1,4 +1,4 @@
-"""The operator's verbs on every config center: a real file, a real ZooKeeper, a real Nacos."""
+"""The operator's verbs on every config center: a real file, a real ZooKeeper, a real Nacos 3."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _numbers = itertools.count(1)
     params=[
         "file",
         pytest.param("zookeeper", marks=pytest.mark.zookeeper),
-        pytest.param("nacos", marks=pytest.mark.nacos),
+        pytest.param("nacos3", marks=pytest.mark.nacos),
     ]
 )
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
@@ -37,8 +37,8 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         case "zookeeper":
             zookeeper: ZooKeeperServer = request.getfixturevalue("zookeeper")
             return f"zookeeper://{zookeeper.address}/{name}"
-        case _:
-            nacos: NacosServer = request.getfixturevalue("nacos")
+        case version:
+            nacos: NacosServer = request.getfixturevalue(version)
             return source_url([nacos], name)
 
 
@@ -114,8 +114,10 @@ def test_a_config_center_that_is_away_is_told_apart(scheme: str) -> None:
 
 
 @pytest.mark.nacos
-def test_a_rollback_takes_the_document_before_from_nacos(nacos: NacosServer) -> None:
+@pytest.mark.parametrize("version", ["nacos", "nacos3"])
+def test_a_rollback_takes_the_document_before_from_nacos(version: str, request: pytest.FixtureRequest) -> None:
     """What the console or a command wrote before is written again, with the rollback's own `meta`, and back again."""
+    nacos: NacosServer = request.getfixturevalue(version)
     key = f"operators-{next(_numbers)}"
     source = ("--source", source_url([nacos], key), "--hold-off", "0")
     nacos.operator.publish(key, "# first\ndefault: dc1\n")
@@ -135,27 +137,27 @@ def test_a_rollback_takes_the_document_before_from_nacos(nacos: NacosServer) -> 
 
 
 @pytest.mark.nacos
-def test_under_a_gray_version_the_commands_work_on_the_ordinary_one(nacos: NacosServer, tmp_path: Path) -> None:
+def test_under_a_gray_version_the_commands_work_on_the_ordinary_one(nacos3: NacosServer, tmp_path: Path) -> None:
     """`switch` and `rollback` write the ordinary version and say who does not get it; `status` shows the gray."""
     key = f"operators-{next(_numbers)}"
-    url = source_url([nacos], key)
+    url = source_url([nacos3], key)
     source = ("--source", url, "--hold-off", "0")
-    nacos.operator.publish(key, "default: dc1\napps: {billing: dc1}\n")
-    nacos.operator.publish(key, "default: dc3\n", gray_for=f"{client_address()},127.0.0.1")
+    nacos3.operator.publish(key, "default: dc1\napps: {billing: dc1}\n")
+    nacos3.operator.publish(key, "default: dc3\n", gray_for=f"{client_address()},127.0.0.1")
     with SidecarProcess(url, folder=tmp_path, within=60) as sidecar:
         done = run("switch", "billing", "dc2", "--yes", *source)
         assert done.returncode == 0, done.stderr
         said = " ".join(done.stdout.split())
         assert f"Note: a gray version (beta) is in force for {client_address()}, 127.0.0.1: this changes the" in said
         assert "billing: all jobs dc1 → dc2" in said
-        assert "billing: dc2" in nacos.operator.stored(key)["content"]
-        assert run("get", "--source", url).stdout == nacos.operator.stored(key)["content"]
+        assert "billing: dc2" in nacos3.operator.stored(key)["content"]
+        assert run("get", "--source", url).stdout == nacos3.operator.stored(key)["content"]
         assert run("rollback", "--yes", *source).returncode == 0
-        assert "billing: dc1" in nacos.operator.stored(key)["content"]
+        assert "billing: dc1" in nacos3.operator.stored(key)["content"]
         shown = run("status", "--sidecar", sidecar.address)
         assert f"beta for {client_address()}, 127.0.0.1, since " in shown.stdout
         waited = run("switch", "billing", "dc2", "--yes", "--wait", "1", "--sidecar", sidecar.address, *source)
         assert waited.returncode == 5
         assert "a gray version (beta)" in waited.stdout
-        nacos.operator.end_gray(key)
+        nacos3.operator.end_gray(key)
         eventually(lambda: not sidecar.status().HasField("gray"), "the end of the gray version", within=30)

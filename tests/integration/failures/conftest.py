@@ -9,18 +9,26 @@ import pytest
 from tests.harness import Caller, SidecarProcess
 from tests.integration.failures.centers import Center, FakeOne, FileOne, NacosOne, ZooKeeperOne
 from tests.servers.nacos.server import NacosServer
+from tests.servers.nacos3.server import Nacos3Server
 
 FIRST = "default: {active: dc1, backups: [dc2, dc3]}\n"
 SECOND = "default: {active: dc2, backups: [dc1, dc3]}\n"
 
 
 @pytest.fixture(scope="package")
-def nacos_on_its_way(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NacosServer]:
-    """Start a Nacos and do not wait: the tests of the other sources run meanwhile."""
-    server = NacosServer(tmp_path_factory.mktemp("nacos"))
-    server.start(wait=False)
-    yield server
-    server.kill()
+def nacos_on_its_way(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, NacosServer]]:
+    """Start a Nacos 2.3 and a Nacos 3 and do not wait: the tests of the other sources run meanwhile."""
+    kinds = {"nacos": NacosServer, "nacos3": Nacos3Server}
+    tests = [item for item in request.session.items if isinstance(item, pytest.Function) and hasattr(item, "callspec")]
+    chosen = kinds.keys() & {test.callspec.params.get("mended") for test in tests}
+    servers = {name: kinds[name](tmp_path_factory.mktemp(name)) for name in sorted(chosen)}
+    for server in servers.values():
+        server.start(wait=False)
+    yield servers
+    for server in servers.values():
+        server.kill()
 
 
 @pytest.fixture(
@@ -30,6 +38,7 @@ def nacos_on_its_way(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nacos
         "file",
         pytest.param("zookeeper", marks=pytest.mark.zookeeper),
         pytest.param("nacos", marks=pytest.mark.nacos),
+        pytest.param("nacos3", marks=pytest.mark.nacos),
     ],
 )
 def mended(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Center]:
@@ -45,8 +54,8 @@ def mended(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
                 center = FileOne(stack, folder)
             case "zookeeper":
                 center = ZooKeeperOne(stack, folder)
-            case _:
-                center = NacosOne(stack, nacos)
+            case version:
+                center = NacosOne(stack, nacos[version])
         yield center
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,9 +44,9 @@ def killed_for_a_minute(folder: Path) -> None:
         assert after.log <= before.log, quiet.log_text()
 
 
-def killed_briefly(folder: Path) -> None:
+def killed_briefly(folder: Path, kind: type[NacosServer] = NacosServer) -> None:
     """Kill -9 and start again after 1 s, and after 10 s."""
-    with scene(folder) as stage:
+    with scene(folder, kind) as stage:
         stage.publish()
         caller = stage.caller(stage.sidecar())
         for seconds in (1, 10):
@@ -88,16 +89,24 @@ def one_of_two(folder: Path) -> None:
         caller.no_failures()
 
 
-def back_with_another_token_secret(folder: Path) -> None:
-    """Let a server with users come back and take no old token: the sidecar logs in again, long before its end."""
+def back_with_another_token_secret(
+    folder: Path,
+    kind: type[NacosServer] = NacosServer,
+    authentication: Callable[[], Mapping[str, str]] = authentication,
+) -> None:
+    """Let a server with users come back and take no old token: the sidecar logs in again, long before its end.
+
+    A Nacos 3 refuses right logins for some seconds after its start; the sidecar outlasts that too.
+    """
     folder.mkdir()
     login = {"DC_SIDECAR_NACOS_USERNAME": "nacos", "DC_SIDECAR_NACOS_PASSWORD": "nacos"}
-    with NacosServer(folder / "nacos", settings=authentication()) as server:
+    with kind(folder / "nacos", settings=authentication()) as server:
+        server.operator.create_administrator()
         server.operator.publish(KEY, "dc1")
         with sidecar_of(source_url([server], KEY), folder, env=login) as sidecar, caller_of(sidecar) as caller:
             server.kill()
             caller.until(lambda answer: answer.stale, "stale decisions")
-            with NacosServer(folder / "nacos", port=server.port, settings=authentication()) as again:
+            with kind(folder / "nacos", port=server.port, settings=authentication()) as again:
                 ready = time.monotonic()
                 again.operator.publish(KEY, "dc2")
                 reaches(caller, "dc2", ready)

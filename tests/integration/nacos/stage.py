@@ -17,15 +17,16 @@ IN_FORCE_WITHIN = 10.0
 class Scene:
     """Servers of its own, sidecars that watch them, and callers; every change must be in force soon."""
 
-    def __init__(self, stack: ExitStack, folder: Path) -> None:
+    def __init__(self, stack: ExitStack, folder: Path, kind: type[NacosServer]) -> None:
         self._stack = stack
+        self._kind = kind
         self.folder = folder
         self.server = self.another("nacos")
         self._changes = 0
 
     def another(self, name: str) -> NacosServer:
         """Start one more server."""
-        return self._stack.enter_context(NacosServer(self.folder / name))
+        return self._stack.enter_context(self._kind(self.folder / name))
 
     def publish(self, *servers: NacosServer) -> str:
         """Change the key everywhere, to dc1 and dc2 by turns; return the datacenter."""
@@ -47,11 +48,11 @@ class Scene:
 
 
 @contextmanager
-def scene(folder: Path) -> Iterator[Scene]:
+def scene(folder: Path, kind: type[NacosServer] = NacosServer) -> Iterator[Scene]:
     """Set a scene, and clear it away at the end."""
     folder.mkdir()
     with ExitStack() as stack:
-        yield Scene(stack, folder)
+        yield Scene(stack, folder, kind)
 
 
 def sidecar_of(url: str, folder: Path, *, wait: bool = True, env: Mapping[str, str] | None = None) -> SidecarProcess:

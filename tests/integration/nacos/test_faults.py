@@ -11,6 +11,7 @@ import pytest
 
 from tests.integration.nacos import outages, troubles
 from tests.servers.nacos.server import NacosServer
+from tests.servers.nacos3.server import Nacos3Server, authentication3
 
 pytestmark = pytest.mark.nacos
 
@@ -20,6 +21,10 @@ OUTAGES: dict[str, Callable[[Path], None]] = {
     "killed for 1 s and for 10 s": outages.killed_briefly,
     "one of two dies": outages.one_of_two,
     "back with another token secret": outages.back_with_another_token_secret,
+    "Nacos 3 killed for 1 s and for 10 s": partial(outages.killed_briefly, kind=Nacos3Server),
+    "Nacos 3 back with another token secret": partial(
+        outages.back_with_another_token_secret, kind=Nacos3Server, authentication=authentication3
+    ),
 }
 TROUBLES: dict[str, Callable[[Path, NacosServer], None]] = {
     "partitioned": troubles.partitioned,

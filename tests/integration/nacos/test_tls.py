@@ -13,6 +13,7 @@ from sidecar.errors import SourceError
 from sidecar.sources import open_source
 from tests.integration.nacos.conftest import Watch
 from tests.servers.nacos.server import NacosServer, source_url
+from tests.servers.nacos3.server import Nacos3Server
 
 pytestmark = pytest.mark.nacos
 
@@ -31,8 +32,10 @@ def ca(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(path)
 
 
-@pytest.fixture(scope="module")
-def secured(authority: trustme.CA, ca: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NacosServer]:
+@pytest.fixture(scope="module", params=[NacosServer, Nacos3Server], ids=["2.3", "3.1"])
+def secured(
+    request: pytest.FixtureRequest, authority: trustme.CA, ca: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[NacosServer]:
     """Run a Nacos that speaks TLS on both of its ports, and nothing else."""
     folder = tmp_path_factory.mktemp("nacos-tls")
     certificate = authority.issue_cert("127.0.0.1")
@@ -51,7 +54,7 @@ def secured(authority: trustme.CA, ca: str, tmp_path_factory: pytest.TempPathFac
         f"{grpc}.certChainFile": f"file:{chain}",
         f"{grpc}.certPrivateKey": f"file:{key}",
     }
-    with NacosServer(folder / "home", settings=settings, tls=ssl.create_default_context(cafile=ca)) as server:
+    with request.param(folder / "home", settings=settings, tls=ssl.create_default_context(cafile=ca)) as server:
         yield server
 
 

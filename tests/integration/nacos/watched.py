@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from sidecar.sources import open_source
+from sidecar.sources.base import Source
 from tests.integration.watched import WatchedSource
 from tests.waiting import eventually
 
@@ -12,8 +13,8 @@ from tests.waiting import eventually
 class Watched(WatchedSource):
     """A started Nacos source."""
 
-    def __init__(self, url: str, options: Mapping[str, str] | None = None) -> None:
-        self.source = open_source(url, options or {})
+    def __init__(self, source: str | Source, options: Mapping[str, str] | None = None) -> None:
+        self.source = open_source(source, options or {}) if isinstance(source, str) else source
         super().__init__(self.source)
 
     def is_told_of(self, changes: int, within: float = 30.0) -> None:

@@ -9,16 +9,18 @@ from urllib.parse import urlencode
 
 from playwright.sync_api import Error, Page, expect
 
+from tests.servers.nacos.server import NacosServer
+
 Shot = Callable[[str], None]
 
 
 class Console:
     """One key of the public namespace, in the console's pages; `shot` is called where a page is worth a picture."""
 
-    def __init__(self, page: Page, address: str, group: str, data_id: str, shot: Shot) -> None:
+    def __init__(self, page: Page, server: NacosServer, group: str, data_id: str, shot: Shot) -> None:
         self._page = page
-        self._address = address
-        self._key = {"serverId": "center", "namespace": "", "group": group, "dataId": data_id}
+        self._address = server.console
+        self._key = {"serverId": "center", "namespace": server.PUBLIC, "group": group, "dataId": data_id}
         self._shot = shot
         page.add_init_script("localStorage.setItem('docsite_language', 'en-US')")
 

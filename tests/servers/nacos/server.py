@@ -1,4 +1,4 @@
-"""A real Nacos, console included, as it is started for the tests, and what an operator does with it over HTTP."""
+"""A real Nacos 2.3, console included, as it is started for the tests, and what an operator does with it over HTTP."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlencode
 
 from tests.servers.maven import runtime_jars
@@ -28,6 +28,11 @@ _CLUSTER_OFFSET = 1001
 class NacosServer(ServerProcess):
     """One Nacos on loopback, standalone, with its database in `folder`; it comes back to its ports and data."""
 
+    PORTS: tuple[int, ...] = (GRPC_OFFSET, _CLUSTER_OFFSET)
+    """What it takes beside its port, as offsets."""
+    PUBLIC = ""
+    """The id of the public namespace in its console."""
+
     def __init__(
         self,
         folder: Path,
@@ -38,8 +43,8 @@ class NacosServer(ServerProcess):
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
-        self.port = port or free_port(GRPC_OFFSET, _CLUSTER_OFFSET)
-        self.operator = Operator(self.port, tls=tls)
+        self.port = port or free_port(*self.PORTS)
+        self.operator = self._operator(tls)
         properties = {
             "derby.system.durability": "test",
             "derby.stream.error.file": f"{folder}/derby.log",
@@ -49,23 +54,32 @@ class NacosServer(ServerProcess):
             "user.home": str(folder),
             "nacos.server.ip": LOOPBACK,
             "server.address": LOOPBACK,
-            "server.port": str(self.port),
             "server.tomcat.accesslog.enabled": "false",
             "server.tomcat.basedir": f"{folder}/tomcat",
+            **self._settings(),
             **(settings or {}),
         }
-        jars = runtime_jars(_POM)
         super().__init__(
             [
                 *("java", "-Xms128m", "-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"),
                 *(f"-D{name}={value}" for name, value in properties.items()),
-                # This jar first, or it dies with NoSuchMethodError when it starts.
-                *("-cp", f"{jars}/hessian-4.0.63.jar:{jars}/*", "com.alibaba.nacos.Nacos"),
+                *self._program(),
             ],
             ready=self.operator.ready,
             log=folder / "server.log",
-            within=90,
+            within=180,
         )
+
+    def _operator(self, tls: ssl.SSLContext | None) -> Operator:
+        return Operator(self.port, tls=tls)
+
+    def _settings(self) -> dict[str, str]:
+        return {"server.port": str(self.port)}
+
+    def _program(self) -> list[str]:
+        jars = runtime_jars(_POM)
+        # This jar first, or it dies with NoSuchMethodError when it starts.
+        return ["-cp", f"{jars}/hessian-4.0.63.jar:{jars}/*", "com.alibaba.nacos.Nacos"]
 
     @property
     def address(self) -> str:
@@ -107,9 +121,9 @@ class Operator:
         self._tls = tls
         self._token = ""
 
-    def within(self, namespace: str) -> Operator:
+    def within(self, namespace: str) -> Self:
         """Return one who works in another namespace."""
-        return Operator(self.port, namespace=namespace, group=self.group, tls=self._tls)
+        return type(self)(self.port, namespace=namespace, group=self.group, tls=self._tls)
 
     def ready(self) -> bool:
         try:
@@ -121,6 +135,9 @@ class Operator:
         self._token = json.loads(self._do("POST", "/v1/auth/login", {"username": user, "password": password}))[
             "accessToken"
         ]
+
+    def create_administrator(self) -> None:
+        """Create the user nacos with the password nacos, whom Nacos 2.3 has from the start."""
 
     def publish(self, data_id: str, text: str, *, gray_for: str = "", **fields: str) -> None:
         """Publish `text`; with `gray_for`, as a gray (beta) version for that address."""

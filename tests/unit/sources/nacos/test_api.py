@@ -211,6 +211,38 @@ def test_requests_are_signed_with_the_key_pair(fake: Fake) -> None:
     assert headers["Spas-Signature"] == base64.b64encode(expected).decode()
 
 
+@pytest.mark.parametrize("namespace", ["", "prod"])
+def test_a_server_that_checks_signatures_takes_reads_and_writes(fake: Fake, namespace: str) -> None:
+    """Every request of a key pair is signed for its own time; another secret is refused, and the remedy named."""
+    held = {"content": "dc1"}
+
+    def reply(request: Request) -> Reply:
+        headers = request.headers
+        if request.path.endswith("/client/cs/config") and not request.fields:
+            return nacos3(None, code=10000)(request)
+        resource = "+".join(filter(None, (request.fields.get("namespaceId", ""), request.fields["groupName"])))
+        signed = hmac.new(b"right", f"{resource}+{headers['Timestamp']}".encode(), hashlib.sha1).digest()
+        fresh = abs(time.time() * 1000 - int(headers["Timestamp"])) < 60_000
+        if (
+            headers["Spas-AccessKey"] != "ak"
+            or headers["Spas-Signature"] != base64.b64encode(signed).decode()
+            or not fresh
+        ):
+            return 403, {}, b'{"code":403,"message":"signature does not match"}'
+        if request.method == "POST":
+            held["content"] = request.fields["content"]
+            return nacos3(data=True)(request)
+        return nacos3(held)(request)
+
+    fake.reply = reply
+    query = f"?namespace={namespace}" if namespace else ""
+    right = fake.api({"nacos-access-key": "ak", "nacos-secret-key": "right"}, query=query)
+    assert publish(right, b"dc2", md5(b"dc1"), 5) == md5(b"dc2")
+    assert right.read(5) == FoundConfig(b"dc2", md5(b"dc2"))
+    with pytest.raises(SourceError, match="the access key may not, or its secret key is wrong"):
+        fake.api({"nacos-access-key": "ak", "nacos-secret-key": "other"}, query=query).read(5)
+
+
 def test_a_login_of_nacos_3_and_a_token_that_is_refused_later(fake: Fake) -> None:
     """The password goes into the body, the token into a header, and a refused token leads to one new login."""
     logins = 0
@@ -231,6 +263,20 @@ def test_a_login_of_nacos_3_and_a_token_that_is_refused_later(fake: Fake) -> Non
         "username": "u",
         "password": "p",
     }
+
+
+@pytest.mark.parametrize(
+    ("status", "cause"), [(500, "as Nacos 3 does for a wrong password"), (403, "has just started refuses right ones")]
+)
+def test_a_failed_login_of_nacos_3_is_said_as_what_it_may_be(fake: Fake, status: int, cause: str) -> None:
+    """500 is its answer to a wrong password, 403 also that to a right one after its start; another server is tried."""
+    fake.reply = lambda request: (status, {}, b"{}") if "login" in request.path else nacos3({"content": "dc1"})(request)
+    with pytest.raises(SourceError, match=f"'u'.*{status}.*check user and password") as raised:
+        fake.api({"nacos-username": "u", "nacos-password": "p"}).read(5)
+    assert cause in str(raised.value)
+    target = parse(f"nacos://127.0.0.1:{fake.port},127.0.0.1:{free_port()}/dispatch/routing")
+    with pytest.raises(SourceError, match=r"refuses the connection"):
+        NacosApi(target, NacosCredentials({"nacos-username": "u", "nacos-password": "p"}), None).read(5)
 
 
 def history(api: NacosApi) -> NacosHistory:

@@ -37,12 +37,16 @@ class Script:
 class Push:
     """A push that has seen the given moves."""
 
-    def __init__(self, *moves: tuple[str, str]) -> None:
+    def __init__(self, *moves: tuple[str, str], proved: bool = False) -> None:
         self.moves = moves
+        self.proved = proved
         self.versions: list[str | None] = []
 
     def has_moved(self, before: str, now: str) -> bool:
         return (before, now) in self.moves
+
+    def is_proved(self, version: str) -> bool:
+        return self.proved and bool(version)
 
     def observed(self, version: str | None) -> None:
         self.versions.append(version)
@@ -141,6 +145,22 @@ def test_the_push_is_told_what_was_found() -> None:
     push = Push()
     play(Script(found("a"), SourceError("away"), AbsentConfig("gone"), AbsentConfig("gone")), push)
     assert push.versions == ["a", None, ""]
+
+
+def test_reads_are_rare_while_push_is_proved_and_never_rarer_than_allowed() -> None:
+    """The bound is not exceeded by its jitter; in doubt, or without a document, a read follows in 2 s."""
+    script = Script(found("a"), AbsentConfig("gone"), AbsentConfig("gone"))
+    assert play(script, Push(proved=True))[1] == [module.REREAD_S * 0.9, module.POLL_S]
+    for chance in (min, max):
+        watcher = NacosWatcher(
+            Script(found("a")),  # type: ignore[arg-type]
+            Push(proved=True),
+            lambda _report: None,
+            threading.Event(),
+            reread_s=30.0,
+            uniform=lambda low, high, chance=chance: chance(low, high),  # type: ignore[misc]
+        )
+        assert watcher._poll() == {min: 24.0, max: 30.0}[chance]
 
 
 @given(st.lists(st.sampled_from(["a", "b", "c", ""]), max_size=40))

@@ -22,12 +22,16 @@ class Session:
     def __init__(self) -> None:
         self.shown = ""
         self.broken: str | None = None
+        self.answering = True
         self.closed = False
         self._opened = time.monotonic()
 
     @property
     def age(self) -> float:
         return time.monotonic() - self._opened
+
+    async def answers(self) -> bool:
+        return self.answering
 
     def fault(self) -> str | None:
         return self.broken
@@ -66,7 +70,14 @@ def sdk(monkeypatch: pytest.MonkeyPatch) -> Sdk:
     stand_in.SdkSession = Opening  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, stand_in.__name__, stand_in)
     monkeypatch.setattr("sidecar.sources.nacos.sdk", stand_in, raising=False)
-    for name, seconds in (("CHECK_S", 0.02), ("FIRST_PAUSE_S", 0.02), ("LONGEST_PAUSE_S", 0.1), ("DEAF_AFTER_S", 0.2)):
+    for name, seconds in (
+        ("HEALTH_CHECK_S", 0.05),
+        ("PROVED_AFTER_S", 0.2),
+        ("CHECK_S", 0.02),
+        ("FIRST_PAUSE_S", 0.02),
+        ("LONGEST_PAUSE_S", 0.1),
+        ("DEAF_AFTER_S", 0.2),
+    ):
         monkeypatch.setattr(module, name, seconds)
     return told
 
@@ -175,3 +186,36 @@ def test_a_notice_wakes_the_reader(push: PushListener, sdk: Sdk, woken: list[flo
     sessions(sdk, 1)
     sdk.changed()
     assert woken
+
+
+def test_push_is_proved_by_what_arrived(push: PushListener, sdk: Sdk, woken: list[float]) -> None:
+    """Proved: it received what reads find, a while ago, and its server answers; a doubt wakes the reader at once."""
+    push.observed("a")
+    session = sessions(sdk, 1)
+    session.shown = "a"
+    assert not push.is_proved("a")
+    eventually(lambda: push.is_proved("a"), "the proof")
+    assert not push.is_proved("b")
+    before = len(woken)
+    session.answering = False
+    eventually(lambda: len(woken) > before, "the reader to be woken")
+    assert not push.is_proved("a")
+    session.answering = True
+    eventually(lambda: push.is_proved("a"), "the proof again")
+    push.observed("b")
+    assert not push.is_proved("a")
+    session.shown = "b"
+    assert not push.is_proved("b")
+    eventually(lambda: push.is_proved("b"), "the proof of the change")
+    before = len(woken)
+    session.broken = "gone"
+    eventually(lambda: len(woken) > before, "the reader to be woken again")
+    assert not push.is_proved("b")
+
+
+def test_a_missing_key_proves_nothing(push: PushListener, sdk: Sdk) -> None:
+    """A session that has received nothing looks as if it had received that the key is missing."""
+    push.observed("")
+    sessions(sdk, 1)
+    time.sleep(0.4)
+    assert not push.is_proved("")
