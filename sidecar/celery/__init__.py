@@ -1,0 +1,7 @@
+"""Routes the tasks of a Celery application to the queues of the datacenters where they run now."""
+
+from sidecar.celery.routing import DatacenterRouting
+from sidecar.celery.settings import CelerySettings
+from sidecar.errors import NoDatacenter
+
+__all__ = ["CelerySettings", "DatacenterRouting", "NoDatacenter"]
