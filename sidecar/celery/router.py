@@ -28,7 +28,8 @@ class Placement:
 class Router:
     """Places tasks. Never waits longer than the settings' `timeout`, and raises NoDatacenter only where they say so.
 
-    `client` returns the sidecar's client, None in a process that must not have one. `note_routes` is called by it.
+    `client` returns the sidecar's client, None in a process that must not have one; it calls `note_routes`. Without
+    `dispatch` no task is sent by the answers.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class Router:
         settings: CelerySettings,
         client: Callable[[], RoutingClient | None],
         *,
+        dispatch: bool = True,
         clock: Callable[[], float] = time.monotonic,
         wait: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -46,6 +48,7 @@ class Router:
         self.down = False
         """Whether the sidecar did not answer: it is not called until `up` is called."""
         self._client = client
+        self._dispatch = dispatch
         self._clock = clock
         self._wait = wait
         self._view: RouteView | None = None
@@ -121,7 +124,11 @@ class Router:
         if client is not None and not self.down:
             try:
                 answer = client.filter(
-                    self.settings.application, job=job, instance=instance, candidates=candidates or (), dispatch=True
+                    self.settings.application,
+                    job=job,
+                    instance=instance,
+                    candidates=candidates or (),
+                    dispatch=self._dispatch,
                 )
             except SidecarError as error:
                 self.down = True
@@ -154,7 +161,11 @@ class Router:
         if client is not None and candidates is not None and not self.down:
             try:
                 answer = client.filter(
-                    self.settings.application, job=job, instance=instance, candidates=candidates, dispatch=True
+                    self.settings.application,
+                    job=job,
+                    instance=instance,
+                    candidates=candidates,
+                    dispatch=self._dispatch,
                 )
             except SidecarError as error:
                 self.down = True

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from celery import Celery
 from celery.exceptions import Ignore
+from kombu.exceptions import OperationalError
 
 from sidecar.celery.publishing import HEADER, derived_queue
 from sidecar.celery.queue_names import QueueNames
@@ -109,7 +110,7 @@ class WorkerHooks:
             signature.apply_async(eta=None, countdown=None)
         except NoDatacenter:
             return False
-        except self._app.connection_for_write().connection_errors as error:
+        except OperationalError as error:
             log.warning("task %s runs here: it cannot be sent to another datacenter: %s", request.id, error)
             return False
         log.info("task %s sent on to %s", request.id, placement.datacenter)

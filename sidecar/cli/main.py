@@ -32,6 +32,7 @@ _COMMANDS = (
     "rollback",
     "history",
     "powerjob",
+    "celery",
     "check",
     "explain",
     "schema",

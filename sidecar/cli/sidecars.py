@@ -59,13 +59,17 @@ def connecting(options: Mapping[str, Any]) -> Connect:
     """Return how to connect by a command's TLS options; any of them makes it TLS."""
 
     def connect(endpoint: Endpoint, timeout: float) -> RoutingClient:
-        ca, cert, key = options["ca"], options["cert"], options["key"]
-        tls = None
-        if options["tls"] or ca or cert or key:
-            tls = Tls(ca=ca, cert=cert, key=key, server_name=options["server_name"] or endpoint.host)
-        return RoutingClient(endpoint.address, tls=tls, timeout=timeout, cache_size=0)
+        return RoutingClient(endpoint.address, tls=tls_of(options, endpoint), timeout=timeout, cache_size=0)
 
     return connect
+
+
+def tls_of(options: Mapping[str, Any], endpoint: Endpoint) -> Tls | None:
+    """Return a command's TLS options for a sidecar; None for a connection without TLS."""
+    ca, cert, key = options["ca"], options["cert"], options["key"]
+    if not (options["tls"] or ca or cert or key):
+        return None
+    return Tls(ca=ca, cert=cert, key=key, server_name=options["server_name"] or endpoint.host)
 
 
 def open_client(ctx: click.Context) -> RoutingClient:

@@ -22,7 +22,16 @@ from sidecar.yaml_reader import places, read
 # Kubernetes sets in every container for each service whose name begins with dc-sidecar.
 CLIENT_VARIABLES = tuple(
     f"{PREFIX}{name}"
-    for name in ("ADDRESS", "CA", "CERT", "KEY", "POWERJOB_SERVER", "POWERJOB_PASSWORD", "POWERJOB_PASSWORD_FILE")
+    for name in (
+        "ADDRESS",
+        "CA",
+        "CERT",
+        "KEY",
+        "POWERJOB_SERVER",
+        "POWERJOB_PASSWORD",
+        "POWERJOB_PASSWORD_FILE",
+        "CELERY_BROKER",
+    )
 )
 _SERVICE_LINK = re.compile(
     PREFIX + r"(.+_)?(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT(_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)"
