@@ -14,6 +14,7 @@ from typing import Any
 from celery import Celery, signals
 
 from sidecar.backoff import jitter
+from sidecar.celery.fork_safety import FORK_SAFE
 from sidecar.celery.live_workers import RecentWorkers, live_workers
 from sidecar.celery.publishing import route_publishing
 from sidecar.celery.queue_names import QueueNames
@@ -51,6 +52,7 @@ class DatacenterRouting:
         self._app = app
         self._lock = threading.Lock()
         self._lent = False
+        self._inherited: list[RoutingClient | None] = []
         self._begin()
         route_publishing(app, self)
         self._hooks = WorkerHooks(app, self)
@@ -119,10 +121,16 @@ class DatacenterRouting:
     def after_fork(self) -> None:
         """Begin anew in a forked process: threads and connections are its parent's."""
         self._lock = threading.Lock()
-        self._lent = False
+        inherited, view, workers = self._client, self._router.view, self._router.workers
+        # Its end would touch connections of the parent.
+        self._inherited.append(inherited)
+        self._lent = inherited is not None and not FORK_SAFE
         if self._files is not None:
             self._files.forget_parent()
         self._begin()
+        if view is not None:
+            self._router.note_routes(view.update, None)
+        self._router.note_workers(workers)
 
     def _note_routes(self, update: RouteUpdate, epoch: int) -> None:
         self._router.note_routes(update, epoch)
