@@ -22,7 +22,10 @@ def make_app(broker: str, results: str | None = None, **settings: Any) -> tuple[
     app = Celery(APPLICATION, broker=broker, backend=results, set_as_current=False)
     app.conf.task_default_queue = "work"
     app.conf.broker_connection_retry_on_startup = True
-    app.conf.broker_transport_options = {"visibility_timeout": 60}
+    # Without confirmation a RabbitMQ that is killed loses what it has not written yet.
+    app.conf.broker_transport_options = (
+        {"confirm_publish": True} if broker.startswith("amqp") else {"visibility_timeout": 60}
+    )
     app.conf.worker_prefetch_multiplier = 4
     app.conf.beat_schedule = {"each second": {"task": "shop.tick", "schedule": 1.0}}
     _add_tasks(app)
@@ -39,13 +42,14 @@ def _add_tasks(app: Celery) -> None:
     def tick(task: Any) -> None:
         _record(task.request.id, "tick")
 
-    @app.task(shared=False, name="shop.slow", bind=True, acks_late=True)
-    def slow(task: Any, seconds: float) -> None:
+    @app.task(shared=False, name="shop.gated", bind=True, acks_late=True)
+    def gated(task: Any) -> None:
         _record(task.request.id, "begin")
-        time.sleep(seconds)
+        while not (Path(os.environ[RECORDS]) / "gate").exists():
+            time.sleep(0.05)
         _record(task.request.id, "end")
 
-    @app.task(shared=False, name="shop.flaky", bind=True, max_retries=5)
+    @app.task(shared=False, name="shop.flaky", bind=True, max_retries=None)
     def flaky(task: Any, gate: str) -> None:
         _record(task.request.id, f"try {task.request.retries}")
         if not Path(gate).exists():

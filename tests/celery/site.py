@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,9 @@ from tests.servers.process import ServerProcess
 from tests.waiting import eventually
 
 NAMES = {"dc1": "dc1-a", "dc2": "dc2-a", "dc3": "dc3-a"}
-_ROOT = Path(__file__).parents[2]
+# Only the queue `later` is moved by itself, so that other tests see what waits in theirs.
+REACTION = {"queues": ["later"], "on": ["failover"], "unacked": "true", "watch-for": "0"}
+ROOT = Path(__file__).parents[2]
 
 
 class Broker(Protocol):
@@ -56,7 +59,7 @@ class CeleryWorker(ServerProcess):
             "import os, sys; os.setpgid(0, 0); os.execv(sys.argv[1], sys.argv[1:])",
             *command,
         ]
-        environment = {**environment, WORKER: name, "DC_SIDECAR_DATACENTER": datacenter, "PYTHONPATH": str(_ROOT)}
+        environment = {**environment, WORKER: name, "DC_SIDECAR_DATACENTER": datacenter, "PYTHONPATH": str(ROOT)}
         super().__init__(
             wrapped,
             ready=lambda: " ready." in self.log.read_text(errors="replace"),
@@ -80,18 +83,36 @@ class CelerySite:
     """Everything, started: a worker in each datacenter, a sidecar, and the publishing `app` with its `routing`."""
 
     def __init__(
-        self, folder: Path, broker: Broker, results: str | None, *, names: dict[str, tuple[str, ...]] | None = None
+        self,
+        folder: Path,
+        broker: Broker,
+        results: str | None,
+        *,
+        names: Mapping[str, tuple[str, ...]] | None = None,
+        share_by: str = "task",
+        reaction: dict[str, object] | None = None,
+        http: str = "",
     ) -> None:
         self._stack = ExitStack()
         self._folder = folder
         self._names = names or {datacenter: (name,) for datacenter, name in NAMES.items()}
         self.broker = broker
         self.listen = f"unix:{folder / 'sidecar.sock'}"
-        self.sidecar = Sidecar(folder, listen=self.listen)
+        secret = folder / "broker-url"
+        secret.write_text(broker.url)
+        moving = {"name": "move", "celery": str(secret), "app": APPLICATION, "sidecar": self.listen, "timeout": "10s"}
+        self.sidecar = Sidecar(folder, listen=self.listen, reactions=[{**moving, **(reaction or REACTION)}], http=http)
         self.records = folder / "records"
         self.records.mkdir()
+        self.gate = self.records / "gate"
         self.app, self.routing = make_app(
-            broker.url, results, target=self.listen, state_dir=folder / "publisher", observe_every=1.0, timeout=5.0
+            broker.url,
+            results,
+            target=self.listen,
+            state_dir=folder / "publisher",
+            observe_every=1.0,
+            timeout=5.0,
+            share_by=share_by,
         )
         environment = {"SHOP_BROKER": broker.url, "DC_SIDECAR_TARGET": self.listen, RECORDS: str(self.records)}
         environment["SHOP_STATE"] = str(folder / "workers")
@@ -99,7 +120,7 @@ class CelerySite:
             environment["SHOP_RESULTS"] = results
         self.environment = environment
         self.workers = {
-            name: CeleryWorker(name, datacenter, folder, environment, flags=("-c", "2", "-Q", "work"))
+            name: CeleryWorker(name, datacenter, folder, environment, flags=("-c", "2", "-Q", "work,later"))
             for datacenter, here in self._names.items()
             for name in here
         }
@@ -151,6 +172,7 @@ class CelerySite:
 
     def send(self, task: str, *args: Any, count: int = 1, **options: Any) -> list[str]:
         """Publish tasks; return their ids."""
+        options = {"ignore_result": True, **options}
         return [str(self.app.send_task(task, args, **options).id) for _ in range(count)]
 
     def runs(self) -> list[Run]:
@@ -163,15 +185,20 @@ class CelerySite:
                 found.append(Run(file.stem, entry["task"], entry["event"], entry["at"]))
         return sorted(found, key=lambda run: run.at)
 
+    def began(self, tasks: Iterable[str], event: str = "begin") -> dict[str, list[str]]:
+        """Return the workers where tasks have had an event so far, in order."""
+        wanted, where = set(tasks), dict[str, list[str]]()
+        for run in self.runs():
+            if run.task in wanted and run.event == event:
+                where.setdefault(run.task, []).append(run.worker)
+        return where
+
     def ran(self, tasks: Iterable[str], event: str = "begin", *, within: float = 60.0) -> dict[str, list[str]]:
         """Wait until each task has had an event; return the workers where, in order."""
         wanted = set(tasks)
 
         def complete() -> dict[str, list[str]]:
-            where: dict[str, list[str]] = {}
-            for run in self.runs():
-                if run.task in wanted and run.event == event:
-                    where.setdefault(run.task, []).append(run.worker)
+            where = self.began(wanted, event)
             return where if len(where) == len(wanted) else {}
 
         return (
@@ -184,6 +211,39 @@ class CelerySite:
         """Wait until each task has had an event; return how often each datacenter had it."""
         where = self.ran(tasks, event, within=within)
         return Counter(self.workers[worker].datacenter for workers in where.values() for worker in workers)
+
+    def depth(self, queue: str) -> int:
+        """Return how many messages wait in a queue."""
+        with self.app.connection_for_read() as connection:
+            channel = connection.channel()
+            self.app.amqp.queues[queue](channel).declare()
+            if connection.transport.driver_type == "redis":
+                return int(channel._size(queue))
+            return int(channel.queue_declare(queue, passive=True).message_count)
+
+    def history(self) -> str:
+        """Return the audit, as `dc-sidecar history` prints it."""
+        command = [sys.executable, "-m", "sidecar", "history", "--state-dir", str(self.sidecar.state_dir)]
+        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
+
+    def open_gate(self) -> None:
+        """Let all gated tasks end."""
+        self.gate.touch()
+
+    def close_gate(self) -> None:
+        """Let gated tasks wait."""
+        self.gate.unlink(missing_ok=True)
+
+    def take(self, *queues: str) -> Counter[str]:
+        """Take all messages out of queues; return how often each task was there."""
+        found: Counter[str] = Counter()
+        with self.app.connection_for_read() as connection:
+            for name in queues:
+                channel = connection.channel()
+                self.app.amqp.queues[name](channel).declare()
+                while (message := channel.basic_get(name, no_ack=True)) is not None:
+                    found[message.headers["id"]] += 1
+        return found
 
     def decide(self, job: str) -> str:
         """Ask the sidecar itself in which datacenter a job runs, with the live workers."""
