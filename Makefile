@@ -86,6 +86,10 @@ fuzz-short: install
 demo-powerjob: install ## Demonstrate drill, gray release and failover with a real PowerJob (needs Java and Maven)
 	@$(BIN)/python -m tests.powerjob.demo
 
+.PHONY: demo-celery
+demo-celery: install ## Demonstrate drill, gray release and failover with real Celery workers (needs Debian's redis-server)
+	@$(BIN)/python -m tests.celery.demo
+
 .PHONY: format
 format: install ## Fix lint and format with ruff
 	@$(BIN)/ruff check --fix-only

@@ -252,3 +252,13 @@ class PowerJobRefused(SidecarError):
     """PowerJob answered with a failure."""
 
     exit_code = 3
+
+
+class NoDatacenter(SidecarError):
+    """A Celery task that is not published: no datacenter may run it, or none is known."""
+
+
+class BrokerUnavailable(SidecarError):
+    """Celery's broker does not answer, or refuses."""
+
+    exit_code = 6

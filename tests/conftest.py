@@ -24,7 +24,7 @@ pytest_plugins = ["tests.servers.fixtures"]
 
 _TESTS = Path(__file__).parent
 # Folders whose tests share servers that are too big to be there once for each worker.
-_TOGETHER = ("powerjob",)
+_TOGETHER = ("celery", "powerjob")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -37,6 +37,7 @@ _COMMANDS = (
     "rollback",
     "history",
     "powerjob",
+    "celery",
     "check",
     "explain",
     "schema",

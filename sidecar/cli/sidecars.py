@@ -63,11 +63,7 @@ def connecting(options: Mapping[str, Any]) -> Connect:
     """Return how to connect by a command's TLS options; any of them makes it TLS."""
 
     def connect(endpoint: Endpoint, timeout: float) -> RoutingClient:
-        ca, cert, key = options["ca"], options["cert"], options["key"]
-        tls = None
-        if options["tls"] or ca or cert or key:
-            tls = Tls(ca=ca, cert=cert, key=key, server_name=options["server_name"] or endpoint.host)
-        return RoutingClient(endpoint.address, tls=tls, timeout=timeout, cache_size=0)
+        return RoutingClient(endpoint.address, tls=tls_of(options, endpoint), timeout=timeout, cache_size=0)
 
     return connect
 
@@ -100,6 +96,14 @@ def use_tls(ctx: click.Context, context: CliContext | None) -> None:
     """Let a command connect to sidecars by the TLS options of a context, unless it was given some."""
     if context is not None and not any(ctx.params[key] for key in ("tls", "ca", "cert", "key", "server_name")):
         ctx.params |= {key: text if key == "server_name" else Path(text) for key, text in context.tls.items()}
+
+
+def tls_of(options: Mapping[str, Any], endpoint: Endpoint) -> Tls | None:
+    """Return a command's TLS options for a sidecar; None for a connection without TLS."""
+    ca, cert, key = options["ca"], options["cert"], options["key"]
+    if not (options["tls"] or ca or cert or key):
+        return None
+    return Tls(ca=ca, cert=cert, key=key, server_name=options["server_name"] or endpoint.host)
 
 
 def open_client(ctx: click.Context) -> RoutingClient:

@@ -28,6 +28,11 @@ class AnswerCache(Generic[V]):
         """Whether the sidecar is being watched."""
         return self._generation is not None
 
+    @property
+    def epoch(self) -> int:
+        """The epoch; an answer of another one is not known to be valid any more."""
+        return self._epoch
+
     def follow(self, generation: int) -> None:
         """Set the sidecar's generation, and forget all answers."""
         with self._lock:

@@ -28,7 +28,8 @@ class RoutingClient:
 
     `target` is `host:port`, `[ipv6]:port` or `unix:/path`, `timeout` the deadline of a call in seconds. With a
     `cache_size` over 0 a thread watches the sidecar's changes; while it does, repeated requests are answered from
-    memory for as long as the routes stay in force.
+    memory for as long as the routes stay in force. That thread calls `on_routes` with the routes now and after each
+    change, in full detail, and the `epoch` that begins with them.
 
     Calls raise NotServing if another sidecar or a later attempt may succeed (its subclasses SidecarUnreachable, TooSlow
     and Overloaded say why), BadRequest for a request that exceeds a bound, CallFailed for defects.
@@ -41,6 +42,7 @@ class RoutingClient:
         tls: Tls | None = None,
         timeout: float = 0.2,
         cache_size: int = _CACHED_ANSWERS,
+        on_routes: Callable[[RouteUpdate, int], None] | None = None,
     ) -> None:
         self._target = target
         self._timeout = timeout
@@ -57,7 +59,10 @@ class RoutingClient:
             ),
         )
         self._cache: AnswerCache[FilterResult] = AnswerCache(cache_size)
-        self._watcher = RouteWatcher(self._watch, self._cache) if cache_size > 0 else None
+        listener = None
+        if on_routes is not None:
+            listener = lambda update, epoch: on_routes(values.route_update(update), epoch)  # noqa: E731
+        self._watcher = RouteWatcher(self._watch, self._cache, listener) if cache_size > 0 else None
         if self._watcher is not None:
             self._watcher.start()
 
@@ -73,6 +78,11 @@ class RoutingClient:
     def caching(self) -> bool:
         """True while answers may come from memory, as the sidecar is being watched."""
         return self._cache.open
+
+    @property
+    def epoch(self) -> int:
+        """A number that changes with each update of the routes, and when the watch breaks."""
+        return self._cache.epoch
 
     def filter(
         self,

@@ -44,7 +44,7 @@ class FilterResult:
     """A decision: the candidates selected, in the request's order, and their positions in it from 0.
 
     `datacenter` is "" where no single one serves. `stale` is True where the config center cannot be reached and the
-    last good document decided.
+    last good document decided. `for_instance` is True if another instance of the job may get another answer.
     """
 
     addresses: tuple[str, ...]
@@ -54,6 +54,7 @@ class FilterResult:
     revision: str
     generation: int
     stale: bool
+    for_instance: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ class AppRoute:
 
     `workers` are those of the newest request for the application that the sidecar answered, by datacenter, and
     `workers_seen_at_ms` when it came (Unix milliseconds, 0 for never). `dispatch_names` are the application's names in
-    the newest dispatch request, `app` first. An update has none of these.
+    the newest dispatch request, `app` first. An update has none of these. `job` is set for the route of a single job.
     """
 
     app: str
@@ -95,17 +96,26 @@ class AppRoute:
     workers: tuple[tuple[str, int], ...] = ()
     workers_seen_at_ms: int = 0
     dispatch_names: tuple[str, ...] = ()
+    job: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class RouteUpdate:
-    """The routes that decisions are made from, from now on: the default one, and those that the document names."""
+    """The routes that decisions are made from, from now on: the default one, and those that the document names.
+
+    The rest is complete only where `detailed` is set: the names of the `datacenters` block, the routes of single jobs,
+    all outages.
+    """
 
     revision: str
     generation: int
     stale: bool
     default: AppRoute
     routes: tuple[AppRoute, ...]
+    datacenters: tuple[str, ...] = ()
+    job_routes: tuple[AppRoute, ...] = ()
+    outages: tuple[Outage, ...] = ()
+    detailed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +155,7 @@ def filter_result(answer: pb.FilterWorkersResponse, candidates: list[str]) -> Fi
         revision=answer.revision,
         generation=answer.generation,
         stale=answer.stale,
+        for_instance=answer.for_instance,
     )
 
 
@@ -162,6 +173,7 @@ def route(answer: pb.AppRoute) -> AppRoute:
         workers=tuple((entry.datacenter, entry.count) for entry in answer.workers),
         workers_seen_at_ms=answer.workers_seen_at_ms,
         dispatch_names=(answer.dispatch_app, *answer.dispatch_aliases) if answer.dispatch_app else (),
+        job=answer.job,
     )
 
 
@@ -173,6 +185,10 @@ def route_update(answer: pb.RouteUpdate) -> RouteUpdate:
         stale=answer.stale,
         default=route(answer.default_route),
         routes=tuple(map(route, answer.routes)),
+        datacenters=tuple(datacenter.name for datacenter in answer.datacenters),
+        job_routes=tuple(map(route, answer.job_routes)),
+        outages=tuple(map(outage, answer.outages)),
+        detailed=answer.detailed,
     )
 
 

@@ -32,6 +32,7 @@ CLIENT_VARIABLES = tuple(
         "POWERJOB_SERVER",
         "POWERJOB_PASSWORD",
         "POWERJOB_PASSWORD_FILE",
+        "CELERY_BROKER",
     )
 )
 _SERVICE_LINK = re.compile(

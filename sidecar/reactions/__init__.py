@@ -1,1 +1,1 @@
-"""Reactions to changes: webhooks, commands, and the rescheduling of PowerJob's work."""
+"""Reactions to changes: webhooks, commands, the rescheduling of PowerJob's work, the moving of Celery's."""

@@ -20,6 +20,7 @@ from sidecar.routing.state import State
 
 if TYPE_CHECKING:
     from sidecar.audit.database import AuditDatabase
+    from sidecar.reactions.celery_moves import CeleryMoves
     from sidecar.reactions.rescheduling import Rescheduling
 
 # How long a webhook waits for the shared database before it is called without a claim.
@@ -51,7 +52,7 @@ class Reactions:
         self._report = report
         self._state_dir = state_dir
         self._claims = claims
-        self._rescheduling: list[Rescheduling] = []
+        self._rescheduling: list[Rescheduling | CeleryMoves] = []
         self._consumers = tuple(
             RecordConsumer(self._task(reaction, perform), source=source, state_dir=state_dir, journal=journal)
             for reaction in read_reactions(tree)
@@ -86,6 +87,8 @@ class Reactions:
         rescheduling: Callable[[], RescheduleCounts | None] = _no_counts
         if reaction.powerjob is not None:
             perform, rescheduling = self._reschedule(reaction)
+        elif reaction.celery is not None:
+            perform, rescheduling = self._move_tasks(reaction)
         claims = self._claims
         act = partial(_react, reaction, perform) if claims is None else partial(_react_once, reaction, perform, claims)
         return ConsumerTask(
@@ -108,6 +111,13 @@ class Reactions:
         )
         self._rescheduling.append(rescheduling)
         return lambda _, record, events: rescheduling(record, events), lambda: rescheduling.counts
+
+    def _move_tasks(self, reaction: Reaction) -> tuple[Perform, Callable[[], RescheduleCounts | None]]:
+        from sidecar.reactions.celery_moves import CeleryMoves  # noqa: PLC0415 - only where it is configured
+
+        moves = CeleryMoves(reaction, state=self._state, report=self._report, claims=self._claims)
+        self._rescheduling.append(moves)
+        return lambda _, record, events: moves(record, events), lambda: moves.counts
 
 
 def _no_counts() -> None:

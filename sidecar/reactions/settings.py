@@ -16,6 +16,7 @@ from sidecar.http_client import is_http_url
 from sidecar.reactions.fields import check_keys, seconds, secret_file, text, words
 
 if TYPE_CHECKING:
+    from sidecar.reactions.celery_settings import CeleryMoveSettings
     from sidecar.reactions.powerjob_settings import PowerJobSettings
 
 # The words of `on`, and the kinds of events that each means.
@@ -39,7 +40,7 @@ _DEFAULT_ON = ("switch", "failover", "return", "drill", "refused")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _COMMON = ("name", "on", "timeout", "retry-for")
 _KEYS = (*_COMMON, "apps", "webhook", "webhook-file", "format", "secret-file", "command")
-_EXPECTED_WAYS = "webhook, webhook-file, command and powerjob"
+_EXPECTED_WAYS = "webhook, webhook-file, command, powerjob and celery"
 # Changes that move work, and may leave some behind.
 _MOVING = {kind: KINDS[kind] for kind in ("switch", "failover", "return", "ramp-step")}
 _MOVING_ON = ("switch", "failover", "return")
@@ -63,6 +64,7 @@ class Reaction:
     secret_file: Path | None = None
     command: tuple[str, ...] = ()
     powerjob: PowerJobSettings | None = None
+    celery: CeleryMoveSettings | None = None
     timeout: float
     retry_for: float
 
@@ -84,7 +86,7 @@ class Reaction:
 def read_reactions(tree: object) -> tuple[Reaction, ...]:
     """Read a list of reactions. Raises ConfigError, naming the place."""
     if not isinstance(tree, list):
-        raise ConfigError("reactions: expected a list, each with a name, and a webhook, a command or powerjob")
+        raise ConfigError("reactions: expected a list, each with a name, and a webhook, a command, powerjob or celery")
     found = tuple(_reaction(entry, f"reactions[{index}]") for index, entry in enumerate(tree))
     names = [reaction.name for reaction in found]
     twice = next((name for name in names if names.count(name) > 1), None)
@@ -98,6 +100,8 @@ def _reaction(entry: Any, place: str) -> Reaction:  # noqa: ANN401 - it is check
         raise ConfigError(f"{place}: expected a mapping with name, and {_EXPECTED_WAYS}")
     if "powerjob" in entry:
         return _rescheduling(entry, place)
+    if "celery" in entry:
+        return _moving_tasks(entry, place)
     check_keys(entry, place, _KEYS)
     name, place = _name(entry, place)
     ways = [key for key in ("webhook", "webhook-file", "command") if key in entry]
@@ -139,6 +143,21 @@ def _rescheduling(entry: Mapping[str, Any], place: str) -> Reaction:
         kinds=_kinds(entry, place, _MOVING, _MOVING_ON),
         apps=None,
         powerjob=read_powerjob(entry, place),
+        timeout=seconds(entry, place, "timeout", 5.0),
+        retry_for=seconds(entry, place, "retry-for", 3600.0, zero=True),
+    )
+
+
+def _moving_tasks(entry: Mapping[str, Any], place: str) -> Reaction:
+    from sidecar.reactions.celery_settings import KEYS, read_celery  # noqa: PLC0415 - only where it is configured
+
+    check_keys(entry, place, (*_COMMON, *KEYS))
+    name, place = _name(entry, place)
+    return Reaction(
+        name=name,
+        kinds=_kinds(entry, place, _MOVING, _MOVING_ON),
+        apps=None,
+        celery=read_celery(entry, place),
         timeout=seconds(entry, place, "timeout", 5.0),
         retry_for=seconds(entry, place, "retry-for", 3600.0, zero=True),
     )

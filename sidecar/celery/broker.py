@@ -1,0 +1,93 @@
+"""The queues of a broker, for moving the tasks in them: Redis or RabbitMQ."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+from celery import Celery
+from kombu.exceptions import OperationalError
+
+from sidecar.celery.queued_task import QueuedTask
+from sidecar.errors import BrokerUnavailable, ConfigError
+
+Target = Callable[[QueuedTask], str]
+"""Returns the name of the queue that a task is moved to, "" for a task that stays."""
+
+
+class BrokerQueues(Protocol):
+    """The queues of one broker. Calls raise BrokerUnavailable."""
+
+    def depth(self, queue: str) -> int:
+        """Return how many messages wait in a queue; 0 if there is none."""
+
+    def exists(self, queue: str) -> bool:
+        """Return whether there is a queue: a message to another one would be lost."""
+
+    def look(self, queue: str, count: int) -> list[QueuedTask]:
+        """Return the first tasks of a queue, at most `count`, which stay there."""
+
+    def move(self, queue: str, target: Target, count: int) -> Moved:
+        """Move the first messages of a queue, at most `count`, to their targets: each completely or not at all.
+
+        What `target` keeps is passed over by the next call on the same queue. Whatever ends the process, each message
+        is in one queue.
+        """
+
+    def restore(self, queue: str, target: Target) -> Moved:
+        """Move the messages that consumers had received from a queue and not acknowledged."""
+
+    def close(self) -> None:
+        """Close the connection; messages that were passed over are where they were."""
+
+
+class Moved:
+    """What a step did: how many messages went to which queue, and how many were kept. `ended`: there are no more."""
+
+    __slots__ = ("ended", "kept", "moved")
+
+    def __init__(self) -> None:
+        self.moved: dict[str, int] = {}
+        self.kept = 0
+        self.ended = False
+
+    def count(self, target: str) -> None:
+        """Count a message: "" was kept."""
+        if target:
+            self.moved[target] = self.moved.get(target, 0) + 1
+        else:
+            self.kept += 1
+
+
+@contextmanager
+def open_queues(app: Celery) -> Iterator[BrokerQueues]:
+    """Connect to the broker of an application. Raises ConfigError for a kind of broker that is not supported."""
+    connection: Any = app.connection_for_write()
+    kind = connection.transport.driver_type
+    if kind not in {"redis", "amqp"}:
+        raise ConfigError(f"broker: found {kind}, expected redis or amqp (RabbitMQ)")
+    with connection, broker_errors(connection):
+        connection.ensure_connection(max_retries=1, timeout=5)
+        queues: BrokerQueues
+        if kind == "redis":
+            from sidecar.celery.redis_queues import RedisQueues  # noqa: PLC0415 - redis is not always installed
+
+            queues = RedisQueues(connection.default_channel)
+        else:
+            from sidecar.celery.rabbitmq_queues import RabbitMqQueues  # noqa: PLC0415 - for one of two
+
+            queues = RabbitMqQueues(connection)
+        try:
+            yield queues
+        finally:
+            queues.close()
+
+
+@contextmanager
+def broker_errors(connection: Any) -> Iterator[None]:
+    """Raise the errors of a broker's client as BrokerUnavailable, which shows no password."""
+    try:
+        yield
+    except (OperationalError, *connection.connection_errors, *connection.channel_errors, OSError) as error:
+        raise BrokerUnavailable(f"broker {connection.as_uri()}: {error}") from error

@@ -1,0 +1,231 @@
+"""The `celery` reaction: moves the tasks that wait in a datacenter that work has left, by a process of its own."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from sidecar.audit.event import MOVES, AuditEvent, EventKind
+from sidecar.audit.record import Record, RecordCause
+from sidecar.config.options import PREFIX
+from sidecar.counters import RescheduleCounts
+from sidecar.errors import DependencyUnavailable, TaskDeferred, TaskFailed
+from sidecar.reactions.settings import Reaction
+from sidecar.routing.state import State
+
+if TYPE_CHECKING:
+    from sidecar.audit.database import AuditDatabase
+
+log = logging.getLogger(__name__)
+
+# By then all sidecars and publishers follow the change too.
+_SETTLE_S = 5.0
+_AGAIN_S = 15.0
+_RENEW_S = 10.0
+_POLL_S = 0.2
+_SHOWN = 300
+# The exit code of `celery move` where some tasks stay.
+_NOT_ALL = 5
+
+Report = Callable[[Record], None]
+
+
+class CeleryMoves:
+    """Executes a `celery` reaction by `dc-sidecar celery move`: the sidecar itself never imports Celery.
+
+    `state` returns the State in force, `report` takes a record of what was moved. While it works on a change it renews
+    its claim. When the sidecar stops it ends the process, which leaves each task in one queue, raises TaskDeferred, and
+    continues after the next start.
+    """
+
+    def __init__(
+        self,
+        reaction: Reaction,
+        *,
+        state: Callable[[], State | None],
+        report: Report,
+        claims: AuditDatabase | None,
+        command: Sequence[str] = (sys.executable, "-m", "sidecar"),
+        settle_s: float = _SETTLE_S,
+        again_s: float = _AGAIN_S,
+    ) -> None:
+        assert reaction.celery is not None
+        self._reaction = reaction
+        self._settings = reaction.celery
+        self._state = state
+        self._report = report
+        self._claims = claims
+        self._command = tuple(command)
+        self._settle_s = settle_s
+        self._again_s = again_s
+        self._newest_ns = 0
+        self._renewed = 0.0
+        self._left: dict[str, None] = {}
+        self._counts: RescheduleCounts | None = None
+        self._stopping = threading.Event()
+        self._wake = threading.Event()
+
+    @property
+    def counts(self) -> RescheduleCounts | None:
+        """How far the work on the current change is; None while there is none."""
+        return self._counts
+
+    def notify(self, record: Record) -> None:
+        """Note a change that is enqueued: the work on an earlier one is continued with it."""
+        if self._reaction.wanted(record):
+            self._newest_ns = record.at_ns
+            self._wake.set()
+
+    def stop(self) -> None:
+        """Make the current work end soon."""
+        self._stopping.set()
+        self._wake.set()
+
+    def __call__(self, record: Record, events: Sequence[AuditEvent]) -> None:
+        """Move what waits in the datacenters that a change left. Raises TaskFailed, TaskDeferred."""
+        # What a newer change interrupted is looked at again: each task goes where it belongs at that time.
+        self._left |= dict.fromkeys(left_by(events, self._settings.app))
+        self._renewed = time.monotonic()
+        moved: Counter[str] = Counter()
+        self._counts = RescheduleCounts(found=0, retried=0, stopped=0, waiting=0)
+        try:
+            self._follow(record, moved)
+        finally:
+            self._counts = None
+            self._report_moved(record, moved)
+
+    def _follow(self, record: Record, moved: Counter[str]) -> None:
+        until = record.at_ns / 1e9 + self._settings.watch_for
+        self._stopping.wait(max(0.0, record.at_ns / 1e9 + self._settle_s - time.time()))
+        while not self._superseded(record):
+            self._wake.clear()
+            waiting = 0
+            for datacenter in self._left:
+                for queue in self._move(datacenter, record):
+                    moved.update({str(name): int(count) for name, count in queue["moved"].items()})
+                    waiting += sum(int(count) for count in queue["kept"].values())
+            done = moved.total()
+            self._counts = RescheduleCounts(found=done + waiting, retried=done, stopped=0, waiting=waiting)
+            if time.time() >= until:
+                self._left = {}
+                return
+            self._renew_claim(record)
+            self._wake.wait(min(self._again_s, max(0.0, until - time.time())))
+
+    def _superseded(self, record: Record) -> bool:
+        """Return whether a newer change is enqueued. Raises TaskDeferred."""
+        if self._stopping.is_set():
+            raise TaskDeferred("the sidecar is stopping")
+        return self._newest_ns > record.at_ns
+
+    def _move(self, datacenter: str, record: Record) -> list[Mapping[str, Any]]:
+        """Run the command once; return its report on each queue. Raises TaskFailed, TaskDeferred."""
+        settings = self._settings
+        words = [*self._command, "celery", "move", settings.app, "--from", datacenter, "--yes", "-o", "json"]
+        words += ["--broker-file", str(settings.broker_file), "--sidecar", settings.sidecar]
+        words += [
+            "--template",
+            settings.template,
+            "--rate",
+            f"{settings.rate:g}",
+            "--timeout",
+            f"{self._reaction.timeout:g}s",
+        ]
+        words += [flag for queue in settings.queues for flag in ("--queue", queue)]
+        if settings.unacked:
+            words.append("--unacked")
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
+            try:
+                process = subprocess.Popen(
+                    words, stdin=subprocess.DEVNULL, stdout=out, stderr=errors, env=environment, start_new_session=True
+                )
+            except OSError as error:
+                raise TaskFailed(f"{words[0]} cannot be run: {error.strerror}") from error
+            try:
+                code = self._wait(process, record)
+            finally:
+                with suppress(ProcessLookupError, PermissionError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+            if code not in {0, _NOT_ALL}:
+                raise TaskFailed(f"celery move: {_text(errors)[-_SHOWN:].strip() or f'it exited with {code}'}")
+            report = json.loads(_text(out))
+            return list(report["queues"])
+
+    def _wait(self, process: subprocess.Popen[bytes], record: Record) -> int:
+        while True:
+            try:
+                return process.wait(_POLL_S)
+            except subprocess.TimeoutExpired:
+                if self._stopping.is_set():
+                    raise TaskDeferred("the sidecar is stopping") from None
+                self._renew_claim(record)
+
+    def _renew_claim(self, record: Record) -> None:
+        """Renew the claim, so that no other sidecar takes over. Raises TaskDeferred if one has."""
+        if self._claims is None or time.monotonic() - self._renewed < _RENEW_S:
+            return
+        try:
+            claimed = self._claims.claim(record, self._reaction.name, self._reaction.lease)
+        except DependencyUnavailable:
+            # Then no other sidecar can claim it either.
+            claimed = True
+        if not claimed:
+            raise TaskDeferred("another sidecar has taken over")
+        self._renewed = time.monotonic()
+
+    def _report_moved(self, record: Record, moved: Counter[str]) -> None:
+        if not moved:
+            return
+        state = self._state()
+        went = ", ".join(f"{count:,} tasks moved to {queue}" for queue, count in moved.items())
+        results = [{"done": True, "result": f"moved to {queue}", "count": count} for queue, count in moved.items()]
+        event = AuditEvent(
+            kind=EventKind.RESCHEDULED,
+            text=f"{self._settings.app}: {went}",
+            detail={"app": self._settings.app, "results": results},
+            subjects=(self._settings.app,),
+        )
+        log.info("rescheduled: %s", event.text)
+        self._report(
+            Record(
+                at_ns=time.time_ns(),
+                source=record.source,
+                cause=RecordCause.REACTION,
+                events=(event,),
+                revision=state.document.revision if state else "",
+            )
+        )
+
+
+def left_by(events: Sequence[AuditEvent], app: str) -> list[str]:
+    """Return the datacenters that lose work of an application, or of the default route, by a change."""
+    left: dict[str, None] = {}
+    for event in events:
+        if event.kind not in MOVES or not {app, "default"} & {subject.partition("/")[0] for subject in event.subjects}:
+            continue
+        before, after = (_shares(event, side) for side in ("before", "after"))
+        left |= dict.fromkeys(name for name, share in before.items() if after.get(name, 0.0) < share)
+    return list(left)
+
+
+def _shares(event: AuditEvent, side: str) -> Mapping[str, float]:
+    found = (event.detail or {}).get(side) or {}
+    return found.get("shares") or {}
+
+
+def _text(file: BinaryIO) -> str:
+    file.seek(0)
+    return file.read().decode(errors="replace")

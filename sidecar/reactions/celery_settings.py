@@ -1,0 +1,70 @@
+"""The settings of a `celery` reaction: whose waiting tasks are moved after a change, and how."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sidecar.config.kinds import ADDRESS
+from sidecar.errors import ConfigError
+from sidecar.reactions.fields import seconds, secret_file, switch, text, words
+
+KEYS = ("celery", "app", "queues", "sidecar", "template", "unacked", "rate", "watch-for")
+_SIDECAR = "127.0.0.1:50051"
+_RATE = 2000.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CeleryMoveSettings:
+    """A file with the broker's URL, an application and the plain names of its queues.
+
+    Tasks are moved as the sidecar at the address `sidecar` says, at most `rate` in a second, again and again until
+    `watch_for` seconds after the change: publishers follow a change a little later, and workers may start. With
+    `unacked` tasks are moved, too, that lost workers had received (Redis only).
+    """
+
+    broker_file: Path
+    app: str
+    queues: tuple[str, ...]
+    sidecar: str
+    template: str
+    unacked: bool
+    rate: float
+    watch_for: float
+
+
+def read_celery(entry: Mapping[str, Any], place: str) -> CeleryMoveSettings:
+    """Read the keys of a reaction. Raises ConfigError, naming the place."""
+    broker = secret_file(entry, place, "celery")
+    app = text(entry, place, "app")
+    if broker is None or app is None:
+        raise ConfigError(f"{place}: expected celery, a file with the broker's URL, and app, the application's name")
+    if "queues" not in entry:
+        raise ConfigError(f"{place}.queues: expected a list of the queues whose tasks are to be moved")
+    address = text(entry, place, "sidecar") or _SIDECAR
+    if ADDRESS.read(address) is None:
+        raise ConfigError(f"{place}.sidecar: found {address!r}, expected {ADDRESS.expected}")
+    return CeleryMoveSettings(
+        broker_file=broker,
+        app=app,
+        queues=words(entry, place, "queues"),
+        sidecar=address,
+        template=text(entry, place, "template") or "{queue}.{dc}",
+        unacked=switch(entry, place, "unacked", default=False),
+        rate=_rate(entry, place),
+        watch_for=seconds(entry, place, "watch-for", 60.0, zero=True),
+    )
+
+
+def _rate(entry: Mapping[str, Any], place: str) -> float:
+    found = text(entry, place, "rate")
+    try:
+        rate = _RATE if found is None else float(found)
+    except ValueError:
+        rate = math.nan
+    if not 0 < rate < math.inf:
+        raise ConfigError(f"{place}.rate: found {found!r}, expected a number of tasks per second")
+    return rate

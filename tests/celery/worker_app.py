@@ -1,0 +1,14 @@
+"""The application of a worker process, set by its environment."""
+
+import os
+
+from tests.celery.shop import make_app
+
+app, routing = make_app(
+    os.environ["SHOP_BROKER"],
+    os.environ.get("SHOP_RESULTS"),
+    state_dir=os.environ["SHOP_STATE"],
+    observe_every=1.0,
+    timeout=5.0,
+    forward=os.environ.get("SHOP_FORWARD", "eta"),
+)
