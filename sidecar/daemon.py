@@ -5,12 +5,14 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import resource
 import shlex
 import shutil
 import signal
 import socket
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from types import FrameType
 
 from sidecar import __version__, config
@@ -22,6 +24,9 @@ from sidecar.terminal import escaped_message
 
 log = logging.getLogger(__name__)
 
+# Enough for all bounds on connections together.
+_MOST_DESCRIPTORS = 65_536
+
 
 def main(argv: Sequence[str]) -> int:
     """Serve until SIGTERM or SIGINT; `argv` are the flags after `serve`. Returns the exit code."""
@@ -30,6 +35,7 @@ def main(argv: Sequence[str]) -> int:
     except SidecarError as error:
         sys.stderr.write(f"dc-sidecar serve: {escaped_message(str(error))}\n")
         return error.exit_code
+    _raise_descriptor_limit()
     configure(settings.log_format, settings.log_level)
     level = LogLevelReloader(argv, os.environ, settings.log_level)
     signal.signal(signal.SIGHUP, level.handle_signal)
@@ -42,6 +48,15 @@ def main(argv: Sequence[str]) -> int:
         log.error("cannot start: %s", error)  # noqa: TRY400 - an operator's mistake needs no traceback
         return error.exit_code
     return 0
+
+
+def _raise_descriptor_limit() -> None:
+    """Raise the soft limit of descriptors: systemd and shells set 1,024, as some programs still use select()."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _MOST_DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _serve(settings: config.Settings) -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import socket
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
-from http.client import HTTPException
+from functools import partial
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import IO, Any
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
-from urllib.request import HTTPRedirectHandler, Request, build_opener
+from urllib.request import HTTPHandler, HTTPRedirectHandler, HTTPSHandler, Request, build_opener
 
 from sidecar.errors import RequestFailed
 
@@ -28,6 +33,9 @@ class HttpResponse:
         return 200 <= self.status < 300
 
 
+_Opened = Callable[[socket.socket], None]
+
+
 class _NoRedirects(HTTPRedirectHandler):
     """Returns a redirect as it is: a POST would become a GET, and a token would go where no operator sent it."""
 
@@ -35,7 +43,89 @@ class _NoRedirects(HTTPRedirectHandler):
         return None
 
 
-_OPENER = build_opener(_NoRedirects)
+class _PlainHandler(HTTPHandler):
+    """Opens connections, and reports the socket of each."""
+
+    def __init__(self, opened: _Opened) -> None:
+        super().__init__()
+        self._opened = opened
+
+    def http_open(self, req: Request) -> HTTPResponse:
+        return self.do_open(partial(_reporting, HTTPConnection, self._opened), req)
+
+
+class _TlsHandler(HTTPSHandler):
+    """The same with TLS."""
+
+    def __init__(self, opened: _Opened) -> None:
+        super().__init__()
+        self._opened = opened
+
+    def https_open(self, req: Request) -> HTTPResponse:
+        return self.do_open(partial(_reporting, HTTPSConnection, self._opened), req)
+
+
+def _reporting(kind: type[HTTPConnection], opened: _Opened, host: str, **options: Any) -> HTTPConnection:  # noqa: ANN401 - http.client's
+    """Return a connection that reports its socket as soon as it is open, before a TLS handshake."""
+    connection = kind(host, **options)
+
+    def create(*arguments: Any) -> socket.socket:  # noqa: ANN401 - socket's
+        connected = socket.create_connection(*arguments)
+        opened(connected)
+        return connected
+
+    connection._create_connection = create  # type: ignore[attr-defined]  # noqa: SLF001 - as its own tests do
+    return connection
+
+
+class _Attempt:
+    """One request on a thread of its own: only so is all of it bounded, the resolver and a server that drips too."""
+
+    def __init__(self, request: Request, timeout: float, max_bytes: int) -> None:
+        self._request = request
+        self._timeout = timeout
+        self._max_bytes = max_bytes
+        self._sockets: list[socket.socket] = []
+        self._ended = False
+        self._response: Future[HttpResponse] = Future()
+
+    def run(self) -> HttpResponse:
+        """Return the response. Raises TimeoutError if it is not complete in time, and what urllib raises."""
+        threading.Thread(target=self._run, name="http-request", daemon=True).start()
+        try:
+            return self._response.result(self._timeout)
+        except TimeoutError:
+            raise TimeoutError("timed out") from None
+        finally:
+            self._ended = True
+            self._close()
+
+    def _run(self) -> None:
+        try:
+            self._response.set_result(self._exchange())
+        except BaseException as error:  # noqa: BLE001 - it is raised where the response is awaited
+            self._response.set_exception(error)
+
+    def _exchange(self) -> HttpResponse:
+        opener = build_opener(_NoRedirects, _PlainHandler(self._opened), _TlsHandler(self._opened))
+        try:
+            with opener.open(self._request, timeout=self._timeout) as reply:
+                return _response(reply.status, reply.reason, reply, self._max_bytes)
+        except HTTPError as error:
+            with error:
+                return _response(error.code, error.reason, error, self._max_bytes)
+
+    def _opened(self, connected: socket.socket) -> None:
+        # TLS detaches the descriptor from the socket.
+        self._sockets.append(connected.dup())
+        if self._ended:
+            self._close()
+
+    def _close(self) -> None:
+        """End the connection, so that the thread ends too; one that waits for the resolver ends with that."""
+        for opened in self._sockets:
+            with opened, suppress(OSError):
+                opened.shutdown(socket.SHUT_RDWR)
 
 
 def request(
@@ -43,16 +133,11 @@ def request(
 ) -> HttpResponse:
     """Post `body`, or get where there is none; return the response, of its body the first `max_bytes`.
 
-    `timeout` bounds each wait for the server, in seconds. A proxy is used if the environment names one. Raises
+    `timeout` bounds all of it, in seconds. A proxy is used if the environment names one. Raises
     RequestFailed.
     """
     try:
-        try:
-            with _OPENER.open(Request(url, body, dict(headers or {})), timeout=timeout) as reply:  # noqa: S310 - callers check by is_http_url
-                return _response(reply.status, reply.reason, reply, max_bytes)
-        except HTTPError as error:
-            with error:
-                return _response(error.code, error.reason, error, max_bytes)
+        return _Attempt(Request(url, body, dict(headers or {})), timeout, max_bytes).run()  # noqa: S310 - callers check by is_http_url
     except (OSError, HTTPException, ValueError) as error:
         raise RequestFailed(_reason(error)) from None
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -40,6 +40,14 @@ log = logging.getLogger(__name__)
 # Records with the same key that are at most this far apart are of one change; otherwise it happened again.
 _SAME_NS = 10 * 60 * 10**9
 _ATTEMPTS = 10
+
+# The time in Unix nanoseconds, not that of the begin of the transaction, which may have waited for a lock.
+_CLOCKS = {
+    "postgresql": "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT) * 1000",
+    "mysql": "SELECT CAST(UNIX_TIMESTAMP(SYSDATE(6)) * 1000000 AS UNSIGNED) * 1000",
+    "mariadb": "SELECT CAST(UNIX_TIMESTAMP(SYSDATE(6)) * 1000000 AS UNSIGNED) * 1000",
+    "sqlite": "SELECT CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER) * 1000000",
+}
 
 _tables = MetaData()
 # SQLite only autoincrements INTEGER.
@@ -130,18 +138,18 @@ class AuditDatabase:
     def claim(self, record: Record, reaction: str, lease_s: float) -> bool:
         """Claim a reaction to a change; return True if this sidecar holds it, False if another one has finished it.
 
-        A claim expires after `lease_s` seconds. Raises TaskDeferred while another sidecar holds it;
-        DependencyUnavailable if the change is not in the database yet, or the database is unavailable.
+        A claim expires after `lease_s` seconds by the clock of the database. Raises TaskDeferred while another sidecar
+        holds it; DependencyUnavailable if the change is not in the database yet, or the database is unavailable.
         """
-        now = time.time_ns()
-        mine = {"holder": self._sidecar, "until_ns": now + round(lease_s * 1e9)}
         try:
             with self._transaction() as connection:
+                now = _now_ns(connection)
+                mine = {"holder": self._sidecar, "until_ns": now + round(lease_s * 1e9)}
                 change = self._change_id(connection, record)
                 if change is None:
                     raise DependencyUnavailable("the shared audit does not have the change yet")
                 this = and_(claims.c.change == change, claims.c.reaction == reaction)
-                free = or_(claims.c.holder == self._sidecar, claims.c.until_ns < now)
+                free = or_(claims.c.holder == self._sidecar, claims.c.until_ns <= now)
                 if connection.execute(update(claims).where(this, claims.c.done == 0, free).values(**mine)).rowcount:
                     return True
                 done = connection.execute(select(claims.c.done).where(this)).scalar()
@@ -247,6 +255,16 @@ def _limits(url: URL) -> dict[str, Any]:
             return {"timeout": 10}
         case _:
             return {}
+
+
+def _now_ns(connection: Connection) -> int:
+    """Return the time by the clock of the database, Unix nanoseconds: those of the sidecars may differ."""
+    query = _CLOCKS.get(connection.dialect.name)
+    if query is not None:
+        return int(connection.exec_driver_sql(query).scalar_one())
+    moment: datetime = connection.execute(select(func.current_timestamp())).scalar_one()
+    # Without a zone it is the database's own: equal for all that ask.
+    return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1e9)
 
 
 def _no_begin(connection: Any, _: object) -> None:  # noqa: ANN401 - sqlite3's

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from sidecar.audit.event import AuditEvent
 from sidecar.audit.record import Record
-from sidecar.config.options import PREFIX
 from sidecar.errors import ConfigError, RequestFailed, SecretUnreadable, TaskFailed
 from sidecar.http_client import request
 from sidecar.reactions.messages import WebhookRequest, message_text, payload, webhook_request
@@ -21,6 +20,8 @@ from sidecar.secret_file import read_secret
 
 _ANSWER_BYTES = 64 * 1024
 _SHOWN = 200
+# What programs need to run at all. Others may hold secrets of the sidecar, or of what else runs with its environment.
+_VARIABLES = frozenset({"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR"})
 # Statuses of 400 to 499 after which another attempt may succeed.
 _RETRIED = frozenset({408, 425, 429})
 
@@ -29,7 +30,7 @@ def perform(reaction: Reaction, record: Record, events: tuple[AuditEvent, ...]) 
     """Execute a reaction to the events of a change. Raises TaskFailed."""
     data = payload(record, events, reaction.name)
     if reaction.command:
-        _run(reaction.command, json.dumps(data, ensure_ascii=False).encode("utf-8", "replace"), reaction.timeout)
+        _run(reaction, json.dumps(data, ensure_ascii=False).encode("utf-8", "replace"))
         return
     url = reaction.webhook
     if reaction.webhook_file is not None:
@@ -74,12 +75,14 @@ def _check_answer(said: bytes) -> None:
         raise TaskFailed(f"code {code} {message}"[:_SHOWN])
 
 
-def _run(command: tuple[str, ...], data: bytes, timeout: float) -> None:
-    """Run a command with the change on its standard input, and without the sidecar's own variables in its environment.
+def _run(reaction: Reaction, data: bytes) -> None:
+    """Run a command with the change on its standard input, and few of the sidecar's variables in its environment.
 
     Its standard error is the sidecar's.
     """
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    command, timeout = reaction.command, reaction.timeout
+    allowed = _VARIABLES | set(reaction.environment)
+    environment = {name: value for name, value in os.environ.items() if name in allowed or name.startswith("LC_")}
     try:
         process = subprocess.Popen(
             command,

@@ -21,7 +21,7 @@ from sidecar.audit.record import Record, RecordCause
 from sidecar.config.options import PREFIX
 from sidecar.counters import RescheduleCounts
 from sidecar.errors import DependencyUnavailable, TaskDeferred, TaskFailed
-from sidecar.reactions.settings import Reaction
+from sidecar.reactions.settings import LEASE_S, Reaction
 from sidecar.routing.state import State
 
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ class CeleryMoves:
         if self._claims is None or time.monotonic() - self._renewed < _RENEW_S:
             return
         try:
-            claimed = self._claims.claim(record, self._reaction.name, self._reaction.lease)
+            claimed = self._claims.claim(record, self._reaction.name, 2 * self._reaction.timeout + LEASE_S)
         except DependencyUnavailable:
             # Then no other sidecar can claim it either.
             claimed = True

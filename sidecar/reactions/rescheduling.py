@@ -30,7 +30,7 @@ from sidecar.powerjob.model import PowerJobWorker, Running
 from sidecar.powerjob.mover import RescheduleOutcome, execute, resume, summary
 from sidecar.powerjob.progress import RescheduleProgress
 from sidecar.reactions.powerjob_settings import PowerJobSettings
-from sidecar.reactions.settings import Reaction
+from sidecar.reactions.settings import LEASE_S, Reaction
 from sidecar.routing.decision import decide
 from sidecar.routing.state import State
 from sidecar.secret_file import read_secret
@@ -77,7 +77,7 @@ class Rescheduling:
         assert reaction.powerjob is not None
         self._name = reaction.name
         self._wanted = reaction.wanted
-        self._lease = reaction.lease
+        self._lease = 2 * reaction.timeout + LEASE_S
         self._settings: PowerJobSettings = reaction.powerjob
         self._servers = PowerJobServers(self._settings.servers, timeout=reaction.timeout)
         self._choose = partial(_choose, state, Yielder())

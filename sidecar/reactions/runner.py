@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,9 +15,9 @@ from sidecar.audit.event import AuditEvent
 from sidecar.audit.journal_reader import FOLDER as AUDIT_FOLDER
 from sidecar.audit.record import Record
 from sidecar.counters import RescheduleCounts, TaskStatus
-from sidecar.errors import DependencyUnavailable, TaskFailed
+from sidecar.errors import DependencyUnavailable, TaskDeferred, TaskFailed
 from sidecar.reactions.actions import perform
-from sidecar.reactions.settings import Reaction, read_reactions
+from sidecar.reactions.settings import LEASE_S, Reaction, read_reactions
 from sidecar.routing.state import State
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from sidecar.reactions.celery_moves import CeleryMoves
     from sidecar.reactions.rescheduling import Rescheduling
 
+_RENEW_S = LEASE_S / 3
 # How long a webhook waits for the shared database before it is called without a claim.
 _CLAIM_PATIENCE_S = 60.0
 
@@ -120,6 +123,26 @@ class Reactions:
         return lambda _, record, events: moves(record, events), lambda: moves.counts
 
 
+@contextmanager
+def _renewed(claims: AuditDatabase, record: Record, reaction: Reaction) -> Iterator[None]:
+    """Renew a claim until the end, however long an attempt takes."""
+    done = threading.Event()
+
+    def renew() -> None:
+        while not done.wait(_RENEW_S):
+            # If the database is away, no other sidecar can take the claim over either.
+            with suppress(DependencyUnavailable, TaskDeferred):
+                claims.claim(record, reaction.name, LEASE_S)
+
+    thread = threading.Thread(target=renew, name="renew-claim", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
 def _no_counts() -> None:
     return None
 
@@ -134,7 +157,7 @@ def _react_once(reaction: Reaction, perform: Perform, claims: AuditDatabase, rec
     While the database is unavailable a webhook is called all the same: an alarm may come twice, but never not at all.
     """
     try:
-        claimed = claims.claim(record, reaction.name, reaction.lease)
+        claimed = claims.claim(record, reaction.name, LEASE_S)
     except DependencyUnavailable:
         if reaction.command or time.time_ns() - record.at_ns < _CLAIM_PATIENCE_S * 1e9:
             raise
@@ -142,7 +165,8 @@ def _react_once(reaction: Reaction, perform: Perform, claims: AuditDatabase, rec
         return
     if claimed:
         try:
-            _react(reaction, perform, record)
+            with _renewed(claims, record, reaction):
+                _react(reaction, perform, record)
         except TaskFailed as error:
             # Another sidecar may succeed where this one failed, as long as there is time.
             last = error.final or (time.time_ns() - record.at_ns) / 1e9 > reaction.retry_for

@@ -36,10 +36,13 @@ KINDS: Mapping[str, tuple[EventKind, ...]] = {
 }
 FORMATS = ("json", "slack", "dingtalk", "wecom", "feishu")
 
+LEASE_S = 30.0
+"""Seconds after which another sidecar may take over a change from one that has died; a claim in use is renewed."""
+
 _DEFAULT_ON = ("switch", "failover", "return", "drill", "refused")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _COMMON = ("name", "on", "timeout", "retry-for")
-_KEYS = (*_COMMON, "apps", "webhook", "webhook-file", "format", "secret-file", "command")
+_KEYS = (*_COMMON, "apps", "webhook", "webhook-file", "format", "secret-file", "command", "environment")
 _EXPECTED_WAYS = "webhook, webhook-file, command, powerjob and celery"
 # Changes that move work, and may leave some behind.
 _MOVING = {kind: KINDS[kind] for kind in ("switch", "failover", "return", "ramp-step")}
@@ -51,7 +54,8 @@ _WEBHOOK_ONLY = ("format", "secret-file")
 class Reaction:
     """One reaction: a webhook, whose URL may be in a file, a command, or rescheduling. Times are in seconds.
 
-    It is tried until `retry_for` after the change; 0 means once. `kinds` are the kinds of events that it reacts to,
+    `environment` are the variables that a command gets beside the usual ones. It is tried until `retry_for` after the
+    change; 0 means once. `kinds` are the kinds of events that it reacts to,
     `apps` the applications, None for all.
     """
 
@@ -63,15 +67,11 @@ class Reaction:
     format: str = "json"
     secret_file: Path | None = None
     command: tuple[str, ...] = ()
+    environment: tuple[str, ...] = ()
     powerjob: PowerJobSettings | None = None
     celery: CeleryMoveSettings | None = None
     timeout: float
     retry_for: float
-
-    @property
-    def lease(self) -> float:
-        """The seconds after which another sidecar may take over a change from one that has died."""
-        return 2 * self.timeout + 30
 
     def wanted(self, record: Record) -> tuple[AuditEvent, ...]:
         """Return the events of a record that it reacts to."""
@@ -110,6 +110,8 @@ def _reaction(entry: Any, place: str) -> Reaction:  # noqa: ANN401 - it is check
     command = words(entry, place, "command") if "command" in entry else ()
     if command and any(key in entry for key in _WEBHOOK_ONLY):
         raise ConfigError(f"{place}: found what is for a webhook beside a command")
+    if "environment" in entry and not command:
+        raise ConfigError(f"{place}.environment: expected a command beside it")
     form = text(entry, place, "format") or "json"
     if form not in FORMATS:
         raise ConfigError(f"{place}.format: found {form!r}, expected {' or '.join(FORMATS)}")
@@ -127,6 +129,7 @@ def _reaction(entry: Any, place: str) -> Reaction:  # noqa: ANN401 - it is check
         format=form,
         secret_file=secret_file(entry, place, "secret-file"),
         command=command,
+        environment=words(entry, place, "environment") if "environment" in entry else (),
         timeout=seconds(entry, place, "timeout", 60.0 if command else 5.0),
         retry_for=seconds(entry, place, "retry-for", 0.0 if command else 3600.0, zero=True),
     )

@@ -6,7 +6,7 @@ import asyncio
 import re
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from contextlib import contextmanager
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
+from starlette.types import Receive, Scope, Send
 
 from sidecar.counters import ProcessCounts, TaskStatus
 from sidecar.errors import SidecarError
@@ -38,8 +39,10 @@ from sidecar.wording import no_document_text
 _HERE = Path(__file__).parent
 _STATIC = _HERE / "static"
 
-# Maximum concurrent requests that wait: long polls and event streams.
-_MAX_WAITING = 200
+# Maximum concurrent requests that wait: long polls, and separately event streams. Together they leave connections
+# (`connections.MOST`) for requests that do not.
+_MAX_POLLS = 96
+_MAX_STREAMS = 96
 _MAX_WAIT_S = 60.0
 # Changes within this time are one event.
 _GATHER_S = 0.1
@@ -83,7 +86,8 @@ class HttpApi:
         self._explaining = asyncio.Semaphore(1)
         self._scraping = asyncio.Semaphore(1)
         self._reading = asyncio.Semaphore(1)
-        self._waiting = 0
+        self._polls = _WaitingSlots(_MAX_POLLS)
+        self._streams = _WaitingSlots(_MAX_STREAMS)
         # Generations start at 1 in each process, so an ETag must name the process.
         self._process = secrets.token_hex(4)
         self.notifier = ChangeNotifier()
@@ -172,31 +176,28 @@ class HttpApi:
             return _json(await run_in_threadpool(what_if, view.state, view.text, *asked))
 
     async def _events(self, _: Request) -> Response:
-        if self._waiting >= _MAX_WAITING:
-            raise _too_many()
-        return StreamingResponse(self._follow(), media_type="text/event-stream")
+        return _EventStream(self._follow(), self._streams)
 
     async def _follow(self) -> AsyncIterator[bytes]:
         """Yield the status when it changes, how many changes there were, and each new sample of the rates."""
         sent: View | None = None
         sampled: object = None
         counted = -1
-        with self._one_more():
-            # After an end of the connection the browser tries again in a second.
-            yield b"retry: 1000\n\n"
-            while not self.stopping:
-                view, newest = self._table.view, self._rates.newest()
-                if view is not sent:
-                    sent = view
-                    yield _event("status", await self._status_of(view))
-                if counted != self._recent.count:
-                    counted = self._recent.count
-                    yield _event("changes", {"count": counted})
-                if newest is not None and newest != sampled:
-                    sampled = newest
-                    yield _event("rates", newest)
-                await self.notifier.wait(2 * EVERY_S)
-                await asyncio.sleep(_GATHER_S)
+        # After an end of the connection the browser tries again in a second.
+        yield b"retry: 1000\n\n"
+        while not self.stopping:
+            view, newest = self._table.view, self._rates.newest()
+            if view is not sent:
+                sent = view
+                yield _event("status", await self._status_of(view))
+            if counted != self._recent.count:
+                counted = self._recent.count
+                yield _event("changes", {"count": counted})
+            if newest is not None and newest != sampled:
+                sampled = newest
+                yield _event("rates", newest)
+            await self.notifier.wait(2 * EVERY_S)
+            await asyncio.sleep(_GATHER_S)
 
     async def _state_for(self, request: Request) -> tuple[State | None, str]:
         """Return the State to answer from and its ETag; None where the client has it, after as long as it would wait.
@@ -207,7 +208,7 @@ class HttpApi:
         had = {tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")}
         loop = asyncio.get_running_loop()
         deadline = loop.time() + wait
-        with self._one_more():
+        with self._polls if wait else nullcontext():
             while True:
                 view = self._table.view
                 etag = f'"{self._process}-{view.state.generation}"' if view.state else ""
@@ -221,20 +222,38 @@ class HttpApi:
             raise _no_document(view)
         return None, etag
 
-    @contextmanager
-    def _one_more(self) -> Any:  # noqa: ANN401 - what contextmanager makes of it
-        if self._waiting >= _MAX_WAITING:
-            raise _too_many()
-        self._waiting += 1
-        try:
-            yield
-        finally:
-            self._waiting -= 1
-
     async def _status_of(self, view: View) -> dict[str, Any]:
         document = await run_in_threadpool(self._documents.of, view.state)
         processes, tasks = self._processes(), self._tasks()
         return status_json(view, self._identity, processes, stopping=self.stopping, tasks=tasks, document=document)
+
+
+class _WaitingSlots:
+    """A context for each request that waits; entering it raises HTTPException (503) beyond `most`."""
+
+    def __init__(self, most: int) -> None:
+        self._free = most
+
+    def __enter__(self) -> None:
+        if self._free <= 0:
+            raise HTTPException(503, "as many requests wait as the sidecar allows", {"Retry-After": "5"})
+        self._free -= 1
+
+    def __exit__(self, *_: object) -> None:
+        self._free += 1
+
+
+class _EventStream(StreamingResponse):
+    """Server-sent events, which take one of the slots from their begin to their end."""
+
+    def __init__(self, content: AsyncIterator[bytes], slots: _WaitingSlots) -> None:
+        super().__init__(content, media_type="text/event-stream")
+        self._slots = slots
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it, or 503, which Starlette makes of the exception, as nothing has been sent."""
+        with self._slots:
+            await super().__call__(scope, receive, send)
 
 
 async def _page(_: Request) -> Response:
@@ -255,10 +274,6 @@ async def _failed(_: Request, error: SidecarError) -> Response:
 
 def _no_document(view: View) -> HTTPException:
     return HTTPException(503, no_document_text(view.status))
-
-
-def _too_many() -> HTTPException:
-    return HTTPException(503, "as many requests wait as the sidecar allows", {"Retry-After": "5"})
 
 
 def _seconds(text: str | None) -> float:

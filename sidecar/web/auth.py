@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 from base64 import b64decode
 from binascii import Error as BadBase64
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -18,6 +18,8 @@ from sidecar.errors import ConfigError
 
 # Orchestrators request these, and have no token.
 _OPEN = frozenset({"/healthz", "/readyz"})
+
+_PART_BYTES = 64 * 1024
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
@@ -65,7 +67,8 @@ class AuthMiddleware:
                 for name, value in HEADERS.items():
                     headers[name] = value
                 headers.setdefault("Cache-Control", "no-store")
-            await send(message)
+            for part in _parts(message):
+                await send(part)
 
         app = self._app
         if scope["path"] not in _OPEN:
@@ -101,6 +104,18 @@ def _token(authorization: str) -> str:
         except (BadBase64, ValueError):
             return ""
     return ""
+
+
+def _parts(message: Message) -> Iterator[Message]:
+    """Yield a message in parts: of a body that its client does not read, one is held in memory for each connection."""
+    body = message.get("body", b"")
+    if len(body) <= _PART_BYTES:
+        yield message
+        return
+    last = len(body) - 1
+    for begin in range(0, len(body), _PART_BYTES):
+        more = begin + _PART_BYTES <= last or bool(message.get("more_body"))
+        yield {**message, "body": body[begin : begin + _PART_BYTES], "more_body": more}
 
 
 def _name_of(host: str) -> str:

@@ -18,6 +18,7 @@ from sidecar.table import RoutingTable
 from sidecar.view import View
 from sidecar.web.app import HttpApi
 from sidecar.web.auth import AuthMiddleware, read_token
+from sidecar.web.connections import BoundedListener, HttpConnections, bounded_protocol, most_connections
 from sidecar.web.metrics import DocumentMetrics, Metrics
 from sidecar.web.page_data import PageData
 from sidecar.web.rates import EVERY_S, DecisionRates
@@ -28,6 +29,9 @@ log = logging.getLogger(__name__)
 
 # Seconds that the end may wait for requests under way.
 _CLOSING_S = 1
+_SWEEP_S = 1.0
+# As many connections are accepted between two looks at those that are to be closed.
+_BACKLOG = 64
 
 
 class WebServer:
@@ -59,6 +63,7 @@ class WebServer:
             history=page_data.history,
             live_workers=page_data.live_workers,
         )
+        self._connections = HttpConnections(most_connections())
         self._server: uvicorn.Server | None = None
         self._thread = threading.Thread(target=self._run, name="http", daemon=True)
         for listener in (documents.changed, self._changed):
@@ -75,11 +80,12 @@ class WebServer:
             log_config=None,
             access_log=False,
             lifespan="off",
-            http="h11",
+            http=bounded_protocol(self._connections),
             ws="none",
             loop="asyncio",
             server_header=False,
             proxy_headers=False,
+            backlog=_BACKLOG,
             timeout_graceful_shutdown=_CLOSING_S,
             ssl_certfile=settings.tls_cert,
             ssl_keyfile=settings.tls_key,
@@ -111,10 +117,12 @@ class WebServer:
         host, port = self._settings.place
         try:
             family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-            listener = socket.socket(family, socket.SOCK_STREAM)
+            listener = BoundedListener(family, socket.SOCK_STREAM)
+            listener.connections = self._connections
+            listener.tls = self._settings.tls_cert is not None
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind((host, port))
-            listener.listen(128)
+            listener.listen(_BACKLOG)
         except OSError as error:
             raise ConfigError(f"--http {self._settings.http}: cannot listen there: {error.strerror}") from error
         return listener
@@ -135,12 +143,19 @@ class WebServer:
     async def _serve(self) -> None:
         assert self._server is not None
         self._loop = asyncio.get_running_loop()
-        sampling = asyncio.create_task(self._sample())
+        sampling, sweeping = asyncio.create_task(self._sample()), asyncio.create_task(self._sweep())
         try:
             await self._server.serve(sockets=[self._listener])
         finally:
             sampling.cancel()
+            sweeping.cancel()
             self._loop = None
+
+    async def _sweep(self) -> None:
+        """End the connections whose client is too slow."""
+        while True:
+            await asyncio.sleep(_SWEEP_S)
+            self._connections.end_overdue()
 
     async def _sample(self) -> None:
         """Sample the rates, and load new TLS files, every few seconds."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
+from contextlib import suppress
 
 import pytest
 
 from sidecar.errors import RequestFailed
 from sidecar.http_client import is_http_url, request
 from tests.unit.reactions.receiver import Receiver
+from tests.waiting import eventually
 
 
 def test_a_post_and_its_response() -> None:
@@ -65,6 +68,30 @@ def test_failures_have_a_reason_and_no_url() -> None:
         request(f"http://127.0.0.1:{port}/secret", timeout=5, max_bytes=10)
     with pytest.raises(RequestFailed, match=r"^(InvalidURL|ValueError)$"):
         request("http://127.0.0.1/a secret", timeout=5, max_bytes=10)
+
+
+@pytest.mark.parametrize("begin", [b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n", b""])
+def test_all_of_a_response_is_bounded(begin: bytes) -> None:
+    """A server that sends a byte now and then, in the headers or in the body, is left when the time is up."""
+    left = threading.Event()
+
+    def drip(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection, suppress(OSError):
+            connection.sendall(begin)
+            while not pause.wait(0.02):
+                connection.sendall(b"X")
+        left.set()
+
+    pause = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=drip, args=(listener,), daemon=True).start()
+        began = time.monotonic()
+        with pytest.raises(RequestFailed, match=r"^timed out$"):
+            request(f"http://127.0.0.1:{listener.getsockname()[1]}/", timeout=0.3, max_bytes=1000)
+        assert time.monotonic() - began < 5
+        assert left.wait(5), "the connection is still open"
+    eventually(lambda: not [one for one in threading.enumerate() if one.name == "http-request"], "no thread is left")
 
 
 @pytest.mark.parametrize("url", ["http://h", "https://h:443/path?a=b", "http://[::1]:7700", "http://user:word@h/x"])

@@ -192,7 +192,6 @@ ATTACKS = [
         run=_half_requests,
         item="9",
         product="HTTP limits the time of headers and the number of connections; gRPC and source keep descriptors.",
-        open="they take all descriptors",
         short=True,
     ),
     Attack(
@@ -200,7 +199,6 @@ ATTACKS = [
         run=_watchers,
         item="9",
         product="Followers of events do not block other paths; excess ones get 503 without a traceback.",
-        open="/v1/routes answers 503",
         short=True,
     ),
     Attack(
@@ -209,7 +207,6 @@ ATTACKS = [
         item="9",
         product="Responses that clients do not read are bounded in memory.",
         document=lambda: document(many_apps(3000)),
-        open="memory",
     ),
     Attack(
         name="http-long-polls",

@@ -107,7 +107,6 @@ ATTACKS = [
         product="The `timeout` of a webhook limits the whole attempt; an attempt that times out counts as failed.",
         calls=False,
         starts=False,
-        open="it is per read",
     ),
     Attack(
         name="command-environment",
@@ -116,6 +115,5 @@ ATTACKS = [
         product="Commands get only environment variables on an allow-list.",
         calls=False,
         starts=False,
-        open="they inherit all but ours",
     ),
 ]

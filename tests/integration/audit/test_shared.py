@@ -10,11 +10,12 @@ from contextlib import ExitStack, closing, contextmanager
 
 import pytest
 
-from sidecar.audit.database import AuditDatabase
+from sidecar.audit.database import AuditDatabase, _now_ns
 from sidecar.audit.event import AuditEvent, EventKind
 from sidecar.audit.record import Record, RecordCause
 from sidecar.errors import ConfigError, DependencyUnavailable, TaskDeferred, TaskFailed
 from tests.integration.audit.conftest import Postgres
+from tests.waiting import eventually
 
 MINUTE_NS = 60 * 10**9
 NOON_NS = 1_800_000_000 * 10**9
@@ -149,6 +150,28 @@ def test_a_claim_passes_on(url: str) -> None:
         two.release(record, "chat", done=True)
         with pytest.raises(TaskDeferred):
             one.claim(record, "chat", 60)
+
+
+def test_claims_are_by_the_clock_of_the_database(url: str) -> None:
+    """The time that a database gives is now, whatever the clocks of the sidecars say."""
+    with fleet(url, 1) as (one,), one._transaction() as connection:
+        before = time.time_ns()
+        assert abs(_now_ns(connection) - before) < 60 * 10**9
+        first = _now_ns(connection)
+        eventually(lambda: _now_ns(connection) > first, "a later time within the transaction")
+
+
+def test_a_sidecar_whose_clock_is_ahead_takes_no_claim(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second sidecar that is two minutes ahead does not react again: its clock does not count."""
+    record = applied("a", NOON_NS)
+    with fleet(url, 2) as (one, other):
+        for shared in (one, other):
+            shared.add(record)
+        assert one.claim(record, "chat", 30)
+        now = time.time_ns
+        monkeypatch.setattr(time, "time_ns", lambda: now() + 120 * 10**9)
+        with pytest.raises(TaskDeferred, match="another sidecar is reacting"):
+            other.claim(record, "chat", 30)
 
 
 def test_a_change_that_is_not_there_yet_cannot_be_claimed(url: str) -> None:

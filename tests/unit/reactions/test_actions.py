@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import threading
 import time
@@ -104,17 +105,23 @@ def test_secrets_are_read_when_they_are_used(tmp_path: Path) -> None:
         assert "token-of-the-hook" not in str(failure(hook))
 
 
-def test_a_command_gets_the_change_and_none_of_our_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It gets JSON on standard input, its arguments without a shell, and none of our variables in its environment."""
-    monkeypatch.setenv("DC_SIDECAR_NACOS_PASSWORD", "s3cret")
+def test_a_command_gets_the_change_and_no_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It gets JSON on standard input, its arguments without a shell, and only the usual and the listed variables."""
+    for name in ("DC_SIDECAR_NACOS_PASSWORD", "AWS_SECRET_ACCESS_KEY", "PGPASSWORD", "LD_PRELOAD_X"):
+        monkeypatch.setenv(name, "s3cret")
+    monkeypatch.setenv("PAGER_TOKEN", "for the command")
+    monkeypatch.setenv("LC_TIME", "C")
     out = tmp_path / "out"
     code = (
         "import json,os,sys; json.dump([json.load(sys.stdin), dict(os.environ), sys.argv[1:]], open(sys.argv[1], 'w'))"
     )
-    perform(reaction(command=[sys.executable, "-c", code, str(out), "$(id); `x`"]), RECORD, (SWITCH,))
+    command = [sys.executable, "-c", code, str(out), "$(id); `x`"]
+    perform(reaction(command=command, environment=["PAGER_TOKEN", "NOT_SET"]), RECORD, (SWITCH,))
     change, environment, argv = json.loads(out.read_text())
     assert change["events"][0]["kind"] == "switch"
-    assert not [name for name in environment if name.startswith("DC_SIDECAR_")]
+    assert "s3cret" not in environment.values()
+    assert (environment["PAGER_TOKEN"], environment["LC_TIME"]) == ("for the command", "C")
+    assert environment["PATH"] == os.environ["PATH"]
     assert argv[1] == "$(id); `x`"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -16,7 +17,7 @@ from sidecar.audit.record import Record
 from sidecar.errors import DependencyUnavailable, TaskDeferred, TaskFailed
 from sidecar.reactions import runner
 from sidecar.reactions.runner import Reactions
-from sidecar.reactions.settings import Reaction
+from sidecar.reactions.settings import LEASE_S, Reaction, read_reactions
 from tests.unit.reactions.test_messages import RECORD
 from tests.waiting import eventually
 
@@ -67,6 +68,25 @@ def reacting(receiver: Receiver, claims: AuditDatabase | None, *tree: object) ->
 def change(age_s: float = 0) -> Record:
     """Return a switch so many seconds ago."""
     return replace(RECORD, at_ns=time.time_ns() - round(age_s * 1e9), revision="r")
+
+
+def test_a_claim_is_renewed_while_it_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An attempt that takes longer than a lease keeps its claim; after it nothing is renewed."""
+    monkeypatch.setattr(runner, "_RENEW_S", 0.01)
+    claims, renewed = Claims(True), threading.Event()
+    asked: list[float] = []
+
+    def claim(_record: Record, _reaction: str, lease_s: float) -> bool:
+        asked.append(lease_s)
+        if len(asked) == 4:
+            renewed.set()
+        return True
+
+    monkeypatch.setattr(claims, "claim", claim)
+    with runner._renewed(claims, RECORD, read_reactions([HOOK])[0]):
+        assert renewed.wait(5)
+    assert set(asked) == {LEASE_S}
+    assert not [one for one in threading.enumerate() if one.name == "renew-claim"]
 
 
 def test_each_reaction_gets_what_it_wants() -> None:

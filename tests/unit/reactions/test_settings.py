@@ -115,6 +115,7 @@ def test_nothing_of_powerjob_is_imported_for_others() -> None:
         ([{"name": "x", "webhook": "http://h/a b"}], "x.webhook: expected a URL"),
         ([{"name": "x", "command": "rm -rf /"}], "x.command: expected a list"),
         ([{"name": "x", "command": ["x"], "format": "json"}], "for a webhook beside a command"),
+        ([{"name": "x", "webhook": "https://h/", "environment": ["A"]}], "environment: expected a command beside it"),
         ([HOOK | {"format": "slack", "secret-file": "x"}], "knows no signatures"),
         ([JOBS | {"webhook": "https://x"}], "found 'webhook', expected name"),
         ([JOBS | {"runing": "true"}], "did you mean running"),

@@ -20,6 +20,8 @@ from sidecar.errors import ConfigError
 from sidecar.web.auth import AuthMiddleware, read_token
 from sidecar.web.settings import WebSettings
 
+PART = 64 * 1024
+
 
 async def _hello(_: Request) -> Response:
     return PlainTextResponse("hello")
@@ -195,3 +197,28 @@ def test_a_unix_socket_is_refused() -> None:
     """It is said what is expected instead."""
     with pytest.raises(ConfigError, match="expected host:port"):
         _ = WebSettings(http="unix:/run/s").place
+
+
+@pytest.mark.parametrize(("size", "sizes"), [(5, [5]), (PART, [PART]), (2 * PART + 1, [PART, PART, 1])])
+def test_a_long_body_is_sent_in_parts(size: int, sizes: list[int]) -> None:
+    """So a client that does not read holds one part in memory, not the whole."""
+    body = bytes(range(256)) * (size // 256) + b"x" * (size % 256)
+
+    async def long(_: Request) -> Response:
+        return Response(body)
+
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "http.request"}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    guard = AuthMiddleware(Starlette(routes=[Route("/", long)]), token_file=None)
+    scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": [(b"host", b"localhost")]}
+    asyncio.run(guard(scope, receive, send))
+    parts = sent[1:]
+    assert [len(part["body"]) for part in parts] == sizes
+    assert b"".join(part["body"] for part in parts) == body
+    assert [bool(part.get("more_body")) for part in parts] == [True] * (len(sizes) - 1) + [False]

@@ -1,0 +1,171 @@
+"""Bounds the connections of the HTTP server: their number, the time for a request, and the time for reading a response.
+
+The listener counts sockets as they are accepted, so unfinished TLS handshakes count too.
+"""
+
+from __future__ import annotations
+
+import resource
+import socket
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+MOST = 256
+"""Connections at the same time, if the limit of descriptors has room for them."""
+REQUEST_S = 10.0
+"""Seconds for a TLS handshake and the headers of a request, from the begin of the connection or the last response."""
+READ_S = 30.0
+"""Seconds that a client may leave a response unread."""
+
+# Of the descriptors, what HTTP may take: gRPC, the source, files and probes need the rest.
+_SHARE = 4
+_REFUSAL = (
+    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\nContent-Type: application/json\r\n"
+    b'Content-Length: 53\r\n\r\n{"error": "as many connections as the sidecar takes"}'
+)
+
+
+def most_connections() -> int:
+    """Return how many connections HTTP may have under the soft limit of descriptors."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MOST if soft == resource.RLIM_INFINITY else max(1, min(MOST, soft // _SHARE))
+
+
+class HttpConnections:
+    """The open connections of a server, by descriptor. Beyond `most` the one that has waited longest gives way.
+
+    A connection waits for its client until a request has arrived, and while a response is not read. Those that handle
+    a request, long polls and followers of events among them, are never closed for a new one.
+    """
+
+    def __init__(self, most: int, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self.most = most
+        self._clock = clock
+        self._open: dict[int, socket.socket] = {}
+        # Since when; the oldest first.
+        self._requested: dict[int, float] = {}
+        self._unread: dict[int, float] = {}
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def add(self, connection: socket.socket) -> bool:
+        """Take a new connection, if need be in place of another; return False if all handle requests."""
+        if len(self._open) >= self.most:
+            oldest = next(iter(self._requested), None)
+            if oldest is None:
+                oldest = next(iter(self._unread), None)
+            if oldest is None:
+                return False
+            self._end(oldest)
+        self._open[connection.fileno()] = connection
+        self.wait_for_request(connection.fileno())
+        return True
+
+    def remove(self, descriptor: int) -> None:
+        """Forget a connection that is closed."""
+        for known in (self._open, self._requested, self._unread):
+            known.pop(descriptor, None)
+
+    def wait_for_request(self, descriptor: int) -> None:
+        """Note that the client's next request is awaited from now on."""
+        if descriptor in self._open:
+            self._requested.pop(descriptor, None)
+            self._requested[descriptor] = self._clock()
+
+    def handle_request(self, descriptor: int) -> None:
+        """Note that a request has arrived."""
+        self._requested.pop(descriptor, None)
+
+    def wait_for_reader(self, descriptor: int) -> None:
+        """Note that the client has to read before more is sent."""
+        if descriptor in self._open:
+            self._unread.setdefault(descriptor, self._clock())
+
+    def was_read(self, descriptor: int) -> None:
+        """Note that the client has read."""
+        self._unread.pop(descriptor, None)
+
+    def end_overdue(self) -> None:
+        """End the connections whose client has been waited for too long."""
+        now = self._clock()
+        for since, most_s in ((self._requested, REQUEST_S), (self._unread, READ_S)):
+            for descriptor in [descriptor for descriptor, began in since.items() if now - began > most_s]:
+                self._end(descriptor)
+
+    def _end(self, descriptor: int) -> None:
+        # Its transport notices, and closes it.
+        connection = self._open.get(descriptor)
+        self.remove(descriptor)
+        if connection is not None:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+
+class _Connection(socket.socket):
+    """A connection that leaves the count when it is closed."""
+
+    connections: HttpConnections
+
+    def close(self) -> None:
+        self.connections.remove(self.fileno())
+        super().close()
+
+
+class BoundedListener(socket.socket):
+    """Accepts connections as long as there is room; the others get 503, or an end where TLS is spoken."""
+
+    connections: HttpConnections
+    tls: bool = False
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        """Accept a connection. Raises ConnectionAbortedError, which asyncio ignores, for one that is refused."""
+        accepted, address = super().accept()
+        connection = _Connection(self.family, self.type, self.proto, fileno=accepted.detach())
+        connection.connections = self.connections
+        connection.setblocking(False)
+        if self.connections.add(connection):
+            return connection, address
+        if not self.tls:
+            with suppress(OSError):
+                connection.send(_REFUSAL)
+                connection.shutdown(socket.SHUT_WR)
+        connection.close()
+        raise ConnectionAbortedError
+
+
+def bounded_protocol(connections: HttpConnections) -> type[H11Protocol]:
+    """Return uvicorn's protocol, which reports to `connections` what it waits for."""
+
+    class BoundedProtocol(H11Protocol):
+        def connection_made(self, transport: Any) -> None:  # noqa: ANN401 - asyncio's transports
+            super().connection_made(transport)
+            self._descriptor: int = transport.get_extra_info("socket").fileno()
+
+        def data_received(self, data: bytes) -> None:
+            super().data_received(data)
+            self._note()
+
+        def on_response_complete(self) -> None:
+            connections.wait_for_request(self._descriptor)
+            super().on_response_complete()
+            self._note()
+
+        def pause_writing(self) -> None:
+            super().pause_writing()
+            connections.wait_for_reader(self._descriptor)
+
+        def resume_writing(self) -> None:
+            super().resume_writing()
+            connections.was_read(self._descriptor)
+
+        def _note(self) -> None:
+            if self.conn.our_state in {h11.SEND_RESPONSE, h11.SEND_BODY}:
+                connections.handle_request(self._descriptor)
+
+    return BoundedProtocol
