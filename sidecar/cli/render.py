@@ -9,7 +9,9 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
+import yaml
 
+from sidecar.cli.output_format import YAML
 from sidecar.editing.wording import cause_text, movement_text, place_code, unit_text
 from sidecar.routing.changes import changes
 from sidecar.routing.plain import fault_plain, filled
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from sidecar.editing.review import Review
 
 _WIDTH = 79
+# How many lines of a difference are printed before a change, enough for a dozen applications.
+_DIFFERENCE_LINES = 80
 # How many lines about one moment are printed.
 _LINES = 10
 
@@ -34,8 +38,23 @@ def say(message: str) -> None:
 
 
 def print_json(data: object) -> None:
-    """Print data as JSON, indented by two."""
-    click.echo(json.dumps(data, indent=2, ensure_ascii=False))
+    """Print data as JSON, indented by two, or as YAML where `-o yaml` was given."""
+    if wants_yaml():
+        # Through JSON, which has plain values only.
+        click.echo(yaml_text(json.loads(json.dumps(data))), nl=False)
+    else:
+        click.echo(json.dumps(data, indent=2, ensure_ascii=False))
+
+
+def wants_yaml() -> bool:
+    """Return whether the command was given `-o yaml`."""
+    ctx = click.get_current_context(silent=True)
+    return ctx is not None and bool(ctx.meta.get(YAML))
+
+
+def yaml_text(data: object) -> str:
+    """Return plain values as YAML; texts that a reader could take for something else are quoted."""
+    return str(yaml.dump(data, Dumper=yaml.CSafeDumper, sort_keys=False, allow_unicode=True, width=100))
 
 
 def columns(rows: Sequence[Sequence[str]]) -> list[str]:
@@ -65,9 +84,17 @@ def difference_lines(lines: Sequence[str]) -> Iterator[str]:
             yield click.style(line, fg="red") if line.startswith("-") else line
 
 
-def change_lines(draft: Draft, review: Review, forced: Collection[str]) -> Iterator[str]:
-    """Yield the lines that show a change: the difference, the effect, and what is to be noted."""
-    yield from difference_lines(draft.difference)
+def change_lines(draft: Draft, review: Review, forced: Collection[str], *, all_lines: bool = False) -> Iterator[str]:
+    """Yield the lines that show a change: the difference, the effect, and what is to be noted.
+
+    Of a long difference the first lines are shown, unless `all_lines`.
+    """
+    shown = draft.difference if all_lines else draft.difference[:_DIFFERENCE_LINES]
+    yield from difference_lines(shown)
+    if len(shown) < len(draft.difference):
+        changed = sum(line.startswith("+") for line in draft.difference) - 1
+        rest = len(draft.difference) - len(shown)
+        yield dim(f"… {rest:,} more lines; {changed:,} lines are new or changed (all with -o json)")
     yield ""
     for step in review.impact.moments:
         yield from _step_lines(step, review.impact)

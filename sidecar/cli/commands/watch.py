@@ -9,8 +9,9 @@ from typing import Any
 
 import click
 
+from sidecar.cli import complete
 from sidecar.cli.params import SidecarCommand, output_option
-from sidecar.cli.render import dim, say, update_plain
+from sidecar.cli.render import dim, say, update_plain, wants_yaml, yaml_text
 from sidecar.cli.sidecars import open_client
 from sidecar.client import AppRoute, RouteUpdate, RoutingClient
 from sidecar.errors import NotServing
@@ -26,7 +27,7 @@ Examples:
 
 
 @click.command("watch", cls=SidecarCommand, epilog=_EPILOG)
-@click.argument("apps", nargs=-1)
+@click.argument("apps", nargs=-1, shell_complete=complete.apps)
 @output_option
 @click.pass_context
 def command(ctx: click.Context, /, *, apps: tuple[str, ...], output: str, **_: Any) -> None:  # noqa: ANN401
@@ -39,7 +40,14 @@ def command(ctx: click.Context, /, *, apps: tuple[str, ...], output: str, **_: A
     with open_client(ctx) as client:
         for update in _updates(client, apps):
             if output == "json":
-                click.echo(json.dumps(update_plain(update), ensure_ascii=False))
+                data = update_plain(update)
+                # One document an update.
+                line = (
+                    f"---\n{yaml_text(json.loads(json.dumps(data)))}"
+                    if wants_yaml()
+                    else json.dumps(data, ensure_ascii=False)
+                )
+                click.echo(line.rstrip("\n"))
             else:
                 about = dim(f"({update.revision}{', stale' if update.stale else ''})")
                 for line in _changes(before, update):
