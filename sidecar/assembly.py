@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from sidecar.reactions.runner import Reactions
     from sidecar.server.server import Server
     from sidecar.server.traces import Tracing
+    from sidecar.status_key import StatusKey
     from sidecar.web.recent_changes import RecentChanges
     from sidecar.web.server import WebServer
     from sidecar.workers.supervisor import Supervisor
@@ -95,6 +96,7 @@ class Sidecar:
         self._health = HealthChecks(self._table, AllowedHosts(settings.probe_hosts))
         self._snapshot = SnapshotStore(settings.state_dir, self.url) if settings.state_dir else None
         self._failovers = FailoverStore(settings.state_dir, self.url) if settings.state_dir else None
+        self._status_key = self._open_status_key()
         database = open_configured(settings) if settings.audit_db or settings.audit_db_file else None
         self._audit = self._open_audit(database)
         self._reactions = self._open_reactions(self._audit, database)
@@ -117,7 +119,7 @@ class Sidecar:
             self._supervisor.connect(self._table)
         for listener in (log_change, self._health.changed):
             self._table.subscribe(listener)
-        for part in (self._audit, self._snapshot, self._failovers):
+        for part in (self._audit, self._snapshot, self._failovers, self._status_key):
             if part is not None:
                 self._table.subscribe(part.changed)
         if self._audit is not None and self._reactions is not None:
@@ -131,7 +133,8 @@ class Sidecar:
         Consumers come before the table that feeds them, and the table before what answers from it: the first call is
         decided by the snapshot and the override, where there are any.
         """
-        for part in (self._reactions, self._audit, self._snapshot, self._failovers, self._override, self._table):
+        kept = (self._snapshot, self._failovers, self._status_key)
+        for part in (self._reactions, self._audit, *kept, self._override, self._table):
             if part is not None:
                 part.start()
         pages = [self._web.start()] if self._web is not None else []
@@ -157,7 +160,7 @@ class Sidecar:
     def _after_server(self) -> Iterator[Component]:
         """Yield all parts but the server, in the order in which they stop."""
         feeding = (self._watch, self._health, self._override)
-        fed = (self._web, self._snapshot, self._audit, self._reactions, self._failovers, self._traces)
+        fed = (self._web, self._snapshot, self._audit, self._reactions, self._failovers, self._status_key, self._traces)
         yield from (part for part in (*feeding, self._table, *fed) if part is not None)
 
     def _open_table(self) -> RoutingTable:
@@ -188,6 +191,13 @@ class Sidecar:
         self._traces = open_tracing(os.environ)
         settings = _subset(ServerSettings, self._settings)
         return Server(self._table, settings=settings, source=self.url, traces=self._traces)
+
+    def _open_status_key(self) -> StatusKey | None:
+        if not self._settings.status_key:
+            return None
+        from sidecar.status_key import StatusKey, status_url  # noqa: PLC0415 - only where it is configured
+
+        return StatusKey(open_source(status_url(self.url), self._settings.source_options))
 
     def _open_audit(self, database: AuditDatabase | None) -> AuditService | None:
         """Return the audit, where its records are kept, reacted to, or shown."""
@@ -232,9 +242,10 @@ class Sidecar:
         from sidecar.web.server import WebServer  # noqa: PLC0415
         from sidecar.web.settings import WebSettings  # noqa: PLC0415
 
+        savers = (self._snapshot, self._failovers, self._status_key)
         page_data = PageData(
             probes=self._health.outcomes,
-            savers=[part.status for part in (self._snapshot, self._failovers) if part is not None],
+            savers=[part.status for part in savers if part is not None],
             tasks=[task for part in (self._audit, self._reactions) if part is not None for task in part.tasks],
             history=self._history(),
             audit_breaks=lambda: self._audit.breaks if self._audit is not None else 0,

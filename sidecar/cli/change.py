@@ -34,13 +34,12 @@ from sidecar.cli.sidecars import (
     wait_for_revision,
 )
 from sidecar.cli.target import Target
-from sidecar.client import Status
 from sidecar.editing.draft import CurrentDocument, Draft, Edit, difference, plan
 from sidecar.editing.facts import Facts
 from sidecar.editing.meta import ChangeMeta
 from sidecar.editing.review import Review, review
 from sidecar.editing.safety_rules import enforce, held_off
-from sidecar.errors import ChangeRefused, SourceError, WriteConflict
+from sidecar.errors import ChangeRefused, SidecarError, SourceError, WriteConflict
 from sidecar.routing.location import Locator
 from sidecar.routing.model import RoutingDocument
 from sidecar.routing.outage import Fault, FaultKind, Outages, unhealthy
@@ -119,14 +118,14 @@ def make_change(options: ChangeOptions, edit: Edit) -> Outcome:
 
 def read_current(options: ChangeOptions, *, other_than: str | None = None) -> CurrentDocument:
     """Return what the key holds; where another version must be there, wait a little for it."""
-    return _current(_read(options, other_than), options)
+    return current_of(_read(options, other_than), options.target, options.max_bytes)
 
 
-def _current(found: Content | Missing, options: ChangeOptions) -> CurrentDocument:
-    key = str(options.target)
+def current_of(found: Content | Missing, target: Target, max_bytes: int) -> CurrentDocument:
+    """Return what a source read from a key."""
     if isinstance(found, Missing):
-        return CurrentDocument(key=key, missing=found.reason)
-    return CurrentDocument(parse_text(found.text, max_bytes=options.max_bytes), found.version, key)
+        return CurrentDocument(key=str(target), missing=found.reason)
+    return CurrentDocument(parse_text(found.text, max_bytes=max_bytes), found.version, str(target))
 
 
 def _read(options: ChangeOptions, other_than: str | None = None) -> Content | Missing:
@@ -181,7 +180,7 @@ def _outages(draft: Draft, endpoints: Sequence[Endpoint], connect: Connect) -> O
         # An older sidecar sends a text only.
         outage.datacenter: unhealthy(outage.fault or Fault(FaultKind.OTHER, text=outage.reason))
         for _, status in statuses(endpoints, connect)
-        if isinstance(status, Status)
+        if not isinstance(status, SidecarError)
         for outage in status.outages
         if not outage.app and outage.datacenter not in written
     }

@@ -25,9 +25,9 @@ from sidecar.cli.params import (
 )
 from sidecar.cli.sidecars import Connect, connecting, use_tls
 from sidecar.cli.target import Target
-from sidecar.client import Worker
 from sidecar.editing.safety_rules import RULES, SafetyRules
 from sidecar.editing.versions import VersionHistory
+from sidecar.routing.candidates import Worker
 from sidecar.sources.base import Source
 
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from sidecar.atomic_file import replace_file
-from sidecar.audit.journal_reader import FOLDER, documents
 from sidecar.editing.draft import Draft
 from sidecar.editing.meta import last_change
 from sidecar.editing.versions import Version, VersionHistory
@@ -32,7 +31,7 @@ def history_of(source: Source, state_dir: Path | None, memory: ChangeMemory) -> 
     if source.history is not None:
         return _CenterHistory(source.history)
     if state_dir is not None:
-        return _SidecarHistory(state_dir / FOLDER, source.url)
+        return _SidecarHistory(state_dir, source.url)
     return memory if memory.versions(1, 0.0) else None
 
 
@@ -109,15 +108,19 @@ class _CenterHistory:
 class _SidecarHistory:
     """The record of changes that a sidecar keeps."""
 
-    folder: Path
+    state_dir: Path
     source: str
 
     def versions(self, limit: int, timeout: float) -> Sequence[Version]:  # noqa: ARG002 - a file needs none
+        # Loaded only where the audit is read: completion has no time for it.
+        from sidecar.audit.journal_reader import FOLDER, documents  # noqa: PLC0415
+
+        folder = self.state_dir / FOLDER
         try:
-            found = [*islice(documents(self.folder, self.source), limit)]
+            found = [*islice(documents(folder, self.source), limit)]
         except OSError as error:
             raise SourceError(
-                f"the record in {self.folder} cannot be read ({error.strerror}): check --state-dir and its permissions"
+                f"the record in {folder} cannot be read ({error.strerror}): check --state-dir and its permissions"
             ) from error
         return [Version(one.text.encode(), one.at_ns, _text(one.meta, "by")) for one in found]
 

@@ -19,36 +19,18 @@ from sidecar.errors import SidecarError
 from sidecar.routing.zone import use_zone
 
 # Each has a module of its own in `commands`, imported when it is used. In the order of the help.
-_COMMANDS = (
-    "serve",
-    "apps",
-    "get",
-    "switch",
-    "shift",
-    "ramp",
-    "pin",
-    "drill",
-    "mark",
-    "drain",
-    "failback",
-    "edit",
-    "put",
-    "init",
-    "rollback",
-    "history",
-    "powerjob",
-    "celery",
-    "check",
-    "explain",
-    "schema",
-    "filter",
-    "status",
-    "health",
-    "watch",
-    "context",
-    "config",
-    "completion",
-)
+_SECTIONS = {
+    "Run": ("serve", "health"),
+    "See": ("apps", "status", "watch", "filter", "get", "history"),
+    "Change": ("switch", "shift", "ramp", "pin", "drill", "mark", "drain", "failback", "edit", "put", "init"),
+    "Go back": ("undo", "rollback"),
+    "Check before": ("check", "explain", "diff", "schema"),
+    "Schedulers": ("powerjob", "celery"),
+    "Set up": ("context", "config", "completion", "man"),
+}
+_COMMANDS = tuple(name for names in _SECTIONS.values() for name in names)
+
+_COMPLETE = "_DC_SIDECAR_COMPLETE"
 
 _EPILOG = """\b
 Examples:
@@ -74,6 +56,14 @@ class _Commands(click.Group):
         command = import_module(f"sidecar.cli.commands.{cmd_name}").command
         assert isinstance(command, click.Command)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        width = max(map(len, _COMMANDS))
+        for title, names in _SECTIONS.items():
+            commands = [(name.ljust(width), self.get_command(ctx, name)) for name in names]
+            with formatter.section(title):
+                limit = formatter.width - 6 - width
+                formatter.write_dl([(name, found.get_short_help_str(limit)) for name, found in commands if found])
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -131,7 +121,10 @@ def _main(arguments: Sequence[str]) -> int:
         return error.exit_code
     except click.Abort:
         return 130
-    except (BrokenPipeError, SystemExit):
+    except (BrokenPipeError, SystemExit) as ended:
+        if _COMPLETE in os.environ and isinstance(ended, SystemExit):
+            # So click ends the completion of a line.
+            return ended.code if isinstance(ended.code, int) else 0
         # The reader closed the pipe; click turns that into SystemExit, which our commands never raise. Without a new
         # stdout Python would complain once more when it closes it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

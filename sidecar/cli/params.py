@@ -15,7 +15,8 @@ import click
 from click.shell_completion import CompletionItem
 
 from sidecar import config
-from sidecar.cli.contexts import CliContext, chosen, production_of
+from sidecar.cli.contexts import CliContext, chosen, contexts, production_of
+from sidecar.cli.output_format import OutputFormat
 from sidecar.cli.target import Target
 from sidecar.cli.zone_option import UTC_ATTRIBUTES
 from sidecar.config import OPTIONS, SOURCE_OPTIONS, Option, kinds
@@ -32,7 +33,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 DEFAULT_ADDRESS = "127.0.0.1:50051"
 
 _OUTPUT: Mapping[str, Any] = {
-    "type": click.Choice(["text", "json"]),
+    "type": OutputFormat(),
     "default": "text",
     "show_default": True,
     "help": "Output format.",
@@ -193,10 +194,17 @@ class SectionedCommand(click.Command):
                 formatter.write_dl(records)
 
 
+def _complete_context(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001 - click's
+    try:
+        return [name for name in contexts() if name.startswith(incomplete)]
+    except ConfigError:
+        return []
+
+
 def context_flag(section: str = "") -> Flag:
     """Return `--context`."""
     help_ = "The context to work on.  [default: the current one, see `dc-sidecar context`]"
-    return flag(["--context"], help_, section=section, metavar="NAME")
+    return flag(["--context"], help_, section=section, metavar="NAME", shell_complete=_complete_context)
 
 
 def utc_flag() -> Flag:
@@ -334,7 +342,7 @@ def open_key(ctx: click.Context) -> Key:
     target = Target(
         url=source.url, context=named.name if named else "", production=named is not None and named.production
     )
-    return Key(source, target, ctx.params["timeout"], settings.max_document_size, by_name)
+    return Key(source, target, ctx.params.get("timeout") or 0.0, settings.max_document_size, by_name)
 
 
 def resolved(ctx: click.Context) -> tuple[tuple[config.OptionValue, ...], CliContext | None]:

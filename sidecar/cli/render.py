@@ -7,10 +7,13 @@ import textwrap
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from enum import Enum
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
+import yaml
 
+from sidecar.cli.output_format import YAML
 from sidecar.editing.wording import cause_text, movement_text, place_code, unit_text
 from sidecar.routing.changes import changes
 from sidecar.routing.plain import fault_plain, filled
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
     from sidecar.editing.review import Review
 
 _WIDTH = 79
+# How many lines of a difference are printed before a change, enough for a dozen applications.
+_DIFFERENCE_LINES = 80
 # How many lines about one moment are printed.
 _LINES = 10
 
@@ -72,8 +77,25 @@ def print_lines(lines: Iterable[str], *, err: bool = False) -> None:
 
 
 def print_json(data: object, *, indent: int | None = 2) -> None:
-    """Print data as JSON."""
-    click.echo(escaped_json(json.dumps(data, indent=indent, ensure_ascii=False)))
+    """Print data as JSON, or as YAML where `-o yaml` was given."""
+    if wants_yaml():
+        # Through JSON, which has plain values only.
+        click.echo(yaml_text(json.loads(json.dumps(data))), nl=False)
+    else:
+        click.echo(escaped_json(json.dumps(data, indent=indent, ensure_ascii=False)))
+
+
+def wants_yaml() -> bool:
+    """Return whether the command was given `-o yaml`."""
+    ctx = click.get_current_context(silent=True)
+    return ctx is not None and bool(ctx.meta.get(YAML))
+
+
+def yaml_text(data: object) -> str:
+    """Return plain values as YAML; what a terminal would act on, or hide, is escaped."""
+    dump = partial(yaml.dump, data, Dumper=yaml.CSafeDumper, sort_keys=False, width=100)
+    text = str(dump(allow_unicode=True))
+    return text if escaped_json(text) == text else str(dump(allow_unicode=False))
 
 
 def columns(rows: Sequence[Sequence[str]]) -> list[str]:
@@ -114,9 +136,17 @@ def difference_lines(lines: Sequence[str]) -> Iterator[str]:
             yield styled(line, Style.RED) if line.startswith("-") else line
 
 
-def change_lines(draft: Draft, review: Review, forced: Collection[str]) -> Iterator[str]:
-    """Yield the lines that show a change: the difference, the effect, and what is to be noted."""
-    yield from difference_lines(draft.difference)
+def change_lines(draft: Draft, review: Review, forced: Collection[str], *, all_lines: bool = False) -> Iterator[str]:
+    """Yield the lines that show a change: the difference, the effect, and what is to be noted.
+
+    Of a long difference the first lines are shown, unless `all_lines`.
+    """
+    shown = draft.difference if all_lines else draft.difference[:_DIFFERENCE_LINES]
+    yield from difference_lines(shown)
+    if len(shown) < len(draft.difference):
+        changed = sum(line.startswith("+") for line in draft.difference) - 1
+        rest = len(draft.difference) - len(shown)
+        yield dim(f"… {rest:,} more lines; {changed:,} lines are new or changed (all with -o json)")
     yield ""
     for step in review.impact.moments:
         yield from _step_lines(step, review.impact)

@@ -10,17 +10,19 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from sidecar import config
 from sidecar.cli.contexts import CliContext, chosen
 from sidecar.cli.params import DEFAULT_ADDRESS
-from sidecar.client import RoutingClient, Status, Tls
 from sidecar.config.kinds import ADDRESS
 from sidecar.editing.facts import LiveWorkers
 from sidecar.errors import ConfigError, NotServing, SidecarError
+
+if TYPE_CHECKING:
+    from sidecar.client import RoutingClient, Status, Tls
 
 _AT_ONCE = 32
 _POLL_S = 0.1
@@ -45,7 +47,7 @@ class Endpoint:
     host: str = ""
 
 
-Connect = Callable[[Endpoint, float], RoutingClient]
+Connect = Callable[[Endpoint, float], "RoutingClient"]
 """Opens a connection to a sidecar, whose calls may take so many seconds. Raises ConfigError."""
 
 
@@ -63,6 +65,9 @@ def connecting(options: Mapping[str, Any]) -> Connect:
     """Return how to connect by a command's TLS options; any of them makes it TLS."""
 
     def connect(endpoint: Endpoint, timeout: float) -> RoutingClient:
+        # gRPC is loaded only where a sidecar is asked: completion has no time for it.
+        from sidecar.client import RoutingClient  # noqa: PLC0415
+
         return RoutingClient(endpoint.address, tls=tls_of(options, endpoint), timeout=timeout, cache_size=0)
 
     return connect
@@ -103,6 +108,8 @@ def tls_of(options: Mapping[str, Any], endpoint: Endpoint) -> Tls | None:
     ca, cert, key = options["ca"], options["cert"], options["key"]
     if not (options["tls"] or ca or cert or key):
         return None
+    from sidecar.client import Tls  # noqa: PLC0415 - as above
+
     return Tls(ca=ca, cert=cert, key=key, server_name=options["server_name"] or endpoint.host)
 
 

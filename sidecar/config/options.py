@@ -164,6 +164,13 @@ class Settings:
         "Serving",
         "Local document that decides instead of the source's while this file exists. For emergencies.",
     )
+    status_key: bool = _option(
+        SWITCH,
+        "Serving",
+        "Write a line for each change to a key beside the document's, with .status at its end: accepted, or refused "
+        "with the place. Its credentials must be permitted to write that key.",
+        default="false",
+    )
     probe_hosts: tuple[HostPattern, ...] = _repeated(
         HOSTS,
         "Serving",

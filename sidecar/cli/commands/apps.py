@@ -11,7 +11,9 @@ from typing import Any
 import click
 
 from sidecar.audit.journal_reader import FOLDER, matching, newest_first
+from sidecar.cli import complete
 from sidecar.cli.app_rows import AppRow, LastMove, Observed, app_rows, last_moves, next_text, with_workers, workers_text
+from sidecar.cli.change import current_of
 from sidecar.cli.contexts import chosen
 from sidecar.cli.params import (
     DEFAULT_ADDRESS,
@@ -26,17 +28,13 @@ from sidecar.cli.params import (
 )
 from sidecar.cli.render import Style, columns, dim, print_json, print_lines, say, styled
 from sidecar.cli.sidecars import Connect, Endpoint, connecting, live_workers, resolve, statuses, use_tls
-from sidecar.client import OutageKind, Status
-from sidecar.editing.draft import CurrentDocument
-from sidecar.errors import ChangeRefused, ConfigError
+from sidecar.errors import ChangeRefused, ConfigError, SidecarError
 from sidecar.routing.model import Active, Ramp, RoutingDocument, Split
-from sidecar.routing.outage import Fault, FaultKind, Outage, unhealthy
-from sidecar.routing.parsed_text import parse_text
+from sidecar.routing.outage import Fault, FaultKind, Outage, OutageKind, unhealthy
 from sidecar.routing.plain import outage_plain
 from sidecar.routing.scalars import format_time
 from sidecar.routing.wording import shares_text
 from sidecar.routing.zone import show_time
-from sidecar.sources.base import Content
 
 # Of how many rows live workers are asked for, and how many records are searched for moves.
 _WITH_WORKERS = 200
@@ -60,8 +58,13 @@ class _AppsCommand(SourceCommand):
 
 
 @click.command("apps", cls=_AppsCommand, epilog=_EPILOG)
-@click.argument("names", nargs=-1, metavar="[APP]...")
-@click.option("--datacenter", metavar="DC", help="Only those with a share in this datacenter.")
+@click.argument("names", nargs=-1, metavar="[APP]...", shell_complete=complete.apps)
+@click.option(
+    "--datacenter",
+    metavar="DC",
+    help="Only those with a share in this datacenter.",
+    shell_complete=complete.datacenters,
+)
 @click.option("--moved-since", type=SINCE, metavar="TIME", help="Only those that moved since a time, or within 1h.")
 @click.option("--failing", is_flag=True, help="Only those whose work is displaced, nowhere, or short of workers.")
 @click.option("--wide", is_flag=True, help="Show backups, minimum of workers and jobs too.")
@@ -120,11 +123,7 @@ def command(
 
 def document_of_key(key: Key) -> RoutingDocument:
     """Return the document that the key holds. Raises ChangeRefused where there is no valid one, and SourceError."""
-    content = key.source.read(key.timeout)
-    target = str(key.target)
-    if not isinstance(content, Content):
-        return CurrentDocument(key=target, missing=content.reason).valid()[1]
-    return CurrentDocument(parse_text(content.text, max_bytes=key.max_bytes), content.version, target).valid()[1]
+    return current_of(key.source.read(key.timeout), key.target, key.max_bytes).valid()[1]
 
 
 def moves_of(key: Key, since_ns: int) -> dict[str, LastMove] | None:
@@ -142,7 +141,7 @@ def observed(endpoints: list[Endpoint], connect: Connect) -> Observed:
     for_all: dict[str, Outage] = {}
     failed_over: dict[str, dict[str, Outage]] = {}
     for _, status in statuses(endpoints, connect, _STATUS_S):
-        for outage in status.outages if isinstance(status, Status) else ():
+        for outage in status.outages if not isinstance(status, SidecarError) else ():
             fault = outage.fault or Fault(FaultKind.OTHER, text=outage.reason)
             if outage.kind is OutageKind.FAILED_OVER:
                 found = Outage(outage.kind, since_ns=outage.since_ms * 1_000_000, fault=fault)

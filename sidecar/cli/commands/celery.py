@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sidecar.cli.params import SidecarCommand, output_option
-from sidecar.cli.render import columns, print_json, say
+from sidecar.cli.render import columns, print_json, print_lines, say
 from sidecar.cli.sidecars import Endpoint, tls_of
 from sidecar.client import RoutingClient
 from sidecar.errors import ConfigError, NotServing, SecretUnreadable
@@ -136,7 +136,7 @@ def move(
     elif dry_run:
         say("Dry run: nothing was moved.")
     elif results:
-        click.echo(summary(results))
+        print_lines([summary(results)])
     else:
         say("Nothing to do.")
     return 0 if dry_run or all(result.complete for result in results) else _NOT_ALL
@@ -180,7 +180,7 @@ def _show(found: Sequence[MoveResult]) -> None:
     for result in found:
         counted = [*result.moved.items(), *((f"stay: {why}", count) for why, count in result.kept.items() if count)]
         rows += [(result.queue, f"{result.found:,}", name, f"{count:,}") for name, count in counted or [("-", 0)]]
-    click.echo("\n".join(columns(rows)))
+    print_lines(columns(rows))
 
 
 def _agreed(count: int, *, yes: bool, quiet: bool) -> bool:

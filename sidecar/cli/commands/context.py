@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from sidecar.cli import contexts
+from sidecar.cli import complete, contexts
 from sidecar.cli.contexts import CliContext
 from sidecar.cli.params import output_option
 from sidecar.cli.render import Style, columns, print_json, print_lines, say, styled
@@ -58,7 +58,7 @@ Examples:
 
 
 @command.command("show", epilog=_SHOW)
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=complete.contexts)
 @output_option
 def show(name: str | None, output: str) -> None:
     """Show a context, by default the current one.
@@ -85,7 +85,7 @@ Examples:
 
 
 @command.command("use", epilog=_USE)
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=complete.contexts)
 @click.option("--none", is_flag=True, help="Use no context from now on.")
 @click.pass_context
 def use(ctx: click.Context, name: str | None, *, none: bool) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from sidecar.cli.change import run_change
+from sidecar.cli import complete
+from sidecar.cli.change import current_of, run_change
 from sidecar.cli.change_options import ChangeCommand, change_options
 from sidecar.cli.params import DURATION, START, SourceCommand, Start, new_option, open_key, output_option, start_ns
 from sidecar.cli.render import columns, print_json, print_lines, say
@@ -15,10 +16,8 @@ from sidecar.editing import operations
 from sidecar.editing.draft import CurrentDocument, Edit
 from sidecar.errors import ChangeRefused
 from sidecar.routing.model import Drill
-from sidecar.routing.parsed_text import parse_text
 from sidecar.routing.scalars import format_time, parse_duration
 from sidecar.routing.zone import show_time
-from sidecar.sources.base import Content
 from sidecar.yaml_reader import Tree
 
 
@@ -35,10 +34,17 @@ Examples:
 
 
 @command.command("start", cls=ChangeCommand, epilog=_START)
-@click.argument("datacenter", metavar="DC")
+@click.argument("datacenter", metavar="DC", shell_complete=complete.datacenters)
 @click.option("--for", "length", type=DURATION, required=True, help="Duration; the drill ends by itself.")
 @click.option("--start", type=START, help="Start: a time, or a duration from now.  [default: now]")
-@click.option("--app", "apps", metavar="APP", multiple=True, help="Limit the drill to this application. Repeatable.")
+@click.option(
+    "--app",
+    "apps",
+    metavar="APP",
+    multiple=True,
+    help="Limit the drill to this application. Repeatable.",
+    shell_complete=complete.apps,
+)
 @new_option
 @click.pass_context
 def start_drill(
@@ -75,7 +81,7 @@ Examples:
 
 
 @command.command("stop", cls=ChangeCommand, epilog=_STOP)
-@click.argument("datacenter", metavar="[DC]", required=False)
+@click.argument("datacenter", metavar="[DC]", required=False, shell_complete=complete.datacenters)
 @click.option("--all", "everything", is_flag=True, help="Stop all drills, running and planned.")
 @click.option("--ended", is_flag=True, help="Remove drills that have ended; moves nothing.")
 @click.pass_context
@@ -124,10 +130,7 @@ def list_drills(ctx: click.Context, /, output: str, **_: Any) -> None:  # noqa: 
     """List the drills in the document: running, planned and ended."""
     key = open_key(ctx)
     content = key.source.read(key.timeout)
-    if isinstance(content, Content):
-        current = CurrentDocument(parse_text(content.text, max_bytes=key.max_bytes), content.version, str(key.target))
-    else:
-        current = CurrentDocument(key=str(key.target), missing=content.reason)
+    current = current_of(content, key.target, key.max_bytes)
     drills = current.valid()[1].drills
     now_ns = time.time_ns()
     if output == "json":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from sidecar.cli import complete
 from sidecar.cli.change import run_change
 from sidecar.cli.change_options import ChangeCommand, change_options
 from sidecar.cli.params import new_option
@@ -19,7 +20,7 @@ Examples:
 
 
 @click.command("failback", cls=ChangeCommand, epilog=_EPILOG)
-@click.argument("apps", nargs=-1, metavar="[APP]...")
+@click.argument("apps", nargs=-1, metavar="[APP]...", shell_complete=complete.apps)
 @click.option("--default", is_flag=True, help="Every application that inherits `failover` from the default route.")
 @new_option
 @click.pass_context

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from sidecar.cli import complete
 from sidecar.cli.params import CANDIDATES_HELP, CandidatesParam, SidecarCommand, output_option
 from sidecar.cli.render import Style, dim, print_json, print_lines, say, styled
 from sidecar.cli.sidecars import open_client
@@ -21,7 +22,7 @@ Examples:
 
 
 @click.command("filter", cls=SidecarCommand, epilog=_EPILOG)
-@click.argument("app")
+@click.argument("app", shell_complete=complete.apps)
 @click.option("--job", default="", metavar="ID", help="The job's id.")
 @click.option("--instance", default="", metavar="ID", help="The id of this run of the job.")
 @click.option("--alias", "aliases", multiple=True, metavar="APP", help="Another name of the application. Repeatable.")

@@ -20,6 +20,7 @@ from sidecar.audit.journal_reader import FOLDER, matching, newest_first, verify
 from sidecar.audit.record import Record
 from sidecar.audit.service import database_url, open_database, saved_name
 from sidecar.audit.wording import event_text
+from sidecar.cli.output_format import OutputFormat
 from sidecar.cli.params import SINCE
 from sidecar.cli.render import Style, difference_lines, print_json, print_lines, say, styled, width
 from sidecar.cli.zone_option import utc_option
@@ -53,11 +54,8 @@ Examples:
   dc-sidecar history verify --config sidecar.yaml"""
 
 
-class _Output(click.Choice[str]):
-    """`text` or `json`; `table` is what `text` was called before, and still understood."""
-
-    def __init__(self) -> None:
-        super().__init__(["text", "json"])
+class _Output(OutputFormat):
+    """The formats; `table` is what `text` was called before, and still understood."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ANN401 - click's
         """Return the format of a word."""

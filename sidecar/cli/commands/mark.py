@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from sidecar.cli import complete
 from sidecar.cli.change import run_change
 from sidecar.cli.change_options import ChangeCommand, change_options
 from sidecar.editing import operations
@@ -16,7 +17,7 @@ Examples:
 
 
 @click.command("mark", cls=ChangeCommand, epilog=_EPILOG)
-@click.argument("datacenter", metavar="DC")
+@click.argument("datacenter", metavar="DC", shell_complete=complete.datacenters)
 @click.argument("word", metavar="down|up", type=click.Choice(["down", "up"]))
 @click.pass_context
 def command(ctx: click.Context, /, datacenter: str, word: str, **_: object) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from sidecar.cli import complete
 from sidecar.cli.change import run_change
 from sidecar.cli.change_options import ChangeCommand, change_options
 from sidecar.cli.params import new_option
@@ -18,9 +19,9 @@ Examples:
 
 
 @click.command("pin", cls=ChangeCommand, epilog=_EPILOG)
-@click.argument("app")
-@click.argument("job")
-@click.argument("to", metavar="[DC]", required=False)
+@click.argument("app", shell_complete=complete.apps)
+@click.argument("job", shell_complete=complete.jobs)
+@click.argument("to", metavar="[DC]", required=False, shell_complete=complete.datacenters)
 @click.option("--remove", is_flag=True, help="Remove the job's own route: it follows its application again.")
 @new_option
 @click.pass_context

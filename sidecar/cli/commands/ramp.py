@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from sidecar.cli import complete
 from sidecar.cli.change import run_change
 from sidecar.cli.change_options import ChangeCommand, change_options
 from sidecar.cli.params import DURATION, START, default_option, new_option, start_ns, subject_of
@@ -31,10 +32,16 @@ _ENDS = ("pause", "resume", "abort", "finish")
 
 
 @click.command("ramp", cls=ChangeCommand, epilog=_EPILOG)
-@click.argument("words", nargs=-1, metavar="[APP]")
+@click.argument("words", nargs=-1, metavar="[APP]", shell_complete=complete.apps)
 @default_option
-@click.option("--to", metavar="DC", help="Target datacenter.")
-@click.option("--from", "source", metavar="DC", help="Datacenter to leave.  [default: the active one]")
+@click.option("--to", metavar="DC", help="Target datacenter.", shell_complete=complete.datacenters)
+@click.option(
+    "--from",
+    "source",
+    metavar="DC",
+    help="Datacenter to leave.  [default: the active one]",
+    shell_complete=complete.datacenters,
+)
 @click.option("--over", type=DURATION, metavar="DURATION", help="Duration of the whole ramp, such as 2h or 1h30m.")
 @click.option("--steps", type=click.IntRange(1, 10_000), default=10, show_default=True, help="Number of steps.")
 @click.option("--start", type=START, help="Start: a time, or a duration from now.  [default: now]")

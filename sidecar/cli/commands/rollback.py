@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from sidecar.cli import complete
 from sidecar.cli.change import read_current, run_change
 from sidecar.cli.change_options import ChangeCommand, ChangeOptions, change_options
 from sidecar.cli.render import columns, print_json, print_lines, say
@@ -29,7 +30,7 @@ Examples:
 
 
 @click.command("rollback", cls=ChangeCommand, epilog=_EPILOG)
-@click.argument("revision", metavar="[REVISION]", required=False)
+@click.argument("revision", metavar="[REVISION]", required=False, shell_complete=complete.revisions)
 @click.option(
     "--state-dir", "flag_state_dir", metavar="PATH", help="State directory of a sidecar that follows the key."
 )
@@ -44,20 +45,31 @@ def command(ctx: click.Context, /, revision: str | None, *, listing: bool, **_: 
     `meta`, which describes the rollback.
     """
     options = change_options(ctx)
+    if listing:
+        _list(_versions(options), options)
+        return 0
+    return restore(options, revision)
+
+
+def restore(options: ChangeOptions, revision: str | None) -> int:
+    """Write the document of a revision again, or (None) the one before the current; return the exit code.
+
+    Raises ChangeRefused where nothing has it.
+    """
+    version = chosen(_versions(options), read_current(options).revision, revision)
+    # Where the configuration requires a reason, it must be the operator's own.
+    reason = options.reason or ("" if options.rules.require_reason else f"rollback to {version.revision}")
+    restored = parse_text(version.text, max_bytes=options.max_bytes)
+    return run_change(replace(options, reason=reason), Edit(make=lambda *_: restored))
+
+
+def _versions(options: ChangeOptions) -> Sequence[Version]:
     if options.history is None:
         raise ChangeRefused(
             f"{options.target} keeps no history, and no change was made from here: name the state directory of a "
             "sidecar that follows it with --state-dir, or write a text of your own with `dc-sidecar put FILE`"
         )
-    versions = options.history.versions(_LIMIT, options.timeout)
-    if listing:
-        _list(versions, options)
-        return 0
-    version = chosen(versions, read_current(options).revision, revision)
-    # Where the configuration requires a reason, it must be the operator's own.
-    reason = options.reason or ("" if options.rules.require_reason else f"rollback to {version.revision}")
-    restored = parse_text(version.text, max_bytes=options.max_bytes)
-    return run_change(replace(options, reason=reason), Edit(make=lambda *_: restored))
+    return options.history.versions(_LIMIT, options.timeout)
 
 
 def _list(versions: Sequence[Version], options: ChangeOptions) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from sidecar.cli import complete
 from sidecar.cli.change import run_change
 from sidecar.cli.change_options import ChangeCommand, change_options
 from sidecar.cli.params import default_option, new_option, subject_of
@@ -18,7 +19,9 @@ Examples:
 
 
 @click.command("shift", cls=ChangeCommand, epilog=_EPILOG)
-@click.argument("words", nargs=-1, required=True, metavar="[APP] DC=WEIGHT...")
+@click.argument(
+    "words", nargs=-1, required=True, metavar="[APP] DC=WEIGHT...", shell_complete=complete.apps_and_weights
+)
 @default_option
 @new_option
 @click.pass_context

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from sidecar.cli import complete
 from sidecar.cli.change import run_change
 from sidecar.cli.change_options import ChangeCommand, change_options
 from sidecar.cli.params import new_option
@@ -18,8 +19,8 @@ Examples:
 
 
 @click.command("switch", cls=ChangeCommand, epilog=_EPILOG)
-@click.argument("apps", nargs=-1, metavar="[APP]...")
-@click.argument("to", metavar="DC")
+@click.argument("apps", nargs=-1, metavar="[APP]...", shell_complete=complete.apps_and_datacenters)
+@click.argument("to", metavar="DC", shell_complete=complete.datacenters)
 @click.option("--default", is_flag=True, help="Switch the default route, alone or with the named applications.")
 @click.option("--all", "everything", is_flag=True, help="Switch the default route and every application's.")
 @new_option

@@ -8,8 +8,9 @@ from typing import Any
 
 import click
 
+from sidecar.cli import complete
 from sidecar.cli.params import SidecarCommand, output_option
-from sidecar.cli.render import dim, print_json, print_lines, say, update_plain
+from sidecar.cli.render import dim, print_json, print_lines, say, update_plain, wants_yaml
 from sidecar.cli.sidecars import open_client
 from sidecar.client import AppRoute, RouteUpdate, RoutingClient
 from sidecar.errors import NotServing
@@ -25,7 +26,7 @@ Examples:
 
 
 @click.command("watch", cls=SidecarCommand, epilog=_EPILOG)
-@click.argument("apps", nargs=-1)
+@click.argument("apps", nargs=-1, shell_complete=complete.apps)
 @output_option
 @click.pass_context
 def command(ctx: click.Context, /, *, apps: tuple[str, ...], output: str, **_: Any) -> None:  # noqa: ANN401
@@ -38,6 +39,8 @@ def command(ctx: click.Context, /, *, apps: tuple[str, ...], output: str, **_: A
     with open_client(ctx) as client:
         for update in _updates(client, apps):
             if output == "json":
+                if wants_yaml():
+                    click.echo("---")
                 print_json(update_plain(update), indent=None)
             else:
                 about = dim(f"({update.revision}{', stale' if update.stale else ''})")

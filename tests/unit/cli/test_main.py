@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import click
 import pytest
+import yaml
 
 from sidecar.__main__ import main as process
 from sidecar.cli.main import cli
@@ -46,9 +48,10 @@ def test_help_fits_a_narrow_terminal_and_has_an_example(run: Run, words: tuple[s
 
 def test_help_lists_the_commands(run: Run) -> None:
     """Each has a line of its own with what it does."""
-    listed = run("-h").out.partition("Commands:\n")[2].partition("\n\n")[0]
-    assert [line.split()[0] for line in listed.splitlines()] == [*dict.fromkeys(words[0] for words in _commands(cli))]
-    assert all(len(line.split()) > 2 for line in listed.splitlines())
+    listed = run("-h").out.partition("Run:\n")[2].partition("\n\n  Examples:")[0]
+    lines = [line for line in listed.splitlines() if line.startswith("  ")]
+    assert [line.split()[0] for line in lines] == [*dict.fromkeys(words[0] for words in _commands(cli))]
+    assert all(len(line.split()) > 2 for line in lines)
 
 
 def test_unknown_command_names_the_nearest(run: Run) -> None:
@@ -120,3 +123,23 @@ def test_times_are_in_the_zone_of_the_machine_or_in_utc(
     assert "from 2026-11-22T18:00:00+08:00 over 2h" in run(*words).out
     monkeypatch.setenv("TZ", "UTC")
     time.tzset()
+
+
+def test_the_help_has_the_commands_in_sections(run: Run) -> None:
+    """In the order of the work; no command stands in two."""
+    lines = run("--help").out.splitlines()
+    sections = ["Run:", "See:", "Change:", "Go back:", "Check before:", "PowerJob:", "Set up:"]
+    assert [line for line in lines if line in sections] == sections
+    names = cli.list_commands(click.Context(cli))
+    assert len(names) == len({*names})
+
+
+def test_data_is_printed_as_yaml_too(run: Run, key: Path) -> None:
+    """`-o yaml` is the data of `-o json`; what looks like something else is quoted."""
+    for words in (("get",), ("apps",), ("config", "show"), ("context", "list"), ("rollback", "--list")):
+        if words[0] == "rollback":
+            assert run("switch", "billing", "dc2", "--yes").code == 0
+        as_json = json.loads(run(*words, "-o", "json").out)
+        assert yaml.safe_load(run(*words, "-o", "yaml").out) == as_json, words
+    key.write_text("default: 'no'\napps: {'on': '1e3'}\n")
+    assert "app: 'on'" in run("apps", "-o", "yaml").out

@@ -31,9 +31,9 @@ def test_text_is_the_default_and_table_its_old_name(run: Run, state: Path) -> No
     assert (table.code, table.out) == (text.code, text.out)
     assert table.err == f"Warning: -o table is deprecated, use -o text\n{text.err}"
     assert run("history", *where, "-o", "json").entries == []
-    wrong = run("history", *where, "-o", "yaml")
+    wrong = run("history", *where, "-o", "xml")
     assert wrong.code == 2
-    assert "'text', 'json'" in wrong.err
+    assert "'text', 'json', 'yaml'" in wrong.err
 
 
 def test_the_format_may_stand_before_or_behind_the_command(run: Run, state: Path) -> None:

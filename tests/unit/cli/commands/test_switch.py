@@ -233,3 +233,13 @@ class TestWaiting:
         assert "The document is written" in result.err
         if output == "json":
             assert (result.json["written"], result.json["error"]) == (True, "no more sockets")
+
+
+def test_a_change_of_three_hundred_applications_is_summarised(run: Run, key: Path) -> None:
+    """The beginning of the difference and how much there is; the effect in a few lines; all of it with -o json."""
+    key.write_text("default: dc1\napps:\n" + "".join(f"  app-{n}: dc1\n" for n in range(300)))
+    result = run("switch", "--all", "dc2", "--dry-run")
+    assert len(result.out.splitlines()) < 100
+    assert "more lines; 302 lines are new or changed (all with -o json)" in result.out
+    assert "and 298 more: all jobs dc1 → dc2" in " ".join(result.out.split())
+    assert len(run("switch", "--all", "dc2", "--dry-run", "-o", "json").json["difference"]) > 600

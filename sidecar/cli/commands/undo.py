@@ -1,0 +1,29 @@
+"""`dc-sidecar undo`: take the last change back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from sidecar.cli.change_options import ChangeCommand, change_options
+from sidecar.cli.commands.rollback import restore
+
+_EPILOG = """\b
+Examples:
+  dc-sidecar undo --config sidecar.yaml
+  dc-sidecar undo --context prod --reason "errors in dc2" """
+
+
+@click.command("undo", cls=ChangeCommand, epilog=_EPILOG)
+@click.option(
+    "--state-dir", "flag_state_dir", metavar="PATH", help="State directory of a sidecar that follows the key."
+)
+@click.pass_context
+def command(ctx: click.Context, /, **_: Any) -> int:  # noqa: ANN401 - the options of all changes
+    """Write the document again that was there before the last change.
+
+    The same as `rollback` without a revision, whoever made the change; a second
+    `undo` makes it again. Never held off.
+    """
+    return restore(change_options(ctx), None)
