@@ -34,6 +34,9 @@ log = logging.getLogger(__name__)
 # Health checks have a limit of their own: a flood of calls must not make an orchestrator restart the sidecar.
 _CHECKS = 100
 _REFLECTIONS = 10
+# Of the calls under way, those of one connection; and the connections to one address.
+MAX_CALLS_OF_CONNECTION = 100
+MAX_CONNECTIONS = 500
 # Threads beside those that the limits allow, for calls that are rejected.
 _SPARE_THREADS = 32
 # How long what was sent to clients may take to reach them.
@@ -214,4 +217,20 @@ def channel_options(settings: ServerSettings) -> list[tuple[str, int]]:
         # Clients may ping every 10 s, also without calls under way: dispatches can be far between.
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.min_ping_interval_without_data_ms", 9_000),
+        # One client cannot take all places for calls; what it begins beyond these waits at the client.
+        ("grpc.max_concurrent_streams", MAX_CALLS_OF_CONNECTION),
+        ("grpc.max_allowed_incoming_connections", MAX_CONNECTIONS),
+        # Calls that have not reached Python yet: more are refused by gRPC itself.
+        ("grpc.server.max_pending_requests", MAX_CALLS_OF_CONNECTION),
+        ("grpc.server.max_pending_requests_hard_limit", 2 * MAX_CALLS_OF_CONNECTION),
+        ("grpc.http2.max_deallocating_streams", MAX_CALLS_OF_CONNECTION),
+        ("grpc.max_metadata_size", 8 * 1024),
+        ("grpc.server_handshake_timeout_ms", 10_000),
+        ("grpc.http2.settings_timeout", 10_000),
+        # Windows do not grow with the bandwidth: memory for received bytes is bounded by the streams.
+        ("grpc.http2.bdp_probe", 0),
+        # What is read of one connection in one piece: others wait for it.
+        ("grpc.experimental.tcp_max_read_chunk_size", 64 * 1024),
+        ("grpc.http2.max_requests_per_read", 8),
+        ("grpc.absolute_max_metadata_size", 16 * 1024),
     ]

@@ -12,6 +12,7 @@ import grpc
 
 from sidecar.errors import NoRequest, SidecarError
 from sidecar.server.calls import GOING_DOWN, InternalErrors, OnBegin, abort
+from sidecar.server.first_messages import FirstMessages
 
 # The next update after the one sent last (None: nothing yet): a value to compare, and its encoder. None if unchanged.
 NextUpdate = Callable[[object], tuple[object, Callable[[], bytes]] | None]
@@ -35,6 +36,7 @@ class WatchStreams:
         self._wakes: set[threading.Event] = set()
         self._lock = threading.Lock()
         self._room = _Room()
+        self._first = FirstMessages()
         self._ending = False
 
     def handler(self, open_watch: OpenWatch, on_begin: OnBegin) -> grpc.RpcMethodHandler[Any, Any]:
@@ -43,8 +45,10 @@ class WatchStreams:
         def watch(requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
             on_end = on_begin(context.invocation_metadata())
             error: SidecarError = NoRequest()
+            self._first.expect(context, context.cancel)
             try:
                 for request in requests:
+                    self._first.came(context)
                     yield from self._updates(open_watch(request), context)
                     error = GOING_DOWN
                     break
@@ -56,6 +60,8 @@ class WatchStreams:
                 raise
             except Exception:  # noqa: BLE001 - gRPC would send the client its text
                 error = self._errors.error()
+            finally:
+                self._first.came(context)
             on_end(error.grpc_status if context.is_active() else "CANCELLED")
             abort(context, error)
 
