@@ -6,7 +6,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -21,6 +21,7 @@ from sidecar.health import failover_store
 from sidecar.health.checks import HealthChecks
 from sidecar.health.failover_store import FailoverStore
 from sidecar.health.hosts import AllowedHosts
+from sidecar.memory import group_limit
 from sidecar.routing.document import parse_document
 from sidecar.server.settings import ServerSettings
 from sidecar.snapshot import SnapshotStore, load
@@ -170,8 +171,10 @@ class Sidecar:
             return None
         from sidecar.workers.supervisor import Supervisor  # noqa: PLC0415 - only where it is configured
 
+        limit = settings.max_memory or group_limit()
+        share = None if limit is None else limit // (settings.workers + 1)
         return Supervisor(
-            _subset(ServerSettings, settings),
+            replace(_subset(ServerSettings, settings), max_memory=share),
             workers=settings.workers,
             source=self.url,
             max_document_size=settings.max_document_size,

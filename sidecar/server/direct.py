@@ -21,7 +21,7 @@ from grpc._cython import cygrpc  # type: ignore[attr-defined]  # compiled, witho
 from sidecar.errors import NoRequest, RequestOverdue, SidecarError
 from sidecar.server.calls import GOING_DOWN, InternalErrors, OnBegin, OnEnd, UnaryHandler
 from sidecar.server.first_messages import WITHIN_S, FirstMessages
-from sidecar.server.large_requests import Checkpoint, LargeRequest, LargeRequests
+from sidecar.server.large_requests import LARGE_BYTES, Checkpoint, LargeRequest, LargeRequests
 
 _NO_FLAGS = 0
 _CANCELLED = grpc_server._CANCELLED  # noqa: SLF001
@@ -45,9 +45,9 @@ class DirectEngine:
     name: ClassVar[str] = "direct"
     cost: ClassVar[str] = "no thread is woken for a call"
 
-    def __init__(self, errors: InternalErrors) -> None:
+    def __init__(self, errors: InternalErrors, large_bytes: int = LARGE_BYTES) -> None:
         self._errors = errors
-        self._large = LargeRequests()
+        self._large = LargeRequests(large_bytes)
 
     def group(self, limit: int) -> DirectCalls:
         """Return a group of calls with this limit."""

@@ -12,6 +12,7 @@ import grpc
 
 from sidecar.counters import CallStats
 from sidecar.errors import ConfigError
+from sidecar.memory import group_limit
 from sidecar.server import tls
 from sidecar.server.calls import InternalErrors, OnBegin, UnaryHandler, combine, counted, timed
 from sidecar.server.engines import choose_engine
@@ -34,9 +35,8 @@ log = logging.getLogger(__name__)
 # Health checks have a limit of their own: a flood of calls must not make an orchestrator restart the sidecar.
 _CHECKS = 100
 _REFLECTIONS = 10
-# Of the calls under way, those of one connection; and the connections to one address.
+# Of the calls under way, those of one connection.
 MAX_CALLS_OF_CONNECTION = 100
-MAX_CONNECTIONS = 500
 # Threads beside those that the limits allow, for calls that are rejected.
 _SPARE_THREADS = 32
 # How long what was sent to clients may take to reach them.
@@ -59,11 +59,14 @@ class Server:
     ) -> None:
         self.stats = CallStats()
         self._traces = traces
-        self._settings = settings
+        limit = group_limit() if settings.max_memory is None else settings.max_memory
+        self._settings = settings = settings.within(limit)
         self._serving = False
         self._claimed: dict[UnixAddress, os.stat_result] = {}
         errors = InternalErrors()
-        self._engine, self._engine_reason = choose_engine(settings.call_handling, errors)
+        self._engine, self._engine_reason = choose_engine(
+            settings.call_handling, errors, large_bytes=settings.large_bytes
+        )
         self._calls = self._engine.group(settings.max_concurrent_calls)
         self._checks = self._engine.group(_CHECKS)
         self._streams = self._engine.group(settings.max_streams)
@@ -72,7 +75,7 @@ class Server:
         threaded = [group.slots.limit for group in (self._calls, self._checks, self._streams) if group.slots]
         limits = (*threaded, self._watch_slots.limit, self._reflection_slots.limit)
         self._threads = CallThreads(sum(limits) + _SPARE_THREADS)
-        self._watches = WatchStreams(errors)
+        self._watches = WatchStreams(errors, room=settings.update_bytes)
         methods = self._methods(RoutingService(table, settings, source, self.stats.decisions))
         self._router = Router(methods, self._engine, self._threads)
         self._server: grpc.Server | None = None
@@ -219,7 +222,7 @@ def channel_options(settings: ServerSettings) -> list[tuple[str, int]]:
         ("grpc.http2.min_ping_interval_without_data_ms", 9_000),
         # One client cannot take all places for calls; what it begins beyond these waits at the client.
         ("grpc.max_concurrent_streams", MAX_CALLS_OF_CONNECTION),
-        ("grpc.max_allowed_incoming_connections", MAX_CONNECTIONS),
+        ("grpc.max_allowed_incoming_connections", settings.max_connections),
         # Calls that have not reached Python yet: more are refused by gRPC itself.
         ("grpc.server.max_pending_requests", MAX_CALLS_OF_CONNECTION),
         ("grpc.server.max_pending_requests_hard_limit", 2 * MAX_CALLS_OF_CONNECTION),

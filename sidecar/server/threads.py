@@ -11,7 +11,7 @@ import grpc
 from sidecar.errors import NoRequest, SidecarError
 from sidecar.server.calls import GOING_DOWN, InternalErrors, OnBegin, UnaryHandler, abort
 from sidecar.server.first_messages import FirstMessages
-from sidecar.server.large_requests import LargeRequest, LargeRequests
+from sidecar.server.large_requests import LARGE_BYTES, LargeRequest, LargeRequests
 from sidecar.server.slots import Slots
 
 # How long a rejected call may be held while clients learn that the server goes away.
@@ -24,9 +24,9 @@ class ThreadEngine:
     name: ClassVar[str] = "threads"
     cost: ClassVar[str] = "a unary call takes 1.5 times the CPU of direct handling, a streamed one 3 times"
 
-    def __init__(self, errors: InternalErrors) -> None:
+    def __init__(self, errors: InternalErrors, large_bytes: int = LARGE_BYTES) -> None:
         self._errors = errors
-        self._large = LargeRequests()
+        self._large = LargeRequests(large_bytes)
 
     def group(self, limit: int) -> ThreadedCalls:
         """Return a group of calls with this limit."""

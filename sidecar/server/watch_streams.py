@@ -19,9 +19,6 @@ NextUpdate = Callable[[object], tuple[object, Callable[[], bytes]] | None]
 # Checks a request and returns what yields updates to those who made it.
 OpenWatch = Callable[[bytes], NextUpdate]
 
-# Bytes of updates under way to watchers: an update for hundreds leaves room for decisions in between, and watchers that
-# do not read take no more memory. One update is always allowed.
-_ROOM_BYTES = 4 * 1024 * 1024
 _EXPECTED_BYTES = 1024 * 1024
 # While others wait for room, a watcher that has not read its update for so long is cancelled.
 _STALLED_S = 5.0
@@ -31,11 +28,11 @@ _LOOK_S = 3.0
 class WatchStreams:
     """Watchers, each on a thread of its own: a slow one misses intermediate updates and never delays the others."""
 
-    def __init__(self, errors: InternalErrors) -> None:
+    def __init__(self, errors: InternalErrors, *, room: int) -> None:
         self._errors = errors
         self._wakes: set[threading.Event] = set()
         self._lock = threading.Lock()
-        self._room = _Room()
+        self._room = _Room(room)
         self._first = FirstMessages()
         self._ending = False
 
@@ -125,9 +122,14 @@ class _UnderWay:
 
 
 class _Room:
-    """The room for updates under way. A watcher waits for room first, then takes the update that is the newest."""
+    """The room for updates under way. A watcher waits for room first, then takes the update that is the newest.
 
-    def __init__(self) -> None:
+    `size` is in bytes; one update always has room. So an update for hundreds leaves room for decisions in between, and
+    watchers that do not read take no more memory.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
         self._changed = threading.Condition()
         self._under_way: set[_UnderWay] = set()
 
@@ -148,7 +150,7 @@ class _Room:
                 self._changed.notify()
 
     def _full(self) -> bool:
-        return sum(entry.size for entry in self._under_way) >= _ROOM_BYTES
+        return sum(entry.size for entry in self._under_way) >= self._size
 
     def _cancel_stalled(self) -> None:
         """Cancel the watchers that have not read for too long."""

@@ -124,6 +124,7 @@ def _sightings(stage: Stage) -> None:
         pb.FilterWorkersRequest(
             app=(PLACEHOLDER + str(number)).ljust(250, "x"),
             candidates=[pb.Worker(address="a", datacenter=f"{number}-{n}".ljust(250, "y")) for n in range(64)],
+            dispatch=True,
         )
         for number in range(256)
     ]
@@ -364,14 +365,12 @@ ATTACKS = [
         run=_slow_reader,
         item="7",
         product="The memory of answers that clients do not read is bounded.",
-        open="memory",
     ),
     Attack(
         name="sightings",
         run=_sightings,
         item="7",
         product="The record of live workers is bounded in bytes.",
-        open="it is bounded by count",
     ),
     Attack(
         name="no-message",
