@@ -223,9 +223,6 @@ def channel_options(settings: ServerSettings) -> list[tuple[str, int]]:
         # One client cannot take all places for calls; what it begins beyond these waits at the client.
         ("grpc.max_concurrent_streams", MAX_CALLS_OF_CONNECTION),
         ("grpc.max_allowed_incoming_connections", settings.max_connections),
-        # Calls that have not reached Python yet: more are refused by gRPC itself.
-        ("grpc.server.max_pending_requests", MAX_CALLS_OF_CONNECTION),
-        ("grpc.server.max_pending_requests_hard_limit", 2 * MAX_CALLS_OF_CONNECTION),
         ("grpc.http2.max_deallocating_streams", MAX_CALLS_OF_CONNECTION),
         ("grpc.max_metadata_size", 8 * 1024),
         ("grpc.server_handshake_timeout_ms", 10_000),
