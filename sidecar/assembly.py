@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 from sidecar.audit.authorship import Authorship
 from sidecar.audit.journal_reader import FOLDER, summaries
@@ -55,6 +55,14 @@ class Component(Protocol):
 
     def stop(self, timeout: float, /) -> None:
         """Stop within `timeout` seconds."""
+
+
+@runtime_checkable
+class Held(Protocol):
+    """A server whose thread is watched in this process; worker processes log by themselves."""
+
+    def held_s(self) -> float:
+        """Return for how many seconds one event has kept the thread that answers; 0 while it turns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +244,7 @@ class Sidecar:
             probes=self._health.outcomes,
             savers=[part.status for part in (self._snapshot, self._failovers) if part is not None],
             tasks=[task for part in (self._audit, self._reactions) if part is not None for task in part.tasks],
+            held_s=self._server.held_s if isinstance(self._server, Held) else float,
             history=self._history(),
             recent=self._recent,
         )

@@ -27,6 +27,7 @@ from sidecar.server.settings import ServerSettings
 from sidecar.server.slots import CallThreads, Slots
 from sidecar.server.traces import Tracing
 from sidecar.server.watch_streams import OpenWatch, WatchStreams
+from sidecar.server.watchdog import Watchdog
 from sidecar.table import ViewProvider
 from sidecar.view import View
 
@@ -75,6 +76,7 @@ class Server:
         threaded = [group.slots.limit for group in (self._calls, self._checks, self._streams) if group.slots]
         limits = (*threaded, self._watch_slots.limit, self._reflection_slots.limit)
         self._threads = CallThreads(sum(limits) + _SPARE_THREADS)
+        self._watchdog = Watchdog()
         self._watches = WatchStreams(errors, room=settings.update_bytes)
         methods = self._methods(RoutingService(table, settings, source, self.stats.decisions))
         self._router = Router(methods, self._engine, self._threads)
@@ -98,10 +100,15 @@ class Server:
             raise
         self._serving = True
         self._server.start()
+        self._watchdog.start()
         # Threads are a choice or a fallback; a fallback costs something, so it is a warning.
         level = logging.INFO if self._engine.name in ("direct", self._settings.call_handling) else logging.WARNING
         log.log(level, "calls are handled by %s: %s (%s)", self._engine.name, self._engine.cost, self._engine_reason)
         return bound
+
+    def held_s(self) -> float:
+        """Return for how many seconds one event has kept the thread that answers; 0 while it turns."""
+        return self._watchdog.held_s
 
     def stop(self, grace: float) -> None:
         """End within `grace` seconds: calls under way finish, new ones and open streams get UNAVAILABLE.
@@ -111,6 +118,7 @@ class Server:
         """
         deadline = time.monotonic() + grace
         self._serving = False
+        self._watchdog.stop()
         self._router.go_down()
         self._streams.end()
         self._watches.end()

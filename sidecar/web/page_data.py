@@ -15,13 +15,14 @@ from sidecar.web.recent_changes import RecentChanges
 class PageData:
     """Each part is asked anew for every answer.
 
-    `probes` returns datacenter, probe, and whether it is up; `savers` return the status of their files, `tasks` that of
-    the audit and of each reaction; `history` reads the audit, None where none is kept, and `recent` has the newest of
-    it.
+    `probes` returns datacenter, probe, and whether it is up; `savers` return the status of their files, `tasks`
+    that of the audit and of each reaction; `held_s` returns for how long one event has kept the thread that answers
+    gRPC, 0 while it turns; `history` reads the audit, None where none is kept, and `recent` has the newest of it.
     """
 
     probes: Callable[[], Iterable[tuple[str, str, bool]]] = tuple
     savers: Sequence[Callable[[], SaveStatus]] = ()
     tasks: Sequence[Callable[[], TaskStatus]] = ()
+    held_s: Callable[[], float] = float
     history: HistoryReader | None = None
     recent: RecentChanges = field(default_factory=RecentChanges)

@@ -50,6 +50,7 @@ class WebServer:
             rates=self._rates,
             recent=page_data.recent,
             history=page_data.history,
+            held_s=page_data.held_s,
         )
         self._server: uvicorn.Server | None = None
         self._thread = threading.Thread(target=self._run, name="http", daemon=True)
