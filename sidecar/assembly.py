@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 from sidecar.audit.authorship import Authorship
 from sidecar.audit.journal_reader import FOLDER, summaries
@@ -22,6 +22,7 @@ from sidecar.health import failover_store
 from sidecar.health.checks import HealthChecks
 from sidecar.health.failover_store import FailoverStore
 from sidecar.health.hosts import AllowedHosts
+from sidecar.memory import group_limit
 from sidecar.routing.document import parse_document
 from sidecar.server.settings import ServerSettings
 from sidecar.snapshot import SnapshotStore, load
@@ -57,6 +58,14 @@ class Component(Protocol):
 
     def stop(self, timeout: float, /) -> None:
         """Stop within `timeout` seconds."""
+
+
+@runtime_checkable
+class Held(Protocol):
+    """A server whose thread is watched in this process; worker processes log by themselves."""
+
+    def held_s(self) -> float:
+        """Return for how many seconds one event has kept the thread that answers; 0 while it turns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,8 +185,10 @@ class Sidecar:
             return None
         from sidecar.workers.supervisor import Supervisor  # noqa: PLC0415 - only where it is configured
 
+        limit = settings.max_memory or group_limit()
+        share = None if limit is None else limit // (settings.workers + 1)
         return Supervisor(
-            _subset(ServerSettings, settings),
+            replace(_subset(ServerSettings, settings), max_memory=share),
             workers=settings.workers,
             source=self.url,
             max_document_size=settings.max_document_size,
@@ -247,6 +258,7 @@ class Sidecar:
             probes=self._health.outcomes,
             savers=[part.status for part in savers if part is not None],
             tasks=[task for part in (self._audit, self._reactions) if part is not None for task in part.tasks],
+            held_s=self._server.held_s if isinstance(self._server, Held) else float,
             history=self._history(),
             audit_breaks=lambda: self._audit.breaks if self._audit is not None else 0,
             recent=self._recent,

@@ -150,6 +150,12 @@ class TooManyCalls(SidecarError):
     grpc_status = "RESOURCE_EXHAUSTED"
 
 
+class RequestOverdue(SidecarError):
+    """The request of a call did not come in time."""
+
+    grpc_status = "DEADLINE_EXCEEDED"
+
+
 class NoRequest(SidecarError):
     """A call ended before its request came."""
 

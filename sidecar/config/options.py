@@ -187,6 +187,11 @@ class Settings:
     tls_client_ca: Path | None = _option(PATH, "TLS", "Require client certificates from these authorities (PEM).")
 
     max_document_size: int = _option(SIZE, "Bounds", "Refuse larger routing documents.", default="1MiB")
+    max_memory: int | None = _option(
+        SIZE,
+        "Bounds",
+        "Memory that the sidecar may use; bounds below are lowered to fit it. Default: the limit of its control group.",
+    )
     max_message_size: int = _option(SIZE, "Bounds", "Refuse larger requests.", default="4MiB")
     max_candidates: int = _option(COUNT, "Bounds", "Refuse requests with more candidates.", default="20000")
     max_concurrent_calls: int = _option(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 # Names that are remembered at least. Anybody can make up names.
 _NAMES = 4096
+# Characters of all names, those of an application once for each of them.
+_CHARACTERS = 2 * 1024 * 1024
 
 AppNames = tuple[str, ...]
 """An application's `app`, then its `app_aliases`."""
@@ -16,9 +18,10 @@ class AppNamesTracker:
     request repeats.
     """
 
-    __slots__ = ("_old", "_young")
+    __slots__ = ("_old", "_taken", "_young")
 
     def __init__(self) -> None:
+        self._taken = 0
         self._young: dict[str, AppNames] = {}
         self._old: dict[str, AppNames] = {}
 
@@ -26,10 +29,13 @@ class AppNamesTracker:
         """Remember the names of a request by which a run is dispatched."""
         young = self._young
         for name in names:
+            if name not in young:
+                self._taken += sum(map(len, names))
             young[name] = names
-        if len(young) > _NAMES:
+        if len(young) > _NAMES or self._taken > _CHARACTERS:
             self._old = young
             self._young = {}
+            self._taken = 0
 
     def find(self, name: str) -> AppNames:
         """Return all names of the application that goes by `name`, `app` first; empty if nobody asked by it."""

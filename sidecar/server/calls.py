@@ -49,6 +49,9 @@ class CallGroup(Protocol):
     def empty(self) -> bool:
         """True while no call is open."""
 
+    def make_room(self) -> bool:
+        """End the call that has waited longest for its message, if for too long; return whether there is room now."""
+
     def unary(self, answer: UnaryHandler, on_begin: OnBegin) -> grpc.RpcMethodHandler[Any, Any]:
         """Return the handler of a method that answers its one request with `answer`."""
 

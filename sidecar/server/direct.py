@@ -18,9 +18,10 @@ import grpc
 from grpc import _server as grpc_server
 from grpc._cython import cygrpc  # type: ignore[attr-defined]  # compiled, without stubs
 
-from sidecar.errors import NoRequest, SidecarError
+from sidecar.errors import NoRequest, RequestOverdue, SidecarError
 from sidecar.server.calls import GOING_DOWN, InternalErrors, OnBegin, OnEnd, UnaryHandler
-from sidecar.server.large_requests import Checkpoint, LargeRequest, LargeRequests
+from sidecar.server.first_messages import WITHIN_S, FirstMessages
+from sidecar.server.large_requests import LARGE_BYTES, Checkpoint, LargeRequest, LargeRequests
 
 _NO_FLAGS = 0
 _CANCELLED = grpc_server._CANCELLED  # noqa: SLF001
@@ -44,9 +45,9 @@ class DirectEngine:
     name: ClassVar[str] = "direct"
     cost: ClassVar[str] = "no thread is woken for a call"
 
-    def __init__(self, errors: InternalErrors) -> None:
+    def __init__(self, errors: InternalErrors, large_bytes: int = LARGE_BYTES) -> None:
         self._errors = errors
-        self._large = LargeRequests()
+        self._large = LargeRequests(large_bytes)
 
     def group(self, limit: int) -> DirectCalls:
         """Return a group of calls with this limit."""
@@ -67,6 +68,7 @@ class DirectCalls:
         self._limit = limit
         self._errors = errors
         self._open: set[_Call] = set()
+        self._first = FirstMessages()
         self._ending = False
 
     @property
@@ -79,6 +81,10 @@ class DirectCalls:
         """True while no call is open."""
         return not self._open
 
+    def make_room(self) -> bool:
+        """End the call that has waited longest for its message, if for too long; return whether there was one."""
+        return self._first.end_oldest()
+
     def unary(self, answer: UnaryHandler, on_begin: OnBegin) -> grpc.RpcMethodHandler[Any, Any]:
         """Return the handler of a method that answers its one request with `answer`."""
         return self._handler(_UnaryCall, answer, on_begin)
@@ -90,7 +96,8 @@ class DirectCalls:
     def _handler(self, kind: type[_Call], answer: UnaryHandler, on_begin: OnBegin) -> grpc.RpcMethodHandler[Any, Any]:
         def begin(event: RpcEvent, state: RpcState) -> None:
             on_end = on_begin(event.invocation_metadata)
-            call = kind(self._open, self._errors, self._large, answer, event, state, on_end)
+            call = kind(self._open, self._errors, self._large, self._first, answer, event, state, on_end)
+            self._first.expect(call, call.expire)
             call.begin()
             self._open.add(call)
             if self._ending:
@@ -171,13 +178,14 @@ class _ArrivalPool(ThreadPoolExecutor):
 class _Call(ABC):
     """One call, called back for each message. Only the holder of its state's `condition` changes how it proceeds."""
 
-    __slots__ = ("_answer", "_errors", "_event", "_large", "_on_end", "_open", "_state")
+    __slots__ = ("_answer", "_errors", "_event", "_first", "_large", "_on_end", "_open", "_state")
 
     def __init__(
         self,
         open_calls: set[_Call],
         errors: InternalErrors,
         large: LargeRequests,
+        first: FirstMessages,
         answer: UnaryHandler,
         event: RpcEvent,
         state: RpcState,
@@ -186,6 +194,7 @@ class _Call(ABC):
         self._open = open_calls
         self._errors = errors
         self._large = large
+        self._first = first
         self._answer = answer
         self._event = event
         self._state = state
@@ -194,6 +203,13 @@ class _Call(ABC):
     def begin(self) -> None:
         """Request the first message."""
         self._receive()
+
+    def expire(self) -> None:
+        """End: its first message has not come."""
+        with self._state.condition:
+            if _is_active(self._state):
+                self._reject(RequestOverdue(f"no complete request came within {WITHIN_S:g} s"))
+        self._open.discard(self)
 
     @abstractmethod
     def end(self) -> None:
@@ -215,6 +231,7 @@ class _Call(ABC):
 
     def _received(self, event: RpcEvent) -> _Completion:
         state = self._state
+        self._first.came(self)
         more: bool | LargeRequest = False
         try:
             with state.condition:

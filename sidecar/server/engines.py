@@ -13,6 +13,7 @@ import grpc
 
 from sidecar.errors import BadRequest, ConfigError, SidecarError
 from sidecar.server.calls import CallEngine, InternalErrors, Metadata, OnEnd
+from sidecar.server.large_requests import LARGE_BYTES
 from sidecar.server.threads import ThreadEngine
 
 MODES = ("auto", "direct", "threads")
@@ -22,22 +23,22 @@ _STEP_S = 1.0
 _REJECTED = "rejected by the check"
 
 
-def choose_engine(mode: str, errors: InternalErrors) -> tuple[CallEngine, str]:
+def choose_engine(mode: str, errors: InternalErrors, *, large_bytes: int = LARGE_BYTES) -> tuple[CallEngine, str]:
     """Return the engine for a mode (`auto`, `direct`, `threads`), and for the log why.
 
     Raises ConfigError where `direct` is demanded and does not work.
     """
     if mode == "threads":
-        return ThreadEngine(errors), "as configured"
+        return ThreadEngine(errors, large_bytes), "as configured"
     began = time.perf_counter()
     try:
-        engine = _direct(errors)
+        engine = _direct(errors, large_bytes)
         check(engine)
     except Exception as error:
         why = f"direct handling does not work with grpcio {grpc.__version__}: {str(error) or type(error).__name__}"
         if mode == "direct":
             raise ConfigError(f"--call-handling direct: {why}; use auto or threads") from error
-        return ThreadEngine(errors), why
+        return ThreadEngine(errors, large_bytes), why
     return engine, f"checked in {1000 * (time.perf_counter() - began):.0f} ms"
 
 
@@ -97,11 +98,11 @@ def _expect(what: str, found: object, *, expected: object) -> None:
         raise SidecarError(f"{what}: found {found!r}, expected {expected!r}")
 
 
-def _direct(errors: InternalErrors) -> CallEngine:
+def _direct(errors: InternalErrors, large_bytes: int) -> CallEngine:
     # Imported here, as a release of grpcio may lack the private names that it needs.
     from sidecar.server.direct import DirectEngine  # noqa: PLC0415
 
-    return DirectEngine(errors)
+    return DirectEngine(errors, large_bytes)
 
 
 class _Methods(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in the stubs only

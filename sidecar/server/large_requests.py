@@ -13,7 +13,7 @@ from sidecar.gil import Yielder
 
 Checkpoint = Callable[[], None]
 
-MIB = 1024 * 1024
+LARGE_BYTES = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class LargeRequests:
     `room` is how many bytes of requests may wait or be at work; one request always may.
     """
 
-    def __init__(self, room: int = 16 * MIB) -> None:
+    def __init__(self, room: int = LARGE_BYTES) -> None:
         self._room = room
         self._taken = 0
         self._waiting: deque[tuple[int, Job]] = deque()

@@ -21,6 +21,9 @@ class Limited(Protocol):
     def full(self) -> bool:
         """True while as many calls are open as the limit allows."""
 
+    def make_room(self) -> bool:
+        """End a call whose message does not come; return whether there is room now."""
+
 
 @dataclass(frozen=True, slots=True)
 class Method:
@@ -60,7 +63,7 @@ class Router(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in th
         if self._going_down and not method.to_the_end:
             method.stats.ended("UNAVAILABLE")
             return self.farewell.handler
-        if method.limit.full:
+        if method.limit.full and not method.limit.make_room():
             method.stats.ended("RESOURCE_EXHAUSTED")
             return self._excess.handler
         if method.slots is not None:

@@ -12,6 +12,7 @@ import grpc
 
 from sidecar.counters import CallStats
 from sidecar.errors import ConfigError
+from sidecar.memory import group_limit
 from sidecar.server import tls
 from sidecar.server.calls import InternalErrors, OnBegin, UnaryHandler, combine, counted, timed
 from sidecar.server.engines import choose_engine
@@ -26,6 +27,7 @@ from sidecar.server.settings import ServerSettings
 from sidecar.server.slots import CallThreads, Slots
 from sidecar.server.traces import Tracing
 from sidecar.server.watch_streams import OpenWatch, WatchStreams
+from sidecar.server.watchdog import Watchdog
 from sidecar.table import ViewProvider
 from sidecar.view import View
 
@@ -34,6 +36,8 @@ log = logging.getLogger(__name__)
 # Health checks have a limit of their own: a flood of calls must not make an orchestrator restart the sidecar.
 _CHECKS = 100
 _REFLECTIONS = 10
+# Of the calls under way, those of one connection.
+MAX_CALLS_OF_CONNECTION = 100
 # Threads beside those that the limits allow, for calls that are rejected.
 _SPARE_THREADS = 32
 # How long what was sent to clients may take to reach them.
@@ -57,11 +61,14 @@ class Server:
     ) -> None:
         self.stats = CallStats()
         self._traces = traces
-        self._settings = settings
+        limit = group_limit() if settings.max_memory is None else settings.max_memory
+        self._settings = settings = settings.within(limit)
         self._serving = False
         self._claimed: dict[UnixAddress, os.stat_result] = {}
         errors = InternalErrors()
-        self._engine, self._engine_reason = choose_engine(settings.call_handling, errors)
+        self._engine, self._engine_reason = choose_engine(
+            settings.call_handling, errors, large_bytes=settings.large_bytes
+        )
         self._calls = self._engine.group(settings.max_concurrent_calls)
         self._checks = self._engine.group(_CHECKS)
         self._streams = self._engine.group(settings.max_streams)
@@ -70,7 +77,8 @@ class Server:
         threaded = [group.slots.limit for group in (self._calls, self._checks, self._streams) if group.slots]
         limits = (*threaded, self._watch_slots.limit, self._reflection_slots.limit)
         self._threads = CallThreads(sum(limits) + _SPARE_THREADS)
-        self._watches = WatchStreams(errors)
+        self._watchdog = Watchdog()
+        self._watches = WatchStreams(errors, room=settings.update_bytes)
         service = RoutingService(table, settings, source, self.stats.decisions)
         self.live_workers = service.live_workers.last
         methods = self._methods(service)
@@ -95,10 +103,15 @@ class Server:
             raise
         self._serving = True
         self._server.start()
+        self._watchdog.start()
         # Threads are a choice or a fallback; a fallback costs something, so it is a warning.
         level = logging.INFO if self._engine.name in ("direct", self._settings.call_handling) else logging.WARNING
         log.log(level, "calls are handled by %s: %s (%s)", self._engine.name, self._engine.cost, self._engine_reason)
         return bound
+
+    def held_s(self) -> float:
+        """Return for how many seconds one event has kept the thread that answers; 0 while it turns."""
+        return self._watchdog.held_s
 
     def stop(self, grace: float) -> None:
         """End within `grace` seconds: calls under way finish, new ones and open streams get UNAVAILABLE.
@@ -108,6 +121,7 @@ class Server:
         """
         deadline = time.monotonic() + grace
         self._serving = False
+        self._watchdog.stop()
         self._router.go_down()
         self._streams.end()
         self._watches.end()
@@ -217,4 +231,17 @@ def channel_options(settings: ServerSettings) -> list[tuple[str, int]]:
         # Clients may ping every 10 s, also without calls under way: dispatches can be far between.
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.min_ping_interval_without_data_ms", 9_000),
+        # One client cannot take all places for calls; what it begins beyond these waits at the client.
+        ("grpc.max_concurrent_streams", MAX_CALLS_OF_CONNECTION),
+        ("grpc.max_allowed_incoming_connections", settings.max_connections),
+        ("grpc.http2.max_deallocating_streams", MAX_CALLS_OF_CONNECTION),
+        ("grpc.max_metadata_size", 8 * 1024),
+        ("grpc.server_handshake_timeout_ms", 10_000),
+        ("grpc.http2.settings_timeout", 10_000),
+        # Windows do not grow with the bandwidth: memory for received bytes is bounded by the streams.
+        ("grpc.http2.bdp_probe", 0),
+        # What is read of one connection in one piece: others wait for it.
+        ("grpc.experimental.tcp_max_read_chunk_size", 64 * 1024),
+        ("grpc.http2.max_requests_per_read", 8),
+        ("grpc.absolute_max_metadata_size", 16 * 1024),
     ]

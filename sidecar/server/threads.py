@@ -10,7 +10,8 @@ import grpc
 
 from sidecar.errors import NoRequest, SidecarError
 from sidecar.server.calls import GOING_DOWN, InternalErrors, OnBegin, UnaryHandler, abort
-from sidecar.server.large_requests import LargeRequest, LargeRequests
+from sidecar.server.first_messages import FirstMessages
+from sidecar.server.large_requests import LARGE_BYTES, LargeRequest, LargeRequests
 from sidecar.server.slots import Slots
 
 # How long a rejected call may be held while clients learn that the server goes away.
@@ -23,9 +24,9 @@ class ThreadEngine:
     name: ClassVar[str] = "threads"
     cost: ClassVar[str] = "a unary call takes 1.5 times the CPU of direct handling, a streamed one 3 times"
 
-    def __init__(self, errors: InternalErrors) -> None:
+    def __init__(self, errors: InternalErrors, large_bytes: int = LARGE_BYTES) -> None:
         self._errors = errors
-        self._large = LargeRequests()
+        self._large = LargeRequests(large_bytes)
 
     def group(self, limit: int) -> ThreadedCalls:
         """Return a group of calls with this limit."""
@@ -44,6 +45,7 @@ class ThreadedCalls:
         self._errors = errors
         self._large = large
         self._streams: set[_Inbox] = set()
+        self._first = FirstMessages()
         self._lock = threading.Lock()
         self._ending = False
 
@@ -57,17 +59,25 @@ class ThreadedCalls:
         """True while no call is open."""
         return self.slots.empty
 
+    def make_room(self) -> bool:
+        """End the call that has waited longest for its message, if for too long; its place is free a little later."""
+        self._first.end_oldest()
+        return False
+
     def unary(self, answer: UnaryHandler, on_begin: OnBegin) -> grpc.RpcMethodHandler[Any, Any]:
         """Return the handler of a method that answers its one request with `answer`."""
 
         def handle(requests: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
             error: SidecarError
             on_end = on_begin(context.invocation_metadata())
+            self._first.expect(context, context.cancel)
             try:
                 request = next(requests, None)
             except grpc.RpcError:
                 on_end("CANCELLED")
                 raise
+            finally:
+                self._first.came(context)
             try:
                 if request is None:
                     raise NoRequest  # noqa: TRY301 - ended below like every other error
@@ -90,6 +100,7 @@ class ThreadedCalls:
 
         def handle(requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
             on_end = on_begin(context.invocation_metadata())
+            self._first.expect(context, context.cancel)
             inbox = _Inbox(requests)
             with self._lock:
                 self._streams.add(inbox)
@@ -100,6 +111,7 @@ class ThreadedCalls:
                 # The client learns that its stream is open before its first request is answered.
                 context.send_initial_metadata(())
                 for request in inbox.read():
+                    self._first.came(context)
                     yield self._made(answer(request))
                 code = "OK" if context.is_active() else "CANCELLED"
             except grpc.RpcError:
@@ -113,6 +125,7 @@ class ThreadedCalls:
                 abort(context, error)
             finally:
                 on_end(code)
+                self._first.came(context)
                 inbox.close()
                 with self._lock:
                     self._streams.discard(inbox)

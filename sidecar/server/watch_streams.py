@@ -12,15 +12,13 @@ import grpc
 
 from sidecar.errors import NoRequest, SidecarError
 from sidecar.server.calls import GOING_DOWN, InternalErrors, OnBegin, abort
+from sidecar.server.first_messages import FirstMessages
 
 # The next update after the one sent last (None: nothing yet): a value to compare, and its encoder. None if unchanged.
 NextUpdate = Callable[[object], tuple[object, Callable[[], bytes]] | None]
 # Checks a request and returns what yields updates to those who made it.
 OpenWatch = Callable[[bytes], NextUpdate]
 
-# Bytes of updates under way to watchers: an update for hundreds leaves room for decisions in between, and watchers that
-# do not read take no more memory. One update is always allowed.
-_ROOM_BYTES = 4 * 1024 * 1024
 _EXPECTED_BYTES = 1024 * 1024
 # While others wait for room, a watcher that has not read its update for so long is cancelled.
 _STALLED_S = 5.0
@@ -30,11 +28,12 @@ _LOOK_S = 3.0
 class WatchStreams:
     """Watchers, each on a thread of its own: a slow one misses intermediate updates and never delays the others."""
 
-    def __init__(self, errors: InternalErrors) -> None:
+    def __init__(self, errors: InternalErrors, *, room: int) -> None:
         self._errors = errors
         self._wakes: set[threading.Event] = set()
         self._lock = threading.Lock()
-        self._room = _Room()
+        self._room = _Room(room)
+        self._first = FirstMessages()
         self._ending = False
 
     def handler(self, open_watch: OpenWatch, on_begin: OnBegin) -> grpc.RpcMethodHandler[Any, Any]:
@@ -43,8 +42,10 @@ class WatchStreams:
         def watch(requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
             on_end = on_begin(context.invocation_metadata())
             error: SidecarError = NoRequest()
+            self._first.expect(context, context.cancel)
             try:
                 for request in requests:
+                    self._first.came(context)
                     yield from self._updates(open_watch(request), context)
                     error = GOING_DOWN
                     break
@@ -56,6 +57,8 @@ class WatchStreams:
                 raise
             except Exception:  # noqa: BLE001 - gRPC would send the client its text
                 error = self._errors.error()
+            finally:
+                self._first.came(context)
             on_end(error.grpc_status if context.is_active() else "CANCELLED")
             abort(context, error)
 
@@ -119,9 +122,14 @@ class _UnderWay:
 
 
 class _Room:
-    """The room for updates under way. A watcher waits for room first, then takes the update that is the newest."""
+    """The room for updates under way. A watcher waits for room first, then takes the update that is the newest.
 
-    def __init__(self) -> None:
+    `size` is in bytes; one update always has room. So an update for hundreds leaves room for decisions in between, and
+    watchers that do not read take no more memory.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
         self._changed = threading.Condition()
         self._under_way: set[_UnderWay] = set()
 
@@ -142,7 +150,7 @@ class _Room:
                 self._changed.notify()
 
     def _full(self) -> bool:
-        return sum(entry.size for entry in self._under_way) >= _ROOM_BYTES
+        return sum(entry.size for entry in self._under_way) >= self._size
 
     def _cancel_stalled(self) -> None:
         """Cancel the watchers that have not read for too long."""

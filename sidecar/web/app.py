@@ -71,6 +71,7 @@ class HttpApi:
         recent: RecentChanges,
         history: HistoryReader | None,
         live_workers: Callable[[str], tuple[Mapping[str, int], int]],
+        held_s: Callable[[], float] = float,
     ) -> None:
         self._table = table
         self._identity = identity
@@ -81,6 +82,7 @@ class HttpApi:
         self._recent = recent
         self._read_history = history
         self._live_workers = live_workers
+        self._held_s = held_s
         self._routes = EncodedRoutes()
         self._documents = EncodedDocuments()
         self._explaining = asyncio.Semaphore(1)
@@ -118,8 +120,12 @@ class HttpApi:
 
     async def _healthz(self, _: Request) -> Response:
         age = self._table.heartbeat_age_s
-        alive = self.stopping or age < _HEARTBEAT_S
-        failing_ = {} if alive else {"table": f"no heartbeat for {age:.0f} s"}
+        failing_ = {} if age < _HEARTBEAT_S else {"table": f"no heartbeat for {age:.0f} s"}
+        held = self._held_s()
+        if held:
+            failing_["grpc"] = f"its thread has been at one event for {held:.0f} s: see the log"
+        alive = self.stopping or not failing_
+        failing_ = {} if alive else failing_
         return _json({"alive": alive, "failing": failing_}, status=200 if alive else 503)
 
     async def _readyz(self, _: Request) -> Response:

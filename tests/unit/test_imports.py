@@ -17,7 +17,10 @@ ALWAYS = {
         f"sidecar.{name}"
         for name in ("assembly", "audit", "background", "config", "daemon", "atomic_file", "errors", "health")
     ),
-    *(f"sidecar.{name}" for name in ("ip", "lifecycle", "log", "change_log", "gil", "pb", "routing", "server")),
+    *(
+        f"sidecar.{name}"
+        for name in ("ip", "lifecycle", "log", "memory", "change_log", "gil", "pb", "routing", "server")
+    ),
     *(f"sidecar.{name}" for name in ("snapshot", "sources", "table", "counters", "backoff", "yaml_reader")),
     *(f"sidecar.{name}" for name in ("secret_file", "state_file", "terminal", "view", "wording")),
 }

@@ -97,6 +97,32 @@ def test_silent_callers_do_not_starve_the_others(serve: Serve, silence: threadin
         assert not any(call.done() for call in silent_calls)
 
 
+@pytest.mark.parametrize("handling", ["direct", "threads"])
+def test_silent_callers_do_not_take_all_places(serve: Serve, silence: threading.Event, handling: str) -> None:
+    """With as many silent calls as may be open, each new call takes the place of one of them after a second."""
+    served = serve(max_concurrent_calls=4, call_handling=handling)
+    with Client(served.address) as silent:
+        silent_calls = [keep_silent(silent, silence) for _ in range(4)]
+
+        def answered() -> bool:
+            try:
+                return served.client.filter().datacenter == "dc2"
+            except grpc.RpcError:
+                return False
+
+        eventually(answered, "an answer", within=9)
+        eventually(lambda: any(call.done() for call in silent_calls), "a silent call that gave way", within=5)
+
+
+def test_a_connection_has_a_share_of_the_calls(serve: Serve, silence: threading.Event) -> None:
+    """A hundred calls of one connection are under way at most; others are answered meanwhile."""
+    served = serve(max_concurrent_calls=150)
+    with Client(served.address) as silent:
+        silent_calls = [keep_silent(silent, silence) for _ in range(400)]
+        assert served.client.filter().datacenter == "dc2"
+        assert not all(call.done() for call in silent_calls)
+
+
 def test_an_excess_of_calls_is_refused_at_once(serve: Serve, silence: threading.Event) -> None:
     """With as many calls under way as allowed, one more is RESOURCE_EXHAUSTED at once; health checks still answer."""
     served = serve(max_concurrent_calls=4)

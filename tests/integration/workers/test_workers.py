@@ -120,8 +120,10 @@ def test_they_start_from_what_is_there(tmp_path: Path) -> None:
 
 def test_what_requests_show_counts_for_all(supervisor: Crew) -> None:
     """A fault that one process sees makes the failover of all of them, and its end is the end for all."""
-    supervisor.document.write_text("default: {active: dc1, backups: [dc2], min_workers: 2, failover: {after: 300ms}}\n")
-    faulty, well = a_request(candidates={"dc1": 1, "dc2": 2}), a_request(candidates={"dc1": 2, "dc2": 2})
+    route = "{active: dc1, backups: [dc2], min_workers: 2, failover: {after: 300ms}}"
+    supervisor.document.write_text(f"apps: {{billing: {route}}}\n")
+    faulty = a_request(candidates={"dc1": 1, "dc2": 2}, dispatch=True)
+    well = a_request(candidates={"dc1": 2, "dc2": 2}, dispatch=True)
     with ExitStack() as stack:
         one, *others = supervisor.clients(stack)
         eventually(lambda: one.filter(faulty).datacenter == "dc2", "the failover", every=0.05)

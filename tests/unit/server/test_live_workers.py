@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import tracemalloc
 
 from sidecar.counters import LabeledCounters
 from sidecar.pb.dcsidecar.v1 import routing_pb2 as pb
@@ -109,3 +110,17 @@ def test_made_up_names_take_bounded_room_and_push_out_the_oldest() -> None:
     assert len(known) <= 2 * 4107
     assert len(count_workers({str(number): (number,) for number in range(1000)})) == 64
     assert count_workers({"dc1": (0, 2), "x" * 300: (1,)}) == {"dc1": 2}
+
+
+def test_it_is_bounded_in_bytes() -> None:
+    """Applications with many datacenters of long names take no more memory than 10 MiB, however many there are."""
+    tracker = LiveWorkerTracker()
+    tracker.expect(100_000)
+    tracemalloc.start()
+    for number in range(3000):
+        app = str(number).ljust(250, "x")
+        tracker.note(app, count_workers({f"{number}-{n}".ljust(63, "y"): (0,) for n in range(64)}))
+    taken, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert taken < 10 * 1024 * 1024
+    assert tracker.last(str(2999).ljust(250, "x"))[1]
