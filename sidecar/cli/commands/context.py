@@ -10,7 +10,7 @@ from sidecar.cli import complete, contexts
 from sidecar.cli.contexts import CliContext
 from sidecar.cli.params import output_option
 from sidecar.cli.render import Style, columns, print_json, print_lines, say, styled
-from sidecar.editing.yaml_writer import style_of as style
+from sidecar.editing.yaml_writer import style_of
 from sidecar.editing.yaml_writer import write_block, write_key
 from sidecar.errors import ConfigError
 from sidecar.yaml_reader import Tree
@@ -146,7 +146,7 @@ def add(
     if not entry:
         raise click.UsageError("expected at least --source or --sidecar", ctx)
     contexts.checked(name, entry)
-    written = style("", is_json=False)
+    written = style_of("", is_json=False)
     text = f"{write_key(name, written)}:\n  {write_block(entry, 2, written)}\n"
     say(f"Added to {contexts.add(name, text)}.")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from sidecar import __version__
-from sidecar.cli.render import say
+from sidecar.cli.render import print_lines, say
 from sidecar.errors import ConfigError
 
 _EPILOG = """\b
@@ -39,7 +39,7 @@ def command(ctx: click.Context, /, words: tuple[str, ...], *, folder: Path | Non
     path = ("dc-sidecar", *words)
     if path not in pages:
         raise click.UsageError(f"no such command: {' '.join(words)}", ctx)
-    click.echo(pages[path], nl=False)
+    print_lines(pages[path].splitlines())
 
 
 def _contexts(root: click.Context) -> Iterator[tuple[tuple[str, ...], click.Context]]:

@@ -40,7 +40,7 @@ def command(ctx: click.Context, /, *, apps: tuple[str, ...], output: str, **_: A
         for update in _updates(client, apps):
             if output == "json":
                 if wants_yaml():
-                    click.echo("---")
+                    print_lines(["---"])
                 print_json(update_plain(update), indent=None)
             else:
                 about = dim(f"({update.revision}{', stale' if update.stale else ''})")

@@ -128,7 +128,7 @@ def test_times_are_in_the_zone_of_the_machine_or_in_utc(
 def test_the_help_has_the_commands_in_sections(run: Run) -> None:
     """In the order of the work; no command stands in two."""
     lines = run("--help").out.splitlines()
-    sections = ["Run:", "See:", "Change:", "Go back:", "Check before:", "PowerJob:", "Set up:"]
+    sections = ["Run:", "See:", "Change:", "Go back:", "Check before:", "Schedulers:", "Set up:"]
     assert [line for line in lines if line in sections] == sections
     names = cli.list_commands(click.Context(cli))
     assert len(names) == len({*names})

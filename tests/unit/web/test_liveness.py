@@ -16,7 +16,7 @@ from sidecar.web.rates import DecisionRates
 from sidecar.web.recent_changes import RecentChanges
 from sidecar.web.status import Identity
 
-IDENTITY = Identity("file:/x", "", "host")
+IDENTITY = Identity(source="file:/x", environment="", host="host")
 
 
 def test_it_is_not_alive_while_the_thread_that_answers_is_held() -> None:
