@@ -35,9 +35,11 @@ SESSION = (
     "dc-sidecar switch billing dc2 --by lin --reason 'DC1 cooling fails' --candidates dc1=4,dc2=3 --wait 20 --yes",
     "dc-sidecar filter billing --job 7 --candidates dc1=2,dc2=1",
     "dc-sidecar history --state-dir state --limit 1",
-    "dc-sidecar switch billing dc3 --yes",
+    "dc-sidecar switch biling dc2 --yes",
 )
 COLUMNS = 118
+# In place of the temporary folder.
+SHOWN = "/etc/dc-sidecar"
 # Fonts of the reader's machine: rich's own template loads one from elsewhere.
 FONT = "ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace"
 _READY_S = 20.0
@@ -65,7 +67,8 @@ def main() -> int:
             try:
                 for command in SESSION:
                     console.print(Text.assemble(("$ ", "bold green"), (command, "bold")))
-                    console.print(Text.from_ansi(_run(command, folder, env)))
+                    printed = _run(command, folder, env).replace(name, SHOWN)
+                    console.print(Text.from_ansi(printed))
             finally:
                 sidecar.terminate()
     svg = console.export_svg(title="dc-sidecar", theme=MONOKAI, unique_id="terminal")

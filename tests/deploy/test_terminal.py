@@ -21,7 +21,7 @@ def test_the_session_can_be_recorded_anew(tmp_path: Path, monkeypatch: pytest.Mo
     assert terminal.main() == 0
     for picture in (tmp_path / "terminal.svg", terminal.ROOT / "docs/images/terminal.svg"):
         words = " ".join(_texts(picture.read_text(encoding="utf-8"))).split()
-        assert {"SPLIT", "ACTIVE", "confirmed", "switch", "dc3"} <= set(words)
+        assert {"SPLIT", "ACTIVE", "confirmed", "switch", "biling:"} <= set(words)
         assert [*words].count("dc-sidecar") >= len(terminal.SESSION)
 
 

@@ -385,7 +385,7 @@ def test_live_workers_stand_with_their_datacenters(site: Site, page: Page) -> No
     """An opened application has the workers of its newest request by datacenter; before one, that it has none."""
     page.locator('.route[data-app="search"] > button').click()
     expect(page.locator(".detail .workers")).to_contain_text("its workers are not known")
-    site.sidecar.filter(a_request("search", candidates={"dc1": 4, "dc2": 3}))
+    site.sidecar.filter(a_request("search", candidates={"dc1": 4, "dc2": 3}, dispatch=True))
     page.locator('.route[data-app="search"] > button').click()
     page.locator('.route[data-app="search"] > button').click()
     expect(page.locator(".detail tbody tr").first).to_contain_text("3")

@@ -199,6 +199,9 @@ def _structure(text: str) -> dict[str, list[str]]:
         "headings": re.findall(r"^(#+) ", prose, re.MULTILINE),
         "code": [re.sub(r"\s+", " ", block) for block in code],
         "tables": [str(line.count("|")) for line in tables],
+        "paragraphs": [
+            str(len(re.split(r"\n{2,}", part.strip()))) for part in re.split(r"^#.*$", prose, flags=re.MULTILINE)
+        ],
         "lists": re.findall(r"^(-|\d+\.) ", prose, re.MULTILINE),
         "flags": sorted(set(_FLAG.findall(prose))),
         "links": sorted({target for target in links if target}),
