@@ -21,7 +21,7 @@ from sidecar.routing.zone import use_zone
 # Each has a module of its own in `commands`, imported when it is used. In the order of the help.
 _SECTIONS = {
     "Run": ("serve", "health"),
-    "See": ("apps", "status", "watch", "filter", "get", "history"),
+    "See": ("apps", "top", "status", "watch", "filter", "get", "history"),
     "Change": ("switch", "shift", "ramp", "pin", "drill", "mark", "drain", "failback", "edit", "put", "init"),
     "Go back": ("undo", "rollback"),
     "Check before": ("check", "explain", "diff", "schema"),

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -36,6 +36,9 @@ from sidecar.routing.scalars import format_time
 from sidecar.routing.wording import shares_text
 from sidecar.routing.zone import show_time
 
+if TYPE_CHECKING:
+    from sidecar.client import Status
+
 # Of how many rows live workers are asked for, and how many records are searched for moves.
 _WITH_WORKERS = 200
 _RECORDS = 2_000
@@ -49,15 +52,18 @@ Examples:
   dc-sidecar apps --datacenter dc2 --moved-since 1h -o json"""
 
 
-class _AppsCommand(SourceCommand):
+class AppsCommand(SourceCommand):
+    """A command that reads the key and asks sidecars what they see."""
+
     def more_flags(self) -> list[Flag]:
+        """Return the options of sidecars and of the output."""
         flags = operator_flags()
         for one in flags:
             one.hidden = one.name != "flag_sidecar"
         return [*flags, *tls_flags("Waiting"), output_flag()]
 
 
-@click.command("apps", cls=_AppsCommand, epilog=_EPILOG)
+@click.command("apps", cls=AppsCommand, epilog=_EPILOG)
 @click.argument("names", nargs=-1, metavar="[APP]...", shell_complete=complete.apps)
 @click.option(
     "--datacenter",
@@ -96,10 +102,9 @@ def command(
     moved = moves_of(key, moved_since or 0)
     if moved_since is not None and moved is None:
         raise ConfigError("--moved-since needs the audit: name the --state-dir of a sidecar that follows the key")
-    if key.target.context:
-        use_tls(ctx, chosen(key.target.context))
-    endpoints, connect = resolve(key.values["sidecar"].texts or (DEFAULT_ADDRESS,)), connecting(ctx.params)
-    rows = app_rows(document, time.time_ns(), observed(endpoints, connect), moved or {})
+    endpoints, connect = asked_sidecars(ctx, key)
+    seen = observed_by(statuses(endpoints, connect, _STATUS_S))
+    rows = app_rows(document, time.time_ns(), seen, moved or {})
     found = [
         row
         for row in rows
@@ -109,8 +114,8 @@ def command(
     ]
     if failing or len(found) <= _WITH_WORKERS:
         asked = [row.app for row in found if row.app]
-        seen = live_workers(endpoints, connect, asked, document.revision) if asked else {}
-        found = [with_workers(row, seen.get(row.app)) for row in found]
+        workers = live_workers(endpoints, connect, asked, document.revision) if asked else {}
+        found = [with_workers(row, workers.get(row.app)) for row in found]
     if failing:
         found = [row for row in found if row.failing]
     if output == "json":
@@ -136,11 +141,18 @@ def moves_of(key: Key, since_ns: int) -> dict[str, LastMove] | None:
     return last_moves(islice(matching(mine, None, since_ns), _RECORDS))
 
 
-def observed(endpoints: list[Endpoint], connect: Connect) -> Observed:
-    """Return the outages that sidecars found, for as far as they answer at once."""
+def asked_sidecars(ctx: click.Context, key: Key) -> tuple[list[Endpoint], Connect]:
+    """Return the sidecars of an AppsCommand, and how to connect to them. Raises ConfigError."""
+    if key.target.context:
+        use_tls(ctx, chosen(key.target.context))
+    return resolve(key.values["sidecar"].texts or (DEFAULT_ADDRESS,)), connecting(ctx.params)
+
+
+def observed_by(fleet: Iterable[tuple[Endpoint, Status | SidecarError]]) -> Observed:
+    """Return the outages that sidecars found, of those that answered."""
     for_all: dict[str, Outage] = {}
     failed_over: dict[str, dict[str, Outage]] = {}
-    for _, status in statuses(endpoints, connect, _STATUS_S):
+    for _, status in fleet:
         for outage in status.outages if not isinstance(status, SidecarError) else ():
             fault = outage.fault or Fault(FaultKind.OTHER, text=outage.reason)
             if outage.kind is OutageKind.FAILED_OVER:

@@ -107,7 +107,7 @@ def _row(status: Status | SidecarError, usual: str | None) -> tuple[str, ...]:
         differs = f"{differs}, gray".removeprefix(", ")
     ages = (
         age.removesuffix(" ago").replace("less than ", "<")
-        for age in map(_age, (status.applied_at_ms, status.confirmed_at_ms))
+        for age in map(age_text, (status.applied_at_ms, status.confirmed_at_ms))
     )
     return _state(status), status.revision or "none", *ages, differs
 
@@ -128,10 +128,10 @@ def _ago(moment_ms: int) -> str:
     """Return a time, and how long ago it was."""
     if not moment_ms:
         return "never"
-    return f"{show_time(moment_ms * _NS_PER_MS)} ({_age(moment_ms)})"
+    return f"{show_time(moment_ms * _NS_PER_MS)} ({age_text(moment_ms)})"
 
 
-def _age(moment_ms: int) -> str:
+def age_text(moment_ms: int) -> str:
     """Return how long ago a time was, in its two largest units."""
     if not moment_ms:
         return "never"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -81,6 +82,10 @@ class Terminal:
     def type(self, text: str) -> None:
         """Type a text."""
         os.write(self._master, text.encode())
+
+    def interrupt(self) -> None:
+        """Interrupt the command as Ctrl-C does."""
+        self._process.send_signal(signal.SIGINT)
 
     def end(self) -> int:
         """Wait for the end; return the exit code."""

@@ -21,3 +21,17 @@ def test_production_is_written_only_when_its_name_is_typed(tmp_path: Path) -> No
             terminal.type(typed)
             assert terminal.end() == 0
         assert f"billing: {to}" in key.read_text()
+
+
+def test_top_follows_the_key_until_it_is_interrupted(tmp_path: Path) -> None:
+    """The picture is drawn again as the document changes, and Ctrl-C ends it."""
+    key = tmp_path / "routing.yaml"
+    key.write_text("default: dc1\napps: {billing: dc1}\n")
+    words = ("top", "--every", "200ms", "--source", f"file:{key}", "--sidecar", "127.0.0.1:1")
+    with Terminal(*words, env={"LINES": "30"}) as terminal:
+        terminal.until("billing")
+        key.write_text("default: dc1\napps: {billing: dc1, reports: dc2}\n")
+        terminal.until("reports")
+        # The terminal of the test controls no process group: the signal that Ctrl-C would send.
+        terminal.interrupt()
+        assert terminal.end() == 130
