@@ -94,6 +94,7 @@ class NacosSource:
             address=address,
             token=lambda: api.token,
             wake=wake.set,
+            reread_s=self._reread_s,
         )
         self._watcher = watcher = NacosWatcher(api, push, deliver, wake, known=self._known, reread_s=self._reread_s)
         watcher.start()

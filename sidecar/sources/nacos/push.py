@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 CHECK_S = 1.0
 DEAF_AFTER_S = 5.0
-HEALTH_CHECK_S = 3.5
+HEALTH_CHECK_S = 3.3
 PROVED_AFTER_S = 10.0
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 60.0
@@ -36,7 +36,7 @@ class PushListener:
     deaf, and replaced too. Without a session changes are found by the reader's polling.
 
     The push is proved while the session has received the version that reads find, nothing has changed for 10 s, and the
-    server answers a health check over the session's connection every 3 to 4 s. Any doubt wakes the reader.
+    server answers a health check over the session's connection, three times in `reread_s`. Any doubt wakes the reader.
     """
 
     def __init__(
@@ -48,6 +48,7 @@ class PushListener:
         address: str,
         token: Callable[[], str],
         wake: Callable[[], None],
+        reread_s: float,
     ) -> None:
         self._target = target
         self._credentials = credentials
@@ -55,6 +56,8 @@ class PushListener:
         self._address = address
         self._token = token
         self._wake = wake
+        # A check costs the server nearly as much as a read: rare reads allow rare checks.
+        self._check_s = max(HEALTH_CHECK_S, reread_s / 3)
         self._session: SdkSession | None = None
         self._answered = False
         # The version that the last read found, None if it failed, and since when that is so.
@@ -165,7 +168,7 @@ class PushListener:
                 return "it has not received a change that a read found"
             if time.monotonic() >= check_at:
                 await self._check_health(session)
-                check_at = time.monotonic() + jitter(HEALTH_CHECK_S)
+                check_at = time.monotonic() + jitter(self._check_s)
             await asyncio.sleep(CHECK_S)
 
     async def _check_health(self, session: SdkSession) -> None:

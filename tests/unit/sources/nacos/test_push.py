@@ -98,6 +98,7 @@ def push(sdk: Sdk, woken: list[float]) -> Iterator[PushListener]:  # noqa: ARG00
         address="192.0.2.1",
         token=lambda: "",
         wake=lambda: woken.append(time.monotonic()),
+        reread_s=0.1,
     )
     started.start()
     yield started
