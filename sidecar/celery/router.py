@@ -134,7 +134,12 @@ class Router:
                 self.down = True
                 cause = str(error)
             else:
-                if valid and view is self._view and answer.generation == view.update.generation:
+                if (
+                    valid
+                    and not answer.undecided
+                    and view is self._view
+                    and answer.generation == view.update.generation
+                ):
                     view.by_instance[queue, scope] = answer.for_instance
                     order = view.order(scope, instance if answer.for_instance else job)
                     if view.epoch == client.epoch and candidates is self.workers.of(queue):

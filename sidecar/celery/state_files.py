@@ -12,11 +12,13 @@ import msgspec
 
 from sidecar.atomic_file import replace_file
 from sidecar.client import RouteUpdate
+from sidecar.state_file import make_state_folder, open_state_file, read_state_file
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+_MAX_BYTES = 64 * 1024 * 1024
 _ROUTES, _WORKERS, _LOCK = "routes.json", "workers.json", "observer.lock"
 
 
@@ -52,8 +54,8 @@ class StateFiles:
         if self._lock is not None:
             return True
         try:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor = os.open(self._folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            make_state_folder(self._folder)
+            descriptor = open_state_file(self._folder / _LOCK, os.O_RDWR | os.O_CREAT)
         except OSError as error:
             self._warn(error)
             return True
@@ -78,7 +80,7 @@ class StateFiles:
             if self._read.get(name) == modified:
                 return None
             self._read[name] = modified
-            return path.read_bytes()
+            return read_state_file(path, max_bytes=_MAX_BYTES)
         except FileNotFoundError:
             return None
         except OSError as error:

@@ -22,7 +22,7 @@ from sidecar.editing.facts import LiveWorkers
 from sidecar.errors import ConfigError, NotServing, SidecarError
 
 if TYPE_CHECKING:
-    from sidecar.client import RoutingClient, Status, Tls
+    from sidecar.client import RouteUpdate, RoutingClient, Status, Tls
 
 _AT_ONCE = 32
 _POLL_S = 0.1
@@ -50,6 +50,9 @@ class Endpoint:
 Connect = Callable[[Endpoint, float], "RoutingClient"]
 """Opens a connection to a sidecar, whose calls may take so many seconds. Raises ConfigError."""
 
+OnRoutes = Callable[["RouteUpdate", int], None]
+"""Takes the routes, and the epoch of the client that begins with them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
@@ -61,14 +64,20 @@ class Confirmation:
     said: str
 
 
-def connecting(options: Mapping[str, Any]) -> Connect:
-    """Return how to connect by a command's TLS options; any of them makes it TLS."""
+def connecting(options: Mapping[str, Any], on_routes: OnRoutes | None = None) -> Connect:
+    """Return how to connect by a command's TLS options; any of them makes it TLS.
+
+    With `on_routes` a client watches the sidecar, and answers from memory.
+    """
 
     def connect(endpoint: Endpoint, timeout: float) -> RoutingClient:
         # gRPC is loaded only where a sidecar is asked: completion has no time for it.
         from sidecar.client import RoutingClient  # noqa: PLC0415
 
-        return RoutingClient(endpoint.address, tls=tls_of(options, endpoint), timeout=timeout, cache_size=0)
+        tls = tls_of(options, endpoint)
+        if on_routes is not None:
+            return RoutingClient(endpoint.address, tls=tls, timeout=timeout, on_routes=on_routes)
+        return RoutingClient(endpoint.address, tls=tls, timeout=timeout, cache_size=0)
 
     return connect
 
@@ -113,13 +122,13 @@ def tls_of(options: Mapping[str, Any], endpoint: Endpoint) -> Tls | None:
     return Tls(ca=ca, cert=cert, key=key, server_name=options["server_name"] or endpoint.host)
 
 
-def open_client(ctx: click.Context) -> RoutingClient:
+def open_client(ctx: click.Context, on_routes: OnRoutes | None = None) -> RoutingClient:
     """Return a connection to the sidecar of a SidecarCommand, of several to the first that answers.
 
     Raises ConfigError, and NotServing where none of several answers.
     """
     named = named_sidecars(ctx)
-    connect, timeout = connecting(ctx.params), ctx.params["timeout"]
+    connect, timeout = connecting(ctx.params, on_routes), ctx.params["timeout"]
     if len(named) == 1 and not named[0].startswith("@"):
         return connect(Endpoint(named[0]), timeout)
     failures = []

@@ -44,7 +44,8 @@ class FilterResult:
     """A decision: the candidates selected, in the request's order, and their positions in it from 0.
 
     `datacenter` is "" where no single one serves. `stale` is True where the config center cannot be reached and the
-    last good document decided. `for_instance` is True if another instance of the job may get another answer.
+    last good document decided. `for_instance` is True if another instance of the job may get another answer,
+    `undecided` if the sidecar needs the next request as evidence: such an answer must not be kept.
     """
 
     addresses: tuple[str, ...]
@@ -55,6 +56,7 @@ class FilterResult:
     generation: int
     stale: bool
     for_instance: bool = False
+    undecided: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +158,7 @@ def filter_result(answer: pb.FilterWorkersResponse, candidates: list[str]) -> Fi
         generation=answer.generation,
         stale=answer.stale,
         for_instance=answer.for_instance,
+        undecided=answer.undecided,
     )
 
 

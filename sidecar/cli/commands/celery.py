@@ -13,7 +13,7 @@ import click
 
 from sidecar.cli.params import SidecarCommand, output_option
 from sidecar.cli.render import columns, print_json, print_lines, say
-from sidecar.cli.sidecars import Endpoint, tls_of
+from sidecar.cli.sidecars import open_client
 from sidecar.client import RoutingClient
 from sidecar.errors import ConfigError, NotServing, SecretUnreadable
 from sidecar.secret_file import read_secret
@@ -111,12 +111,7 @@ def move(
     results: list[MoveResult] = []
     router = Router(settings, lambda: client, dispatch=not dry_run)
     with (
-        RoutingClient(
-            params["sidecar"],
-            tls=tls_of(params, Endpoint(params["sidecar"])),
-            timeout=params["timeout"],
-            on_routes=router.note_routes,
-        ) as client,
+        open_client(ctx, router.note_routes) as client,
         open_queues(application) as there,
     ):
         _wait_for_routes(client, router, params["timeout"])

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
 from sidecar.celery.live_workers import LiveWorkers
 from sidecar.celery.router import Router
 from sidecar.celery.settings import CelerySettings
-from sidecar.client import RoutingClient, Worker
+from sidecar.client import AppRoute, FilterResult, Reason, RouteUpdate, RoutingClient, Worker
 from sidecar.errors import NoDatacenter
 from tests.unit.client.conftest import Sidecar
 from tests.waiting import eventually
@@ -223,3 +224,26 @@ def test_before_any_routes_every_worker_may_run_a_task(sidecar: Sidecar) -> None
     assert router.place("work", "charge", "", "id").datacenter == ""
     assert router.log.decisions == {"open": 1}
     routed.client.close()
+
+
+class Undecided:
+    """A client whose sidecar needs further requests as evidence."""
+
+    epoch = 1
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def filter(self, _app: str, **_request: object) -> FilterResult:
+        self.calls += 1
+        return FilterResult(("b@1",), (0,), "dc1", Reason.ACTIVE, "r", 3, stale=False, undecided=self.calls < 3)
+
+
+def test_an_undecided_answer_is_not_kept() -> None:
+    """The sidecar needs the next tasks as evidence of a fault: each of them asks it, until it has decided."""
+    client: Any = Undecided()
+    router = Router(CelerySettings(application="billing", datacenter=""), lambda: client)
+    router.note_routes(RouteUpdate("r", 3, False, AppRoute("", (("dc1", 1.0),), (), (), 1, "r", 3), ()), 1)
+    router.note_workers(BOTH)
+    assert {router.place("work", "charge", "", "id").datacenter for _ in range(6)} == {"dc1"}
+    assert client.calls == 3
