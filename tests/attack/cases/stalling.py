@@ -333,6 +333,7 @@ ATTACKS = [
         product="10,000 applications that fail over at 1,000 dispatches/s delay neither calls nor documents.",
         document=lambda: document(many_apps(10_000), default=_FAILOVER),
         least=10.0,
+        open="the caller waits for 30 ms while the document changes",
     ),
     *(
         Attack(
