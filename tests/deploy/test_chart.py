@@ -200,7 +200,7 @@ def test_the_judge_judges(tmp_path: Path) -> None:
         ({**DOCUMENT, "serviceMonitor": {"enabled": True}}, "http.enabled"),
         ({**DOCUMENT, "http": {**HTTP, "port": 50051}}, "the same as tcp.port"),
         ({**DOCUMENT, "http": {"enabled": True}}, "http.tokenSecret.name: found none"),
-        ({**DOCUMENT, "podMonitor": {"enabled": True}, "http": {"enabled": True}}, "use serviceMonitor"),
+        ({**DOCUMENT, "podMonitor": {"enabled": True}, "http": HTTP}, "use serviceMonitor"),
         ({**DOCUMENT, "mode": "inject", "podMonitor": {"enabled": True}}, "http.enabled"),
         ({**DOCUMENT, "prometheusRule": {"runbookUrl": "docs/operations.md"}}, "runbookUrl"),
         ({**DOCUMENT, "credentials": [{"option": "nacos-username", "secretName": "n", "key": "k"}]}, "credentials"),
@@ -335,7 +335,7 @@ def test_the_policy_admits_the_prometheus_of_the_service_monitor(
     monitored: bool, admitted: bool, tmp_path: Path
 ) -> None:
     """Prometheus in its own namespace may scrape; it cannot call gRPC, and other pods there reach neither port."""
-    values = {**DOCUMENT, "http": {"enabled": True}, "serviceMonitor": {"enabled": monitored}}
+    values = {**DOCUMENT, "http": HTTP, "serviceMonitor": {"enabled": monitored}}
     policy = one(render(values, folder=tmp_path), "NetworkPolicy")
     prometheus = {"app.kubernetes.io/name": "prometheus", "operator.prometheus.io/name": "k8s"}
     assert _admits(policy, namespace="monitoring", labels=prometheus, port=8080) is admitted

@@ -10,8 +10,7 @@ from sidecar.cli import complete, contexts
 from sidecar.cli.contexts import CliContext
 from sidecar.cli.params import output_option
 from sidecar.cli.render import Style, columns, print_json, print_lines, say, styled
-from sidecar.editing.yaml_writer import style_of
-from sidecar.editing.yaml_writer import write_block, write_key
+from sidecar.editing.yaml_writer import style_of, write_block, write_key
 from sidecar.errors import ConfigError
 from sidecar.yaml_reader import Tree
 
