@@ -13,6 +13,8 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from sidecar import config
+from tests.attack.chart import size
 from tests.deploy.helm import CHART, POWERJOB, ROOT, Manifest, Refused, helm, one, render, scheduler_chart
 from tests.deploy.tools import PODSECURITY, tool
 
@@ -198,11 +200,15 @@ def test_the_judge_judges(tmp_path: Path) -> None:
         ({**DOCUMENT, "serviceMonitor": {"enabled": True}}, "http.enabled"),
         ({**DOCUMENT, "http": {**HTTP, "port": 50051}}, "the same as tcp.port"),
         ({**DOCUMENT, "http": {"enabled": True}}, "http.tokenSecret.name: found none"),
-        ({**DOCUMENT, "podMonitor": {"enabled": True}, "http": {"enabled": True}}, "use serviceMonitor"),
+        ({**DOCUMENT, "podMonitor": {"enabled": True}, "http": HTTP}, "use serviceMonitor"),
         ({**DOCUMENT, "mode": "inject", "podMonitor": {"enabled": True}}, "http.enabled"),
         ({**DOCUMENT, "prometheusRule": {"runbookUrl": "docs/operations.md"}}, "runbookUrl"),
         ({**DOCUMENT, "credentials": [{"option": "nacos-username", "secretName": "n", "key": "k"}]}, "credentials"),
         ({**DOCUMENT, "socket": {"directory": "run"}}, "socket/directory"),
+        ({**DOCUMENT, "options": {"audit-size": "64MiB"}}, "state.volume.emptyDir.sizeLimit: found 67108864 bytes"),
+        ({**DOCUMENT, "options": {"max-document-size": 3000000}}, "state.volume.emptyDir.sizeLimit"),
+        ({**DOCUMENT, "state": {"volume": {"emptyDir": {"sizeLimit": "16Mi"}}}}, "state.volume.emptyDir.sizeLimit"),
+        ({**DOCUMENT, "state": {"volume": {"emptyDir": {"sizeLimit": "1.5Gi"}}}}, 'found the size "1.5Gi"'),
     ],
 )
 def test_values_that_cannot_work_are_refused(values: Mapping[str, Any], complaint: str, tmp_path: Path) -> None:
@@ -249,6 +255,34 @@ def test_the_test_pod_is_not_behind_the_service(tmp_path: Path) -> None:
     assert not selector.items() <= one(objects, "Pod")["metadata"]["labels"].items()
     assert one(objects, "PodDisruptionBudget")["spec"]["selector"]["matchLabels"] == selector
     assert one(objects, "NetworkPolicy")["spec"]["podSelector"]["matchLabels"] == selector
+
+
+_MIB = 1024**2
+
+
+@pytest.mark.parametrize(
+    ("values", "audit"),
+    [
+        ({}, 32 * _MIB),
+        ({"state": {"volume": {"emptyDir": {"sizeLimit": "1Gi"}}}}, 512 * _MIB),
+        ({"state": {"volume": {"emptyDir": {"sizeLimit": "100Gi"}}}}, 2**31 - 1),
+        ({"options": {"audit-size": "48MiB"}}, 48 * _MIB),
+        ({"options": {"max-document-size": "2MiB"}}, 32 * _MIB),
+        ({"state": {"volume": {"emptyDir": None, "persistentVolumeClaim": {"claimName": "c"}}}}, None),
+        ({"state": {"enabled": False}}, None),
+    ],
+)
+def test_the_audit_fits_its_volume(values: Mapping[str, Any], audit: int | None, tmp_path: Path) -> None:
+    """Its bound follows from the volume's, with room for snapshot and failovers, and the sidecar can read it."""
+    spec = one(render({**DOCUMENT, **values}, folder=tmp_path), "Deployment")["spec"]["template"]["spec"]
+    (container,) = spec["containers"]
+    env = {each["name"]: each["value"] for each in container["env"] if "value" in each}
+    found = config.load([*container["args"][1:]], {**env, "DC_SIDECAR_SOURCE": ""})
+    assert ("DC_SIDECAR_AUDIT_SIZE" in env) is (audit is not None)
+    if audit is not None:
+        assert found.audit_size == audit
+        (volume,) = (each for each in spec["volumes"] if each["name"] == "dc-sidecar-state")
+        assert size(volume["emptyDir"]["sizeLimit"]) >= found.audit_size + 16 * found.max_document_size
 
 
 def test_prometheus_verifies_the_certificate(tmp_path: Path) -> None:
@@ -301,7 +335,7 @@ def test_the_policy_admits_the_prometheus_of_the_service_monitor(
     monitored: bool, admitted: bool, tmp_path: Path
 ) -> None:
     """Prometheus in its own namespace may scrape; it cannot call gRPC, and other pods there reach neither port."""
-    values = {**DOCUMENT, "http": {"enabled": True}, "serviceMonitor": {"enabled": monitored}}
+    values = {**DOCUMENT, "http": HTTP, "serviceMonitor": {"enabled": monitored}}
     policy = one(render(values, folder=tmp_path), "NetworkPolicy")
     prometheus = {"app.kubernetes.io/name": "prometheus", "operator.prometheus.io/name": "k8s"}
     assert _admits(policy, namespace="monitoring", labels=prometheus, port=8080) is admitted

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from sidecar import config
+from tests.attack.chart import size
 from tests.deploy.conftest import ROOT
 from tests.deploy.helm import Manifest, one
 from tests.deploy.image import Image
@@ -61,6 +62,9 @@ def test_the_sidecar_takes_its_arguments(way: str, tmp_path: Path) -> None:
     settings = config.load(container["args"][1:], env)
     assert settings.listen == ("unix:/run/dc-sidecar/sidecar.sock",)
     assert settings.grace + 2 < 60
+    volumes = one(built(way), "StatefulSet")["spec"]["template"]["spec"]["volumes"]
+    (state,) = (volume for volume in volumes if volume["name"] == "state")
+    assert size(state["emptyDir"]["sizeLimit"]) >= settings.audit_size + 16 * settings.max_document_size
     assert settings.source is not None
     assert settings.source.startswith({"configmap": "file:/etc/dc-sidecar/", "nacos": "nacos://"}[way])
 

@@ -393,6 +393,5 @@ ATTACKS = [
         item="10",
         product="The audit, snapshot and failovers fit the state volume of the chart.",
         least=6.0,
-        open="64 MiB do not fit into 16",
     ),
 ]

@@ -52,6 +52,9 @@
       value: {{ include "dc-sidecar.optionValue" $value | quote }}
     {{- end }}
     {{- end }}
+    {{- with include "dc-sidecar.auditBytes" . }}
+    - {name: DC_SIDECAR_AUDIT_SIZE, value: {{ . | quote }}}
+    {{- end }}
     {{- range .Values.credentials }}
     - name: DC_SIDECAR_{{ .option | upper | replace "-" "_" }}_FILE
       value: /run/secrets/dc-sidecar/{{ .option }}
@@ -155,6 +158,30 @@ authorization:
   credentials: {name: {{ .name | quote }}, key: {{ .key | quote }}}
 {{- end }}
 {{- end }}
+{{- end -}}
+
+{{- /* The audit's share of an emptyDir with a limit, half of it; empty where options.audit-size is set or there is none. */ -}}
+{{- define "dc-sidecar.auditBytes" -}}
+{{- $limit := include "dc-sidecar.stateBytes" . -}}
+{{- if and $limit (not (index .Values.options "audit-size")) -}}{{ min (div (int64 $limit) 2) 2147483647 }}{{- end -}}
+{{- end -}}
+
+{{- /* The limit of the state volume in bytes; empty if it has none that the chart knows. */ -}}
+{{- define "dc-sidecar.stateBytes" -}}
+{{- if .Values.state.enabled -}}
+{{- with (default dict .Values.state.volume.emptyDir).sizeLimit -}}{{ include "dc-sidecar.bytes" . }}{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* A size such as 64Mi, 64MiB or 1000 in bytes. */ -}}
+{{- define "dc-sidecar.bytes" -}}
+{{- $text := include "dc-sidecar.optionValue" . -}}
+{{- $units := dict "" 1 "b" 1 "k" 1000 "m" 1000000 "g" 1000000000 "ki" 1024 "kib" 1024 "mi" 1048576 "mib" 1048576 "gi" 1073741824 "gib" 1073741824 -}}
+{{- $unit := regexReplaceAll "^[0-9]+\\s*" $text "" | lower -}}
+{{- if not (and (hasKey $units $unit) (regexMatch "^[0-9]+" $text)) -}}
+{{- fail (printf "found the size %q, expected a whole number with Ki, Mi or Gi" $text) -}}
+{{- end -}}
+{{- mul (int64 (regexFind "^[0-9]+" $text)) (get $units $unit) -}}
 {{- end -}}
 
 {{- define "dc-sidecar.address" -}}

@@ -101,6 +101,13 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- if and .Values.http.enabled (include "dc-sidecar.tcp" .) (eq (int .Values.http.port) (int .Values.tcp.port)) -}}
 {{- fail (printf "http.port: found %d, the same as tcp.port, expected another" (int .Values.http.port)) -}}
 {{- end -}}
+{{- with include "dc-sidecar.stateBytes" . -}}
+{{- $audit := include "dc-sidecar.bytes" (default (include "dc-sidecar.auditBytes" $) (index $.Values.options "audit-size")) -}}
+{{- $rest := mul 16 (include "dc-sidecar.bytes" (default "1MiB" (index $.Values.options "max-document-size")) | int64) -}}
+{{- if lt (int64 .) (add (int64 $audit) $rest) -}}
+{{- fail (printf "state.volume.emptyDir.sizeLimit: found %d bytes, expected at least %d, or kubelet evicts the pod: options.audit-size (by default half of it) and 16 times options.max-document-size for snapshot and failovers" (int64 .) (add (int64 $audit) $rest)) -}}
+{{- end -}}
+{{- end -}}
 {{- $needed := add (int (include "dc-sidecar.preStopSeconds" .)) (int .Values.graceSeconds) 2 -}}
 {{- if lt (int .Values.terminationGracePeriodSeconds) (int $needed) -}}
 {{- fail (printf "terminationGracePeriodSeconds: found %d, expected at least %d: preStopSeconds, graceSeconds and 2" (int .Values.terminationGracePeriodSeconds) (int $needed)) -}}
