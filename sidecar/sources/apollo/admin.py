@@ -23,8 +23,8 @@ def admin_get(settings: ApolloSettings, path: str, deadline: float) -> Any:  # n
         except SourceError as error:
             failures.append(str(error))
     raise SourceError(
-        f"no admin service of Apollo answers, and only they list releases: {'; '.join(failures)}. A sidecar's "
-        "--state-dir has a history too"
+        f"no admin service of Apollo answers, and only they list releases: {'; '.join(failures)}. A sidecar "
+        "with a --state-dir has earlier documents too: dc-sidecar history"
     )
 
 
