@@ -96,6 +96,10 @@ class AccessRefused(SourceError):
     """A server of the config center refuses this client; another server of the cluster would too."""
 
 
+class PortalRefused(SourceError):
+    """Apollo's portal refuses a request as it stands: a lock, an unknown user or name, a value that is too long."""
+
+
 class SdkFault(SidecarError):
     """A call of the Nacos SDK failed, hung, or cancelled its caller; the message says which."""
 
@@ -109,6 +113,13 @@ class ChangeRefused(SidecarError):
 
 class WriteConflict(SidecarError):
     """The key was written by someone else in between; nothing was written."""
+
+    exit_code = 4
+    grpc_status = "ABORTED"
+
+
+class ConcurrentWrite(SidecarError):
+    """The key was written at the same moment by someone else too; the message says which text is in force."""
 
     exit_code = 4
     grpc_status = "ABORTED"

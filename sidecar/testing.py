@@ -6,7 +6,7 @@ from collections.abc import Callable
 from hashlib import md5
 
 from sidecar.errors import SourceError, WriteConflict
-from sidecar.sources.base import Content, History, Missing, Report, Unreachable
+from sidecar.sources.base import NO_NOTE, ChangeNote, Content, History, Missing, Report, Unreachable
 
 
 class FakeSource:
@@ -57,7 +57,13 @@ class FakeSource:
             raise SourceError(self._now.reason)
         return self._now
 
-    def write(self, text: bytes, expected_version: str | None, timeout: float) -> str:
+    def write(
+        self,
+        text: bytes,
+        expected_version: str | None,
+        timeout: float,
+        note: ChangeNote = NO_NOTE,  # noqa: ARG002 - the signature of every source
+    ) -> str:
         """Replace the text. Raises WriteConflict if the key is not at this version, SourceError while it is away."""
         found = self.read(timeout)
         version = found.version if isinstance(found, Content) else None

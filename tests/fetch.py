@@ -17,6 +17,7 @@ import pytest
 
 from tests.deploy.tools import ACTIONLINT, HELM, KUSTOMIZE, PODSECURITY, tool
 from tests.powerjob.build import build
+from tests.servers.apollo.server import classes as apollo_classes
 from tests.servers.maven import runtime_jars
 
 _ROOT = Path(__file__).parents[1]
@@ -37,6 +38,7 @@ _WORK: tuple[tuple[tuple[str, Callable[[], object]], ...], ...] = (
         ("ZooKeeper", lambda: runtime_jars(_SERVERS / "zookeeper" / "pom.xml")),
         ("Nacos 2.3", lambda: runtime_jars(_SERVERS / "nacos" / "pom.xml")),
         ("Nacos 3", lambda: runtime_jars(_SERVERS / "nacos3" / "pom.xml")),
+        ("Apollo", apollo_classes),
         ("PowerJob and its adapter", build),
     ),
     (

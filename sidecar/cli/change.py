@@ -45,7 +45,7 @@ from sidecar.routing.model import RoutingDocument
 from sidecar.routing.outage import Fault, FaultKind, Outages, unhealthy
 from sidecar.routing.parsed_text import parse_text
 from sidecar.routing.state import State
-from sidecar.sources.base import Content, Missing
+from sidecar.sources.base import ChangeNote, Content, Missing
 
 # The exit code for a document that is written, but not known to be served by every sidecar.
 NOT_CONFIRMED = 5
@@ -233,10 +233,12 @@ def _ask(question: str) -> bool:
 def apply(draft: Draft, options: ChangeOptions) -> None:
     """Write a change by compare-and-set; where an error leaves open whether it was written, read the key.
 
-    Raises WriteConflict and SourceError: nothing was written, or the config center does not answer any more.
+    Raises WriteConflict, ChangeRefused and SourceError: nothing was written, or the config center does not answer any
+    more; ConcurrentWrite where it was written at the same time as another text.
     """
+    note = ChangeNote(draft.meta.by, draft.meta.reason, draft.meta.ticket)
     try:
-        options.source.write(draft.new.text, draft.current.version, options.timeout)
+        options.source.write(draft.new.text, draft.current.version, options.timeout, note)
     except WriteConflict:
         # A lost answer and the source's own retry look like a conflict with ourselves.
         if not _holds(draft.new.text, _read(options, draft.current.version)):

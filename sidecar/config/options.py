@@ -95,8 +95,8 @@ class Settings:
     source: str | None = _option(
         URL,
         "Serving",
-        "The key to watch: file:PATH, nacos://HOST:PORT/GROUP/DATA_ID?namespace=NS or zookeeper://HOST:PORT/PATH. "
-        "Required.",
+        "The key to watch: file:PATH, nacos://HOST:PORT/GROUP/DATA_ID?namespace=NS, zookeeper://HOST:PORT/PATH or "
+        "apollo://META:PORT/APP_ID/CLUSTER/NAMESPACE. Required.",
     )
     environment: str | None = _option(
         LABEL,
@@ -252,7 +252,7 @@ class Settings:
 
 def _of_source(name: str, kind: Kind[Any], help_: str, *, secret: bool = False) -> tuple[Option, ...]:
     """Declare an option of a source; a secret also gets the option that names a file to read it from."""
-    section = {"nacos": "Nacos", "zookeeper": "ZooKeeper"}[name.partition("-")[0]]
+    section = {"apollo": "Apollo", "nacos": "Nacos", "zookeeper": "ZooKeeper"}[name.partition("-")[0]]
     option = Option(name=name, kind=kind, help=help_, section=section, secret=secret)
     if not secret:
         return (option,)
@@ -294,6 +294,31 @@ SOURCE_OPTIONS: tuple[Option, ...] = (
         "zookeeper-acl", TEXT, "ACL of nodes that the command line creates, such as world:anyone:r,auth::cdrwa."
     ),
     *_of_source("zookeeper-create-parents", SWITCH, "Let the command line create missing parent nodes."),
+    *_of_source("apollo-access-key", TEXT, "The application's access key, which signs requests.", secret=True),
+    *_of_source(
+        "apollo-config-service", TEXT, "URLs of the config services, comma-separated: no meta server is asked for them."
+    ),
+    *_of_source(
+        "apollo-data-center", TEXT, "Data center of this client: Apollo tries the cluster of that name second."
+    ),
+    *_of_source("apollo-ip", TEXT, "Address by which gray rules know this client. Default: the connection's."),
+    *_of_source("apollo-label", TEXT, "Label by which gray rules know this client."),
+    *_of_source("apollo-ca", PATH, "Authorities of the servers' certificates (PEM)."),
+    *_of_source("apollo-cert", PATH, "Client certificate (PEM)."),
+    *_of_source("apollo-key", PATH, "Private key of --apollo-cert (PEM)."),
+    *_of_source("apollo-portal", TEXT, "URL of the portal, through which the command line writes."),
+    *_of_source("apollo-token", TEXT, "The token of the portal's open API.", secret=True),
+    *_of_source("apollo-env", TEXT, "Environment in the portal. Default: the only one that has the application."),
+    *_of_source("apollo-operator", TEXT, "Portal user who edits and releases. Default: the author of the change."),
+    *_of_source(
+        "apollo-emergency-publish", SWITCH, "Release as an emergency publish, past a namespace lock of one's own."
+    ),
+    *_of_source(
+        "apollo-item-limit",
+        COUNT,
+        "Most characters of a value, as item.value.length.limit of the server has it. Default: 20000.",
+    ),
+    *_of_source("apollo-admin-token", TEXT, "The token of the admin services, where they ask for one.", secret=True),
 )
 
 # Resolved where it is used, as only the command line may ask for addresses.

@@ -11,6 +11,8 @@ from sidecar.sources.base import Source
 
 # The scheme of a URL, and the module with its `open_source(url, options)`. A new source adds its line.
 _MODULES = {
+    "apollo": "sidecar.sources.apollo",
+    "apollo+https": "sidecar.sources.apollo",
     "file": "sidecar.sources.file",
     "nacos": "sidecar.sources.nacos",
     "zookeeper": "sidecar.sources.zookeeper",

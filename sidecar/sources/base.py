@@ -85,6 +85,18 @@ class History(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class ChangeNote:
+    """Who makes a change, and why; each "" where that was not said."""
+
+    by: str = ""
+    reason: str = ""
+    ticket: str = ""
+
+
+NO_NOTE = ChangeNote()
+
+
 class Source(Protocol):
     """One watched key.
 
@@ -127,11 +139,13 @@ class Source(Protocol):
         """
         ...
 
-    def write(self, text: bytes, expected_version: str | None, timeout: float) -> str:
+    def write(self, text: bytes, expected_version: str | None, timeout: float, note: ChangeNote = NO_NOTE) -> str:
         """Replace the version that `read` returned (None: the key must not exist yet); return the new version.
 
-        Raises WriteConflict, with nothing written, if the key is no longer at `expected_version`; SourceError if it
-        cannot be written, or if it is unknown whether it was.
+        `note` is for config centers that keep one beside a version. Raises WriteConflict, with nothing written, if the
+        key is no longer at `expected_version`; ChangeRefused, with nothing written, where the config center's own rules
+        forbid it; ConcurrentWrite if someone else's write was overwritten; SourceError if it cannot be written, or if
+        it is unknown whether it was.
         """
         ...
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from sidecar.errors import ConfigError, SourceError, WriteConflict
-from sidecar.sources.base import Content, Gray, Missing, Report, Unreachable
+from sidecar.sources.base import NO_NOTE, ChangeNote, Content, Gray, Missing, Report, Unreachable
 from sidecar.sources.file_watch import PathWatcher, resolve_path
 
 T = TypeVar("T")
@@ -121,7 +121,13 @@ class FileSource:
         """Return None: a file is the same for everybody."""
         return None
 
-    def write(self, text: bytes, expected_version: str | None, timeout: float) -> str:
+    def write(
+        self,
+        text: bytes,
+        expected_version: str | None,
+        timeout: float,
+        note: ChangeNote = NO_NOTE,  # noqa: ARG002 - the signature of every source
+    ) -> str:
         """Replace the file if it is at `expected_version`; links are followed, mode and owner are kept if permitted.
 
         After a crash the old text or the new one is on disk. Writers of ours lock each other out; an editor that saves

@@ -35,6 +35,11 @@ VALUES: Mapping[str, Mapping[str, Any]] = {
         "source": {"url": "zookeeper://z1:2181,z2:2181/dc-sidecar/routing"},
         "tls": {"secretName": "certificate", "clientCA": True},
     },
+    "apollo with an access key": {
+        "source": {"url": "apollo+https://m1:8443,m2:8443/scheduler/default/application#routing"},
+        "credentials": [{"option": "apollo-access-key", "secretName": "apollo", "key": "access-key"}],
+        "options": {"apollo-data-center": "dc1", "apollo-label": "canary"},
+    },
     "everything": {
         **DOCUMENT,
         "image": {"repository": "registry.example:5000/team/dc-sidecar", "digest": "sha256:" + "0" * 64},

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.servers.apollo.server import ApolloServer
 from tests.servers.nacos.server import NacosServer, authentication
 from tests.servers.nacos3.server import Nacos3Server, authentication3
 from tests.servers.zookeeper.server import ZooKeeperServer
@@ -44,4 +45,11 @@ def nacos3_with_users(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Naco
     folder = tmp_path_factory.mktemp("nacos3-with-users")
     with Nacos3Server(folder, settings=authentication3(token_life=5)) as server:
         server.operator.create_administrator()
+        yield server
+
+
+@pytest.fixture(scope="session")
+def apollo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApolloServer]:
+    """Run an Apollo that nobody breaks; tests that break one start their own."""
+    with ApolloServer(tmp_path_factory.mktemp("apollo")) as server:
         yield server

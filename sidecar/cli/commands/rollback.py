@@ -39,10 +39,10 @@ Examples:
 def command(ctx: click.Context, /, revision: str | None, *, listing: bool, **_: Any) -> int:  # noqa: ANN401 - flags
     """Write the document of REVISION again, by default the previous one.
 
-    It comes from the config center's own history, which Nacos has, or from the
-    record that a sidecar keeps in its --state-dir, or from the changes that were
-    made by you from this machine. The text is restored as it was, but for
-    `meta`, which describes the rollback.
+    It comes from the config center's own history, which Nacos and Apollo have,
+    or from the record that a sidecar keeps in its --state-dir, or from the
+    changes that were made by you from this machine. The text is restored as it
+    was, but for `meta`, which describes the rollback.
     """
     options = change_options(ctx)
     if listing:

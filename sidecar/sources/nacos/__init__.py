@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from sidecar.errors import ConfigError
-from sidecar.sources.base import Content, Gray, History, Missing, Report, Source
+from sidecar.sources.base import NO_NOTE, ChangeNote, Content, Gray, History, Missing, Report, Source
 from sidecar.sources.nacos.address import client_address
 from sidecar.sources.nacos.api import FoundConfig, NacosApi, ordinary_config
 from sidecar.sources.nacos.credentials import NacosCredentials, NacosTls, tls_from
@@ -122,7 +122,13 @@ class NacosSource:
         with self._open_api() as api:
             return stored_gray(api, timeout)
 
-    def write(self, text: bytes, expected_version: str | None, timeout: float) -> str:
+    def write(
+        self,
+        text: bytes,
+        expected_version: str | None,
+        timeout: float,
+        note: ChangeNote = NO_NOTE,  # noqa: ARG002 - the signature of every source
+    ) -> str:
         """Publish, keeping the key's description, application and tags; return once clients get the new text."""
         with self._open_api() as api:
             return publish(api, text, expected_version, timeout)

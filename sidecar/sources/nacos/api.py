@@ -12,9 +12,9 @@ from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from sidecar.errors import AccessRefused, RequestNotSent, SourceError
+from sidecar.sources.http import HttpAnswer, HttpConnection, ServerAddress
 from sidecar.sources.nacos.credentials import NacosCredentials
-from sidecar.sources.nacos.http import HttpConnection, NacosResponse
-from sidecar.sources.nacos.url import NacosAddress, NacosKey
+from sidecar.sources.nacos.url import NacosKey
 
 T = TypeVar("T")
 
@@ -51,7 +51,7 @@ class NacosApi:
         self.target = target
         self._credentials = credentials
         self._address = address
-        self._connections = [HttpConnection(server, tls) for server in target.servers]
+        self._connections = [HttpConnection(server, tls, "Nacos") for server in target.servers]
         self._current = 0
         self._v3: bool | None = None
         self._token = ""
@@ -63,7 +63,7 @@ class NacosApi:
         return self._token
 
     @property
-    def server(self) -> NacosAddress:
+    def server(self) -> ServerAddress:
         """The server that is called first: the one that answered last."""
         return self._connections[self._current].server
 
@@ -88,9 +88,7 @@ class NacosApi:
         for connection in self._connections:
             connection.abort()
 
-    def call(
-        self, method: str, path: str, parameters: Mapping[str, str], within: float, **headers: str
-    ) -> NacosResponse:
+    def call(self, method: str, path: str, parameters: Mapping[str, str], within: float, **headers: str) -> HttpAnswer:
         """Call the current server with our credentials, after a login if one is needed. Raises SourceError."""
         deadline = time.monotonic() + within
         if self._credentials.has_login and time.monotonic() > self._token_until:
@@ -149,7 +147,7 @@ class NacosApi:
             time.sleep(0.05)
         raise SourceError(f"{self.server} keeps answering that the key is being modified")
 
-    def _from_v1(self, answer: NacosResponse) -> FoundConfig | AbsentConfig | None:
+    def _from_v1(self, answer: HttpAnswer) -> FoundConfig | AbsentConfig | None:
         if answer.status == 200:
             return self._found(answer.body, gray=answer.headers.get("isbeta") == "true")
         if answer.status == 404 and b"config data not exist" in answer.body:
@@ -158,7 +156,7 @@ class NacosApi:
             return None
         raise SourceError(f"{self.server} answers with status {answer.status}: {message_of(answer)}")
 
-    def _from_v3(self, answer: NacosResponse) -> FoundConfig | AbsentConfig | None:
+    def _from_v3(self, answer: HttpAnswer) -> FoundConfig | AbsentConfig | None:
         content = json_of(answer)
         data = content.get("data")
         if content.get("code") == 0 and isinstance(data, dict) and isinstance(data.get("content"), str):
@@ -192,7 +190,7 @@ class NacosApi:
 
     def _send(
         self, method: str, path: str, parameters: Mapping[str, str], deadline: float, headers: Mapping[str, str]
-    ) -> NacosResponse:
+    ) -> HttpAnswer:
         sent = dict(headers)
         if method == "GET" and self._address:
             # The address that the SDK reports over gRPC: both channels then get the same gray version.
@@ -206,7 +204,7 @@ class NacosApi:
 
     def _exchange(
         self, method: str, path: str, parameters: Mapping[str, str], deadline: float, headers: dict[str, str]
-    ) -> NacosResponse:
+    ) -> HttpAnswer:
         encoded = urlencode(parameters)
         body = None
         address = self.target.context + path
@@ -231,7 +229,7 @@ class NacosApi:
         self._token = token
         self._token_until = time.monotonic() + 0.8 * (life if isinstance(life, (int, float)) else 18_000)
 
-    def _login_error(self, user: str, answer: NacosResponse) -> SourceError:
+    def _login_error(self, user: str, answer: HttpAnswer) -> SourceError:
         """Return what a failed login means: Nacos 3 answers right and wrong passwords alike in some states."""
         if self._v3 and answer.status == 500:
             return RequestNotSent(
@@ -271,7 +269,7 @@ def ordinary_config(api: NacosApi, deadline: float) -> FoundConfig | AbsentConfi
     return FoundConfig(content.encode(), md5(content.encode())) if content.strip() else api.absent()
 
 
-def object_of(api: NacosApi, answer: NacosResponse, *, v3: bool) -> dict[str, Any]:
+def object_of(api: NacosApi, answer: HttpAnswer, *, v3: bool) -> dict[str, Any]:
     """Return the object in a response, without the envelope of Nacos 3. Raises SourceError if there is none."""
     content = json_of(answer)
     data = content.get("data") if v3 else content
@@ -290,7 +288,7 @@ def md5(text: bytes) -> str:
     return hashlib.md5(text, usedforsecurity=False).hexdigest()
 
 
-def json_of(answer: NacosResponse) -> dict[str, Any]:
+def json_of(answer: HttpAnswer) -> dict[str, Any]:
     """Return the JSON object in a response, an empty one for anything else."""
     try:
         content = json.loads(answer.body)
@@ -299,7 +297,7 @@ def json_of(answer: NacosResponse) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def message_of(answer: NacosResponse) -> str:
+def message_of(answer: HttpAnswer) -> str:
     """Return the server's own error message in one line of at most 200 characters."""
     content = json_of(answer)
     message = content.get("message") or content.get("error") or answer.body[:200].decode("utf-8", "replace")

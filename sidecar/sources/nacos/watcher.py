@@ -14,7 +14,7 @@ from sidecar.errors import SourceError
 from sidecar.sources.base import Content, Gray, Missing, Report, Unreachable
 from sidecar.sources.nacos.api import AbsentConfig, FoundConfig, NacosApi
 from sidecar.sources.nacos.gray import served_gray
-from sidecar.sources.nacos.ordering import OrderVerdict, VersionOrder
+from sidecar.sources.ordering import OrderVerdict, VersionOrder
 
 log = logging.getLogger(__name__)
 

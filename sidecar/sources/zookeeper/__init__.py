@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 
 from sidecar.errors import WriteConflict
-from sidecar.sources.base import Content, Gray, Missing, Report, Source
+from sidecar.sources.base import NO_NOTE, ChangeNote, Content, Gray, Missing, Report, Source
 from sidecar.sources.zookeeper.session import ZooKeeperSession
 from sidecar.sources.zookeeper.settings import ZooKeeperSettings, read_settings
 from sidecar.sources.zookeeper.watch import NodeWatch, report_of
@@ -68,7 +68,13 @@ class ZooKeeperSource:
         """Return None: a node is the same for everybody."""
         return None
 
-    def write(self, text: bytes, expected_version: str | None, timeout: float) -> str:
+    def write(
+        self,
+        text: bytes,
+        expected_version: str | None,
+        timeout: float,
+        note: ChangeNote = NO_NOTE,  # noqa: ARG002 - the signature of every source
+    ) -> str:
         """Write the node if it is at `expected_version`; None creates it, or fills an empty one."""
         deadline = time.monotonic() + timeout
         with self._session(deadline) as session:

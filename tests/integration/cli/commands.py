@@ -16,10 +16,14 @@ from typing import Self
 _COMMAND = (sys.executable, "-m", "sidecar")
 
 
+SETTINGS: dict[str, str] = {}
+"""The variables of ours that every command gets."""
+
+
 def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return this process's environment without what is ours, and with more."""
     ours = {name: value for name, value in os.environ.items() if not name.startswith("DC_SIDECAR_")}
-    return {**ours, **(more or {})}
+    return {**ours, **SETTINGS, **(more or {})}
 
 
 def begin(*arguments: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:

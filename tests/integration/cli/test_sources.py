@@ -1,4 +1,4 @@
-"""The operator's verbs on every config center: a real file, a real ZooKeeper, a real Nacos 3."""
+"""The operator's verbs on every config center: a real file, a real ZooKeeper, Apollo, a real Nacos 3."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from sidecar.routing.document import parse_document, revision_of
 from sidecar.routing.model import Active
 from sidecar.sources.nacos.address import client_address
 from tests.harness import SidecarProcess
-from tests.integration.cli.commands import Terminal, begin, run
+from tests.integration.cli.commands import SETTINGS, Terminal, begin, run
+from tests.servers.apollo.server import ApolloServer, portal_options
+from tests.servers.apollo.server import source_url as apollo_url
 from tests.servers.nacos.server import NacosServer, source_url
 from tests.servers.process import free_port
 from tests.servers.zookeeper.server import ZooKeeperServer
@@ -25,10 +27,11 @@ _numbers = itertools.count(1)
     params=[
         "file",
         pytest.param("zookeeper", marks=pytest.mark.zookeeper),
+        pytest.param("apollo", marks=pytest.mark.apollo),
         pytest.param("nacos3", marks=pytest.mark.nacos),
     ]
 )
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def url(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """Return the URL of a key that nobody has written yet."""
     name = f"operators-{next(_numbers)}"
     match request.param:
@@ -37,6 +40,12 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         case "zookeeper":
             zookeeper: ZooKeeperServer = request.getfixturevalue("zookeeper")
             return f"zookeeper://{zookeeper.address}/{name}"
+        case "apollo":
+            apollo: ApolloServer = request.getfixturevalue("apollo")
+            apollo.operator.settle("namespace", name=f"dispatch+default+{name}.yaml")
+            for option, value in portal_options(apollo).items():
+                monkeypatch.setitem(SETTINGS, f"DC_SIDECAR_{option.upper().replace('-', '_')}", value)
+            return apollo_url(apollo, namespace=f"{name}.yaml")
         case version:
             nacos: NacosServer = request.getfixturevalue(version)
             return source_url([nacos], name)
@@ -103,10 +112,10 @@ def test_some_operators_at_once_lose_nothing(url: str) -> None:
     assert 0 in {code for _, code in results.values()}
 
 
-@pytest.mark.parametrize("scheme", ["zookeeper", "nacos"])
+@pytest.mark.parametrize("scheme", ["zookeeper", "nacos", "apollo"])
 def test_a_config_center_that_is_away_is_told_apart(scheme: str) -> None:
     """Nobody there is exit code 6, within the time given, and nothing else is said to have happened."""
-    path = "routing" if scheme == "zookeeper" else "dispatch/routing"
+    path = {"zookeeper": "routing", "nacos": "dispatch/routing", "apollo": "dispatch/default/routing.yaml"}[scheme]
     url = f"{scheme}://127.0.0.1:{free_port()}/{path}"
     result = run("switch", "billing", "dc2", "--yes", "--source", url, "--timeout", "3s")
     assert result.returncode == 6

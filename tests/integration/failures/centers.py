@@ -1,4 +1,4 @@
-"""The config centers that the failures are tried on, all broken and mended alike: a fake, a file, ZooKeeper, Nacos."""
+"""The config centers that the failures are tried on: a fake, a file, ZooKeeper, Apollo, Nacos."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Protocol
 from kazoo.exceptions import NoNodeError
 
 from tests.integration.failures.fake_center import FakeCenter
+from tests.servers.apollo.server import ApolloServer, source_url, thawed
 from tests.servers.nacos.server import GRPC_OFFSET, NacosServer
 from tests.servers.process import LOOPBACK, free_port
 from tests.servers.tcp_proxy import TcpProxy
@@ -144,6 +145,46 @@ class ZooKeeperOne:
 
     def thaw(self) -> None:
         self._server.thaw()
+
+    def cut_off(self) -> None:
+        self._wire.drop()
+
+    def rejoin(self) -> None:
+        self._wire.cut()
+        self._wire.forward()
+
+
+class ApolloOne:
+    """An Apollo of its own, whose meta server names the near end of a wire that can be cut."""
+
+    module = "sidecar"
+
+    def __init__(self, stack: ExitStack, folder: Path) -> None:
+        self._server = stack.enter_context(ApolloServer(folder / "apollo"))
+        self._wire = stack.enter_context(TcpProxy(self._server.port))
+        self._server.operator.settle("settings", configServices=[f"http://{LOOPBACK}:{self._wire.port}/"])
+        self.url = source_url(self._server, namespace="routing.yaml").replace(
+            str(self._server.port), str(self._wire.port)
+        )
+
+    def put(self, text: str) -> None:
+        self._server.operator.release("routing.yaml", text)
+
+    def remove(self) -> None:
+        self._server.operator.delete("routing.yaml")
+
+    def kill(self) -> None:
+        self._server.kill()
+
+    def restart(self) -> None:
+        self._server.start()
+
+    def freeze(self) -> None:
+        self._server.freeze()
+
+    def thaw(self) -> None:
+        self._server.thaw()
+        thawed(self._server)
 
     def cut_off(self) -> None:
         self._wire.drop()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness import Caller, SidecarProcess
-from tests.integration.failures.centers import Center, FakeOne, FileOne, NacosOne, ZooKeeperOne
+from tests.integration.failures.centers import ApolloOne, Center, FakeOne, FileOne, NacosOne, ZooKeeperOne
 from tests.servers.nacos.server import NacosServer
 from tests.servers.nacos3.server import Nacos3Server
 
@@ -37,6 +37,7 @@ def nacos_on_its_way(
         "fake",
         "file",
         pytest.param("zookeeper", marks=pytest.mark.zookeeper),
+        pytest.param("apollo", marks=pytest.mark.apollo),
         pytest.param("nacos", marks=pytest.mark.nacos),
         pytest.param("nacos3", marks=pytest.mark.nacos),
     ],
@@ -54,6 +55,8 @@ def mended(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
                 center = FileOne(stack, folder)
             case "zookeeper":
                 center = ZooKeeperOne(stack, folder)
+            case "apollo":
+                center = ApolloOne(stack, folder)
             case version:
                 center = NacosOne(stack, nacos[version])
         yield center

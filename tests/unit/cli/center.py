@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from sidecar.errors import WriteConflict
-from sidecar.sources.base import Content, Gray, History, Missing, Report
+from sidecar.sources.base import NO_NOTE, ChangeNote, Content, Gray, History, Missing, Report
 
 OLD = b"default: dc1\n"
 THEIRS = b"default: dc1\napps:\n  theirs: dc2\n"
@@ -40,7 +40,13 @@ class Center:
         assert timeout > 0
         return None
 
-    def write(self, text: bytes, expected_version: str | None, timeout: float) -> str:
+    def write(
+        self,
+        text: bytes,
+        expected_version: str | None,
+        timeout: float,
+        note: ChangeNote = NO_NOTE,  # noqa: ARG002 - the signature of every source
+    ) -> str:
         assert timeout > 0
         if self.ways:
             self.ways.pop(0)(self, text)

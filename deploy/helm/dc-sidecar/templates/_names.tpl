@@ -72,7 +72,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- fail "source: found a url and a configMap, expected one of them" -}}
 {{- end -}}
 {{- if not (or $source.url $source.configMap.name $source.configMap.document) -}}
-{{- fail "source: found nothing, expected source.url (nacos://…, zookeeper://…), source.configMap.name or source.configMap.document" -}}
+{{- fail "source: found nothing, expected source.url (nacos://…, zookeeper://…, apollo://…), source.configMap.name or source.configMap.document" -}}
 {{- end -}}
 {{- if and $source.configMap.name $source.configMap.document -}}
 {{- fail "source.configMap: found a name and a document, expected one: the document is for a ConfigMap that the chart creates" -}}

@@ -13,8 +13,8 @@ from sidecar.errors import SourceError
 from sidecar.sources.base import Content, Missing, Report, Unreachable
 from sidecar.sources.nacos import watcher as module
 from sidecar.sources.nacos.api import AbsentConfig, FoundConfig
-from sidecar.sources.nacos.ordering import OrderVerdict, VersionOrder
 from sidecar.sources.nacos.watcher import NacosWatcher
+from sidecar.sources.ordering import OrderVerdict, VersionOrder
 
 Answer = FoundConfig | AbsentConfig | SourceError
 

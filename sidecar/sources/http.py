@@ -10,16 +10,29 @@ import ssl
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from sidecar.errors import RequestNotSent, SourceError
-from sidecar.sources.nacos.url import NacosAddress
 
 _MAX_BODY = 32 << 20
 
 
+class ServerAddress(Protocol):
+    """The host and port of a server; its text is what errors name."""
+
+    @property
+    def host(self) -> str:
+        """The host name or IPv4 address."""
+        ...
+
+    @property
+    def port(self) -> int:
+        """The TCP port."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
-class NacosResponse:
+class HttpAnswer:
     """A response. Its status is 0 where Nacos 2.3 sends just that, which it does for a wrong password."""
 
     status: int
@@ -28,17 +41,22 @@ class NacosResponse:
 
 
 class HttpConnection:
-    """One connection, for one request at a time. Only `abort` may be called from another thread."""
+    """One connection, for one request at a time. Only `abort` and `interrupt` may be called from another thread.
 
-    def __init__(self, server: NacosAddress, tls: ssl.SSLContext | None) -> None:
+    `center` is the config center's name, for errors.
+    """
+
+    def __init__(self, server: ServerAddress, tls: ssl.SSLContext | None, center: str) -> None:
         self.server = server
         self._tls = tls
+        self._center = center
         self._open: http.client.HTTPConnection | None = None
         self._aborted = False
+        self._interrupted = False
 
     def request(
         self, method: str, path: str, *, headers: Mapping[str, str], body: bytes | None = None, within: float
-    ) -> NacosResponse:
+    ) -> HttpAnswer:
         """Return the response, received within `within` seconds.
 
         A GET is repeated over a new connection if the server has closed the kept one. Raises RequestNotSent if no
@@ -48,10 +66,12 @@ class HttpConnection:
         if method != "GET":
             self.close()
         try:
+            self._check_interrupt()
             if self._open is not None and self._open.sock is not None:
                 # A server may close an idle connection at any time; it has not seen the request then.
                 with contextlib.suppress(ConnectionError, http.client.BadStatusLine):
                     return self._exchange(self._open, method, path, headers, body, deadline)
+                self._check_interrupt()
                 self.close()
             return self._exchange(self._connect(deadline), method, path, headers, body, deadline)
         except BaseException as error:
@@ -59,7 +79,7 @@ class HttpConnection:
             if isinstance(error, http.client.HTTPException):
                 raise SourceError(f"{self.server} does not speak HTTP: {type(error).__name__}") from None
             if isinstance(error, OSError):
-                raise SourceError(f"{self.server} {_reason(error, within)}") from None
+                raise SourceError(f"{self.server} {_reason(error, within, self._center)}") from None
             raise
 
     def close(self) -> None:
@@ -71,10 +91,23 @@ class HttpConnection:
     def abort(self) -> None:
         """Abort a request under way, from another thread, and refuse all later ones."""
         self._aborted = True
+        self._shut_down()
+
+    def interrupt(self) -> None:
+        """Fail the request under way, or else the next one, from another thread."""
+        self._interrupted = True
+        self._shut_down()
+
+    def _shut_down(self) -> None:
         connection = self._open
         if connection is not None and isinstance(connection.sock, socket.socket):
             with contextlib.suppress(OSError):
                 connection.sock.shutdown(socket.SHUT_RDWR)
+
+    def _check_interrupt(self) -> None:
+        if self._interrupted:
+            self._interrupted = False
+            raise SourceError(f"the request to {self.server} was interrupted")
 
     def _connect(self, deadline: float) -> http.client.HTTPConnection:
         if self._aborted:
@@ -89,7 +122,7 @@ class HttpConnection:
         try:
             connection.connect()
         except OSError as error:
-            raise RequestNotSent(f"{self.server} {_reason(error, timeout)}") from None
+            raise RequestNotSent(f"{self.server} {_reason(error, timeout, self._center)}") from None
         return connection
 
     def _exchange(
@@ -100,7 +133,7 @@ class HttpConnection:
         headers: Mapping[str, str],
         body: bytes | None,
         deadline: float,
-    ) -> NacosResponse:
+    ) -> HttpAnswer:
         connection.sock.settimeout(_left(deadline))
         connection.request(method, path, body, dict(headers))
 
@@ -113,12 +146,12 @@ class HttpConnection:
         except http.client.BadStatusLine as error:
             if str(error).startswith("HTTP/1.1 0"):
                 self.close()
-                return NacosResponse(0, {}, b"")
+                return HttpAnswer(0, {}, b"")
             raise
         content = response.read(_MAX_BODY + 1)
         if len(content) > _MAX_BODY:
             raise SourceError(f"{self.server} answers with more than {_MAX_BODY >> 20} MiB")
-        return NacosResponse(response.status, {name.lower(): value for name, value in response.getheaders()}, content)
+        return HttpAnswer(response.status, {name.lower(): value for name, value in response.getheaders()}, content)
 
 
 class _BoundedSocket(io.RawIOBase):
@@ -152,15 +185,16 @@ def _left(deadline: float) -> float:
     return left
 
 
-def _reason(error: OSError, within: float) -> str:
+def _reason(error: OSError, within: float, center: str) -> str:
     if isinstance(error, TimeoutError):
         return f"does not answer within {within:.1f} s: is it frozen, or is a firewall between?"
     if isinstance(error, ConnectionRefusedError):
-        return "refuses the connection: is Nacos running there?"
+        return f"refuses the connection: is {center} running there?"
     if isinstance(error, socket.gaierror):
         return f"has no address: {error.strerror}; check the name in the URL and DNS"
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"shows a certificate that is not trusted: {error.verify_message}; check nacos-ca and the host name"
+        ca = f"{center.lower()}-ca"
+        return f"shows a certificate that is not trusted: {error.verify_message}; check {ca} and the host name"
     if isinstance(error, ssl.SSLError):
         return f"does not agree on TLS: {error.reason or 'handshake failed'}; does it speak TLS on this port?"
     return f"cannot be asked: {error.strerror or type(error).__name__}"

@@ -1,4 +1,4 @@
-"""Tells a new version from an earlier one, which must be confirmed: the versions of Nacos have no order."""
+"""Tells a new version from an earlier one, which must be confirmed: those of Nacos and Apollo have no order."""
 
 from __future__ import annotations
 
