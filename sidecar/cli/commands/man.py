@@ -63,6 +63,7 @@ def page(ctx: click.Context) -> str:
     title = ctx.command_path.replace(" ", "-")
     lines = [
         f'.TH "{title.upper()}" "1" "" "dc-sidecar {__version__}" "dc-sidecar"',
+        ".ad l",  # Long words and URLs leave too few gaps for lines adjusted on both sides.
         ".SH NAME",
         f"{_roff(title)} \\- {_roff(' '.join(summary.split()).rstrip('.'))}",
         ".SH SYNOPSIS",
