@@ -10,8 +10,9 @@ from functools import partial
 
 import click
 
-from sidecar.cli.change_options import ChangeOptions
-from sidecar.cli.params import DEFAULT_ADDRESS
+from sidecar.cli.options.change import ChangeOptions
+from sidecar.cli.options.flags import DEFAULT_ADDRESS
+from sidecar.cli.options.target import Target
 from sidecar.cli.render import (
     Style,
     change_lines,
@@ -33,7 +34,6 @@ from sidecar.cli.sidecars import (
     statuses,
     wait_for_revision,
 )
-from sidecar.cli.target import Target
 from sidecar.editing.draft import CurrentDocument, Draft, Edit, difference, plan
 from sidecar.editing.facts import Facts
 from sidecar.editing.meta import ChangeMeta

@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from sidecar import __version__
-from sidecar.cli.zone_option import utc_option
+from sidecar.cli.options.zone import utc_option
 from sidecar.errors import SidecarError
 from sidecar.routing.zone import use_zone
 

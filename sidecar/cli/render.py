@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import yaml
 
-from sidecar.cli.output_format import YAML
+from sidecar.cli.options.output import YAML
 from sidecar.editing.wording import cause_text, movement_text, place_code, unit_text
 from sidecar.routing.changes import changes
 from sidecar.routing.plain import fault_plain, filled
@@ -22,7 +22,7 @@ from sidecar.routing.wording import change_text, second
 from sidecar.terminal import escaped, escaped_json
 
 if TYPE_CHECKING:
-    from sidecar.cli.target import Target
+    from sidecar.cli.options.target import Target
     from sidecar.client import AppRoute, Outage, RouteUpdate, Status
     from sidecar.editing.draft import Draft
     from sidecar.editing.impact import Impact, ImpactStep

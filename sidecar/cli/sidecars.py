@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sidecar import config
-from sidecar.cli.contexts import CliContext, chosen
-from sidecar.cli.params import DEFAULT_ADDRESS
+from sidecar.cli.options.contexts import CliContext, chosen
+from sidecar.cli.options.flags import DEFAULT_ADDRESS
 from sidecar.config.kinds import ADDRESS
 from sidecar.editing.facts import LiveWorkers
 from sidecar.errors import ConfigError, NotServing, SidecarError

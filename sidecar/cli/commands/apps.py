@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sidecar.audit.journal_reader import FOLDER, matching, newest_first
-from sidecar.cli import complete
 from sidecar.cli.app_rows import AppRow, LastMove, Observed, app_rows, last_moves, next_text, with_workers, workers_text
 from sidecar.cli.change import current_of
-from sidecar.cli.contexts import chosen
-from sidecar.cli.params import (
+from sidecar.cli.options import complete
+from sidecar.cli.options.contexts import chosen
+from sidecar.cli.options.flags import (
     DEFAULT_ADDRESS,
-    SINCE,
     Flag,
     Key,
     SourceCommand,
@@ -26,6 +25,7 @@ from sidecar.cli.params import (
     output_flag,
     tls_flags,
 )
+from sidecar.cli.options.values import SINCE
 from sidecar.cli.render import Style, columns, dim, print_json, print_lines, say, styled
 from sidecar.cli.sidecars import Connect, Endpoint, connecting, live_workers, resolve, statuses, use_tls
 from sidecar.errors import ChangeRefused, ConfigError, SidecarError

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sidecar.cli.params import SidecarCommand, output_option
+from sidecar.cli.options.flags import SidecarCommand, output_option
 from sidecar.cli.render import columns, print_json, print_lines, say
 from sidecar.cli.sidecars import open_client
 from sidecar.client import RoutingClient

@@ -9,9 +9,10 @@ from typing import BinaryIO
 
 import click
 
-from sidecar.cli.params import SIZE, TIME, output_option
+from sidecar.cli.options.flags import output_option
+from sidecar.cli.options.values import SIZE, TIME
+from sidecar.cli.options.zone import utc_option
 from sidecar.cli.render import Style, print_json, print_lines, say, styled
-from sidecar.cli.zone_option import utc_option
 from sidecar.errors import Problem
 from sidecar.routing.lint import warnings
 from sidecar.routing.model import RoutingDocument

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from sidecar.cli.params import SectionedCommand, flags_of, output_option, serve_flags
+from sidecar.cli.options.flags import SectionedCommand, flags_of, output_option, serve_flags
 from sidecar.cli.render import columns, print_json, print_lines, say
 from sidecar.config import OptionValue, resolve, settings_of
 

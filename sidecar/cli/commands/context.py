@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
-from sidecar.cli import complete, contexts
-from sidecar.cli.contexts import CliContext
-from sidecar.cli.params import output_option
+from sidecar.cli.options import complete, contexts
+from sidecar.cli.options.contexts import CliContext
+from sidecar.cli.options.flags import output_option
 from sidecar.cli.render import Style, columns, print_json, print_lines, say, styled
 from sidecar.editing.yaml_writer import style_of, write_block, write_key
 from sidecar.errors import ConfigError

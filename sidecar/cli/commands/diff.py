@@ -9,10 +9,10 @@ from typing import Any
 
 import click
 
-from sidecar.cli import complete
 from sidecar.cli.change import current_of
 from sidecar.cli.earlier import ChangeMemory, history_of
-from sidecar.cli.params import Flag, Key, SourceCommand, open_key, operator_flags, output_flag
+from sidecar.cli.options import complete
+from sidecar.cli.options.flags import Flag, Key, SourceCommand, open_key, operator_flags, output_flag
 from sidecar.cli.render import change_lines, change_report, print_json, print_lines, say, target_plain
 from sidecar.editing.draft import Edit, MetaPolicy, plan
 from sidecar.editing.facts import Facts

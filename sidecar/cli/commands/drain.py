@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from sidecar.cli.change import run_change
-from sidecar.cli.change_options import ChangeCommand, change_options
+from sidecar.cli.options.change import ChangeCommand, change_options
 from sidecar.editing import operations
 from sidecar.editing.draft import Edit
 

@@ -7,10 +7,11 @@ from typing import Any
 
 import click
 
-from sidecar.cli import complete
 from sidecar.cli.change import current_of, run_change
-from sidecar.cli.change_options import ChangeCommand, change_options
-from sidecar.cli.params import DURATION, START, SourceCommand, Start, new_option, open_key, output_option, start_ns
+from sidecar.cli.options import complete
+from sidecar.cli.options.change import ChangeCommand, change_options
+from sidecar.cli.options.flags import SourceCommand, new_option, open_key, output_option
+from sidecar.cli.options.values import DURATION, START, Start, start_ns
 from sidecar.cli.render import columns, print_json, print_lines, say
 from sidecar.editing import operations
 from sidecar.editing.draft import CurrentDocument, Edit

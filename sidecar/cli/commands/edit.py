@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from sidecar.cli.change import make_change
-from sidecar.cli.change_options import ChangeCommand, change_options
+from sidecar.cli.options.change import ChangeCommand, change_options
 from sidecar.cli.render import say
 from sidecar.editing.draft import CurrentDocument, Edit, MetaPolicy
 from sidecar.errors import ChangeRefused

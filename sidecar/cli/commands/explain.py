@@ -9,9 +9,10 @@ from typing import BinaryIO
 
 import click
 
-from sidecar.cli.params import CANDIDATES_HELP, TIME, CandidatesParam, output_option
+from sidecar.cli.options.flags import output_option
+from sidecar.cli.options.values import CANDIDATES_HELP, TIME, CandidatesParam
+from sidecar.cli.options.zone import utc_option
 from sidecar.cli.render import Style, columns, dim, print_json, print_lines, styled
-from sidecar.cli.zone_option import utc_option
 from sidecar.routing.candidates import Worker
 from sidecar.routing.document import document_of, read_tree
 from sidecar.routing.explain import Explanation, RankedDatacenter, explain

@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
-from sidecar.cli import complete
-from sidecar.cli.params import CANDIDATES_HELP, CandidatesParam, SidecarCommand, output_option
+from sidecar.cli.options import complete
+from sidecar.cli.options.flags import SidecarCommand, output_option
+from sidecar.cli.options.values import CANDIDATES_HELP, CandidatesParam
 from sidecar.cli.render import Style, dim, print_json, print_lines, say, styled
 from sidecar.cli.sidecars import open_client
 from sidecar.client import Worker

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from sidecar.cli.params import SourceCommand, open_key, output_option
+from sidecar.cli.options.flags import SourceCommand, open_key, output_option
 from sidecar.cli.render import print_json, print_lines
 from sidecar.errors import ChangeRefused
 from sidecar.routing.parsed_text import parse_text

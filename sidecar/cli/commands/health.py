@@ -6,7 +6,7 @@ from importlib import import_module
 
 import click
 
-from sidecar.cli.params import flag, timeout_flag, tls_flags
+from sidecar.cli.options.flags import flag, timeout_flag, tls_flags
 
 _EPILOG = """\b
 Exit codes: 0 SERVING, 1 NOT_SERVING, 2 wrong usage, 6 no answer.

@@ -20,10 +20,10 @@ from sidecar.audit.journal_reader import FOLDER, matching, newest_first, verify
 from sidecar.audit.record import Record
 from sidecar.audit.service import database_url, open_database, saved_name
 from sidecar.audit.wording import event_text
-from sidecar.cli.output_format import OutputFormat
-from sidecar.cli.params import SINCE
+from sidecar.cli.options.output import OutputFormat
+from sidecar.cli.options.values import SINCE
+from sidecar.cli.options.zone import utc_option
 from sidecar.cli.render import Style, difference_lines, print_json, print_lines, say, styled, width
-from sidecar.cli.zone_option import utc_option
 from sidecar.errors import ConfigError, DatabaseUnavailable, NotRecorded, TaskFailed
 from sidecar.routing.zone import show_time
 

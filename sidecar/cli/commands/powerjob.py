@@ -13,7 +13,8 @@ from typing import Any
 
 import click
 
-from sidecar.cli.params import SINCE, SidecarCommand, output_option
+from sidecar.cli.options.flags import SidecarCommand, output_option
+from sidecar.cli.options.values import SINCE
 from sidecar.cli.render import columns, print_json, print_lines, say
 from sidecar.cli.sidecars import open_client
 from sidecar.client import RoutingClient

@@ -7,7 +7,7 @@ from typing import BinaryIO
 import click
 
 from sidecar.cli.change import run_change
-from sidecar.cli.change_options import ChangeCommand, change_options
+from sidecar.cli.options.change import ChangeCommand, change_options
 from sidecar.editing.draft import CurrentDocument, Edit, MetaPolicy
 from sidecar.errors import WriteConflict
 from sidecar.routing.parsed_text import ParsedText, parse_text

@@ -6,10 +6,11 @@ from typing import Any
 
 import click
 
-from sidecar.cli import complete
 from sidecar.cli.change import run_change
-from sidecar.cli.change_options import ChangeCommand, change_options
-from sidecar.cli.params import DURATION, START, default_option, new_option, start_ns, subject_of
+from sidecar.cli.options import complete
+from sidecar.cli.options.change import ChangeCommand, change_options
+from sidecar.cli.options.flags import default_option, new_option, subject_of
+from sidecar.cli.options.values import DURATION, START, start_ns
 from sidecar.editing import operations
 from sidecar.editing.draft import CurrentDocument, Edit
 from sidecar.errors import ChangeRefused

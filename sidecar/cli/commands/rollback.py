@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
-from sidecar.cli import complete
 from sidecar.cli.change import read_current, run_change
-from sidecar.cli.change_options import ChangeCommand, ChangeOptions, change_options
+from sidecar.cli.options import complete
+from sidecar.cli.options.change import ChangeCommand, ChangeOptions, change_options
 from sidecar.cli.render import columns, print_json, print_lines, say
 from sidecar.editing.draft import Edit
 from sidecar.editing.versions import Version, chosen

@@ -6,7 +6,7 @@ from importlib import import_module
 
 import click
 
-from sidecar.cli.params import SectionedCommand, serve_flags
+from sidecar.cli.options.flags import SectionedCommand, serve_flags
 
 _EPILOG = """\b
 Each flag is also a variable and a key of the --config file:

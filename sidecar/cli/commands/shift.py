@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-from sidecar.cli import complete
 from sidecar.cli.change import run_change
-from sidecar.cli.change_options import ChangeCommand, change_options
-from sidecar.cli.params import default_option, new_option, subject_of
+from sidecar.cli.options import complete
+from sidecar.cli.options.change import ChangeCommand, change_options
+from sidecar.cli.options.flags import default_option, new_option, subject_of
 from sidecar.editing import operations
 from sidecar.editing.draft import Edit
 from sidecar.routing.scalars import parse_number

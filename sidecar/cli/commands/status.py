@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from sidecar.cli.params import FleetCommand, output_option
+from sidecar.cli.options.flags import FleetCommand, output_option
 from sidecar.cli.render import Style, columns, print_json, print_lines, status_plain, styled
 from sidecar.cli.sidecars import Endpoint, connecting, named_sidecars, resolve, statuses
 from sidecar.client import GrayVersion, SourceState, Status

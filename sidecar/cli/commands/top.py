@@ -17,7 +17,8 @@ from sidecar.audit.wording import event_text
 from sidecar.cli.app_rows import AppRow, app_rows, next_text, with_workers, workers_text
 from sidecar.cli.commands.apps import AppsCommand, asked_sidecars, document_of_key, moves_of, observed_by
 from sidecar.cli.commands.status import age_text
-from sidecar.cli.params import TIMEOUT, Key, open_key
+from sidecar.cli.options.flags import Key, open_key
+from sidecar.cli.options.values import TIMEOUT
 from sidecar.cli.sidecars import Connect, Endpoint, live_workers, statuses
 from sidecar.errors import ConfigError, SidecarError
 from sidecar.routing.wording import shares_text

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from sidecar.cli.change_options import ChangeCommand, change_options
 from sidecar.cli.commands.rollback import restore
+from sidecar.cli.options.change import ChangeCommand, change_options
 
 _EPILOG = """\b
 Examples:

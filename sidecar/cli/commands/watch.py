@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from sidecar.cli import complete
-from sidecar.cli.params import SidecarCommand, output_option
+from sidecar.cli.options import complete
+from sidecar.cli.options.flags import SidecarCommand, output_option
 from sidecar.cli.render import dim, print_json, print_lines, say, update_plain, wants_yaml
 from sidecar.cli.sidecars import open_client
 from sidecar.client import AppRoute, RouteUpdate, RoutingClient

@@ -9,9 +9,9 @@ import pytest
 
 from sidecar.cli import change
 from sidecar.cli.change import run_change
-from sidecar.cli.change_options import ChangeOptions
+from sidecar.cli.options.change import ChangeOptions
+from sidecar.cli.options.target import Target
 from sidecar.cli.sidecars import Endpoint
-from sidecar.cli.target import Target
 from sidecar.client import RoutingClient, SidecarUnreachable, Worker
 from sidecar.editing import operations
 from sidecar.editing.draft import Edit

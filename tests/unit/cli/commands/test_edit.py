@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sidecar.cli import change
-from sidecar.cli.change_options import ChangeOptions
+from sidecar.cli.options.change import ChangeOptions
 from tests.unit.cli.conftest import TEXT, Run
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.cli import params
+from sidecar.cli.options import flags as params
 from sidecar.routing.document import revision_of
 from sidecar.sources.base import Author, HistoryEntry
 from tests.unit.cli.center import Center

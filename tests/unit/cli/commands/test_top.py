@@ -13,9 +13,9 @@ from sidecar.audit.journal import Journal
 from sidecar.audit.journal_reader import FOLDER
 from sidecar.audit.record import Record, RecordCause
 from sidecar.cli.commands import top
-from sidecar.cli.params import Key
+from sidecar.cli.options.flags import Key
+from sidecar.cli.options.target import Target
 from sidecar.cli.sidecars import Endpoint
-from sidecar.cli.target import Target
 from sidecar.client import RoutingClient
 from sidecar.config import OPTIONS, Layer, OptionValue
 from tests.unit.cli.center import Center

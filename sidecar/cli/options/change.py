@@ -10,21 +10,12 @@ from functools import partial
 
 import click
 
-from sidecar.cli.contexts import chosen
 from sidecar.cli.earlier import ChangeMemory, history_of
-from sidecar.cli.params import (
-    SECONDS,
-    CandidatesParam,
-    Flag,
-    SourceCommand,
-    flag,
-    open_key,
-    operator_flags,
-    output_flag,
-    tls_flags,
-)
+from sidecar.cli.options.contexts import chosen
+from sidecar.cli.options.flags import Flag, SourceCommand, flag, open_key, operator_flags, output_flag, tls_flags
+from sidecar.cli.options.target import Target
+from sidecar.cli.options.values import SECONDS, CandidatesParam
 from sidecar.cli.sidecars import Connect, connecting, use_tls
-from sidecar.cli.target import Target
 from sidecar.editing.safety_rules import RULES, SafetyRules
 from sidecar.editing.versions import VersionHistory
 from sidecar.routing.candidates import Worker

@@ -8,9 +8,9 @@ from typing import TypeVar
 import click
 from click.shell_completion import CompletionItem
 
-from sidecar.cli import contexts as known_contexts
 from sidecar.cli.earlier import ChangeMemory, history_of
-from sidecar.cli.params import Key, open_key
+from sidecar.cli.options import contexts as known_contexts
+from sidecar.cli.options.flags import Key, open_key
 from sidecar.routing.document import parse_document
 from sidecar.routing.model import RoutingDocument
 from sidecar.sources.base import Content

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sidecar.cli.target import Target
+from sidecar.cli.options.target import Target
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 import pytest
 
-from sidecar.cli.params import DURATION, SECONDS, START, CandidatesParam, Start, start_ns, tls_flags
+from sidecar.cli.options.flags import tls_flags
+from sidecar.cli.options.values import DURATION, SECONDS, START, CandidatesParam, Start, start_ns
 from sidecar.routing.candidates import Worker
 from tests.unit.cli.conftest import Run
 

@@ -1,0 +1,1 @@
+"""What commands take: types of values, flags that several share, contexts, completion."""
