@@ -1,8 +1,8 @@
-"""The names by which schedulers ask for an application, so that a question under any of them can be asked alike."""
+"""The names that schedulers send for an application, so commands can ask under the same ones."""
 
 from __future__ import annotations
 
-# Names that are remembered at least. Anybody can make up names.
+# Names that are kept at least; bounded, since any caller can invent names.
 _NAMES = 4096
 # Characters of all names, those of an application once for each of them.
 _CHARACTERS = 2 * 1024 * 1024
@@ -26,7 +26,7 @@ class AppNamesTracker:
         self._old: dict[str, AppNames] = {}
 
     def note(self, names: AppNames) -> None:
-        """Remember the names of a request by which a run is dispatched."""
+        """Keep the names of a dispatch."""
         young = self._young
         for name in names:
             if name not in young:
@@ -38,5 +38,5 @@ class AppNamesTracker:
             self._taken = 0
 
     def find(self, name: str) -> AppNames:
-        """Return all names of the application that goes by `name`, `app` first; empty if nobody asked by it."""
+        """Return all names of the application known as `name`, `app` first; empty if no dispatch used it."""
         return self._young.get(name) or self._old.get(name) or ()

@@ -9,7 +9,7 @@ from sidecar.server import requests
 from sidecar.server.live_workers import count_workers
 from sidecar.server.memo import Memo
 
-# What is taken by candidates that are kept, beside the bytes they came as, and by each of them (measured).
+# Memory of kept candidates beside their encoded bytes: fixed, and for each candidate (measured).
 _ALL = 2000
 _EACH = 320
 # The tags of a request's names, which encoders write before its candidates.
@@ -17,9 +17,9 @@ _NAMES = b"\x0a\x12\x1a"
 
 
 class RequestCandidates:
-    """What a request has beside its names: the candidates under one document, and how their choice is told."""
+    """The part of a request after its names: candidates located under one document, and their encoded choices."""
 
-    __slots__ = ("_chosen", "_told", "aliases", "dispatch", "where", "workers")
+    __slots__ = ("_chosen", "_listed", "aliases", "dispatch", "where", "workers")
 
     def __init__(self, asked: pb.FilterWorkersRequest, locator: Locator, checkpoint: Checkpoint) -> None:
         # As a list: each access to the message's own sequence makes the candidate anew.
@@ -28,7 +28,7 @@ class RequestCandidates:
         self.workers = count_workers(self.where.by_datacenter)
         self.aliases = tuple(asked.app_aliases)
         self.dispatch = asked.dispatch
-        self._told = () if asked.indices_only else workers
+        self._listed = () if asked.indices_only else workers
         self._chosen: dict[str, bytes] = {}
 
     def chosen(self, decision: Decision) -> bytes:
@@ -41,9 +41,9 @@ class RequestCandidates:
         return found
 
     def _encoded(self, decision: Decision) -> bytes:
-        told = self._told
+        listed = self._listed
         return pb.FilterWorkersResponse(
-            addresses=[told[index].address for index in decision.indices] if told else (),
+            addresses=[listed[index].address for index in decision.indices] if listed else (),
             indices=decision.indices,
             datacenter=decision.datacenter,
         ).SerializeToString()
@@ -63,10 +63,9 @@ class CandidateCache:
     def read(
         self, request: bytes, most: int, checkpoint: Checkpoint = lambda: None
     ) -> tuple[pb.FilterWorkersRequest, RequestCandidates]:
-        """Return a decoded request, which may lack all but its names, and its candidates.
+        """Return a decoded request, of which only the names are sure to be set, and its candidates.
 
-        Raises BadRequest for bytes that are no request, for more candidates than `most`, and for aliases that break
-        their bounds.
+        Raises BadRequest for bytes that are no request, more than `most` candidates, and aliases beyond their bounds.
         """
         names_end = _names_end(request)
         rest = request[names_end:]
@@ -89,16 +88,16 @@ def _names_end(request: bytes) -> int:
     """Return where the names at the beginning of a request end: its fields `app`, `job` and `instance`."""
     at = 0
     end = len(request) - 1
-    # A name of 128 bytes or more has a longer length, and is taken to be none.
+    # A name of 128 bytes or more has a two-byte length, and ends the search.
     while at < end and request[at] in _NAMES and request[at + 1] < 0x80:
         at += 2 + request[at + 1]
     return at
 
 
 def _apart(asked: pb.FilterWorkersRequest, request: bytes, names_end: int) -> bool:
-    """Tell whether all names of a request are before `names_end`.
+    """Return whether all names of a request stand before `names_end`.
 
-    Fields have no order, and may come again or be empty. Encoders write each once, in order, and no empty ones.
+    Protobuf allows fields in any order, repeated or empty. Encoders write each once, in order, and omit empty ones.
     """
     names = requests.read(pb.FilterWorkersRequest, request[:names_end])
     same = (names.app, names.job, names.instance) == (asked.app, asked.job, asked.instance)

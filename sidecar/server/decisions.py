@@ -22,7 +22,7 @@ from sidecar.server.memo import Memo
 from sidecar.table import ViewProvider
 from sidecar.wording import not_serving
 
-# What the decisions for applications are counted under that the document does not name: anybody can make up names.
+# The label under which decisions for unknown applications are counted: any caller can invent names.
 OTHER = "other"
 
 # Ends an answer that must not be kept: the field `undecided`, set.
@@ -38,7 +38,7 @@ _EACH = 80
 
 
 class _StateCache:
-    """What was made under one State: responses, candidates made ready, and the ends of responses by their reason."""
+    """Caches of one State: responses, located candidates, and the encoded ends of responses by reason."""
 
     __slots__ = ("candidates", "endings", "responses", "state")
 
@@ -53,7 +53,7 @@ class _StateCache:
 
 
 class DecisionHandler:
-    """Answers FilterWorkers from the table's current State; what was answered under it is remembered.
+    """Answers FilterWorkers from the table's current State, and caches the answers under it.
 
     The addresses of the candidates are not checked to be unique: the indices of the answer tell twins apart. `counted`
     counts by application (`other` where the document does not name it), datacenter and reason.
@@ -165,7 +165,7 @@ class DecisionHandler:
 
 
 def _no_checkpoint() -> None:
-    """Go on: the work is short."""
+    """Do not yield: the work is short."""
 
 
 def _uncounted() -> None:
@@ -177,8 +177,8 @@ def _run(job: str, instance: str) -> int:
     return crc32(f"{job}\n{instance}".encode()) if instance else time.monotonic_ns()
 
 
-def _ending(state: State, reason: Reason, for_instance: bool) -> bytes:  # noqa: FBT001 - as the response has it
-    """Return what ends each response of one reason under a State: the fields after `datacenter`."""
+def _ending(state: State, reason: Reason, for_instance: bool) -> bytes:  # noqa: FBT001 - a field of the response
+    """Return the encoded end of the responses of one reason under a State: the fields after `datacenter`."""
     return pb.FilterWorkersResponse(
         reason=reason.value,  # type: ignore[arg-type]  # the stubs know enum members, the runtime numbers
         revision=state.document.revision,

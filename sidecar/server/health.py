@@ -1,4 +1,4 @@
-"""The standard health service, computed from what is: there is no status that could be left behind."""
+"""The standard gRPC health service. Its status is computed for each call, so none can go stale."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LIVE = "live"
 
 
 class HealthService:
-    """Tells SERVING for "" and for each of `services` while `serving()` is true, NOT_SERVING otherwise.
+    """Answers SERVING for "" and for each of `services` while `serving()` is true, NOT_SERVING otherwise.
 
     The service `live` is SERVING whenever it answers: what is not ready, since the config center is away, is not mended
     by a restart.
@@ -40,7 +40,7 @@ class HealthService:
         return encoded(pb.HealthListResponse(statuses=statuses))
 
     def watch(self, request: bytes) -> NextUpdate:
-        """Begin a Watch; services that are not served here are told to be unknown, as the protocol wants it."""
+        """Begin a Watch; services that are not served here get SERVICE_UNKNOWN, as the protocol requires."""
         service = read(pb.HealthCheckRequest, request).service
 
         def tell(told: object) -> tuple[object, Callable[[], bytes]] | None:

@@ -1,4 +1,4 @@
-"""Where the server listens: addresses read, checked, and freed of what a crashed sidecar left behind."""
+"""Listen addresses: parsing, checks before binding, and removal of a stale Unix socket."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SOCKET_MODE = 0o660
 
 @dataclass(frozen=True, slots=True)
 class TcpAddress:
-    """A host and a port to listen on; port 0 is one that the kernel chooses."""
+    """A host and a port to listen on; port 0 lets the kernel choose."""
 
     host: str
     port: int
@@ -34,25 +34,25 @@ class TcpAddress:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     def check(self, *, plaintext: bool, reuse_port: bool) -> None:
-        """Raise ConfigError if it cannot be listened on, or (with `plaintext`) if others than this machine reach it."""
+        """Raise ConfigError if the address cannot be bound, or (with `plaintext`) is reachable from other machines."""
         try:
             found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         except OSError as error:
-            raise ConfigError(f"--listen {self}: the host is not known: {error.strerror}") from None
+            raise ConfigError(f"--listen {self}: the host cannot be resolved: {error.strerror}") from None
         open_to = [
             sockaddr[0] for *_, sockaddr in found if not ip_address(str(sockaddr[0]).partition("%")[0]).is_loopback
         ]
         if plaintext and open_to:
             raise ConfigError(
-                f"--listen {self}: {open_to[0]} is not loopback, and whoever reaches it would be served without TLS: "
-                "set --tls-cert and --tls-key, or --allow-plaintext if that is meant"
+                f"--listen {self}: {open_to[0]} is not loopback, and without TLS everybody who reaches it is served: "
+                "set --tls-cert and --tls-key, or --allow-plaintext to allow it"
             )
         if self.port != 0 and not reuse_port:
             for family, *_, sockaddr in found:
                 self._try(family, sockaddr)
 
     def _try(self, family: int, sockaddr: tuple[Any, ...]) -> None:
-        """Bind as gRPC will: it tells only that it failed, the kernel tells why."""
+        """Bind as gRPC will: gRPC reports only that it failed, the kernel also why."""
         with socket.socket(family) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if family == socket.AF_INET6:
@@ -63,7 +63,7 @@ class TcpAddress:
             except OSError as error:
                 if error.errno == errno.EADDRINUSE:
                     raise ConfigError(
-                        f"--listen {self}: the port is in use, by another sidecar perhaps: end it, or choose another"
+                        f"--listen {self}: the port is in use, by another sidecar perhaps: stop it, or choose another"
                     ) from None
                 if error.errno != errno.EAFNOSUPPORT:
                     raise ConfigError(f"--listen {self}: {error.strerror}") from None
@@ -79,9 +79,11 @@ class UnixAddress:
         return f"unix:{self.path}"
 
     def check(self) -> None:
-        """Remove a socket on which nobody listens. Raises ConfigError if the path is taken or cannot be used."""
+        """Remove a stale socket. Raises ConfigError if the path is in use or unusable."""
         if len(os.fsencode(self.path)) > _MAX_PATH:
-            raise ConfigError(f"--listen {self}: the path has more than {_MAX_PATH} bytes, the most for a socket")
+            raise ConfigError(
+                f"--listen {self}: the path has more than {_MAX_PATH} bytes, the limit for a socket: choose a shorter"
+            )
         if not os.access(self.path.parent, os.W_OK | os.X_OK):
             raise ConfigError(f"--listen {self}: {self.path.parent} is no directory that this user can write to")
         try:
@@ -89,26 +91,27 @@ class UnixAddress:
         except FileNotFoundError:
             return
         if not stat.S_ISSOCK(mode):
-            raise ConfigError(f"--listen {self}: there is a file that is no socket: remove it, or choose another path")
+            raise ConfigError(f"--listen {self}: the path is a file, not a socket: remove it, or choose another path")
         with socket.socket(socket.AF_UNIX) as probe:
             try:
                 probe.connect(os.fspath(self.path))
             except ConnectionRefusedError:
                 self.path.unlink(missing_ok=True)
             except OSError as error:
-                raise ConfigError(f"--listen {self}: there is a socket, and it is not ours: {error.strerror}") from None
+                raise ConfigError(f"--listen {self}: the existing socket cannot be checked: {error.strerror}") from None
             else:
                 raise ConfigError(
-                    f"--listen {self}: somebody listens there, another sidecar perhaps: end it, or choose another path"
+                    f"--listen {self}: a process listens there already, another sidecar perhaps: stop it, or choose "
+                    "another path"
                 )
 
     def claim(self) -> os.stat_result:
-        """Let the owner and the group use the socket, now that it is there; return what it is known by."""
+        """Give the bound socket its mode, for owner and group; return its identity for `release`."""
         self.path.chmod(_SOCKET_MODE)
         return self.path.lstat()
 
     def release(self, claimed: os.stat_result) -> None:
-        """Remove the socket, unless somebody else has put another one in its place."""
+        """Remove the socket, unless another one has taken its place."""
         with suppress(OSError):
             found = self.path.lstat()
             if (found.st_dev, found.st_ino) == (claimed.st_dev, claimed.st_ino):
@@ -119,7 +122,7 @@ Address = TcpAddress | UnixAddress
 
 
 def parse_address(text: str) -> Address:
-    """Return the address that a text names. Raises ConfigError for anything else."""
+    """Parse an address. Raises ConfigError."""
     if text.startswith("unix:"):
         path = text.removeprefix("unix:")
         # unix:///path is how gRPC writes it too.

@@ -1,4 +1,4 @@
-"""What was made of bytes that came, so that when they come again it need not be made again."""
+"""A cache from request bytes to the values derived from them, bounded in entries and bytes."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-# From this size on bytes are found by a sample: hashing all of them would cost more than gRPC itself.
+# Keys from this size on are hashed by a sample: hashing all bytes would cost more than gRPC itself.
 _SAMPLED_FROM = 4096
 _SAMPLE_EDGE = 256
-# About this many bytes between the edges: each costs a line of the processor's cache.
+# About this many bytes between the edges: each costs one cache line.
 _SAMPLE_POINTS = 512
-# What an entry takes beside what it is said to take: tuple, dictionary slot, two headers.
+# Memory of an entry beyond its declared size: tuple, dictionary slot, two object headers.
 _ENTRY_OVERHEAD = 300
 
 _Key = bytes | tuple[int, bytes, bytes, bytes]
 
 
 class Memo(Generic[T]):
-    """Maps bytes to what was made of them, byte for byte.
+    """Maps bytes to the value derived from them; keys are compared byte for byte.
 
-    What does not come again is not worth the room: `comes_again` tells, from no more than a hash. Two generations: what
-    is found in the old one moves to the young one, and when the young one is full it becomes the old one.
-    Together they hold `entries` and `size` bytes at most. Threads share it without a lock: each step is one operation
-    on a dictionary or one assignment, and whatever a race loses is an entry, never a right answer.
+    Only repeated bytes are worth an entry: `comes_again` recognises them by hash alone. There are two generations: a
+    hit in the old one moves to the young one, and a full young one becomes the old one. Together they hold at most
+    `entries` entries and `size` bytes. Threads share it without a lock: each step is one dictionary operation or one
+    assignment, so a race can lose an entry but never return a wrong value.
     """
 
     __slots__ = ("_come", "_entries", "_old", "_size", "_taken", "_young")
@@ -32,14 +32,14 @@ class Memo(Generic[T]):
         self._entries = entries // 2
         self._size = size // 2
         self._taken = 0
-        # The hashes of what has come once.
+        # The hashes of bytes seen once.
         self._come: set[int] = set()
-        # The bytes, what was made of them, and what both take.
+        # The bytes, their value, and the memory of both.
         self._young: dict[_Key, tuple[bytes, T, int]] = {}
         self._old: dict[_Key, tuple[bytes, T, int]] = {}
 
     def find(self, data: bytes) -> T | None:
-        """Return what was remembered for exactly these bytes, or None."""
+        """Return the value kept for exactly these bytes, or None."""
         key = data if len(data) < _SAMPLED_FROM else _sample(data)
         entry = self._young.get(key)
         if entry is None:
@@ -52,7 +52,7 @@ class Memo(Generic[T]):
         return entry[1]
 
     def comes_again(self, data: bytes) -> bool:
-        """Tell whether bytes have come before, and know from now on that they have."""
+        """Return whether these bytes were seen before, and note that they are seen now."""
         come, number = self._come, hash(data if len(data) < _SAMPLED_FROM else _sample(data))
         if number in come:
             return True
@@ -63,7 +63,7 @@ class Memo(Generic[T]):
         return False
 
     def keep(self, data: bytes, made: T, size: int) -> None:
-        """Keep what was made of bytes; both take `size` bytes. What alone would take more than there is is not kept."""
+        """Keep the value of some bytes; `size` is the memory of both. An entry above the bound is not kept."""
         taken = size + _ENTRY_OVERHEAD
         if taken <= self._size:
             self._put(data if len(data) < _SAMPLED_FROM else _sample(data), (data, made, taken))

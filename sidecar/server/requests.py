@@ -1,4 +1,4 @@
-"""Reads requests: bytes become a message within its bounds, or BadRequest says which field breaks one."""
+"""Decodes requests, and checks their bounds: BadRequest names the field that exceeds one."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ MAX_NAME = 256
 MAX_ALIASES = 16
 MAX_WATCHED = 10_000
 
-# A request below this size is decoded before its candidates are counted: what an unlawful one takes is bounded anyway.
+# A request below this size is decoded before its candidates are counted: its memory is bounded anyway.
 _COUNTED_FROM = 1024 * 1024
 _CANDIDATE_TAG = 0x22
 
 
 def read(kind: type[M], request: bytes) -> M:
-    """Return the message that the bytes are. Raises BadRequest where they are none, also for text that is no UTF-8."""
+    """Decode a message. Raises BadRequest for malformed bytes, text that is not UTF-8 included."""
     try:
         return kind.FromString(request)
     except DecodeError:

@@ -1,4 +1,4 @@
-"""Routes as they stand now, as GetRoute and WatchRoutes return them."""
+"""Current routes and outages as messages of GetRoute, WatchRoutes and GetStatus."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sidecar.routing.wording import outage_text
 
 # Updates for different applications that are kept under one State.
 _MAX_REMEMBERED = 16
-# In one status: a reader wants to know what is wrong, not each route that it concerns.
+# In one status: operators need the kinds of trouble, not every route affected.
 _MAX_OUTAGES = 1000
 
 _NS_PER_MS = 1_000_000

@@ -125,7 +125,7 @@ class Server:
         self._router.go_down()
         self._streams.end()
         self._watches.end()
-        # Reflection is for people; nothing waits for it.
+        # Reflection serves interactive tools; no scheduler depends on it.
         awaited = (self._calls, self._checks, self._streams, self._watch_slots)
         while not all(calls.empty for calls in awaited) and time.monotonic() < deadline:
             time.sleep(_SETTLING_S / 10)
@@ -136,7 +136,7 @@ class Server:
             address.release(claimed)
 
     def _say_farewell(self, server: grpc.Server, deadline: float) -> None:
-        """Close the listeners and tell clients to go.
+        """Close the listeners and send clients GOAWAY.
 
         gRPC says CANCELLED, which nobody tries again, to a call that comes between its farewell to a client and the
         client's hearing of it. So those who have a call are kept from making another one until they have heard.
@@ -219,7 +219,7 @@ class Server:
 
 
 def channel_options(settings: ServerSettings) -> list[tuple[str, int]]:
-    """Return what gRPC is told of the settings."""
+    """Return the channel arguments for the settings."""
     return [
         ("grpc.max_receive_message_length", settings.max_message_size),
         # What is sent is bounded by what was asked; a document of many applications makes a long update.

@@ -37,7 +37,7 @@ class CertificateReloader:
         self._contents = self._checked()
 
     def credentials(self) -> grpc.ServerCredentials:
-        """Return credentials that look at the files at each handshake; connections that stand are not touched."""
+        """Return credentials that check the files at each handshake; open connections keep theirs."""
         return grpc.dynamic_ssl_server_credentials(
             self._configuration(),
             self._newer,  # type: ignore[arg-type]  # the stubs miss that None means: nothing new
@@ -49,7 +49,7 @@ class CertificateReloader:
         return grpc.ssl_server_certificate_configuration([(key, cert)], root_certificates=next(iter(client_ca), None))
 
     def _newer(self) -> grpc.ServerCertificateConfiguration | None:
-        """Return what is in the files if that is good and new, else None; gRPC calls it at each handshake."""
+        """Return the content of the files if valid and changed, else None; gRPC calls this at each handshake."""
         with self._lock:
             signature = self._signature()
             if signature == self._seen:
@@ -57,7 +57,7 @@ class CertificateReloader:
             try:
                 contents = self._checked()
             except ConfigError as error:
-                log.error("new TLS files are refused, the ones before stay in force: %s", error)  # noqa: TRY400 - an operator's mistake needs no traceback
+                log.error("the new TLS files are invalid; the previous ones stay in use: %s", error)  # noqa: TRY400 - an operator's mistake needs no traceback
                 self._seen = signature
                 return None
             self._seen = signature
@@ -96,7 +96,7 @@ class CertificateReloader:
 
 
 def certificates(settings: ServerSettings) -> CertificateReloader | None:
-    """Return what the settings name, None for no TLS. Raises ConfigError for half of a pair and for unusable files."""
+    """Return the configured TLS files, None for no TLS. Raises ConfigError for half a pair and for unusable files."""
     cert, key, client_ca = settings.tls_cert, settings.tls_key, settings.tls_client_ca
     if cert is None and key is None and client_ca is None:
         return None

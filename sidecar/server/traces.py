@@ -1,4 +1,4 @@
-"""Spans of OpenTelemetry for calls, where the standard OTEL_ variables ask for them; else nothing is imported."""
+"""OpenTelemetry spans of calls, configured by the standard OTEL_ variables; without them nothing is imported."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 _PROTOCOL = "http/protobuf"
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 _PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
-# What says that the sidecar failed, not the caller (OpenTelemetry's conventions for gRPC servers).
+# The codes that mean a fault of the sidecar, not of the caller (OpenTelemetry's conventions for gRPC servers).
 _FAULTS = frozenset({"UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"})
 
 
@@ -38,9 +38,9 @@ class Tracing:
         self._extract, self._kind, self._error = extract, SpanKind.SERVER, StatusCode.ERROR
 
     def of(self, path: str) -> OnBegin:
-        """Return what gives each call of a method a span; `path` as in `/package.Service/Method`.
+        """Return a wrapper that gives each call of a method a span; `path` as in `/package.Service/Method`.
 
-        A stream is one span, and no message is an event of it: it lives for days.
+        A stream is one span without events for its messages, since it can last for days.
         """
         name = path.removeprefix("/")
         service, _, method = name.partition("/")
@@ -61,7 +61,7 @@ class Tracing:
         return begun
 
     def stop(self, timeout: float) -> None:
-        """Send what is waiting, for `timeout` seconds at most, and end."""
+        """Send the queued spans, within `timeout` seconds, and stop."""
         # By itself it would try for longer, whatever time it is given.
         ending = threading.Thread(target=self._provider.shutdown, name="traces", daemon=True)
         ending.start()
@@ -69,7 +69,7 @@ class Tracing:
 
 
 def open_tracing(env: Mapping[str, str]) -> Tracing | None:
-    """Return what traces calls, None where no collector is named; what is lacking for it is a warning."""
+    """Return the tracer of calls, None where no collector is configured; a missing package is a warning."""
     exporter = env.get("OTEL_TRACES_EXPORTER", "")
     wanted = exporter == "otlp" or (not exporter and any(env.get(name) for name in _ENDPOINTS))
     if not wanted or env.get("OTEL_SDK_DISABLED", "").lower() == "true":
