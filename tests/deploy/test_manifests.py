@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -82,9 +83,16 @@ def test_the_sidecar_of_the_manifests_runs(image: Image, tmp_path: Path) -> None
         assert pod.members["dc-sidecar"].exit_code == 0
 
 
-def test_the_compose_file_is_one_and_its_sidecar_starts_as_it_says() -> None:
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [
+        ("compose.yaml", "nacos://nacos:8848/DEFAULT_GROUP/dc-routing"),
+        ("apollo.yaml", "apollo://apollo.example:8080/dc-routing/default/routing.yaml"),
+    ],
+)
+def test_a_compose_file_is_one_and_its_sidecar_starts_as_it_says(name: str, source: str) -> None:
     """It fits the Compose specification, and `serve` can read the sidecar's command."""
-    file = ROOT / "deploy/compose/compose.yaml"
+    file = ROOT / "deploy/compose" / name
     words = [
         str(Path(sys.executable).with_name("check-jsonschema")),
         "--builtin-schema",
@@ -93,6 +101,8 @@ def test_the_compose_file_is_one_and_its_sidecar_starts_as_it_says() -> None:
     ]
     done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout
-    service = yaml.safe_load(file.read_text(encoding="utf-8"))["services"]["sidecar"]
-    settings = config.load(service["command"][1:], service["environment"])
-    assert settings.source == "nacos://nacos:8848/DEFAULT_GROUP/dc-routing"
+    text = re.sub(r"\$\{APOLLO_META:\?[^}]*\}", "apollo.example:8080", file.read_text(encoding="utf-8"))
+    service = yaml.safe_load(text.replace("${APOLLO_ACCESS_KEY:-}", ""))["services"]["sidecar"]
+    variables = {name: text or "" for name, text in service["environment"].items()}
+    settings = config.load(service["command"][1:], variables)
+    assert settings.source == source
