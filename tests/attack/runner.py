@@ -175,6 +175,8 @@ def _run(attack: Attack, setting: Setting, group: MemoryGroup, folder: Path, ans
         result.findings.append(f"the attack itself failed:\n{traceback.format_exc()}")
     answer.send(result)
     answer.close()
+    # Threads of gRPC in the parent's memory do not survive the interpreter's end in a fork.
+    os._exit(0)
 
 
 def _go_before_others() -> None:
