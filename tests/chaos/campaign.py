@@ -180,7 +180,7 @@ class Campaign:
             "sidecar frozen": self._freeze_sidecar,
             "sidecar killed while the center is away": self._restart_without_center,
             "clock stepped": self._step_clock,
-            "disk full": self._fill_disk,
+            "snapshot blocked": self._block_snapshot,
             "snapshot torn": self._tear_snapshot,
             "override": self._put_override,
         }
@@ -248,13 +248,14 @@ class Campaign:
         self._offsets.append((time.time(), offset))
         write_offset(self._clock, round(offset * 1e9))
 
-    def _fill_disk(self) -> None:
+    def _block_snapshot(self) -> None:
+        # In the way of the file that becomes the snapshot.
         beside = self._state / ".snapshot.new"
         beside.unlink(missing_ok=True)
-        beside.symlink_to("/dev/full")
+        beside.mkdir()
         self._put_good()
         time.sleep(self._draw.uniform(0.5, 2))
-        beside.unlink(missing_ok=True)
+        beside.rmdir()
         self._put_good()
 
     def _tear_snapshot(self) -> None:

@@ -140,19 +140,19 @@ def test_a_deleted_key_is_no_order(center: Center, serve: Serve, call: Call) -> 
 
 
 def test_a_snapshot_that_is_no_good(center: Center, serve: Serve, call: Call, tmp_path: Path) -> None:
-    """A full disk, then a torn snapshot: warnings, and nothing that a scheduler could see."""
+    """One that cannot be written, then a torn one: warnings, and nothing that a scheduler could see."""
     state = tmp_path / "state"
-    state.mkdir()
-    # The kernel's own full disk, without a file system of our own.
-    (state / ".snapshot.new").symlink_to("/dev/full")
+    state.mkdir(mode=0o700)
+    # In the way of the file that becomes the snapshot.
+    (state / ".snapshot.new").mkdir()
     sidecar = serve("--state-dir", str(state))
     caller = call(sidecar)
-    eventually(lambda: "No space left on device" in sidecar.log_text(), "the warning")
+    eventually(lambda: "Is a directory" in sidecar.log_text(), "the warning")
     center.put(SECOND)
     caller.until(lambda answer: answer.datacenter == "dc2", "the second document", within=FOLLOWED)
     served_only(caller, "dc1", "dc2")
     assert sidecar.end() == 0
-    (state / ".snapshot.new").unlink()
+    (state / ".snapshot.new").rmdir()
     (state / "snapshot").write_bytes(b'{"format": 1, "source": "torn')
     sidecar.start()
     assert "is no snapshot" in sidecar.log_text()
