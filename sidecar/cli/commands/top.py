@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -80,10 +82,24 @@ def command(ctx: click.Context, /, *, every: float, once: bool, **_: Any) -> Non
     with Live(
         picture(frame, str(key.target), console.height), console=console, screen=True, auto_refresh=False
     ) as live:
-        while True:
+        interrupts = _note_interrupts()
+        while not interrupts:
             time.sleep(every)
             frame = look(key, endpoints, connect, frame)
             live.update(picture(frame, str(key.target), console.height), refresh=True)
+    raise KeyboardInterrupt
+
+
+def _note_interrupts() -> list[int]:
+    """Return a list that each Ctrl-C enters, beside raising KeyboardInterrupt: a callback of gRPC may swallow that."""
+    interrupts: list[int] = []
+
+    def note(number: int, _frame: FrameType | None) -> None:
+        interrupts.append(number)
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, note)
+    return interrupts
 
 
 def look(key: Key, endpoints: Sequence[Endpoint], connect: Connect, before: Frame | None = None) -> Frame:

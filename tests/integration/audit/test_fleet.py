@@ -38,7 +38,7 @@ def listed(url: str) -> list[str]:
     """Return the documents of the database, the oldest first."""
     found = run("history", "--fleet", "--audit-db", url, "-o", "json")
     assert found.returncode == 0, found.stderr
-    return [record["changes"][0] for record in json.loads(found.stdout)]
+    return [record["changes"][0] for record in reversed(json.loads(found.stdout))]
 
 
 def told(receiver: Receiver) -> list[str]:

@@ -149,7 +149,7 @@ def test_nodes_are_created_with_the_acl(zookeeper: ZooKeeperServer, operator: Ka
 def test_an_acl_that_zookeeper_refuses_is_named(zookeeper: ZooKeeperServer, node: str) -> None:
     """`auth` without credentials is no ACL."""
     source = open_source(f"zookeeper://{zookeeper.address}{node[:-8]}", {"zookeeper-acl": "auth::cdrwa"})
-    with pytest.raises(SourceError, match="refuses what zookeeper-acl says"):
+    with pytest.raises(SourceError, match="refuses the ACL of the new node"):
         source.write(b"dc1", None, 5)
 
 
