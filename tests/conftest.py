@@ -9,9 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-# It imports gRPC, as the process that is tested does: before sidecar.celery, which would turn on gRPC's handlers of
-# forks for the whole process.
-import sidecar.server.service  # noqa: F401
+import tests.grpc_setup  # noqa: F401 - before anything imports gRPC
 
 # How fast a machine is, or how busy, says nothing of what is tested.
 settings.register_profile("timeless", deadline=None, suppress_health_check=[HealthCheck.too_slow])
