@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,13 +29,15 @@ from sidecar.cli.options.flags import (
 from sidecar.cli.options.values import SINCE
 from sidecar.cli.render import Style, columns, dim, print_json, print_lines, say, styled
 from sidecar.cli.sidecars import Connect, Endpoint, connecting, live_workers, resolve, statuses, use_tls
-from sidecar.errors import ChangeRefused, ConfigError, SidecarError
+from sidecar.errors import ChangeRefused, ConfigError, DocumentRejected, SidecarError
+from sidecar.routing.document import parse_document
 from sidecar.routing.model import Active, Ramp, RoutingDocument, Split
 from sidecar.routing.outage import Fault, FaultKind, Outage, OutageKind, unhealthy
 from sidecar.routing.plain import outage_plain
 from sidecar.routing.scalars import format_time
 from sidecar.routing.wording import shares_text
 from sidecar.routing.zone import show_time
+from sidecar.sources.base import Content
 
 if TYPE_CHECKING:
     from sidecar.client import Status
@@ -128,7 +131,12 @@ def command(
 
 def document_of_key(key: Key) -> RoutingDocument:
     """Return the document that the key holds. Raises ChangeRefused where there is no valid one, and SourceError."""
-    return current_of(key.source.read(key.timeout), key.target, key.max_bytes).valid()[1]
+    found = key.source.read(key.timeout)
+    if isinstance(found, Content):
+        # Without the places of its parts, which only changes need and which take as long again.
+        with suppress(DocumentRejected):
+            return parse_document(found.text, max_bytes=key.max_bytes)
+    return current_of(found, key.target, key.max_bytes).valid()[1]
 
 
 def moves_of(key: Key, since_ns: int) -> dict[str, LastMove] | None:
