@@ -114,7 +114,7 @@ def test_broken_files_are_refused(serve: Serve, files: Files, caplog: pytest.Log
         files.cert.unlink() if cert is None else files.cert.write_bytes(cert)
         for _ in range(3):
             assert answered(served, files.authority)
-        assert caplog.text.count("new TLS files are refused") == number
+        assert caplog.text.count("the new TLS files are invalid") == number
     assert "Traceback" not in caplog.text
     files.issue()
     assert answered(served, files.authority)
