@@ -54,13 +54,14 @@ class Console:
     def roll_back(self, steps: int) -> None:
         """Return, by the history, to the text that was there `steps` changes ago."""
         page = self._page
-        self._open("historyRollback")
-        for field, name in enumerate(("dataId", "group")):
-            page.get_by_role("combobox").nth(field).fill(self._key[name])
-            page.keyboard.press("Enter")
         rows = page.get_by_text("Roll Back", exact=True)
-        # The server writes its history a moment after it publishes, and the page does not look again by itself.
+        # The server writes its history a moment after it publishes, and the page does not look again by itself; while
+        # it loads it may also empty a field that is filled already.
         for _ in range(10):
+            self._open("historyRollback")
+            for field, name in enumerate(("dataId", "group")):
+                page.get_by_role("combobox").nth(field).fill(self._key[name])
+                page.keyboard.press("Enter")
             page.get_by_role("button", name="Search").click()
             with suppress(Error):
                 rows.nth(steps - 1).wait_for(timeout=3000)
