@@ -20,8 +20,9 @@ from sidecar.audit.event import MOVES, AuditEvent, EventKind
 from sidecar.audit.record import Record, RecordCause
 from sidecar.config.options import PREFIX
 from sidecar.counters import RescheduleCounts
-from sidecar.errors import DependencyUnavailable, TaskDeferred, TaskFailed
-from sidecar.reactions.settings import LEASE_S, Reaction
+from sidecar.errors import TaskDeferred, TaskFailed
+from sidecar.reactions.claim_renewal import ClaimRenewal
+from sidecar.reactions.settings import Reaction
 from sidecar.routing.state import State
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ log = logging.getLogger(__name__)
 # By then all sidecars and publishers follow the change too.
 _SETTLE_S = 5.0
 _AGAIN_S = 15.0
-_RENEW_S = 10.0
 _POLL_S = 0.2
 _SHOWN = 300
 # The exit code of `celery move` where some tasks stay.
@@ -65,12 +65,11 @@ class CeleryMoves:
         self._settings = reaction.celery
         self._state = state
         self._report = report
-        self._claims = claims
+        self._claim = ClaimRenewal(claims, reaction)
         self._command = tuple(command)
         self._settle_s = settle_s
         self._again_s = again_s
         self._newest_ns = 0
-        self._renewed = 0.0
         self._left: dict[str, None] = {}
         self._counts: RescheduleCounts | None = None
         self._stopping = threading.Event()
@@ -96,7 +95,7 @@ class CeleryMoves:
         """Move what waits in the datacenters that a change left. Raises TaskFailed, TaskDeferred."""
         # What a newer change interrupted is looked at again: each task goes where it belongs at that time.
         self._left |= dict.fromkeys(left_by(events, self._settings.app))
-        self._renewed = time.monotonic()
+        self._claim.begin()
         moved: Counter[str] = Counter()
         self._counts = RescheduleCounts(found=0, retried=0, stopped=0, waiting=0)
         try:
@@ -120,7 +119,7 @@ class CeleryMoves:
             if time.time() >= until:
                 self._left = {}
                 return
-            self._renew_claim(record)
+            self._claim.renew(record)
             self._wake.wait(min(self._again_s, max(0.0, until - time.time())))
 
     def _superseded(self, record: Record) -> bool:
@@ -171,20 +170,7 @@ class CeleryMoves:
             except subprocess.TimeoutExpired:
                 if self._stopping.is_set():
                     raise TaskDeferred("the sidecar is stopping") from None
-                self._renew_claim(record)
-
-    def _renew_claim(self, record: Record) -> None:
-        """Renew the claim, so that no other sidecar takes over. Raises TaskDeferred if one has."""
-        if self._claims is None or time.monotonic() - self._renewed < _RENEW_S:
-            return
-        try:
-            claimed = self._claims.claim(record, self._reaction.name, 2 * self._reaction.timeout + LEASE_S)
-        except DependencyUnavailable:
-            # Then no other sidecar can claim it either.
-            claimed = True
-        if not claimed:
-            raise TaskDeferred("another sidecar has taken over")
-        self._renewed = time.monotonic()
+                self._claim.renew(record)
 
     def _report_moved(self, record: Record, moved: Counter[str]) -> None:
         if not moved:

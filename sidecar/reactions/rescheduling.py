@@ -15,7 +15,6 @@ from sidecar.audit.event import AuditEvent, EventKind
 from sidecar.audit.record import Record, RecordCause
 from sidecar.counters import RescheduleCounts
 from sidecar.errors import (
-    DependencyUnavailable,
     PowerJobRefused,
     PowerJobUnavailable,
     SecretUnreadable,
@@ -29,8 +28,9 @@ from sidecar.powerjob.http import PowerJobServers
 from sidecar.powerjob.model import PowerJobWorker, Running
 from sidecar.powerjob.mover import RescheduleOutcome, execute, resume, summary
 from sidecar.powerjob.progress import RescheduleProgress
+from sidecar.reactions.claim_renewal import ClaimRenewal
 from sidecar.reactions.powerjob_settings import PowerJobSettings
-from sidecar.reactions.settings import LEASE_S, Reaction
+from sidecar.reactions.settings import Reaction
 from sidecar.routing.decision import decide
 from sidecar.routing.state import State
 from sidecar.secret_file import read_secret
@@ -47,10 +47,9 @@ FOLDER = "powerjob"
 _SETTLE_S = 5.0
 # PowerJob checks every 10 s for lost workers.
 _POLL_S = 15.0
-_RENEW_S = 10.0
 _LISTED = 200
-# Changes after which running work moves too: a return or a ramp step leaves a datacenter that is healthy.
 _LOG_EVERY = 100
+# Changes after which running work moves too: a return or a ramp step leaves a datacenter that is healthy.
 _LEAVING = frozenset({EventKind.SWITCH, EventKind.FAILOVER})
 
 Report = Callable[[Record], None]
@@ -77,14 +76,13 @@ class Rescheduling:
         assert reaction.powerjob is not None
         self._name = reaction.name
         self._wanted = reaction.wanted
-        self._lease = 2 * reaction.timeout + LEASE_S
         self._settings: PowerJobSettings = reaction.powerjob
         self._servers = PowerJobServers(self._settings.servers, timeout=reaction.timeout)
         self._choose = partial(_choose, state, Yielder())
         self._state = state
         self._report = report
         self._path = state_dir / FOLDER / reaction.name if state_dir is not None else None
-        self._claims = claims
+        self._claim = ClaimRenewal(claims, reaction)
         self._settle_s = settle_s
         self._poll_s = poll_s
         self._progress: RescheduleProgress | None = None
@@ -94,7 +92,6 @@ class Rescheduling:
         self._counts: RescheduleCounts | None = None
         # Runs that wait, by application, as of the last look.
         self._waiting: dict[str, int] = {}
-        self._renewed = 0.0
         self._stopping = threading.Event()
         # Ends the wait between two searches.
         self._wake = threading.Event()
@@ -122,7 +119,7 @@ class Rescheduling:
         self._move_running |= self._settings.running is not Running.NONE and any(
             event.kind in _LEAVING for event in events
         )
-        self._renewed = time.monotonic()
+        self._claim.begin()
         self._waiting = {}
         self._count(self._progress)
         try:
@@ -144,7 +141,7 @@ class Rescheduling:
             if time.time() >= until:
                 self._move_running = False
                 return
-            self._renew_claim(record)
+            self._claim.renew(record)
             self._wake.wait(min(self._poll_s, max(0.0, until - time.time())))
 
     def _superseded(self, record: Record) -> bool:
@@ -183,7 +180,7 @@ class Rescheduling:
                 self._stopping.wait(1 / self._settings.rate)
                 if self._superseded(record):
                     break
-                self._renew_claim(record)
+                self._claim.renew(record)
                 if step.action is RescheduleAction.RESTART:
                     progress.begin(step)
                 progress.end(execute(app, step))
@@ -223,19 +220,6 @@ class Rescheduling:
                 progress.drop(step)
             else:
                 progress.end(outcome)
-
-    def _renew_claim(self, record: Record) -> None:
-        """Renew the claim, so that no other sidecar takes over. Raises TaskDeferred if one has."""
-        if self._claims is None or time.monotonic() - self._renewed < _RENEW_S:
-            return
-        try:
-            claimed = self._claims.claim(record, self._name, self._lease)
-        except DependencyUnavailable:
-            # Then no other sidecar can claim it either.
-            claimed = True
-        if not claimed:
-            raise TaskDeferred("another sidecar has taken over")
-        self._renewed = time.monotonic()
 
     def _report_outcomes(self, progress: RescheduleProgress, record: Record) -> None:
         """Report the outcomes since the last report."""

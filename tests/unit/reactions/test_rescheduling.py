@@ -335,7 +335,7 @@ def test_servers_that_know_no_worker_are_told(fake: FakePowerJob) -> None:
 
 def test_its_claim_is_kept_while_it_is_at_it(fake: FakePowerJob, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where another sidecar has taken over all the same, this one lets it."""
-    monkeypatch.setattr("sidecar.reactions.rescheduling._RENEW_S", 0.0)
+    monkeypatch.setattr("sidecar.reactions.claim_renewal._RENEW_S", 0.0)
     claims = Claims(True)
     site = Site(fake, claims=claims, watch_for="1h")
     with site.at_work(change()) as ended:
