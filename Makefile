@@ -12,6 +12,8 @@ WORKERS ?= 3
 RUN_VENV := .venv-run
 DOCS_VENV := .venv-docs
 SITE ?= site
+# CI has one that runs what failed a second time.
+PYTEST ?= $(BIN)/pytest
 # An environment is current if the stamp with the digest of its inputs exists.
 INPUTS := requirements/install.py requirements/bootstrap.lock requirements/dev.lock pyproject.toml
 STAMP := $(VENV)/.ready-$(shell cat $(INPUTS) | cksum | tr -d ' ')
@@ -49,10 +51,10 @@ test: install ## Run all checks: lint, types, layers, unit tests, real servers, 
 	@tests/servers/install_packages
 	@$(BIN)/python -m tests.fetch
 	@$(MAKE) --no-print-directory fuzz-short
-	@$(BIN)/pytest tests/unit/routing --deselect tests/unit/routing/test_properties.py --numprocesses 2 --quiet \
+	@$(PYTEST) tests/unit/routing --deselect tests/unit/routing/test_properties.py --numprocesses 2 --quiet \
 	  --cov=sidecar.routing --cov-branch --cov-report=term-missing --cov-fail-under=100
-	@$(BIN)/pytest tests/unit --numprocesses 2 --dist loadgroup --quiet
-	@$(BIN)/pytest tests --ignore=tests/unit --numprocesses $(WORKERS) --dist loadgroup --durations=10
+	@$(PYTEST) tests/unit --numprocesses 2 --dist loadgroup --quiet
+	@$(PYTEST) tests --ignore=tests/unit --numprocesses $(WORKERS) --dist loadgroup --durations=10
 
 .PHONY: lint
 lint: install ## Check lint, format, types, layers, shell scripts
@@ -60,7 +62,7 @@ lint: install ## Check lint, format, types, layers, shell scripts
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/shellcheck .ci/run protos/generate tests/servers/install_packages
+	$(BIN)/shellcheck .ci/run .ci/pytest protos/generate tests/servers/install_packages
 
 .PHONY: unit
 unit: install ## Run the fast tests

@@ -14,6 +14,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from tests.harness import SERVICE, SidecarProcess, a_request
 from tests.unit.reactions.receiver import Receiver
+from tests.waiting import eventually
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 PARENT = "b7ad6b7169203331"
@@ -36,7 +37,7 @@ def test_a_call_is_a_span_of_its_callers_trace(tmp_path: Path) -> None:
     names = {value.key: value.value.string_value for value in resources[0].resource.attributes}
     assert names["service.name"] == "dc-sidecar"
     codes = [grpc.StatusCode.OK, grpc.StatusCode.INVALID_ARGUMENT]
-    assert _told(collector) == [("dcsidecar.v1.RoutingService/FilterWorkers", code.value[0]) for code in codes]
+    assert _spans(collector) == [("dcsidecar.v1.RoutingService/FilterWorkers", code.value[0]) for code in codes]
 
 
 def test_a_stream_is_one_span(tmp_path: Path) -> None:
@@ -54,11 +55,13 @@ def test_a_stream_is_one_span(tmp_path: Path) -> None:
             watching: Any = watch(b"", metadata=METADATA)
             next(watching)
             watching.cancel()
+            # The end of the sidecar could overtake the cancellation.
+            eventually(lambda: ("dcsidecar.v1.RoutingService/WatchRoutes", 1) in _spans(collector), "the cancelled one")
             lasting: Any = watch(b"", metadata=METADATA)
             next(lasting)
             assert sidecar.end() == 0
-        told = _told(collector)
-    assert sorted(told) == sorted(
+        spans = _spans(collector)
+    assert sorted(spans) == sorted(
         (f"dcsidecar.v1.RoutingService/{method}", code.value[0])
         for method, code in (
             ("FilterWorkersStream", grpc.StatusCode.OK),
@@ -70,17 +73,21 @@ def test_a_stream_is_one_span(tmp_path: Path) -> None:
 
 
 def _traced(document: Path, collector: Receiver) -> SidecarProcess:
-    env = {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": collector.url, "OTEL_TRACES_EXPORTER": "otlp"}
+    env = {
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": collector.url,
+        "OTEL_TRACES_EXPORTER": "otlp",
+        "OTEL_BSP_SCHEDULE_DELAY": "100",
+    }
     return SidecarProcess(f"file:{document}", folder=document.parent, env=env, within=60)
 
 
-def _told(collector: Receiver) -> list[tuple[str, int]]:
+def _spans(collector: Receiver) -> list[tuple[str, int]]:
     """Return name and status of the spans of our trace, in their order; all are of a server, under the caller's."""
     sent = [ExportTraceServiceRequest.FromString(body) for body in collector.bodies]
     resources = [resource for request in sent for resource in request.resource_spans]
     spans = [span for resource in resources for scope in resource.scope_spans for span in scope.spans]
     ours = [span for span in spans if span.trace_id.hex() == TRACE]
-    assert {(span.kind, span.parent_span_id.hex()) for span in ours} == {(Span.SPAN_KIND_SERVER, PARENT)}
+    assert {(span.kind, span.parent_span_id.hex()) for span in ours} <= {(Span.SPAN_KIND_SERVER, PARENT)}
     codes = [
         [value.value.int_value for value in span.attributes if value.key == "rpc.grpc.status_code"] for span in ours
     ]
