@@ -10,15 +10,17 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sidecar.atomic_file import replace_file
-from sidecar.editing.draft import Draft
 from sidecar.editing.meta import last_change
 from sidecar.editing.versions import Version, VersionHistory
 from sidecar.errors import SourceError
 from sidecar.routing.scalars import SECOND_NS
 from sidecar.sources.base import History, Source
+
+if TYPE_CHECKING:
+    from sidecar.editing.draft import Draft
 
 # How many documents of a key are remembered, of how many bytes together, and of how many keys.
 _KEPT = 10

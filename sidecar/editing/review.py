@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from sidecar.editing.draft import Draft
 from sidecar.editing.facts import Facts
 from sidecar.editing.impact import Impact, under_way
-from sidecar.editing.safety_rules import SafetyRules, Violation, equivalent, targets, violations
+from sidecar.editing.rules import SafetyRules
+from sidecar.editing.safety_rules import Violation, equivalent, targets, violations
 from sidecar.editing.wording import subject_text, under_way_texts
 from sidecar.routing.lint import warnings
 from sidecar.routing.wording import named, outage_text

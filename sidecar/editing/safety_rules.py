@@ -10,6 +10,7 @@ from textwrap import fill
 from sidecar.editing.impact import Impact, StepKind, Subject
 from sidecar.editing.meta import last_change
 from sidecar.editing.placement import placement
+from sidecar.editing.rules import SafetyRules
 from sidecar.editing.wording import subject_text
 from sidecar.errors import ChangeRefused
 from sidecar.routing.model import RoutingDocument
@@ -17,15 +18,6 @@ from sidecar.routing.scalars import SECOND_NS, format_duration
 from sidecar.routing.state import State
 from sidecar.routing.wording import outage_text
 from sidecar.routing.zone import show_time
-
-RULES = {
-    "same": "the change has no effect: every job stays where it is",
-    "workers": "a datacenter that gets jobs has too few live workers",
-    "out-of-service": "a route would have no datacenter left that is in service",
-    "hold-off": "the last change is too recent",
-    "reason": "the configuration requires a reason, and none is given",
-}
-
 
 _wrapped = partial(fill, width=79, initial_indent="  ", subsequent_indent="    ")
 
@@ -36,18 +28,6 @@ class Violation:
 
     rule: str
     message: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SafetyRules:
-    """What the rules require: seconds since the last change, live workers of a target, a reason.
-
-    `require_workers` of None requires one worker wherever the workers are known, and none where they are not.
-    """
-
-    hold_off: float = 60.0
-    require_workers: int | None = None
-    require_reason: bool = False
 
 
 def violations(comparison: Impact, rules: SafetyRules, *, reason: str, moves_work: bool) -> tuple[Violation, ...]:

@@ -18,7 +18,7 @@ from typing import TypeVar
 
 from sidecar.errors import ConfigError, SourceError, WriteConflict
 from sidecar.sources.base import NO_NOTE, ChangeNote, Content, Gray, Missing, Report, Unreachable
-from sidecar.sources.file_watch import PathWatcher, resolve_path
+from sidecar.sources.file_path import resolve_path
 
 T = TypeVar("T")
 
@@ -139,6 +139,8 @@ class FileSource:
         return _within(lambda: _replace(self._path, text, expected_version, deadline), timeout + 0.5, unknown)
 
     def _watch(self) -> None:
+        from sidecar.sources.file_watch import PathWatcher  # noqa: PLC0415 - only who watches loads watchdog
+
         watcher = PathWatcher(self._path, self._wake)
         pause = 0.0
         while not self._stopping.is_set():

@@ -1,20 +1,20 @@
-"""Watches a path for changes: resolves its links, and subscribes to the directories on the way with watchdog."""
+"""Watches a path for changes: subscribes to the directories on its way with watchdog."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
 import os
-import stat
 import sys
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
+
+from sidecar.sources.file_path import resolve_path
 
 if TYPE_CHECKING:
     from watchdog.observers.api import BaseObserver, ObservedWatch
@@ -47,57 +47,10 @@ log = logging.getLogger(__name__)
 # Watchdog logs lost events, and its own races at a stop, as errors: nothing that an operator could fix or need.
 logging.getLogger("watchdog").setLevel(logging.CRITICAL)
 
-_MAX_LINKS = 40
-"""How many symbolic links the kernel follows before it gives up."""
-
 _RETRY_S = 30.0
 """Seconds until watching is tried again after the system refused it."""
 
 _IGNORED = frozenset({"opened", "closed_no_write"})
-
-
-@dataclass(frozen=True, slots=True)
-class ResolvedPath:
-    """The entries that a path goes through, in order, and the directories in which a change can redirect it."""
-
-    entries: tuple[Path, ...]
-    directories: frozenset[Path]
-
-
-def resolve_path(path: Path) -> ResolvedPath:
-    """Resolve an absolute path as the kernel does, link by link, to its file or to the first missing entry.
-
-    The directories are those that hold a symbolic link on the way, the last one, and its parent, in which it could be
-    replaced as a whole.
-    """
-    here = Path("/")
-    rest = [*reversed(path.parts)]
-    entries: list[Path] = []
-    directories: set[Path] = set()
-    links = 0
-    while rest:
-        name = rest.pop()
-        if name == ".." or name.startswith("/"):
-            here = here.parent if name == ".." else Path("/")
-            continue
-        entry = here / name
-        entries.append(entry)
-        try:
-            mode = entry.lstat().st_mode
-            target = entry.readlink() if stat.S_ISLNK(mode) else None
-        except OSError:
-            break
-        if target is not None:
-            links += 1
-            if links > _MAX_LINKS:
-                break
-            directories.add(here)
-            rest.extend(reversed(target.parts))
-        elif stat.S_ISDIR(mode):
-            here = entry
-        else:
-            break
-    return ResolvedPath(tuple(entries), frozenset(directories | {here, here.parent}))
 
 
 class PathWatcher(FileSystemEventHandler):

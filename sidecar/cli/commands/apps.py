@@ -13,7 +13,6 @@ import click
 
 from sidecar.audit.journal_reader import FOLDER, matching, newest_first
 from sidecar.cli.app_rows import AppRow, LastMove, Observed, app_rows, last_moves, next_text, with_workers, workers_text
-from sidecar.cli.change import current_of
 from sidecar.cli.options import complete
 from sidecar.cli.options.contexts import chosen
 from sidecar.cli.options.flags import (
@@ -131,6 +130,8 @@ def command(
 
 def document_of_key(key: Key) -> RoutingDocument:
     """Return the document that the key holds. Raises ChangeRefused where there is no valid one, and SourceError."""
+    from sidecar.cli.change import current_of
+
     found = key.source.read(key.timeout)
     if isinstance(found, Content):
         # Without the places of its parts, which only changes need and which take as long again.

@@ -89,12 +89,12 @@ def move(
     it was lost are moved with --unacked only.
     """
     try:
-        import celery  # noqa: PLC0415 - only here, as it is an extra
+        import celery
 
-        from sidecar.celery.broker import open_queues  # noqa: PLC0415
-        from sidecar.celery.mover import QueueMover, summary  # noqa: PLC0415
-        from sidecar.celery.router import Router  # noqa: PLC0415
-        from sidecar.celery.settings import CelerySettings  # noqa: PLC0415
+        from sidecar.celery.broker import open_queues
+        from sidecar.celery.mover import QueueMover, summary
+        from sidecar.celery.router import Router
+        from sidecar.celery.settings import CelerySettings
     except ImportError as error:
         raise ConfigError(f"{error}: install dc-sidecar[celery]") from error
     application = celery.Celery(app, broker=_broker(broker_file), set_as_current=False)

@@ -10,7 +10,6 @@ from sidecar.cli.options import complete, contexts
 from sidecar.cli.options.contexts import CliContext
 from sidecar.cli.options.flags import output_option
 from sidecar.cli.render import Style, columns, print_json, print_lines, say, styled
-from sidecar.editing.yaml_writer import style_of, write_block, write_key
 from sidecar.errors import ConfigError
 from sidecar.yaml_reader import Tree
 
@@ -132,6 +131,8 @@ def add(
     Secrets have no place there: KEY is the option that names the secret's file,
     or, with -env in place of -file, the variable that holds it.
     """
+    from sidecar.editing.yaml_writer import style_of, write_block, write_key
+
     entry: dict[str, Tree] = {"production": "true"} if production else {}
     if source:
         entry["source"] = source

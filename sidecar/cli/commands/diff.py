@@ -9,17 +9,10 @@ from typing import Any
 
 import click
 
-from sidecar.cli.change import current_of
 from sidecar.cli.earlier import ChangeMemory, history_of
 from sidecar.cli.options import complete
 from sidecar.cli.options.flags import Flag, Key, SourceCommand, open_key, operator_flags, output_flag
 from sidecar.cli.render import change_lines, change_report, print_json, print_lines, say, target_plain
-from sidecar.editing.draft import Edit, MetaPolicy, plan
-from sidecar.editing.facts import Facts
-from sidecar.editing.meta import ChangeMeta
-from sidecar.editing.review import review
-from sidecar.editing.safety_rules import SafetyRules
-from sidecar.editing.versions import chosen
 from sidecar.errors import ChangeRefused
 from sidecar.routing.parsed_text import ParsedText, parse_text
 
@@ -51,6 +44,13 @@ def command(ctx: click.Context, /, what: str, *, output: str, **_: Any) -> int: 
     Shows the difference to the document in the key and its effect, and writes
     nothing. Exits with 1 if there is any.
     """
+    from sidecar.cli.change import current_of
+    from sidecar.editing.draft import Edit, MetaPolicy, plan
+    from sidecar.editing.facts import Facts
+    from sidecar.editing.meta import ChangeMeta
+    from sidecar.editing.review import review
+    from sidecar.editing.rules import SafetyRules
+
     key = open_key(ctx)
     current = current_of(key.source.read(key.timeout), key.target, key.max_bytes)
     other = _other(what, key, current.revision)
@@ -67,6 +67,8 @@ def command(ctx: click.Context, /, what: str, *, output: str, **_: Any) -> int: 
 
 
 def _other(what: str, key: Key, current: str) -> ParsedText:
+    from sidecar.editing.versions import chosen
+
     if what == "-" or Path(what).exists():
         with click.open_file(what, "rb") as file:
             return parse_text(file.read(), max_bytes=key.max_bytes)

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import click
 
-from sidecar.cli.change import run_change
 from sidecar.cli.options.change import ChangeCommand, change_options
-from sidecar.editing import operations
-from sidecar.editing.draft import Edit
 
 _EPILOG = """\b
 Examples:
@@ -26,6 +23,10 @@ def command(ctx: click.Context, /, worker: str, *, undo: bool, **_: object) -> i
     at its begin or end. Jobs that run there finish. --reason is kept in the
     entry, too. --undo removes exactly this entry.
     """
+    from sidecar.cli.change import run_change
+    from sidecar.editing import operations
+    from sidecar.editing.draft import Edit
+
     options = change_options(ctx)
     # Not `moves_work`: several workers may be drained in a row, without the hold-off between two switches.
     edit = Edit(make=lambda current, _: operations.drain(*current.valid(), worker, undo=undo, reason=options.reason))

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from sidecar.cli.change import current_of, run_change
 from sidecar.cli.options import complete
 from sidecar.cli.options.change import ChangeCommand, change_options
 from sidecar.cli.options.flags import SourceCommand, new_option, open_key, output_option
 from sidecar.cli.options.values import DURATION, START, Start, start_ns
 from sidecar.cli.render import columns, print_json, print_lines, say
-from sidecar.editing import operations
-from sidecar.editing.draft import CurrentDocument, Edit
 from sidecar.errors import ChangeRefused
 from sidecar.routing.model import Drill
 from sidecar.routing.scalars import format_time, parse_duration
 from sidecar.routing.zone import show_time
 from sidecar.yaml_reader import Tree
+
+if TYPE_CHECKING:
+    from sidecar.editing.draft import CurrentDocument
 
 
 @click.group("drill")
@@ -61,6 +61,10 @@ def start_drill(
 
     --reason is written to the drill too.
     """
+    from sidecar.cli.change import run_change
+    from sidecar.editing import operations
+    from sidecar.editing.draft import Edit
+
     options = change_options(ctx)
 
     def make(current: CurrentDocument, now_ns: int) -> Tree:
@@ -91,6 +95,10 @@ def stop_drill(ctx: click.Context, /, datacenter: str | None, *, everything: boo
 
     Without DC, stops the only drill there is.
     """
+    from sidecar.cli.change import run_change
+    from sidecar.editing import operations
+    from sidecar.editing.draft import Edit
+
     if sum([datacenter is not None, everything, ended]) > 1:
         raise click.UsageError("expected a datacenter, --all or --ended: only one of them", ctx)
 
@@ -129,6 +137,8 @@ Examples:
 @click.pass_context
 def list_drills(ctx: click.Context, /, output: str, **_: Any) -> None:  # noqa: ANN401
     """List the drills in the document: running, planned and ended."""
+    from sidecar.cli.change import current_of
+
     key = open_key(ctx)
     content = key.source.read(key.timeout)
     current = current_of(content, key.target, key.max_bytes)

@@ -9,16 +9,17 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from sidecar.cli.change import make_change
 from sidecar.cli.options.change import ChangeCommand, change_options
 from sidecar.cli.render import say
-from sidecar.editing.draft import CurrentDocument, Edit, MetaPolicy
 from sidecar.errors import ChangeRefused
 from sidecar.routing.parsed_text import ParsedText, parse_text
+
+if TYPE_CHECKING:
+    from sidecar.editing.draft import CurrentDocument
 
 _EPILOG = """\b
 Examples:
@@ -35,6 +36,9 @@ def command(ctx: click.Context, /, **_: Any) -> int:  # noqa: ANN401 - the optio
     listed. `meta` is updated unless you edited it. A text that was not written
     is kept in a file.
     """
+    from sidecar.cli.change import make_change
+    from sidecar.editing.draft import Edit, MetaPolicy
+
     options = change_options(ctx)
     # One folder for all attempts: on top of another operator's change there is a second text, and the first is kept.
     folder = Path(tempfile.mkdtemp(prefix="dc-sidecar-edit-"))

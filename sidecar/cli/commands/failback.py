@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
-from sidecar.cli.change import run_change
 from sidecar.cli.options import complete
 from sidecar.cli.options.change import ChangeCommand, change_options
 from sidecar.cli.options.flags import new_option
-from sidecar.editing import operations
-from sidecar.editing.draft import CurrentDocument, Edit
 from sidecar.yaml_reader import Tree
+
+if TYPE_CHECKING:
+    from sidecar.editing.draft import CurrentDocument
 
 _EPILOG = """\b
 Examples:
@@ -30,6 +32,10 @@ def command(ctx: click.Context, /, apps: tuple[str, ...], *, default: bool, **_:
     For routes with a `failover` key; under `back: manual` nothing else sends
     it back. If the datacenter is still down, the work fails over again.
     """
+    from sidecar.cli.change import run_change
+    from sidecar.editing import operations
+    from sidecar.editing.draft import Edit
+
     if not (apps or default):
         raise click.UsageError("which application? Name it, or pass --default", ctx)
 

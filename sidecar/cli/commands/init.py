@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
-from sidecar.cli.change import run_change
 from sidecar.cli.options.change import ChangeCommand, change_options
-from sidecar.editing.draft import CurrentDocument, Edit, MetaPolicy
 from sidecar.errors import ChangeRefused
 from sidecar.routing.parsed_text import ParsedText, parse_text
+
+if TYPE_CHECKING:
+    from sidecar.editing.draft import CurrentDocument
 
 _EPILOG = """\b
 Examples:
@@ -38,6 +41,9 @@ def command(ctx: click.Context, /, datacenters: tuple[str, ...], *, bare: bool, 
 
     Refused if there is a document already.
     """
+    from sidecar.cli.change import run_change
+    from sidecar.editing.draft import Edit, MetaPolicy
+
     active, *backups = dict.fromkeys(datacenters)
     if bare and backups:
         raise click.UsageError("--bare: expected one datacenter, as a bare word names only one", ctx)

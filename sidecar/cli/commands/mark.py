@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import click
 
-from sidecar.cli.change import run_change
 from sidecar.cli.options import complete
 from sidecar.cli.options.change import ChangeCommand, change_options
-from sidecar.editing import operations
-from sidecar.editing.draft import Edit
 
 _EPILOG = """\b
 Examples:
@@ -26,6 +23,10 @@ def command(ctx: click.Context, /, datacenter: str, word: str, **_: object) -> i
     While DC is down its work goes to the next datacenter of each route. A
     document without a `datacenters` block gets one, with every name in use.
     """
+    from sidecar.cli.change import run_change
+    from sidecar.editing import operations
+    from sidecar.editing.draft import Edit
+
     available = word == "up"
     edit = Edit(
         make=lambda current, _: operations.mark(*current.valid(), datacenter, available=available),

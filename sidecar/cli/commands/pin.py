@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
-from sidecar.cli.change import run_change
 from sidecar.cli.options import complete
 from sidecar.cli.options.change import ChangeCommand, change_options
 from sidecar.cli.options.flags import new_option
-from sidecar.editing import operations
-from sidecar.editing.draft import CurrentDocument, Edit
 from sidecar.yaml_reader import Tree
+
+if TYPE_CHECKING:
+    from sidecar.editing.draft import CurrentDocument
 
 _EPILOG = """\b
 Examples:
@@ -27,6 +29,10 @@ Examples:
 @click.pass_context
 def command(ctx: click.Context, /, app: str, job: str, to: str | None, *, remove: bool, **_: object) -> int:
     """Send one JOB of APP to DC, wherever the application goes."""
+    from sidecar.cli.change import run_change
+    from sidecar.editing import operations
+    from sidecar.editing.draft import Edit
+
     if remove == (to is not None):
         raise click.UsageError("expected a datacenter, or --remove", ctx)
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
-from sidecar.cli.change import run_change
 from sidecar.cli.options.change import ChangeCommand, change_options
-from sidecar.editing.draft import CurrentDocument, Edit, MetaPolicy
 from sidecar.errors import WriteConflict
 from sidecar.routing.parsed_text import ParsedText, parse_text
+
+if TYPE_CHECKING:
+    from sidecar.editing.draft import CurrentDocument
 
 _EPILOG = """\b
 Examples:
@@ -29,6 +30,9 @@ def command(ctx: click.Context, /, file: BinaryIO, expect: str | None, **_: obje
     The text is written unchanged, unless --by, --reason, --ticket or --meta is
     given, which go into its `meta`.
     """
+    from sidecar.cli.change import run_change
+    from sidecar.editing.draft import Edit, MetaPolicy
+
     text = file.read()
     options = change_options(ctx)
 

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from sidecar.cli.change import run_change
 from sidecar.cli.options import complete
 from sidecar.cli.options.change import ChangeCommand, change_options
 from sidecar.cli.options.flags import default_option, new_option, subject_of
 from sidecar.cli.options.values import DURATION, START, start_ns
-from sidecar.editing import operations
-from sidecar.editing.draft import CurrentDocument, Edit
 from sidecar.errors import ChangeRefused
 from sidecar.routing.model import Active
 from sidecar.routing.scalars import format_time
 from sidecar.yaml_reader import Tree
+
+if TYPE_CHECKING:
+    from sidecar.editing.draft import CurrentDocument
 
 _EPILOG = """\b
 Examples:
@@ -57,6 +57,10 @@ def command(ctx: click.Context, /, words: tuple[str, ...], *, default: bool, **g
 
     The document holds the schedule; every sidecar follows it by the clock.
     """
+    from sidecar.cli.change import run_change
+    from sidecar.editing import operations
+    from sidecar.editing.draft import Edit
+
     app, rest = subject_of(ctx, words, default=default)
     if rest:
         raise click.UsageError(f"found {rest[0]!r}, expected one application", ctx)

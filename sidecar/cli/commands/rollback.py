@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from sidecar.cli.change import read_current, run_change
 from sidecar.cli.options import complete
 from sidecar.cli.options.change import ChangeCommand, ChangeOptions, change_options
 from sidecar.cli.render import columns, print_json, print_lines, say
-from sidecar.editing.draft import Edit
-from sidecar.editing.versions import Version, chosen
 from sidecar.errors import ChangeRefused
 from sidecar.routing.parsed_text import parse_text
 from sidecar.routing.scalars import format_time
 from sidecar.routing.zone import show_time
+
+if TYPE_CHECKING:
+    from sidecar.editing.versions import Version
 
 # How many documents are looked through.
 _LIMIT = 100
@@ -56,6 +56,10 @@ def restore(options: ChangeOptions, revision: str | None) -> int:
 
     Raises ChangeRefused where nothing has it.
     """
+    from sidecar.cli.change import read_current, run_change
+    from sidecar.editing.draft import Edit
+    from sidecar.editing.versions import chosen
+
     version = chosen(_versions(options), read_current(options).revision, revision)
     # Where the configuration requires a reason, it must be the operator's own.
     reason = options.reason or ("" if options.rules.require_reason else f"rollback to {version.revision}")

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import click
 
-from sidecar.cli.change import run_change
 from sidecar.cli.options import complete
 from sidecar.cli.options.change import ChangeCommand, change_options
 from sidecar.cli.options.flags import default_option, new_option, subject_of
-from sidecar.editing import operations
-from sidecar.editing.draft import Edit
 from sidecar.routing.scalars import parse_number
 
 _EPILOG = """\b
@@ -31,6 +28,10 @@ def command(ctx: click.Context, /, words: tuple[str, ...], *, default: bool, **_
     Weights need not add up to 100. Only as many jobs move as the new weights
     require.
     """
+    from sidecar.cli.change import run_change
+    from sidecar.editing import operations
+    from sidecar.editing.draft import Edit
+
     app, rest = subject_of(ctx, words, default=default)
     weights = _weights(ctx, rest)
     edit = Edit(

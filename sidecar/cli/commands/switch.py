@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import click
 
-from sidecar.cli.change import run_change
 from sidecar.cli.options import complete
 from sidecar.cli.options.change import ChangeCommand, change_options
 from sidecar.cli.options.flags import new_option
-from sidecar.editing import operations
-from sidecar.editing.draft import Edit
 
 _EPILOG = """\b
 Examples:
@@ -32,6 +29,10 @@ def command(
 
     Replaces a split or a ramp. Jobs that have a route of their own keep it.
     """
+    from sidecar.cli.change import run_change
+    from sidecar.editing import operations
+    from sidecar.editing.draft import Edit
+
     if not (apps or default or everything):
         raise click.UsageError("which application? Name it before the datacenter, or pass --default or --all", ctx)
     edit = Edit(

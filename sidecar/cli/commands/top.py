@@ -66,8 +66,8 @@ def command(ctx: click.Context, /, *, every: float, once: bool, **_: Any) -> Non
     Ends with Ctrl-C. Needs the package rich (the extra `top`).
     """
     try:
-        from rich.console import Console  # noqa: PLC0415 - an extra
-        from rich.live import Live  # noqa: PLC0415
+        from rich.console import Console
+        from rich.live import Live
     except ModuleNotFoundError as error:
         raise ConfigError(f"top needs the package {error.name!r}: pip install '.[top]' in a checkout") from error
     if not once and not sys.stdout.isatty():
@@ -134,9 +134,9 @@ def _events(key: Key) -> list[tuple[int, str]]:
 
 def picture(frame: Frame, target: str, height: int) -> RenderableType:
     """Return a frame as it is drawn in so many lines."""
-    from rich.console import Group  # noqa: PLC0415 - an extra
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
 
     failing = sum(row.failing for row in frame.rows)
     head = Text.assemble((target, "bold"), f"  {show_time(frame.at_ns)}  {len(frame.rows):,} rows, ")
@@ -165,8 +165,8 @@ def picture(frame: Frame, target: str, height: int) -> RenderableType:
 
 
 def _apps_table(rows: Sequence[AppRow]) -> RenderableType:
-    from rich.table import Table  # noqa: PLC0415 - an extra
-    from rich.text import Text  # noqa: PLC0415
+    from rich.table import Table
+    from rich.text import Text
 
     lines = []
     for row in rows:

@@ -16,7 +16,7 @@ from sidecar.cli.options.flags import Flag, SourceCommand, flag, open_key, opera
 from sidecar.cli.options.target import Target
 from sidecar.cli.options.values import SECONDS, CandidatesParam
 from sidecar.cli.sidecars import Connect, connecting, use_tls
-from sidecar.editing.safety_rules import RULES, SafetyRules
+from sidecar.editing.rules import RULES, SafetyRules
 from sidecar.editing.versions import VersionHistory
 from sidecar.routing.candidates import Worker
 from sidecar.sources.base import Source

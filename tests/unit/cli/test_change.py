@@ -15,7 +15,7 @@ from sidecar.cli.sidecars import Endpoint
 from sidecar.client import RoutingClient, SidecarUnreachable, Worker
 from sidecar.editing import operations
 from sidecar.editing.draft import Edit
-from sidecar.editing.safety_rules import SafetyRules
+from sidecar.editing.rules import SafetyRules
 from sidecar.errors import SourceError, WriteConflict
 from tests.unit.cli.center import OLD, THEIRS, Center
 

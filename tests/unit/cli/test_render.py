@@ -12,7 +12,7 @@ import sidecar.cli
 from sidecar.cli.render import Style, change_lines, change_report, columns, print_json, print_lines, say, styled
 from sidecar.editing.facts import Facts
 from sidecar.editing.review import review
-from sidecar.editing.safety_rules import SafetyRules
+from sidecar.editing.rules import SafetyRules
 from tests.unit.editing.changes import drafted, switch
 
 

@@ -7,7 +7,7 @@ from sidecar.editing.draft import CurrentDocument, Draft, Edit, plan
 from sidecar.editing.facts import Facts
 from sidecar.editing.meta import ChangeMeta
 from sidecar.editing.review import Review, review
-from sidecar.editing.safety_rules import SafetyRules
+from sidecar.editing.rules import SafetyRules
 from sidecar.editing.wording import cause_text, movement_text
 from sidecar.routing.parsed_text import parse_text
 from sidecar.routing.scalars import parse_time

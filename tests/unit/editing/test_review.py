@@ -10,7 +10,8 @@ import pytest
 from sidecar.editing import operations
 from sidecar.editing.draft import Edit, MetaPolicy
 from sidecar.editing.facts import Facts, LiveWorkers
-from sidecar.editing.safety_rules import SafetyRules, enforce
+from sidecar.editing.rules import SafetyRules
+from sidecar.editing.safety_rules import enforce
 from sidecar.errors import ChangeRefused
 from sidecar.routing.outage import Fault, FaultKind, unhealthy
 from sidecar.routing.parsed_text import parse_text

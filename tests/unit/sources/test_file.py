@@ -16,7 +16,8 @@ from watchdog.events import DirModifiedEvent, FileCreatedEvent, FileOpenedEvent
 from sidecar.errors import ConfigError, SourceError, WriteConflict
 from sidecar.sources import file, file_watch, open_source
 from sidecar.sources.base import Content, Missing
-from sidecar.sources.file_watch import PathWatcher, resolve_path
+from sidecar.sources.file_path import resolve_path
+from sidecar.sources.file_watch import PathWatcher
 from tests.waiting import eventually
 
 

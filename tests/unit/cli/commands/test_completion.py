@@ -76,11 +76,12 @@ def test_what_cannot_be_read_completes_nothing(complete: Complete, key: Path) ->
     assert complete("switch", "--source", "nonsense", "b") == []
 
 
-def test_completion_loads_no_grpc(key: Path) -> None:
-    """The shell waits for it at each key: what asks sidecars is loaded only where one is asked."""
+def test_completion_loads_only_what_it_needs(key: Path) -> None:
+    """The shell waits for it at each key: what asks sidecars, watches files or changes documents is not loaded."""
+    unneeded = {"grpc", "sidecar.audit.journal", "asyncio", "watchdog", "sidecar.cli.change", "sidecar.editing.draft"}
     script = (
         "import os, sys\nfrom sidecar.cli import main\nmain([])\n"
-        "print(sorted({'grpc', 'sidecar.audit.journal', 'asyncio'} & set(sys.modules)), file=sys.stderr)"
+        f"print(sorted({unneeded!r} & set(sys.modules)), file=sys.stderr)"
     )
     env = {
         **os.environ,
