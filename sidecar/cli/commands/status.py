@@ -9,12 +9,15 @@ from typing import Any
 
 import click
 
+from sidecar import client
 from sidecar.cli.options.flags import FleetCommand, output_option
 from sidecar.cli.render import Style, columns, print_json, print_lines, status_plain, styled
 from sidecar.cli.sidecars import Endpoint, connecting, named_sidecars, resolve, statuses
 from sidecar.client import GrayVersion, SourceState, Status
 from sidecar.errors import NotServing, SidecarError
+from sidecar.routing.outage import Outage
 from sidecar.routing.scalars import format_duration
+from sidecar.routing.wording import outage_text
 from sidecar.routing.zone import show_time
 
 _NS_PER_MS = 1_000_000
@@ -61,9 +64,18 @@ def _print_one(status: Status | SidecarError, output: str) -> int:
     if status.gray is not None:
         rows.append(("gray", _gray(status.gray)))
     for outage in status.outages:
-        rows.append(("out", f"{outage.datacenter}{f' for {outage.app}' if outage.app else ''}: {outage.reason}"))
+        scope = f" for {outage.app}" if outage.app else ""
+        rows.append(("out", f"{outage.datacenter}{scope}: {_reason(outage)}"))
     print_lines(columns(rows))
     return 0
+
+
+def _reason(outage: client.Outage) -> str:
+    """Return why a datacenter is out, with times as this command shows them; an older sidecar sends the text only."""
+    if outage.kind is None:
+        return outage.reason
+    since_ns, until_ns = outage.since_ms * _NS_PER_MS, outage.until_ms * _NS_PER_MS
+    return outage_text(Outage(outage.kind, since_ns, until_ns, outage.drill_reason, outage.fault))
 
 
 def _gray(gray: GrayVersion) -> str:

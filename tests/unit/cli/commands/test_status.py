@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from contextvars import copy_context
+from datetime import UTC
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
+from sidecar import client
 from sidecar.cli.commands import status
 from sidecar.cli.sidecars import Endpoint
 from sidecar.client import SourceState, Status
+from sidecar.routing.outage import Fault, FaultKind, OutageKind
+from sidecar.routing.zone import use_zone
 from sidecar.sources.base import Gray
 from tests.unit.cli.conftest import Run
 from tests.unit.client.conftest import Sidecar
@@ -34,6 +40,20 @@ def test_a_gray_version_is_shown(run: Run, sidecar: Sidecar) -> None:
     gray = run("status", "-o", "json", *at).json["gray"]
     assert (gray["rule"], gray["clients"]) == ("beta", ["192.0.2.7", "192.0.2.8"])
     assert gray["since_ms"] > 0
+
+
+def test_times_of_outages_are_shown_as_all_others() -> None:
+    """In the machine's zone, or in UTC with --utc; the text of an older sidecar, which sends nothing else, as it is."""
+    fault = Fault(FaultKind.OTHER, text="refused")
+    outage = client.Outage("dc1", "a", "as sent", OutageKind.FAILED_OVER, since_ms=1_795_341_600_000, fault=fault)
+    shown = {}
+    for zone in (ZoneInfo("Asia/Shanghai"), UTC):
+        context = copy_context()
+        context.run(use_zone, zone)
+        shown[zone] = context.run(status._reason, outage)
+    times = ("2026-11-22T18:00:00+08:00", "2026-11-22T10:00:00Z")
+    assert [*shown.values()] == [f"failed over: refused, since {time}" for time in times]
+    assert status._reason(client.Outage("dc1", "", "as sent")) == "as sent"
 
 
 def test_the_address_may_come_from_the_environment(run: Run, sidecar: Sidecar, monkeypatch: pytest.MonkeyPatch) -> None:
