@@ -132,15 +132,22 @@ class IndependentCaller:
 
     def _read(self, stream: IO[bytes]) -> None:
         for line in stream:
-            told = json.loads(line)
+            found = json.loads(line)
             wrong, revision = "", ""
-            if "answer" in told:
-                answer = pb.FilterWorkersResponse.FromString(base64.b64decode(told["answer"]))
-                wrong = self._asked[told["request"]].wrong(answer, self.revisions)
+            if "answer" in found:
+                answer = pb.FilterWorkersResponse.FromString(base64.b64decode(found["answer"]))
+                wrong = self._asked[found["request"]].wrong(answer, self.revisions)
                 revision = answer.revision
-            began, took = told["began_ns"] / 1e9, told["took_ns"] / 1e9
+            began, took = found["began_ns"] / 1e9, found["took_ns"] / 1e9
             entry = Entry(
-                told["kind"], began, took, told["late_ns"] / 1e9, told["code"], told.get("said", ""), wrong, revision
+                found["kind"],
+                began,
+                took,
+                found["late_ns"] / 1e9,
+                found["code"],
+                found.get("said", ""),
+                wrong,
+                revision,
             )
             with self._new:
                 self._entries.append(entry)

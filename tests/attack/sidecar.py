@@ -203,8 +203,8 @@ class AttackedSidecar:
         """Return /v1/status."""
         status, body = self.get("/v1/status")
         assert status == 200, (status, body[:200])
-        told: dict[str, Any] = json.loads(body)
-        return told
+        found: dict[str, Any] = json.loads(body)
+        return found
 
     def connect(self, port: int | None = None) -> socket.socket:
         """Return a new connection to a port of it, gRPC's where none is named."""

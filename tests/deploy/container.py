@@ -114,7 +114,7 @@ class Running:
         return self._process.wait(within)
 
     def run(self, command: Sequence[str], within: float) -> bool:
-        """Run a command inside it, as an exec probe does; tell whether it ended with 0 in time."""
+        """Run a command inside it, as an exec probe does; return whether it ended with 0 in time."""
         container = self.container
         try:
             words = [
@@ -226,7 +226,7 @@ def _make_cgroup(memory: int) -> Path | None:
 
 
 def _removed(group: Path) -> bool:
-    """Remove a control group; tell whether the last process had left it."""
+    """Remove a control group; return whether the last process had left it."""
     try:
         group.rmdir()
     except OSError as error:

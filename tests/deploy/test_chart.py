@@ -377,7 +377,7 @@ def test_a_pod_monitor_finds_the_injected_sidecar(version: str, tmp_path: Path) 
 
 @pytest.mark.parametrize(("options", "environment"), [({}, "jobs"), ({"environment": "prod"}, "prod")])
 def test_the_environment_is_the_namespace(options: Mapping[str, str], environment: str, tmp_path: Path) -> None:
-    """Without an option the release's namespace tells the documents of two releases apart; an option wins."""
+    """Without an option the release's namespace distinguishes the documents of two releases; an option wins."""
     (container,) = one(render({**DOCUMENT, "options": options}, folder=tmp_path), "Deployment")["spec"]["template"][
         "spec"
     ]["containers"]

@@ -125,7 +125,7 @@ def test_a_silent_server_is_given_up_in_time(stranger: socket.socket) -> None:
     ],
 )
 def test_strangers_are_not_taken_for_a_sidecar(stranger: socket.socket, said: bytes, complaint: str) -> None:
-    """HTTP/1, silence, a farewell, a reset, a refusal, an unknown status, endless chatter: each is told apart."""
+    """HTTP/1, silence, a farewell, a reset, a refusal, an unknown status, endless chatter: each is distinguished."""
 
     def answer() -> None:
         connection, _ = stranger.accept()

@@ -30,7 +30,7 @@ def test_sighup_takes_the_log_level(tmp_path: Path) -> None:
 
 
 def test_a_change_of_the_file_takes_the_log_level(tmp_path: Path) -> None:
-    """Without a signal the level follows the file, also where a link leads to another one; a bad file is told once."""
+    """Without a signal the level follows the file, also through a link to another one; a bad file is logged once."""
     document, settings = tmp_path / "routing.yaml", tmp_path / "sidecar.yaml"
     document.write_text("dc1")
     for name, text in (("one", "log-level: error\n"), ("two", "log-level: info\n"), ("three", "log-level: lots\n")):

@@ -80,7 +80,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Site]:
     """Return a sidecar with a page."""
-    # A picture tells where the document is.
+    # A screenshot shows where the document is.
     folder = Path("/tmp/dc-sidecar") if PICTURES else tmp_path
     folder.mkdir(exist_ok=True)
     document = folder / "routing.yaml"
@@ -215,7 +215,7 @@ def test_what_if(page: Page) -> None:
 
 
 def test_changes_say_what_moved(site: Site, page: Page) -> None:
-    """A change tells kind, who and why, which applications moved; what was opened stays open when another one comes."""
+    """A change has kind, author, reason and the applications that moved; what was opened stays open at the next one."""
     site.document.write_text(a_document(by="wu", search="dc1"))
     change = page.locator("#changes li").first
     expect(change).to_contain_text("Moved search: dc2 → dc1", timeout=10_000)

@@ -76,7 +76,7 @@ def test_streams_end_when_it_is_terminated(document: Path, tmp_path: Path) -> No
 
 
 def test_a_second_signal_ends_it_at_once(document: Path, tmp_path: Path) -> None:
-    """Who asks twice does not wait for calls that never end; the exit status tells the signal."""
+    """Who asks twice does not wait for calls that never end; the exit status reports the signal."""
     with SidecarProcess(f"file:{document}", "--grace", "60s", folder=tmp_path) as sidecar:
         # A call whose request never comes is under way for ever.
         silent = threading.Event()

@@ -119,7 +119,7 @@ class Second:
         return [int(node.get("instanceId") or 0) for node in json.loads(self.workflow(run)["dag"])["nodes"]]
 
     def report(self) -> str:
-        """Return what the audit tells of the work that was brought back last."""
+        """Return what the audit reports of the work that was brought back last."""
         records = newest_first(self.sidecar.state_dir / FOLDER)
         return next(
             (event.text for record in records for event in record.events if event.kind is EventKind.RESCHEDULED), ""

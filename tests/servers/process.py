@@ -46,7 +46,7 @@ def free_port(*offsets: int) -> int:
 
 
 def answers(port: int, question: bytes = b"", expected: bytes = b"") -> bool:
-    """Tell whether a server on this port takes a connection and answers `question`, if any, with `expected` in it."""
+    """Return whether a server on this port takes a connection and answers `question`, if any, with `expected` in it."""
     try:
         with socket.create_connection((LOOPBACK, port), timeout=1) as connection:
             if question:

@@ -52,7 +52,7 @@ def test_an_edit_of_a_comment_is_told_too(caplog: pytest.LogCaptureFixture) -> N
 
 
 def test_many_changes_are_counted(caplog: pytest.LogCaptureFixture) -> None:
-    """One line stays one line: of many different changes the first few are told and the rest counted."""
+    """One line stays one line: of many different changes the first few are logged and the rest counted."""
     before = "apps:\n" + "".join(f"  a{number}: dc{number}\n" for number in range(8))
     after = "apps:\n" + "".join(f"  a{number}: dc{number + 1}\n" for number in range(8))
     log_change(view(before), view(after, generation=2))

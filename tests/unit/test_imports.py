@@ -26,7 +26,7 @@ ALWAYS = {
 }
 WITH_HTTP = {"anyio", "click", "h11", "msgspec", "prometheus_client", "sidecar.web", "starlette", "uvicorn"}
 
-# Serves until it has answered a decision itself, then tells what it has imported.
+# Serves until it has answered a decision itself, then reports what it has imported.
 PROGRAM = """
 import os, signal, sys, threading
 import grpc

@@ -30,7 +30,7 @@ def test_a_secret_is_the_text_without_line_breaks_at_its_end(tmp_path: Path, con
     ],
 )
 def test_a_file_without_a_secret_is_an_error(tmp_path: Path, content: bytes | None, problem: str) -> None:
-    """Missing, empty and binary files are told apart; the content is not shown."""
+    """Missing, empty and binary files are distinguished; the content is not shown."""
     if content is not None:
         (tmp_path / "secret").write_bytes(content)
     with pytest.raises(SecretUnreadable) as error:

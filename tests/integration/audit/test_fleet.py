@@ -41,7 +41,7 @@ def listed(url: str) -> list[str]:
     return [record["changes"][0] for record in reversed(json.loads(found.stdout))]
 
 
-def told(receiver: Receiver) -> list[str]:
+def announced(receiver: Receiver) -> list[str]:
     """Return where work went, once per delivery."""
     return [event["after"] for body in map(json.loads, receiver.bodies) for event in body["events"]]
 
@@ -60,7 +60,7 @@ def test_once_for_all_over_an_outage(postgres: Postgres, tmp_path: Path) -> None
     document.write_text("dc1")
     with Receiver() as receiver, sidecars(tmp_path, url, receiver.url) as fleet:
         write(document, "dc2")
-        eventually(lambda: told(receiver) == ["dc2"], "the first switch")
+        eventually(lambda: announced(receiver) == ["dc2"], "the first switch")
         postgres.stop()
         try:
             for text in ("dc3", "dc2", "dc4"):
@@ -71,7 +71,7 @@ def test_once_for_all_over_an_outage(postgres: Postgres, tmp_path: Path) -> None
                     eventually(lambda one=journal, new=text: next(newest_first(one)).text == new, "the record")  # type: ignore[misc]
         finally:
             postgres.start()
-        eventually(lambda: told(receiver)[-1] == "dc4", "the last switch", within=60)
+        eventually(lambda: announced(receiver)[-1] == "dc4", "the last switch", within=60)
         expected = [
             "default: dc1",
             "default: dc1 → dc2",
@@ -81,11 +81,11 @@ def test_once_for_all_over_an_outage(postgres: Postgres, tmp_path: Path) -> None
         ]
         eventually(lambda: listed(url) == expected, "the whole audit", within=60, every=0.5)
         write(document, "dc5")
-        eventually(lambda: told(receiver)[-1] == "dc5", "one more")
+        eventually(lambda: announced(receiver)[-1] == "dc5", "one more")
         for number, sidecar in enumerate(fleet):
             served(sidecar, "dc5")
             eventually(lambda one=tmp_path / str(number) / "state": finished(one), "the other one's look")  # type: ignore[misc]
-    assert told(receiver) == ["dc2", "dc3", "dc2", "dc4", "dc5"]
+    assert announced(receiver) == ["dc2", "dc3", "dc2", "dc4", "dc5"]
 
 
 def test_a_database_that_is_away_holds_up_no_start(tmp_path: Path) -> None:

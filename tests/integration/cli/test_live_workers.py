@@ -48,7 +48,7 @@ def _told(key: Path, address: str, *more: str) -> subprocess.CompletedProcess[st
 
 
 def test_a_switch_to_where_no_worker_was_seen_is_refused(key: Path, sidecar: SidecarProcess) -> None:
-    """By the candidates of the newest request: none in the target is refused with what would mend it, some are told."""
+    """By the candidates of the newest request: none in the target is refused with the remedy, some are shown."""
     sidecar.filter(a_request("billing", candidates={"dc1": 2}, dispatch=True))
     refused = _told(key, sidecar.address, "--dry-run")
     assert refused.returncode == 3
@@ -84,7 +84,7 @@ def test_get_route_tells_the_workers_that_were_seen(sidecar: SidecarProcess) -> 
 
 
 def test_the_sidecar_of_another_key_is_not_believed(key: Path, sidecar: SidecarProcess, tmp_path: Path) -> None:
-    """What a sidecar of another key was told does not vouch for the target: the number is not known."""
+    """What a sidecar of another key saw does not vouch for the target: the number is not known."""
     sidecar.filter(a_request("billing", candidates={"dc1": 2, "dc2": 3}, dispatch=True))
     assert "live workers: dc2 3" in " ".join(_told(key, sidecar.address, "--dry-run").stdout.split())
     other = tmp_path / "other.yaml"

@@ -171,7 +171,7 @@ def test_colour_is_for_terminals_that_want_it(key: Path) -> None:
 
 
 def test_waiting_ends_when_every_sidecar_has_it(tmp_path: Path, key: Path) -> None:
-    """`--wait` tells each sidecar as it confirms; with all there the exit code is 0, and they serve it."""
+    """`--wait` reports each sidecar as it confirms; with all there the exit code is 0, and they serve it."""
     port = free_port()
     listen = ("--listen", f"127.0.0.1:{port}")
     (tmp_path / "two").mkdir()

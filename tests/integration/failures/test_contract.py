@@ -112,7 +112,7 @@ def test_too_stale_is_not_ready(center: Center, serve: Serve, call: Call) -> Non
 
 
 def test_a_bad_document_is_refused(center: Center, serve: Serve, call: Call) -> None:
-    """A document that is no good changes no decision; the status tells where it is wrong, until there is a good one."""
+    """A refused document changes no decision; the status reports where it is wrong, until there is a good one."""
     sidecar = serve()
     caller = call(sidecar)
     center.put("default: dc1\napps:\n  billing: {activ: dc3}\n")

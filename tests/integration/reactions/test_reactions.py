@@ -18,7 +18,7 @@ from tests.unit.reactions.receiver import Receiver
 from tests.waiting import eventually
 
 
-def told(receiver: Receiver) -> list[str]:
+def announced(receiver: Receiver) -> list[str]:
     """Return where work went, by what a receiver was sent, each change once."""
     bodies = {body["delivery"]: body for body in map(json.loads, receiver.bodies)}
     return [event.get("after", event["kind"]) for body in bodies.values() for event in body["events"]]
@@ -60,9 +60,9 @@ def test_a_switch_is_told_while_another_receiver_hangs(tmp_path: Path) -> None:
             for text in ("dc2", "dc3"):
                 write(document, text)
                 served(sidecar, text)
-            eventually(lambda: told(well) == ["dc2", "dc3"], "both switches")
+            eventually(lambda: announced(well) == ["dc2", "dc3"], "both switches")
             write(document, "default: [")
-            eventually(lambda: told(well) == ["dc2", "dc3", "refused"], "the refusal")
+            eventually(lambda: announced(well) == ["dc2", "dc3", "refused"], "the refusal")
             scraped = urlopen(page(sidecar), timeout=5).read().decode()
             assert 'dc_sidecar_task_waiting{task="reaction dead"} 3.0' in scraped
             assert 'dc_sidecar_task_done_total{task="reaction chat"} 3.0' in scraped
@@ -93,9 +93,9 @@ def test_a_kill_forgets_no_switch(tmp_path: Path) -> None:
             receiver.bodies.clear()
             ill[0] = False
             sidecar.start()
-            eventually(lambda: told(receiver) == ["dc2", "dc3"], "both switches")
+            eventually(lambda: announced(receiver) == ["dc2", "dc3"], "both switches")
             write(document, "dc4")
-            eventually(lambda: told(receiver) == ["dc2", "dc3", "dc4"], "the next switch")
+            eventually(lambda: announced(receiver) == ["dc2", "dc3", "dc4"], "the next switch")
 
 
 def test_a_wrong_reaction_does_not_start(tmp_path: Path) -> None:

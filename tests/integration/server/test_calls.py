@@ -54,7 +54,7 @@ def test_a_change_is_in_the_next_answer(serve: Serve) -> None:
 
 
 def test_a_refused_document_changes_nothing(serve: Serve) -> None:
-    """The last good document decides, and GetStatus tells what is wrong with the newest one."""
+    """The last good document decides, and GetStatus reports what is wrong with the newest one."""
     served = serve()
     before = served.client.filter()
     served.source.put("apps: [")
@@ -122,7 +122,7 @@ def test_a_defect_is_told_in_our_words(
 
 
 def test_the_route_of_an_application(serve: Serve) -> None:
-    """GetRoute tells what the document says; an application that it does not name has the default route."""
+    """GetRoute reports what the document says; an application that it does not name has the default route."""
     client = serve().client
     assert client.route("billing").weights[0].datacenter == "dc2"
     assert {entry.datacenter: entry.weight for entry in client.route("reports").weights} == {"dc1": 1, "dc3": 3}
@@ -132,7 +132,7 @@ def test_the_route_of_an_application(serve: Serve) -> None:
 
 
 def test_the_status(serve: Serve) -> None:
-    """GetStatus tells the version, the source, and how fresh the document is."""
+    """GetStatus reports the version, the source, and how fresh the document is."""
     served = serve()
     status = served.client.status()
     view = served.table.view

@@ -35,7 +35,7 @@ def test_not_serving_until_there_is_a_document(serve: Serve, service: str) -> No
 
 
 def test_other_services_are_unknown(serve: Serve) -> None:
-    """A Check of another name is NOT_FOUND, a Watch tells SERVICE_UNKNOWN, as the protocol says; List has our names."""
+    """A Check of another name is NOT_FOUND, a Watch reports SERVICE_UNKNOWN, as in the protocol; List has our names."""
     health = health_pb2_grpc.HealthStub(serve().client.channel)
     request = health_pb2.HealthCheckRequest(service="other")
     with pytest.raises(grpc.RpcError) as refused:

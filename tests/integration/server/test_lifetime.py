@@ -24,7 +24,7 @@ from tests.waiting import eventually
 
 
 def test_several_listeners(serve: Serve) -> None:
-    """Each address is told with the port that it has, and serves the same."""
+    """Each address is reported with the port that it has, and serves the same."""
     with TemporaryDirectory(prefix="sidecar-") as folder:
         path = Path(folder) / "s"
         served = serve(listen=(f"unix:{path}",))

@@ -56,7 +56,7 @@ def client_of(served: Served, authority: trustme.CA, identity: trustme.LeafCert 
 
 
 def answered(served: Served, authority: trustme.CA, identity: trustme.LeafCert | None = None) -> bool:
-    """Tell whether a new connection is answered."""
+    """Return whether a new connection is answered."""
     with client_of(served, authority, identity) as client:
         try:
             return client.filter().datacenter == "dc2"

@@ -104,7 +104,7 @@ def test_a_watcher_that_leaves_is_forgotten(serve: Serve) -> None:
 
 
 def test_200_watchers_do_not_starve_decisions(serve: Serve) -> None:
-    """With 200 watchers, far more than threads, calls go on at full load through changes, and each watcher is told."""
+    """With 200 watchers, far more than threads, calls go on at full load through changes, and all watchers get them."""
     served = serve()
     with ExitStack() as stack:
         clients = [stack.enter_context(Client(served.address)) for _ in range(10)]

@@ -147,9 +147,9 @@ def test_events_tell_a_change(site: Site) -> None:
     def until(revision: str | None) -> dict[str, Any]:
         for line in lines:
             if line.startswith(b"data: "):
-                told: dict[str, Any] = json.loads(line.removeprefix(b"data: "))
-                if "source" in told and told["revision"] != revision:
-                    return told
+                found: dict[str, Any] = json.loads(line.removeprefix(b"data: "))
+                if "source" in found and found["revision"] != revision:
+                    return found
         raise AssertionError("the events ended")
 
     first = until(None)
@@ -162,7 +162,7 @@ def test_events_tell_a_change(site: Site) -> None:
 
 
 def test_a_refused_document_is_shown(site: Site) -> None:
-    """Status tells the problem with its line; metrics and changes count and tell it; the routes stay."""
+    """Status reports the problem with its line; metrics and changes count and show it; the routes stay."""
     before = site.json("/v1/routes")
     site.document.write_text(DOCUMENT.replace("backups:", "backup:"))
     refusal = eventually(lambda: site.json("/v1/status")["refusal"], "the refusal")
@@ -191,15 +191,15 @@ def test_what_if_answers_as_a_call_does(site: Site) -> None:
     """The what-if box and FilterWorkers decide alike; what cannot be read is a 400 with the expected form."""
     for job in map(str, range(20)):
         answer = site.sidecar.filter(a_request("billing", job))
-        told = site.json(f"/v1/explain?app=billing&job={job}&candidates=dc1=2,dc2=2,dc3=2")
-        assert told["decision"]["datacenter"] == answer.datacenter
+        found = site.json(f"/v1/explain?app=billing&job={job}&candidates=dc1=2,dc2=2,dc3=2")
+        assert found["decision"]["datacenter"] == answer.datacenter
     response, body = site.get("/v1/explain?app=billing&candidates=dc1")
     assert response.status == 400
     assert "expected counts" in json.loads(body)["error"]
 
 
 def test_history_outlives_the_process(tmp_path: Path) -> None:
-    """The audit is told with who, why and difference, the newest first, by application, time and number."""
+    """The audit is returned with who, why and difference, the newest first, by application, time and number."""
     site = Site(tmp_path, "--state-dir", str(tmp_path / "state"))
     with site.sidecar:
         eventually(lambda: site.json("/v1/history")["changes"], "the first record")
@@ -242,7 +242,7 @@ def test_without_an_audit_history_says_how_to_have_one(site: Site) -> None:
 
 
 def test_the_snapshot_is_watched(tmp_path: Path) -> None:
-    """Metrics tell when the snapshot was saved; and that it cannot be, once its folder is gone for a file."""
+    """Metrics report when the snapshot was saved; and that it cannot be, once its folder is gone for a file."""
     state = tmp_path / "state"
     site = Site(tmp_path, "--state-dir", str(state))
     with site.sidecar:
@@ -263,7 +263,7 @@ def test_the_snapshot_is_watched(tmp_path: Path) -> None:
 
 
 def test_each_probe_is_watched(tmp_path: Path) -> None:
-    """Metrics tell of each health check whether it is up."""
+    """Metrics report for each health check whether it is up."""
     site = Site(tmp_path, "--probe-hosts", LOOPBACK)
     dead = free_port()
     site.document.write_text(

@@ -133,7 +133,7 @@ class Serving:
                 assert isinstance(selector, Active)
                 decision = decide(state, "billing", "7", "70", [Worker("elsewhere"), Worker(selector.datacenter)])
                 assert list(decision.indices) == [1], decision
-            except BaseException as error:  # noqa: BLE001 - whatever it is, the test is told
+            except BaseException as error:  # noqa: BLE001 - whatever it is, the test raises it
                 self.failed.append(error)
             else:
                 if self.history[-1:] != [decision.datacenter]:

@@ -60,7 +60,7 @@ class ZooKeeperServer(ServerProcess):
                 *java,
                 *("-cp", f"{runtime_jars(_POM)}/*", f"org.apache.zookeeper.server.{main}", str(config)),
             ],
-            # A member without a quorum answers `ruok`, but serves nobody: `srvr` tells.
+            # A member without a quorum answers `ruok`, but serves nobody: `srvr` says so.
             ready=lambda: answers(self.port, b"srvr", b"Mode:"),
             log=folder / "server.log",
         )

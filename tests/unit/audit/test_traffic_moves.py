@@ -23,10 +23,10 @@ def state(text: str, at: str = "2026-11-22T10:00:00Z", **down: str) -> State:
     return found
 
 
-Told = tuple[str, tuple[str, ...], str]
+Move = tuple[str, tuple[str, ...], str]
 
 
-def told(before: State, after: State) -> list[Told]:
+def moves_of(before: State, after: State) -> list[Move]:
     """Return what moves: the kind, whose work, and from where to where."""
     return [(move.kind.value, move.subjects, move_text(move.before, move.after)) for move in moves(before, after)]
 
@@ -55,28 +55,28 @@ def told(before: State, after: State) -> list[Told]:
         ),
     ],
 )
-def test_what_a_document_moves(before: str, after: str, expected: list[Told]) -> None:
+def test_what_a_document_moves(before: str, after: str, expected: list[Move]) -> None:
     """A document that sends work elsewhere is a switch of those whose work it is, and of nobody else."""
-    assert told(state(before), state(after)) == expected
+    assert moves_of(state(before), state(after)) == expected
 
 
 def test_a_lost_datacenter_is_a_failover_and_then_a_return() -> None:
     """Work leaves a datacenter that is judged down for the backup, and comes back with it."""
-    assert told(state(DC1), state(DC1, dc1="probes")) == [("failover", ("default",), "dc1 → dc2")]
-    assert told(state(DC1, dc1="probes"), state(DC1)) == [("return", ("default",), "dc2 → dc1")]
+    assert moves_of(state(DC1), state(DC1, dc1="probes")) == [("failover", ("default",), "dc1 → dc2")]
+    assert moves_of(state(DC1, dc1="probes"), state(DC1)) == [("return", ("default",), "dc2 → dc1")]
 
 
 def test_a_mark_by_hand_is_a_failover_too() -> None:
     """A document that marks a datacenter as out of service changes no route, but where work goes."""
     after = "{datacenters: {dc1: {available: false}, dc2: {}}, default: {active: dc1, backups: [dc2]}}"
-    assert told(state(DC1), state(after)) == [("failover", ("default",), "dc1 → dc2")]
+    assert moves_of(state(DC1), state(after)) == [("failover", ("default",), "dc1 → dc2")]
 
 
 @pytest.mark.parametrize(("more", "place"), [("", "nowhere"), ("on_empty: any", "anywhere in service")])
 def test_nobody_left(more: str, place: str) -> None:
     """Where every datacenter of a route is out of service, the move says what becomes of the work."""
     text = f"default: {{active: dc1, {more}}}"
-    assert told(state(text), state(text, dc1="probes")) == [("failover", ("default",), f"dc1 → {place}")]
+    assert moves_of(state(text), state(text, dc1="probes")) == [("failover", ("default",), f"dc1 → {place}")]
 
 
 def test_a_split_loses_a_part() -> None:
@@ -89,7 +89,7 @@ def test_a_split_loses_a_part() -> None:
 
 def test_the_clock_moves_a_ramp() -> None:
     """A step of a ramp is no switch."""
-    assert told(state(RAMP), state(RAMP, "2026-11-22T10:03:00Z")) == [
+    assert moves_of(state(RAMP), state(RAMP, "2026-11-22T10:03:00Z")) == [
         ("ramp-step", ("default",), "dc1 → dc1 70 %, dc2 30 %")
     ]
 
@@ -97,9 +97,9 @@ def test_the_clock_moves_a_ramp() -> None:
 def test_a_drill_for_an_application_that_has_no_route_of_its_own() -> None:
     """A drill moves whom it names, also where the document names it nowhere else, and nobody else."""
     text = f"{DC1}\n{DRILL}"
-    assert told(state(text), state(text, "2026-11-22T11:30:00Z")) == [("failover", ("billing",), "dc1 → dc2")]
+    assert moves_of(state(text), state(text, "2026-11-22T11:30:00Z")) == [("failover", ("billing",), "dc1 → dc2")]
 
 
 def test_a_switch_to_where_work_is_already_moves_nothing() -> None:
     """After a failover to dc2, a switch to dc2 moves no work."""
-    assert told(state(DC1, dc1="probes"), state("default: {active: dc2, backups: [dc1]}", dc1="probes")) == []
+    assert moves_of(state(DC1, dc1="probes"), state("default: {active: dc2, backups: [dc1]}", dc1="probes")) == []

@@ -168,7 +168,7 @@ def test_a_live_worker_of_the_datacenter_is_known(on: Fixture) -> None:
 
 
 def test_a_message_without_routing_is_decided_by_its_name() -> None:
-    """The header tells the rest; a message that is no task is none."""
+    """The header has the rest; a message that is no task is none."""
     assert task_of({"id": "1", "task": "charge"}) == QueuedTask("1", "charge")
     asked = {"app": "billing", "queue": "work", "job": "17", "instance": "17"}
     routed = task_of({"id": "1", "task": "charge", "dc_sidecar": asked})

@@ -313,6 +313,6 @@ def test_failback_of_an_application_that_the_document_does_not_name() -> None:
 
 
 def test_without_a_failover_rule_there_is_nothing_to_send_back() -> None:
-    """Work of a route without the key returns by itself, and the operator is told so."""
+    """Work of a route without the key returns by itself, and a note says so."""
     with pytest.raises(ChangeRefused, match="billing has no `failover` key: its work returns by itself"):
         _failed_back("default: dc1\n", "billing")

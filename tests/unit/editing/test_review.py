@@ -65,7 +65,7 @@ def test_a_drill_tells_both_ways() -> None:
 
 
 def test_known_workers_are_told_and_weighed() -> None:
-    """With the live workers known, the target's are told, and one without any is a reason to refuse."""
+    """With the live workers known, the target's are reported, and one without any is a reason to refuse."""
     assert "live workers: dc2 3" in reviewed(switch("dc2", "billing"), facts=Facts(counts={"dc1": 1, "dc2": 3})).notes
     judged = reviewed(switch("dc2", "billing"), facts=Facts(counts={"dc1": 1}))
     assert [str(o.message) for o in judged.violations] == [
@@ -84,7 +84,7 @@ def _seen(**workers: Mapping[str, int]) -> Facts:
 
 
 def test_seen_workers_are_told_and_weighed_by_application() -> None:
-    """What a sidecar was told of an application's workers counts for that one, and is told with its age."""
+    """What a sidecar was told of an application's workers counts for that one, and is reported with its age."""
     seen = _seen(billing={"dc1": 2, "dc2": 3}, alone={"dc1": 4})
     well = reviewed(switch("dc2", "billing"), facts=seen)
     assert broken(well) == []
@@ -187,7 +187,7 @@ def test_force_names_the_rules_it_overrides() -> None:
 
 
 def test_what_is_under_way_is_shown() -> None:
-    """A running ramp or drill where the change is made is told, and whether the change ends it."""
+    """A running ramp or drill where the change is made is reported, and whether the change ends it."""
     text = b"""\
 default: {ramp: {from: dc1, to: dc2, start: "2026-11-22T09:00:00Z", duration: 2h, steps: 8}}
 drills: [{datacenter: dc3, until: "2026-11-22T11:00:00Z", reason: Q4}, {datacenter: dc3, until: "2026-11-22T09:00:00Z"}]
@@ -208,7 +208,7 @@ def test_a_new_name_is_pointed_out() -> None:
 
 
 def test_a_whole_text_replaces_also_a_broken_one() -> None:
-    """Where what was there cannot be read, the effect tells where everything goes now."""
+    """Where what was there cannot be read, the effect reports where everything goes now."""
     edit = Edit(make=lambda *_: parse_text(b"dc2\n"), meta=MetaPolicy.NEVER)
     judged = reviewed(edit, b"nonsense: 1")
     assert effect(judged) == ["now: every other application: dc2"]

@@ -138,7 +138,7 @@ def test_a_probe_that_hangs_holds_up_nothing(scene: Scene) -> None:
 
 
 def test_what_is_not_allowed_is_not_probed() -> None:
-    """A host that the configuration does not allow is never asked for, counts as well, and operators are told."""
+    """A host that the configuration does not allow is never asked for, counts as well, and an alert says so."""
     scene = Scene(AllowedHosts([]))
     scene.put(document(1))
     expected = "these probes are not made: tcp localhost:1 of dc1: --probe-hosts does not allow localhost:1"
@@ -149,7 +149,7 @@ def test_what_is_not_allowed_is_not_probed() -> None:
 
 
 def test_a_document_cannot_ask_for_any_number_of_probes(scene: Scene) -> None:
-    """Beyond 64 probes the rest is not made, and operators are told which."""
+    """Beyond 64 probes the rest is not made, and an alert says which."""
     scene.put(document(*range(1, 71)))
     eventually(lambda: "tcp localhost:65 of dc65: there are 64 already" in view_text(scene.table.view), "the notice")
     assert view_text(scene.table.view).endswith("; and 1 more")

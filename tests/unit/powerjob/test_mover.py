@@ -37,7 +37,7 @@ def moved(
     return [execute(app, step) for step in steps]
 
 
-def told(outcomes: Sequence[RescheduleOutcome]) -> list[tuple[int, bool, str]]:
+def summaries(outcomes: Sequence[RescheduleOutcome]) -> list[tuple[int, bool, str]]:
     """Return what came of each."""
     return [(outcome.step.instance, outcome.done, outcome.words) for outcome in outcomes]
 
@@ -53,7 +53,7 @@ def test_what_failed_for_want_of_workers_is_retried_and_nothing_else(fake: FakeP
     fake.instance(2, InstanceStatus.FAILED, SILENT)
     fake.instance(3, InstanceStatus.FAILED, "NullPointerException")
     fake.instance(4, InstanceStatus.SUCCEEDED, "ok")
-    assert told(moved(fake)) == [(1, True, "retried"), (2, True, "retried")]
+    assert summaries(moved(fake)) == [(1, True, "retried"), (2, True, "retried")]
     assert moved(fake) == []
 
 
@@ -61,7 +61,7 @@ def test_without_lost_only_what_never_began(fake: FakePowerJob) -> None:
     """A run whose worker fell silent may have done its work."""
     fake.instance(1, InstanceStatus.FAILED, NO_WORKER)
     fake.instance(2, InstanceStatus.FAILED, SILENT)
-    assert told(moved(fake, lost=False)) == [(1, True, "retried")]
+    assert summaries(moved(fake, lost=False)) == [(1, True, "retried")]
 
 
 def test_what_powerjob_or_an_operator_takes_care_of_is_left(fake: FakePowerJob) -> None:
@@ -72,7 +72,7 @@ def test_what_powerjob_or_an_operator_takes_care_of_is_left(fake: FakePowerJob) 
     fake.instance(2, InstanceStatus.FAILED, NO_WORKER, job=3)
     fake.instance(3, InstanceStatus.FAILED, NO_WORKER, job=4)
     del fake.jobs[4]
-    assert [(number, done) for number, done, _ in told(moved(fake))] == [(1, False), (2, False), (3, False)]
+    assert [(number, done) for number, done, _ in summaries(moved(fake))] == [(1, False), (2, False), (3, False)]
     assert fake.named("retryInstance") == 0
 
 
@@ -80,17 +80,17 @@ def test_still_without_workers_is_told_as_such(fake: FakePowerJob) -> None:
     """PowerJob takes the retry, and fails it at once."""
     fake.instance(1, InstanceStatus.FAILED, NO_WORKER)
     fake.retried[1] = [(InstanceStatus.FAILED, NO_WORKER)]
-    assert told(moved(fake)) == [(1, False, "retried, but there is still no worker for it")]
+    assert summaries(moved(fake)) == [(1, False, "retried, but there is still no worker for it")]
 
 
 def test_what_nobody_could_run_is_not_tried(fake: FakePowerJob) -> None:
     """Where the routes are known, a retry that can only fail again, and alarm its owner again, waits."""
     fake.worker(HERE, "dc1")
     fake.instance(1, InstanceStatus.FAILED, NO_WORKER)
-    assert told(moved(fake, running=True)) == [(1, False, "no worker may run it now")]
+    assert summaries(moved(fake, running=True)) == [(1, False, "no worker may run it now")]
     assert fake.named("retryInstance") == 0
     fake.worker(THERE, "dc2")
-    assert told(moved(fake, running=True)) == [(1, True, "retried")]
+    assert summaries(moved(fake, running=True)) == [(1, True, "retried")]
 
 
 def test_what_runs_where_it_would_not_run_now_is_stopped_and_retried(fake: FakePowerJob) -> None:
@@ -101,7 +101,7 @@ def test_what_runs_where_it_would_not_run_now_is_stopped_and_retried(fake: FakeP
     fake.instance(2, InstanceStatus.WAITING_WORKER, taskTrackerAddress=HERE)
     fake.instance(3, InstanceStatus.RUNNING, taskTrackerAddress=THERE)
     fake.instance(4, InstanceStatus.RUNNING, taskTrackerAddress="10.1.0.9:1")
-    assert told(moved(fake, running=True)) == [(1, True, "stopped and retried"), (2, True, "stopped and retried")]
+    assert summaries(moved(fake, running=True)) == [(1, True, "stopped and retried"), (2, True, "stopped and retried")]
     assert fake.named("stopInstance") == 2
 
 
@@ -111,7 +111,7 @@ def test_a_job_of_designated_workers_is_not_stopped_for_nobody(fake: FakePowerJo
     fake.worker(THERE, "dc2")
     fake.job(1, designatedWorkers=HERE)
     fake.instance(1, InstanceStatus.RUNNING, taskTrackerAddress=HERE)
-    assert told(moved(fake, running=True)) == [(1, False, "no worker may run it now")]
+    assert summaries(moved(fake, running=True)) == [(1, False, "no worker may run it now")]
     assert fake.named("stopInstance") == 0
 
 
@@ -121,7 +121,7 @@ def test_a_frequent_job_is_only_stopped(fake: FakePowerJob) -> None:
     fake.worker(THERE, "dc2")
     fake.job(1, timeExpressionType=4)
     fake.instance(1, InstanceStatus.RUNNING, taskTrackerAddress=HERE)
-    assert told(moved(fake, running=True)) == [(1, True, "stopped")]
+    assert summaries(moved(fake, running=True)) == [(1, True, "stopped")]
     assert fake.named("retryInstance") == 0
 
 
@@ -199,7 +199,7 @@ def test_a_late_report_of_the_stopped_worker_does_not_keep_it(
         real(app, instance)
 
     monkeypatch.setattr(PowerJobApp, "retry", retry)
-    assert told(moved(fake, running=True)) == [(1, True, "stopped and retried")]
+    assert summaries(moved(fake, running=True)) == [(1, True, "stopped and retried")]
     assert fake.named("stopInstance") == 2
 
 
@@ -210,7 +210,7 @@ def test_a_workflow_is_retried_once_and_as_a_whole(fake: FakePowerJob) -> None:
     fake.workflow(
         50, WorkflowStatus.FAILED, node(1, InstanceStatus.FAILED, NO_WORKER), node(2, InstanceStatus.FAILED, NO_WORKER)
     )
-    assert told(moved(fake)) == [(1, True, "workflow retried")]
+    assert summaries(moved(fake)) == [(1, True, "workflow retried")]
     assert moved(fake) == []
     # It failed again for another reason, with new runs.
     fake.workflow(50, WorkflowStatus.FAILED, node(3, InstanceStatus.FAILED, "boom"), node(4, InstanceStatus.SUCCEEDED))
@@ -224,9 +224,9 @@ def test_a_workflow_that_failed_for_other_reasons_too_is_left(fake: FakePowerJob
     want = node(1, InstanceStatus.FAILED, NO_WORKER)
     for other in (node(2, InstanceStatus.FAILED, "boom"), node(2, InstanceStatus.STOPPED, "stopped by user")):
         fake.workflow(50, WorkflowStatus.FAILED, want, other)
-        assert [done for _, done, _ in told(moved(fake))] == [False]
+        assert [done for _, done, _ in summaries(moved(fake))] == [False]
     fake.workflow(50, WorkflowStatus.FAILED, want, node(2, InstanceStatus.FAILED, "boom", skipWhenFailed=True))
-    assert told(moved(fake)) == [(1, True, "workflow retried")]
+    assert summaries(moved(fake)) == [(1, True, "workflow retried")]
 
 
 def test_a_running_step_of_a_workflow_moves_alone(fake: FakePowerJob) -> None:
@@ -236,7 +236,7 @@ def test_a_running_step_of_a_workflow_moves_alone(fake: FakePowerJob) -> None:
     fake.instance(1, InstanceStatus.RUNNING, wfInstanceId=50, taskTrackerAddress=HERE)
     fake.instance(2, InstanceStatus.RUNNING, wfInstanceId=50, taskTrackerAddress=THERE)
     fake.workflow(50, WorkflowStatus.RUNNING, node(1, InstanceStatus.RUNNING), node(2, InstanceStatus.RUNNING))
-    assert told(moved(fake, running=True)) == [(1, True, "stopped and retried")]
+    assert summaries(moved(fake, running=True)) == [(1, True, "stopped and retried")]
     assert (fake.named("stopInstance"), fake.named("retryWfInstance")) == (1, 1)
 
 

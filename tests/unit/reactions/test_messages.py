@@ -1,4 +1,4 @@
-"""How a change is told."""
+"""How a change is reported."""
 
 from __future__ import annotations
 

@@ -65,14 +65,14 @@ def test_a_change_is_told_in_words(before: str, after: str, expected: list[str])
 
 
 def test_a_first_document_tells_where_everything_goes() -> None:
-    """Without a document before, each route is told whole."""
+    """Without a document before, each route is reported whole."""
     assert [change_text(change) for change in changes(None, state("default: {active: dc1, backups: [dc1, dc2]}"))] == [
         "default: dc1, then dc2"
     ]
 
 
 def test_a_ramp_step_is_a_change() -> None:
-    """As the clock moves a ramp, the new shares are told; between steps nothing is."""
+    """As the clock moves a ramp, the new shares are reported; between steps nothing is."""
     text = 'apps: {a: {ramp: {from: dc1, to: dc2, start: "2026-11-22T12:00:00Z", duration: 4h, steps: 4}}}'
     at = [state(text, NOON + hours * HOUR_NS) for hours in range(3)]
     assert [change_text(change) for change in changes(at[0], at[1])] == ["a: dc1 → dc1 75 %, dc2 25 %"]
@@ -81,7 +81,7 @@ def test_a_ramp_step_is_a_change() -> None:
 
 
 def test_a_ramp_that_is_planned_differently_is_a_change() -> None:
-    """A ramp's new course is told, also while its shares are still the same."""
+    """A ramp's new course is reported, also while its shares are still the same."""
     ramp = 'default: {{ramp: {{from: dc1, to: dc2, start: "2026-11-22T13:00:00Z", duration: {}}}}}'
     assert texts(ramp.format("1h"), ramp.format("2h")) == [
         (

@@ -486,7 +486,7 @@ def test_failover_and_return_are_told_as_changes() -> None:
 
 
 def test_an_explanation_tells_of_it() -> None:
-    """Why the active datacenter does not serve is told with since when; the key is told where it is given."""
+    """Why the active datacenter does not serve is reported with since when; the key is reported where it is given."""
     text = "{default: {active: dc1, backups: [dc2], failover: {back_after: 10s}}, apps: {billing: {}}}"
     failed = {DC1: FailoverState(Phase.FAILED, 0, 0, NO_WORKERS)}
     gone = State(parse_document(text.encode()), 1, 0, failover_states=failed)

@@ -76,7 +76,7 @@ def _warnings(text: str) -> list[str]:
     ],
 )
 def test_odd_documents_are_warned_of_at_their_place(text: str, place: str, message: str) -> None:
-    """What is legal but odd is told once, with path, line, column, and what comes of it."""
+    """What is legal but odd is reported once, with path, line, column, and what comes of it."""
     (warning,) = _warnings(text)
     assert warning.startswith(place)
     assert message in warning
@@ -115,7 +115,7 @@ def test_usual_documents_are_not_warned_of(text: str) -> None:
 
 
 def test_warnings_come_in_the_order_of_the_text() -> None:
-    """Several warnings are told from top to bottom."""
+    """Several warnings are reported from top to bottom."""
     found = _warnings(
         "drills: [{datacenter: no, until: '2020-01-01T00:00:00Z'}]\ndefault: {split: {dc1: 50, dc2: 20}}\n"
     )
@@ -135,7 +135,7 @@ def test_lines_are_counted_as_the_parser_counts_them(line_break: str) -> None:
 
 
 def test_json_that_only_jsons_parser_reads_is_warned_of_without_places() -> None:
-    """YAML's parser refuses halves of characters, which JSON may escape: what is odd is told all the same."""
+    """YAML's parser refuses halves of characters, which JSON may escape: what is odd is reported all the same."""
     text = '{"meta": {"by": "\\ud83d\\ude00"}, "default": {"split": {"dc1": 80, "dc2": 10}}}'
     (warning,) = _warnings(text)
     assert warning.startswith("default.split: the weights add up to 90")

@@ -84,7 +84,7 @@ def test_the_host_is_what_stands_before_the_port(address: str, host: str) -> Non
     ],
 )
 def test_metrics_then_tags_then_the_longest_network(worker: Worker, where: str, source: LocationSource | None) -> None:
-    """The first that tells is believed; an IPv4 address is one also when it is written as IPv6."""
+    """The first that has a datacenter is believed; an IPv4 address is one also when it is written as IPv6."""
     locator = Locator(BLOCK)
     assert locator.locate(worker) == where
     assert locator.locate(worker) == where, "asked again, from memory"

@@ -105,7 +105,7 @@ def state(text: str, failover_states: FailoverStates | None = None) -> State:
 def test_a_change_is_a_kind_and_its_parameters(
     before: str, after: str, kind: ChangeKind, sides: tuple[dict[str, Any], dict[str, Any]]
 ) -> None:
-    """Both sides of a change are told by their parameters, in the units of the document."""
+    """Both sides of a change are reported by their parameters, in the units of the document."""
     (change,) = changes(state(before), state(after))
     assert change.kind is kind
     plain = change_plain(change)

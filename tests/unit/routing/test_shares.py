@@ -58,7 +58,7 @@ def test_what_is_out_leaves_its_share_to_the_others(
     ],
 )
 def test_without_a_datacenter_it_says_what_becomes_of_the_jobs(default: str, destination: Destination) -> None:
-    """No selector, nobody left, and nobody left under `on_empty: any` are told apart."""
+    """No selector, nobody left, and nobody left under `on_empty: any` are distinguished."""
     assert shares(state(default, "dc1"), "a") == Shares(destination)
 
 

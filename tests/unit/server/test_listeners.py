@@ -76,7 +76,7 @@ def test_a_port_in_use_is_an_error() -> None:
 
 
 def test_an_unknown_host_is_an_error() -> None:
-    """A name that does not resolve is told as such."""
+    """A name that does not resolve is reported as such."""
     with pytest.raises(ConfigError, match="the host cannot be resolved"):
         TcpAddress("no-such-host.invalid", 1).check(plaintext=True, reuse_port=False)
 
@@ -111,7 +111,7 @@ def test_a_file_is_left_alone(folder: Path) -> None:
 
 
 def test_paths_that_cannot_be_sockets(folder: Path) -> None:
-    """A path too long for a socket and one in no directory are told as such."""
+    """A path too long for a socket and one in no directory are reported as such."""
     with pytest.raises(ConfigError, match="more than 107 bytes"):
         UnixAddress(folder / ("x" * 107)).check()
     with pytest.raises(ConfigError, match="no directory that this user can write to"):

@@ -38,7 +38,7 @@ def test_an_equal_request_is_found() -> None:
 
 
 def test_only_what_comes_again_is_worth_keeping() -> None:
-    """The second coming of bytes is told from the first, among no more than `entries` of them."""
+    """The second request of the same bytes is distinguished from the first, among no more than `entries` of them."""
     memo = a_memo(entries=10)
     for request in (b"small", BIG):
         assert not memo.comes_again(request)

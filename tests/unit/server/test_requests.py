@@ -41,7 +41,7 @@ def decisions(*, most: int = 3) -> DecisionHandler:
     ],
 )
 def test_a_bad_request_names_its_field(request_: pb.FilterWorkersRequest, field: str) -> None:
-    """Each bound that is broken is told with the field that breaks it."""
+    """Each bound that is broken is reported with the field that breaks it."""
     with pytest.raises(BadRequest) as refused:
         decisions().answer(request_.SerializeToString())
     assert refused.value.field == field

@@ -57,7 +57,7 @@ def test_an_application_that_it_does_not_name_has_the_default_route() -> None:
 
 
 def test_splits_ramps_and_jobs() -> None:
-    """Weights are those of now, a weight of 0 included; a job's own route is told for that job only."""
+    """Weights are those of now, a weight of 0 included; a job's own route is reported for that job only."""
     assert weights(app_route(state(), "shared")) == {"dc1": 90, "dc4": 10, "dc3": 0}
     assert weights(app_route(state(), "shared", "7")) == {"dc4": 1}
     assert weights(app_route(state(), "ramped")) == {"dc1": 4, "dc3": 0}
@@ -69,7 +69,7 @@ def test_no_route_has_no_weights() -> None:
 
 
 def test_an_update_has_the_default_route_and_those_named() -> None:
-    """The update has the routes that GetRoute tells; applications that the document does not name are left out."""
+    """The update has the routes that GetRoute reports; applications that the document does not name are left out."""
     now = state(stale=True)
     update = pb.RouteUpdate.FromString(route_update(now, ()))
     assert (update.revision, update.generation, update.stale) == (now.document.revision, 5, True)

@@ -82,12 +82,12 @@ SKIPPED = tuple(SkippedProbe(f"dc{number}", "tcp a:1", SkipReason.TOO_MANY, coun
     ],
 )
 def test_each_thing_has_its_kind_and_parameters(now: View, expected: list[dict[str, Any]]) -> None:
-    """What is known once is told once, and a refused text has a part of its own in the status."""
+    """What is known once is reported once, and a refused text has a part of its own in the status."""
     assert plain(now) == expected
 
 
 def test_processes_and_the_end_come_first() -> None:
-    """What keeps the sidecar from being ready is told before everything else."""
+    """What keeps the sidecar from being ready is reported before everything else."""
     lost = ProcessCounts(wanted=2, serving=0)
     assert plain(view("dc1", status=LOST), lost)[0] == {"kind": "no-process", "count": 2}
     assert plain(GOOD, lost, stopping=True) == [{"kind": "stopping"}]

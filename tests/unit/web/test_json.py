@@ -1,4 +1,4 @@
-"""What the API tells of a State: shares, datacenters, refusals."""
+"""What the API reports of a State: shares, datacenters, refusals."""
 
 from __future__ import annotations
 
@@ -87,27 +87,27 @@ def test_the_encoded_part_of_the_status_is_computed_once_for_a_state() -> None:
 def test_a_backup_takes_all_where_the_active_one_is_out() -> None:
     """With the active datacenter marked, the first backup in service has all jobs."""
     text = b"{datacenters: {dc1: {available: false}, dc2: {available: false}, dc3: {}}, default: {active: dc1, backups: [dc2, dc3]}}"  # noqa: E501
-    told = app_json(a_state(text), "billing")
-    assert told["shares"] == {"dc3": 1.0}
-    assert told["unavailable"] == {"dc1": "marked", "dc2": "marked"}
+    found = app_json(a_state(text), "billing")
+    assert found["shares"] == {"dc3": 1.0}
+    assert found["unavailable"] == {"dc1": "marked", "dc2": "marked"}
 
 
 def test_all_routes_are_those_of_each_application() -> None:
-    """The list tells of each application what is told of it alone, and how many jobs have their own route."""
+    """The list has of each application what a request for it alone returns, and how many jobs have their own route."""
     state = a_state()
-    told = msgspec.json.decode(all_json(state))
-    assert told["apps"].keys() == {"even", "moving", "alone", "plain"}
-    for app, route in told["apps"].items():
+    found = msgspec.json.decode(all_json(state))
+    assert found["apps"].keys() == {"even", "moving", "alone", "plain"}
+    for app, route in found["apps"].items():
         one = app_json(state, app)
         assert route.pop("jobs") == len(one["jobs"])
         assert all(one[key] == value for key, value in msgspec.json.decode(msgspec.json.encode(route)).items()) or (
             msgspec.json.decode(msgspec.json.encode(one)).items() >= route.items()
         )
-    assert told["apps"]["moving"]["ramp"]["step"] == 2
+    assert found["apps"]["moving"]["ramp"]["step"] == 2
 
 
 def test_datacenters_are_those_that_are_named() -> None:
-    """Without a `datacenters` block the routes name them; a drill for some applications is told as a cause."""
+    """Without a `datacenters` block the routes name them; a drill for some applications is reported as a cause."""
     state = a_state()
     assert state.document.datacenter_names() == ("dc1", "dc2", "dc3")
     assert _datacenter(state, "dc1") == {
@@ -141,14 +141,14 @@ def test_outages_of_a_route_are_in_its_json() -> None:
     text = b"{default: {active: dc1, backups: [dc2, dc3], failover: {back_after: 1m}}, apps: {a: {}}}"
     failed: FailoverStates = {(("a", ""), "dc2"): FailoverState(Phase.FAILED, NOON, NOON, NO_WORKERS)}
     state = State(parse_document(text), 1, NOON, unhealthy={"dc1": unhealthy(NO_WORKERS)}, failover_states=failed)
-    told = app_json(state, "a")
-    assert [(each["datacenter"], each["kind"]) for each in told["outages"]] == [
+    found = app_json(state, "a")
+    assert [(each["datacenter"], each["kind"]) for each in found["outages"]] == [
         ("dc1", "unhealthy"),
         ("dc2", "failed-over"),
     ]
-    assert told["unavailable"] == {"dc1": "no workers"}
-    assert told["left"] == {"dc2": "failed over: no workers, since 2026-11-22T12:00:00Z"}
-    assert told["shares"] == {"dc3": 1.0}
+    assert found["unavailable"] == {"dc1": "no workers"}
+    assert found["left"] == {"dc2": "failed over: no workers, since 2026-11-22T12:00:00Z"}
+    assert found["shares"] == {"dc3": 1.0}
 
 
 def test_a_refusal_marks_its_line() -> None:
@@ -156,8 +156,8 @@ def test_a_refusal_marks_its_line() -> None:
     text = b"default: dc1\napps:\n  a: dc1\n  b: {activ: dc1}\n  c: dc1\n  d: dc1\n  e: dc1\n  f: dc1\n"
     with pytest.raises(DocumentRejected) as refused:
         parse_document(text)
-    told = refusal_json(RejectedDocument("abc", refused.value, NOON, text))
-    problem = told["problems"][0]
+    found = refusal_json(RejectedDocument("abc", refused.value, NOON, text))
+    problem = found["problems"][0]
     assert problem["line"] == 4
     assert [line["number"] for line in problem["excerpt"]] == [1, 2, 3, 4, 5, 6, 7]
     assert [line["text"] for line in problem["excerpt"] if line["marked"]] == ["  b: {activ: dc1}"]
@@ -165,9 +165,9 @@ def test_a_refusal_marks_its_line() -> None:
 
 def test_what_if_tells_decision_and_steps() -> None:
     """The answer is the decision under this very State, with its drills, and the order it came from."""
-    told = what_if(a_state(), DOCUMENT, "even", "7", "", "dc1=2, dc2=1")
-    assert told["decision"] == {"reason": "SPLIT", "datacenter": "dc2", "selected": 1, "candidates": 3} or (
-        told["decision"] == {"reason": "FAILOVER", "datacenter": "dc2", "selected": 1, "candidates": 3}
+    found = what_if(a_state(), DOCUMENT, "even", "7", "", "dc1=2, dc2=1")
+    assert found["decision"] == {"reason": "SPLIT", "datacenter": "dc2", "selected": 1, "candidates": 3} or (
+        found["decision"] == {"reason": "FAILOVER", "datacenter": "dc2", "selected": 1, "candidates": 3}
     )
-    assert next(choice for choice in told["order"] if choice["datacenter"] == "dc1")["out"] == "drill: Q4"
-    assert told["keys"][0]["origin"] == "apps.even"
+    assert next(choice for choice in found["order"] if choice["datacenter"] == "dc1")["out"] == "drill: Q4"
+    assert found["keys"][0]["origin"] == "apps.even"

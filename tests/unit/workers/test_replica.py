@@ -28,7 +28,7 @@ def given(replica: Replica, text: bytes, generation: int) -> State:
 
 
 def test_watchers_hear_when_all_have_it() -> None:
-    """A view answers calls at once; listeners are called when the sidecar says so, with what they were told before."""
+    """A view answers calls at once; listeners are called when the sidecar says so, with what they had before."""
     replica = Replica(parse_document)
     told: list[tuple[State | None, State | None]] = []
     replica.subscribe(lambda before, after: told.append((before.state, after.state)))
