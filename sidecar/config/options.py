@@ -353,7 +353,7 @@ OPERATOR_OPTIONS: tuple[Option, ...] = (
         kind=_SIDECAR,
         help="Sidecar to query and to wait for: HOST:PORT (every address of the host counts), unix:/PATH, or @FILE "
         "with one per line. Repeatable.",
-        section="Waiting",
+        section="Sidecars",
         repeatable=True,
         operator=True,
     ),

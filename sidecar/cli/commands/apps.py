@@ -62,10 +62,10 @@ class AppsCommand(SourceCommand):
         flags = operator_flags()
         for one in flags:
             one.hidden = one.name != "flag_sidecar"
-        return [*flags, *tls_flags("Waiting"), output_flag()]
+        return [*flags, *tls_flags("Sidecars"), output_flag()]
 
 
-@click.command("apps", cls=AppsCommand, epilog=_EPILOG)
+@click.command("apps", short_help="List applications: what runs where, and why.", cls=AppsCommand, epilog=_EPILOG)
 @click.argument("names", nargs=-1, metavar="[APP]...", shell_complete=complete.apps)
 @click.option(
     "--datacenter",

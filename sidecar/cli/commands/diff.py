@@ -34,7 +34,7 @@ class _DiffCommand(SourceCommand):
         return [*flags, output_flag()]
 
 
-@click.command("diff", cls=_DiffCommand, epilog=_EPILOG)
+@click.command("diff", short_help="Show what a change would do.", cls=_DiffCommand, epilog=_EPILOG)
 @click.argument("what", metavar="FILE|REVISION", shell_complete=complete.files_and_revisions)
 @click.option("--state-dir", "flag_state_dir", metavar="PATH", help="State directory of a sidecar, for REVISION.")
 @click.pass_context

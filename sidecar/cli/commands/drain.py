@@ -20,7 +20,7 @@ def command(ctx: click.Context, /, worker: str, *, undo: bool, **_: object) -> i
     """Drain WORKER: it gets no new work and counts as absent.
 
     WORKER is an address, a network such as 10.1.0.0/28, or a pattern with one *
-    at its begin or end. Jobs that run there finish. --reason is kept in the
+    at its start or end. Jobs that run there finish. --reason is kept in the
     entry, too. --undo removes exactly this entry.
     """
     from sidecar.cli.change import run_change

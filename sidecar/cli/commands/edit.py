@@ -27,7 +27,7 @@ Examples:
   EDITOR="code --wait" dc-sidecar edit --config sidecar.yaml --reason tidied"""
 
 
-@click.command("edit", cls=ChangeCommand, epilog=_EPILOG)
+@click.command("edit", short_help="Edit the document in $EDITOR, and write it.", cls=ChangeCommand, epilog=_EPILOG)
 @click.pass_context
 def command(ctx: click.Context, /, **_: Any) -> int:  # noqa: ANN401 - the options of all changes
     """Open the document in $VISUAL or $EDITOR, and write what you save.

@@ -29,7 +29,7 @@ _FLAGS: list[click.Parameter] = [
 ]
 
 
-@click.command("health", params=_FLAGS, epilog=_EPILOG)
+@click.command("health", short_help="Probe a running sidecar.", params=_FLAGS, epilog=_EPILOG)
 def command(**_: object) -> None:
     """Ask a running sidecar whether it is ready for calls, as a probe.
 

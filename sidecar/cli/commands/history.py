@@ -79,7 +79,9 @@ def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
     return utc_option(command)
 
 
-@click.group("history", invoke_without_command=True, epilog=_EPILOG)
+@click.group(
+    "history", short_help="Show what changed, when, by whom and why.", invoke_without_command=True, epilog=_EPILOG
+)
 @click.option(
     "--app", metavar="APP", help='Only changes that moved this application; "default" for those without a route.'
 )

@@ -32,7 +32,7 @@ default:
 """
 
 
-@click.command("init", cls=ChangeCommand, epilog=_EPILOG)
+@click.command("init", short_help="Write a first document.", cls=ChangeCommand, epilog=_EPILOG)
 @click.argument("datacenters", nargs=-1, required=True, metavar="DC...")
 @click.option("--bare", is_flag=True, help="Write the datacenter's name only; there is no room for `meta`.")
 @click.pass_context

@@ -29,7 +29,7 @@ Examples:
   dc-sidecar rollback 3a7f09c21b44 --config sidecar.yaml --yes"""
 
 
-@click.command("rollback", cls=ChangeCommand, epilog=_EPILOG)
+@click.command("rollback", short_help="Write an earlier document again.", cls=ChangeCommand, epilog=_EPILOG)
 @click.argument("revision", metavar="[REVISION]", required=False, shell_complete=complete.revisions)
 @click.option(
     "--state-dir", "flag_state_dir", metavar="PATH", help="State directory of a sidecar that follows the key."

@@ -55,8 +55,10 @@ class Frame:
     error: str = ""
 
 
-@click.command("top", cls=AppsCommand, epilog=_EPILOG)
-@click.option("--every", type=TIMEOUT, default="2s", show_default=True, metavar="DURATION", help="Time between looks.")
+@click.command("top", short_help="Show what runs where, live, trouble first.", cls=AppsCommand, epilog=_EPILOG)
+@click.option(
+    "--every", type=TIMEOUT, default="2s", show_default=True, metavar="DURATION", help="Time between refreshes."
+)
 @click.option("--once", is_flag=True, help="Print what there is now, and end.")
 @click.option("--state-dir", "flag_state_dir", metavar="PATH", help="State directory of a sidecar, for events.")
 @click.pass_context

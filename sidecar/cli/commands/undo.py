@@ -15,7 +15,7 @@ Examples:
   dc-sidecar undo --context prod --reason "errors in dc2" """
 
 
-@click.command("undo", cls=ChangeCommand, epilog=_EPILOG)
+@click.command("undo", short_help="Undo the last change of the document.", cls=ChangeCommand, epilog=_EPILOG)
 @click.option(
     "--state-dir", "flag_state_dir", metavar="PATH", help="State directory of a sidecar that follows the key."
 )

@@ -29,7 +29,7 @@ class ChangeCommand(SourceCommand):
         """Return the options of all changes."""
         who = partial(flag, section="Who and why")
         safety = partial(flag, section="Safety")
-        waiting = partial(flag, section="Waiting")
+        sidecars = partial(flag, section="Sidecars")
         return [
             who(["--reason"], "Reason, written to `meta` in the document.", default="", metavar="TEXT"),
             who(["--ticket"], "Ticket, written to `meta`.", default="", metavar="TEXT"),
@@ -58,7 +58,7 @@ class ChangeCommand(SourceCommand):
                 type=CandidatesParam(),
                 metavar="WORKERS",
             ),
-            waiting(
+            sidecars(
                 ["--wait"],
                 "Wait until every --sidecar serves the new document, for up to SECONDS (30 if not given).",
                 type=SECONDS,
@@ -66,7 +66,7 @@ class ChangeCommand(SourceCommand):
                 flag_value="30s",
             ),
             *operator_flags(),
-            *tls_flags("Waiting"),
+            *tls_flags("Sidecars"),
             output_flag(),
         ]
 
