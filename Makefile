@@ -53,8 +53,8 @@ test: install ## Run all checks: lint, types, layers, unit tests, real servers, 
 	@$(MAKE) --no-print-directory fuzz-short
 	@$(PYTEST) tests/unit/routing --deselect tests/unit/routing/test_properties.py --numprocesses 2 --quiet \
 	  --cov=sidecar.routing --cov-branch --cov-report=term-missing --cov-fail-under=100
-	@$(PYTEST) tests/unit --numprocesses 2 --dist loadgroup --quiet
-	@$(PYTEST) tests --ignore=tests/unit --numprocesses $(WORKERS) --dist loadgroup --durations=10
+	@$(PYTEST) tests/unit --numprocesses 2 --dist loadfile --quiet
+	@$(PYTEST) tests --ignore=tests/unit --numprocesses $(WORKERS) --dist loadfile --durations=10
 
 .PHONY: lint
 lint: install ## Check lint, format, types, layers, shell scripts

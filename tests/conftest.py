@@ -4,10 +4,11 @@ import atexit
 import os
 import shutil
 import tempfile
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 import tests.grpc_setup  # noqa: F401 - before anything imports gRPC
 
@@ -22,14 +23,23 @@ os.environ |= {"XDG_STATE_HOME": f"{_HOME}/state", "XDG_CONFIG_HOME": f"{_HOME}/
 
 pytest_plugins = ["tests.servers.fixtures"]
 
-_TESTS = Path(__file__).parent
 # Folders whose tests share servers that are too big to be there once for each worker.
 _TOGETHER = ("celery", "powerjob")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give each file to one worker, and so the servers that its tests share; a folder of _TOGETHER as a whole."""
-    for item in items:
-        path = item.path.relative_to(_TESTS)
-        group = path.parts[0] if path.parts[0] in _TOGETHER else str(path)
-        item.add_marker(pytest.mark.xdist_group(group))
+class _FileScheduling(LoadScopeScheduling):  # type: ignore[misc]  # not typed
+    """Gives each file to one worker, and so the servers that its tests share; a folder of _TOGETHER as a whole.
+
+    `--dist loadgroup` would do so by marks, but pytest-xdist 3.8 loses them with pytest 9.2.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.split("::", 1)[0]
+        folder = file.split("/")[1]
+        return folder if folder in _TOGETHER else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    """Keep tests together that share a server."""
+    return _FileScheduling(config, log)

@@ -20,9 +20,6 @@ ROOT = Path(__file__).parents[2]
 BASE = "http://site/"
 EXPECTED = ("", "zh/", "reference/http/", "reference/grpc/", "operations/")
 
-# Built once.
-pytestmark = pytest.mark.xdist_group("docs-site")
-
 
 class _Links(HTMLParser):
     """Collects the anchors of a page, its links, and what a browser would load for it."""
