@@ -47,9 +47,7 @@ $(DOCS_STAMP): $(DOCS_INPUTS)
 
 .PHONY: test
 test: install ## Run all checks: lint, types, layers, unit tests, real servers, end to end
-	@$(MAKE) --no-print-directory lint
-	@tests/servers/install_packages
-	@$(BIN)/python -m tests.fetch
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target lint servers
 	@$(MAKE) --no-print-directory fuzz-short
 	@$(PYTEST) tests/unit/routing --deselect tests/unit/routing/test_properties.py --numprocesses 2 --quiet \
 	  --cov=sidecar.routing --cov-branch --cov-report=term-missing --cov-fail-under=100
@@ -63,6 +61,11 @@ lint: install ## Check lint, format, types, layers, shell scripts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/shellcheck .ci/run .ci/pytest protos/generate tests/servers/install_packages
+
+.PHONY: servers
+servers: install
+	@tests/servers/install_packages
+	@$(BIN)/python -m tests.fetch
 
 .PHONY: unit
 unit: install ## Run the fast tests
