@@ -13,9 +13,9 @@ from sidecar.audit.event import EventKind
 from sidecar.audit.journal_reader import newest_first
 from sidecar.audit.record import Record, records
 from sidecar.background import BackgroundThread
-from sidecar.errors import DocumentRejected, SidecarError
+from sidecar.errors import DocumentRejected, Problem, SidecarError
 from sidecar.gil import Yielder
-from sidecar.lifecycle import SourceState, SourceStatus
+from sidecar.lifecycle import RejectedDocument, SourceState, SourceStatus
 from sidecar.routing.document import parse_document
 from sidecar.routing.state import State
 from sidecar.view import LoadedDocument, View
@@ -27,6 +27,11 @@ _MAX_WAITING = 64
 # How many records are searched for the document that was in force when the sidecar ended.
 _LOOK_BACK = 10_000
 _PROBLEMS = frozenset({EventKind.REFUSED, EventKind.MISSING})
+# What became of the newest text.
+_OUTCOMES = _PROBLEMS | {EventKind.APPLIED, EventKind.ACCEPTED}
+
+# States in which the source has said what its key holds.
+_ANSWERS = frozenset({SourceState.SYNCED, SourceState.REJECTED, SourceState.MISSING})
 
 RecordHandler = Callable[[Record], None]
 AuthorLookup = Callable[[str], Mapping[str, str]]
@@ -84,9 +89,9 @@ class Recorder(BackgroundThread):
             self._work.notify()
 
     def _run(self) -> None:
-        last = None
+        last = refusal = None
         try:
-            last = self._last_view()
+            last, refusal = self._last_view()
         except (OSError, SidecarError) as error:
             log.warning("the audit cannot tell what was in force before this start: %s", error)
         while True:
@@ -99,6 +104,12 @@ class Recorder(BackgroundThread):
                 self._publish(next_)
                 continue
             at_ns, before, after = next_
+            if refusal is not None and not after.status.from_snapshot:
+                # The source's first answer since the text was refused, before this start: it may be the all-clear.
+                if after.status.state is SourceState.SYNCED:
+                    before = replace(before, status=replace(before.status, refusal=refusal))
+                if after.status.state in _ANSWERS:
+                    refusal = None
             if last is not None and after.state is not None:
                 if after.status.from_snapshot and after.text != last.text:
                     # The sidecar was killed before it saved the snapshot: the snapshot is older than what decided.
@@ -130,10 +141,12 @@ class Recorder(BackgroundThread):
             return record
         return replace(record, origin=self._author_of(record.version))
 
-    def _last_view(self) -> View | None:
-        """Return the view that decided when the sidecar wrote its last record, None if no record has it."""
-        at_ns = 0
+    def _last_view(self) -> tuple[View | None, RejectedDocument | None]:
+        """Return the view that decided at the last record, None if no record has it; and the text refused since."""
+        at_ns, refusal, settled = 0, None, False
         for record in self._earlier():
+            if not settled and (outcome := {event.kind for event in record.events} & _OUTCOMES):
+                settled, refusal = True, _refusal_of(record) if EventKind.REFUSED in outcome else None
             if not at_ns:
                 at_ns = self._last_ns = record.at_ns
                 self._problem = record.key if record.events[0].kind in _PROBLEMS else ""
@@ -143,10 +156,11 @@ class Recorder(BackgroundThread):
                     document = parse_document(text, max_bytes=len(text) + 1, checkpoint=self._checkpoint)
                 except DocumentRejected:
                     # Written by a version with other rules.
-                    return None
+                    return None, refusal
                 status = SourceStatus(state=SourceState.SYNCED)
-                return View(State(document, generation=0, now_ns=at_ns), status, LoadedDocument(text, document))
-        return None
+                view = View(State(document, generation=0, now_ns=at_ns), status, LoadedDocument(text, document))
+                return view, refusal
+        return None, refusal
 
     def _earlier(self) -> Iterator[Record]:
         if self._journal is None:
@@ -156,3 +170,9 @@ class Recorder(BackgroundThread):
                 return
             if record.source == self._source:
                 yield record
+
+
+def _refusal_of(record: Record) -> RejectedDocument:
+    """Return the refusal that a record is about."""
+    error = DocumentRejected((Problem("", record.events[0].text),))
+    return RejectedDocument(record.changed, error, record.at_ns, record.text.encode())

@@ -96,12 +96,35 @@ def test_a_restart_without_a_change_tells_nothing(tmp_path: Path) -> None:
     bad = refused(b"nonsense", first)
     remembered(tmp_path, (NOTHING, first), (first, bad))
     with recording(tmp_path) as (recorder, records):
-        again = view("dc1")
+        again = replace(view("dc1"), status=replace(SYNCED, state=SourceState.DISCONNECTED, from_snapshot=True))
         recorder.changed(NOTHING, again)
         recorder.changed(again, refused(b"nonsense", again))
         recorder.changed(refused(b"nonsense", again), view("dc3"))
         eventually(lambda: records, "the record")
     assert [record.events[0].kind for record in records] == [EventKind.APPLIED]
+
+
+@pytest.mark.parametrize("repaired", ["dc1", "dc3"])
+def test_a_refusal_repaired_while_nobody_ran_gets_its_all_clear(tmp_path: Path, repaired: str) -> None:
+    """The first valid answer after a restart is `accepted`, with the change or alone; an outage is no answer."""
+    first = view("dc1")
+    bad = refused(b"nonsense", first)
+    remembered(
+        tmp_path,
+        (NOTHING, first),
+        (first, bad),
+        (bad, replace(view("dc1", down={"dc1": "no answer"}, was=first), status=bad.status)),
+    )
+    with recording(tmp_path) as (recorder, records):
+        snapshot = replace(first, status=replace(SYNCED, state=SourceState.DISCONNECTED, from_snapshot=True))
+        recorder.changed(NOTHING, snapshot)
+        recorder.changed(snapshot, view(repaired))
+        recorder.changed(view(repaired), view("dc2"))
+        eventually(lambda: records and "switch" in kinds(records[-1]), "the last record")
+    accepted = [record for record in records if "accepted" in kinds(record)]
+    assert [event.detail for record in accepted for event in record.events if event.kind is EventKind.ACCEPTED] == [
+        {"refused": "0123"}
+    ]
 
 
 def test_a_key_that_stays_missing_is_told_once() -> None:
