@@ -25,21 +25,41 @@ pytest_plugins = ["tests.servers.fixtures"]
 
 # Folders whose tests share servers that are too big to be there once for each worker.
 _TOGETHER = ("celery", "powerjob")
+# What takes longest begins first, so that no worker is left with it at the end.
+_LONGEST = (
+    "powerjob",
+    "celery",
+    "tests/integration/nacos/test_faults.py",
+    "tests/integration/failures/test_contract.py",
+    "tests/e2e/test_page.py",
+)
 
 
-class _FileScheduling(LoadScopeScheduling):  # type: ignore[misc]  # not typed
-    """Gives each file to one worker, and so the servers that its tests share; a folder of _TOGETHER as a whole.
+def _group(nodeid: str) -> str:
+    """Return what runs on one worker with this test: its file, or its folder if that is one of _TOGETHER."""
+    file = nodeid.split("::", 1)[0]
+    folder = file.split("/")[1]
+    return folder if folder in _TOGETHER else file
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest groups first, in all workers alike."""
+    rank = {name: number for number, name in enumerate(_LONGEST)}
+    items.sort(key=lambda item: rank.get(_group(item.nodeid), len(rank)))
+
+
+class _GroupScheduling(LoadScopeScheduling):  # type: ignore[misc]  # not typed
+    """Gives each group to one worker, and so the servers that its tests share.
 
     `--dist loadgroup` would do so by marks, but pytest-xdist 3.8 loses them with pytest 9.2.
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        file = nodeid.split("::", 1)[0]
-        folder = file.split("/")[1]
-        return folder if folder in _TOGETHER else file
+        return _group(nodeid)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
-    """Keep tests together that share a server."""
-    return _FileScheduling(config, log)
+    """Keep groups together, in the order of the tests."""
+    config.option.loadscopereorder = False
+    return _GroupScheduling(config, log)
