@@ -19,6 +19,8 @@ from tests.deploy.tools import ACTIONLINT, HELM, KUSTOMIZE, PODSECURITY, tool
 from tests.powerjob.build import build
 from tests.servers.apollo.server import classes as apollo_classes
 from tests.servers.maven import runtime_jars
+from tests.servers.nacos.server import NacosServer
+from tests.servers.nacos3.server import Nacos3Server
 
 _ROOT = Path(__file__).parents[1]
 _SERVERS = Path(__file__).parent / "servers"
@@ -36,8 +38,8 @@ def _docs_generator() -> None:
 _WORK: tuple[tuple[tuple[str, Callable[[], object]], ...], ...] = (
     (
         ("ZooKeeper", lambda: runtime_jars(_SERVERS / "zookeeper" / "pom.xml")),
-        ("Nacos 2.3", lambda: runtime_jars(_SERVERS / "nacos" / "pom.xml")),
-        ("Nacos 3", lambda: runtime_jars(_SERVERS / "nacos3" / "pom.xml")),
+        ("Nacos 2.3", NacosServer.archive),
+        ("Nacos 3", Nacos3Server.archive),
         ("Apollo", apollo_classes),
         ("PowerJob and its adapter", build),
     ),

@@ -93,6 +93,7 @@ class NacosSource:
             self._tls,
             address=address,
             token=lambda: api.token,
+            namespace=lambda: api.namespace,
             wake=wake.set,
             reread_s=self._reread_s,
         )

@@ -42,7 +42,7 @@ class AbsentConfig:
 class NacosApi:
     """A client of one cluster: it keeps a connection per server, the access token, and which API version they have.
 
-    For one thread, but for `token` and `abort`.
+    For one thread, but for `token`, `namespace` and `abort`.
     """
 
     def __init__(
@@ -61,6 +61,11 @@ class NacosApi:
     def token(self) -> str:
         """The access token of the last login, "" before one."""
         return self._token
+
+    @property
+    def namespace(self) -> str:
+        """The namespace's id in requests: Nacos 3 checks signatures of the public namespace under its own id."""
+        return self.target.namespace or ("public" if self._v3 and self._credentials.has_keys else "")
 
     @property
     def server(self) -> ServerAddress:
@@ -186,7 +191,7 @@ class NacosApi:
         target = self.target
         group, namespace = ("groupName", "namespaceId") if self._v3 else ("group", "tenant")
         named = {"dataId": target.data_id, group: target.group}
-        return {**named, namespace: target.namespace} if target.namespace else named
+        return {**named, namespace: self.namespace} if self.namespace else named
 
     def _send(
         self, method: str, path: str, parameters: Mapping[str, str], deadline: float, headers: Mapping[str, str]
@@ -198,7 +203,7 @@ class NacosApi:
         if self._token:
             sent["Authorization"] = f"Bearer {self._token}"
         if self._credentials.has_keys:
-            resource = "+".join(filter(None, (self.target.namespace, self.target.group)))
+            resource = "+".join(filter(None, (self.namespace, self.target.group)))
             sent |= self._credentials.signature(resource, str(time.time_ns() // 1_000_000))
         return self._exchange(method, path, parameters, deadline, sent)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.servers.maven import runtime_jars
-from tests.servers.nacos.server import NacosServer, Operator, authentication
+from tests.servers.nacos.server import ACCESS_KEYS, NacosServer, Operator, authentication
 from tests.servers.process import LOOPBACK
 
 _POM = Path(__file__).with_name("pom.xml")
@@ -40,10 +40,14 @@ class Nacos3Server(NacosServer):
             **{f"nacos.core.auth.{part}enabled": "false" for part in ("", "admin.", "console.")},
         }
 
+    @classmethod
+    def _jars(cls) -> Path:
+        return runtime_jars(_POM, ACCESS_KEYS, *sorted(ACCESS_KEYS.parent.glob("META-INF/services/*")))
+
     def _program(self) -> list[str]:
-        jars = runtime_jars(_POM)
+        jars = self._jars()
         # In this order, or it dies with NoSuchMethodError when it starts.
-        first = [f"{jars}/{name}" for name in ("classes", "hessian-4.0.63.jar", "nacos-config-3.1.0-bugfix.jar")]
+        first = [f"{jars}/{name}" for name in ("classes.jar", "hessian-4.0.63.jar", "nacos-config-3.1.0-bugfix.jar")]
         return ["-cp", ":".join([*first, f"{jars}/*"]), "Nacos3"]
 
 

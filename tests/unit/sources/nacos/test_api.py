@@ -239,6 +239,7 @@ def test_a_server_that_checks_signatures_takes_reads_and_writes(fake: Fake, name
     right = fake.api({"nacos-access-key": "ak", "nacos-secret-key": "right"}, query=query)
     assert publish(right, b"dc2", md5(b"dc1"), 5) == md5(b"dc2")
     assert right.read(5) == FoundConfig(b"dc2", md5(b"dc2"))
+    assert fake.asked[-1].fields["namespaceId"] == (namespace or "public")
     with pytest.raises(SourceError, match="the access key may not, or its secret key is wrong"):
         fake.api({"nacos-access-key": "ak", "nacos-secret-key": "other"}, query=query).read(5)
 

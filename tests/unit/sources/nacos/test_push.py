@@ -97,6 +97,7 @@ def push(sdk: Sdk, woken: list[float]) -> Iterator[PushListener]:  # noqa: ARG00
         None,
         address="192.0.2.1",
         token=lambda: "",
+        namespace=lambda: "",
         wake=lambda: woken.append(time.monotonic()),
         reread_s=0.1,
     )

@@ -1,0 +1,36 @@
+import com.alibaba.nacos.plugin.auth.api.AuthResult;
+import com.alibaba.nacos.plugin.auth.api.IdentityContext;
+import com.alibaba.nacos.plugin.auth.api.Permission;
+import com.alibaba.nacos.plugin.auth.api.Resource;
+import com.alibaba.nacos.plugin.auth.constant.ActionTypes;
+import com.alibaba.nacos.plugin.auth.spi.server.AuthPluginService;
+import java.util.Collection;
+
+/** The authentication "NACOS" of Nacos 3. */
+public class AccessKeyAuth implements AuthPluginService {
+    @Override
+    public String getAuthServiceName() {
+        return "NACOS";
+    }
+
+    @Override
+    public Collection<String> identityNames() {
+        return AccessKeys.HEADERS;
+    }
+
+    @Override
+    public boolean enableAuth(ActionTypes action, String type) {
+        return true;
+    }
+
+    @Override
+    public AuthResult validateIdentity(IdentityContext identity, Resource resource) {
+        String refusal = AccessKeys.refusal(identity, resource);
+        return refusal.isEmpty() ? AuthResult.successResult() : AuthResult.failureResult(403, refusal);
+    }
+
+    @Override
+    public AuthResult validateAuthority(IdentityContext identity, Permission permission) {
+        return AuthResult.successResult();
+    }
+}
