@@ -79,7 +79,7 @@ def build(target: Path, revision: str = "HEAD") -> tuple[str, list[Path]]:
 
 
 def adapter_jars(target: Path, version: str, revision: str, tree: Path) -> None:
-    """Build the PowerJob adapter's jars into the Maven repository `target`/maven, and copy the two to install."""
+    """Build the jars for Java schedulers into the Maven repository `target`/maven, and copy them beside it."""
     moment = run("git", "show", "--no-patch", "--format=%cI", revision).strip()
     number = jars.maven_version(version)
     try:
@@ -165,7 +165,7 @@ def check_jars(target: Path, version: str) -> None:
         names = zipfile.ZipFile(target / f"{module}-{number}.jar").namelist()
         strays = [name for name in names if not name.startswith(_IN_JARS)]
         if strays:
-            raise NotReleasable(f"{module}: found {strays[0]}, expected only the adapter and gRPC")
+            raise NotReleasable(f"{module}: found {strays[0]}, expected only our classes and gRPC")
 
 
 def run(*words: str, cwd: Path = ROOT, env: Mapping[str, str] | None = None) -> str:

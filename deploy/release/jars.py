@@ -1,4 +1,4 @@
-"""Builds the jars of the PowerJob adapter for a release, as a Maven repository that is ready to be published."""
+"""Builds the jars for Java schedulers for a release, as a Maven repository that is ready to be published."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ import shutil
 import subprocess
 from pathlib import Path
 
-MODULES = ("dc-sidecar-powerjob-server", "dc-sidecar-powerjob-worker")
+MODULES = ("dc-sidecar-client", "dc-sidecar-powerjob-server", "dc-sidecar-powerjob-worker")
+# Their poms' parents, which are published too.
+_PARENTS = ("dc-sidecar-adapters", "dc-sidecar-powerjob")
 GROUP = Path("io/dcsidecar")
 
 # Of our own artifacts: the version of a dependency stands in a property.
-_VERSION = re.compile(r"(<artifactId>dc-sidecar-powerjob[a-z-]*</artifactId>\s*<version>)[^<]+(</version>)")
+_VERSION = re.compile(r"(<artifactId>dc-sidecar-[a-z0-9-]+</artifactId>\s*<version>)[^<]+(</version>)")
 
 
 class BuildFailed(Exception):
@@ -27,21 +29,21 @@ def maven_version(version: str) -> str:
 
 
 def build_jars(tree: Path, target: Path, version: str, moment: str) -> list[Path]:
-    """Build and test the adapter in `tree` into the Maven repository `target`; return its files.
+    """Build and test the adapters in `tree` into the Maven repository `target`; return its files.
 
     `moment` is the time that is written into the jars, RFC 3339: the same sources and moment give the same jars. Every
     file has its SHA-256 beside it. Raises BuildFailed.
     """
     if shutil.which("mvn") is None:
         raise BuildFailed(
-            "mvn is not on the PATH: install Maven and a JDK from 11 on, which build the PowerJob adapter"
+            "mvn is not on the PATH: install Maven and a JDK from 11 on, which build the jars for Java schedulers"
         )
-    adapter = tree / "adapters/powerjob"
-    for pom in adapter.glob("**/pom.xml"):
+    adapters = tree / "adapters"
+    for pom in adapters.glob("**/pom.xml"):
         pom.write_text(_VERSION.sub(rf"\g<1>{version}\g<2>", pom.read_text(encoding="utf-8")), encoding="utf-8")
-    words = ["mvn", "-B", "-q", "-P", "release", "-pl", ":dc-sidecar-powerjob,server,worker"]
+    words = ["mvn", "-B", "-q", "-P", "release", "-pl", ",".join(f":{name}" for name in (*_PARENTS, *MODULES))]
     words += [f"-Dproject.build.outputTimestamp={moment}", f"-DaltDeploymentRepository=staging::{target.as_uri()}"]
-    done = subprocess.run([*words, "deploy"], cwd=adapter, capture_output=True, text=True, check=False, env=os.environ)
+    done = subprocess.run([*words, "deploy"], cwd=adapters, capture_output=True, text=True, check=False, env=os.environ)
     if done.returncode:
         raise BuildFailed(f"{' '.join(words[:5])} deploy failed:\n{(done.stdout + done.stderr)[-6000:]}")
     for bill in target.rglob("*-cyclonedx.json"):

@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 ROOT = Path(__file__).parents[2]
-ADAPTER = ROOT / "adapters" / "powerjob"
+ADAPTERS = ROOT / "adapters"
+CLIENT = (ADAPTERS / "pom.xml", ADAPTERS / "java")
 PROTOS = ROOT / "protos"
+_MODULES = ("server", "worker", "test-scheduler", "test-server-4", "test-worker")
 _KEPT = {
     "server.jar": "server/target/dc-sidecar-powerjob-server-*.jar",
     "worker.jar": "worker/target/dc-sidecar-powerjob-worker-*.jar",
@@ -58,7 +60,7 @@ class Artifacts:
 
 def build() -> Artifacts:
     """Run Maven, the unit tests of the adapter included, unless the same sources were built before."""
-    return Artifacts(built("powerjob", (ADAPTER, PROTOS), ("java", "mvn"), _build))
+    return Artifacts(built("powerjob", (*CLIENT, ADAPTERS / "powerjob", PROTOS), ("java", "mvn"), _build))
 
 
 def built(name: str, sources: Sequence[Path], tools: Sequence[str], make: Callable[[Path], None]) -> Path:
@@ -98,22 +100,34 @@ def maven(*arguments: str) -> None:
             pytest.fail(f"mvn {' '.join(arguments)}:\n{output}", pytrace=False)
 
 
-def _build(fresh: Path) -> None:
-    sources = fresh / "adapters" / "powerjob"
-    shutil.copytree(ADAPTER, sources, ignore=shutil.ignore_patterns("target"))
+def package(fresh: Path, *modules: str, flags: Sequence[str] = ()) -> Path:
+    """Run Maven, unit tests included, on a copy of the adapters in `fresh`; return the copy."""
+    sources = fresh / "adapters"
+    shutil.copytree(ADAPTERS, sources, ignore=shutil.ignore_patterns("target"))
     shutil.copytree(PROTOS, fresh / "protos")
-    maven("-T", "2", "-f", str(sources / "pom.xml"), "package")
-    for name, pattern in _KEPT.items():
+    wanted = ",".join(f":{module}" for module in modules)
+    maven("-T", "2", "-f", str(sources / "pom.xml"), "-pl", wanted, "-am", *flags, "package")
+    return sources
+
+
+def keep(sources: Path, fresh: Path, patterns: Mapping[str, str]) -> None:
+    """Move what Maven made into `fresh`, under new names, and delete the copy of the sources."""
+    for name, pattern in patterns.items():
         (found,) = sources.glob(pattern)
         found.rename(fresh / name)
     shutil.rmtree(fresh / "adapters")
     shutil.rmtree(fresh / "protos")
 
 
+def _build(fresh: Path) -> None:
+    sources = package(fresh, *(f"dc-sidecar-powerjob-{module}" for module in _MODULES))
+    keep(sources / "powerjob", fresh, _KEPT)
+
+
 def _digest(sources: Sequence[Path]) -> str:
     digest = hashlib.sha256()
     for folder in sources:
-        for path in sorted(folder.rglob("*")):
+        for path in sorted(folder.rglob("*")) if folder.is_dir() else [folder]:
             relative = path.relative_to(ROOT)
             if path.is_file() and "target" not in relative.parts and path.suffix != ".md":
                 digest.update(f"{relative}\n".encode())

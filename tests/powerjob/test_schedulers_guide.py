@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.powerjob.build import PROTOS, ROOT, built, maven
+from tests.powerjob.build import ADAPTERS, CLIENT, PROTOS, ROOT, built, maven
 from tests.powerjob.site import Sidecar
 from tests.waiting import eventually
 
@@ -24,6 +24,15 @@ pytestmark = pytest.mark.timeout(1200)
 
 SNIPPETS = ROOT / "docs" / "snippets"
 GUIDE = ROOT / "docs" / "schedulers.md"
+_TOGETHER = """<project>
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>example</groupId>
+  <artifactId>together</artifactId>
+  <version>1</version>
+  <packaging>pom</packaging>
+  <modules><module>adapters/java/client</module><module>docs/snippets/java</module></modules>
+</project>
+"""
 DOCUMENT = "datacenters: [dc1, dc2]\ndefault: dc1\napps: {billing: dc2}\n"
 
 
@@ -54,10 +63,11 @@ def test_python(sidecar: str) -> None:
 
 def test_java(sidecar: str) -> None:
     """The Java snippet, compiled with its pom, does the same."""
-    sources = (SNIPPETS / "java", PROTOS)
+    sources = (SNIPPETS / "java", *CLIENT, PROTOS)
     folder = built("snippet-java", sources, ("java", "mvn"), _build_java)
-    # A scheduler asks many times; the first question of a fresh JVM takes longer than the snippet's deadline.
-    _check(["java", "-Ddeadline=20000", "-cp", f"{folder}/classes{os.pathsep}{folder}/lib/*", "Dispatch"], sidecar)
+    # A scheduler asks many times; the first question of a fresh JVM takes longer than the default deadline.
+    settings = ["-Ddc-sidecar.timeout=20s", "-Ddc-sidecar.state-dir=off"]
+    _check(["java", *settings, "-cp", f"{folder}/classes{os.pathsep}{folder}/lib/*", "Dispatch"], sidecar)
 
 
 def test_go(sidecar: str) -> None:
@@ -84,10 +94,15 @@ def _run(command: Sequence[str], target: str) -> str:
 def _build_java(fresh: Path) -> None:
     sources = fresh / "docs" / "snippets" / "java"
     shutil.copytree(SNIPPETS / "java", sources, ignore=shutil.ignore_patterns("target"))
+    shutil.copytree(ADAPTERS / "java", fresh / "adapters" / "java", ignore=shutil.ignore_patterns("target"))
+    shutil.copyfile(ADAPTERS / "pom.xml", fresh / "adapters" / "pom.xml")
     shutil.copytree(PROTOS, fresh / "protos")
-    maven("-f", str(sources / "pom.xml"), "process-classes")
+    # With the client in one build, so that it is that of these sources.
+    (fresh / "pom.xml").write_text(_TOGETHER)
+    maven("-f", str(fresh / "pom.xml"), "-DskipTests", "package")
     for part in ("classes", "lib"):
         (sources / "target" / part).rename(fresh / part)
+    shutil.rmtree(fresh / "adapters")
 
 
 def _build_go(fresh: Path) -> None:

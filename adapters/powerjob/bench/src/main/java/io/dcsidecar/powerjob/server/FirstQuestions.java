@@ -1,5 +1,7 @@
 package io.dcsidecar.powerjob.server;
 
+import io.dcsidecar.client.RoutingClient;
+import io.dcsidecar.client.RoutingEpoch;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -31,48 +33,45 @@ public final class FirstQuestions {
         Path document = Paths.get(arguments[0]);
         boolean ahead = Boolean.parseBoolean(arguments[1]);
         Settings settings = new Settings(new StandardEnvironment());
-        DecisionCounters counters = new DecisionCounters();
-        RouteMemory memory = new RouteMemory(null);
-        SidecarClient sidecar = new SidecarClient(() -> ChannelFactory.open(settings), settings.timeout.toNanos());
-        Router router = new Router(settings, sidecar, memory, new OutageLog(), app -> "billing", counters);
         List<WorkerInfo> workers = workers();
-        Prefetcher prefetcher = new Prefetcher(sidecar, router, job -> workers);
-        sidecar.addListener(memory);
+        RoutingClient<JobInfoDO, WorkerInfo> client = new RoutingClient<>(settings.client,
+                new PowerJobTypes(settings.scoreBy, app -> "billing"));
         if (ahead) {
-            sidecar.addListener(prefetcher);
+            client.prefetch(job -> workers);
         }
-        sidecar.start();
-        while (sidecar.epoch() == null || ahead && !prefetcher.isWarm()) {
+        client.start();
+        while (client.epoch() == null || ahead && !client.isWarm()) {
             Thread.sleep(5);
         }
-        String cold = dispatchAll(router, counters, workers);
-        RoutingEpoch before = sidecar.epoch();
+        String cold = dispatchAll(client, workers);
+        RoutingEpoch before = client.epoch();
         Path fresh = document.resolveSibling("new");
         Files.write(fresh, ("default: dc2 # " + System.nanoTime() + "\n").getBytes(StandardCharsets.UTF_8));
         Files.move(fresh, document, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
-        while (sidecar.epoch() == before || sidecar.epoch() == null) {
+        while (client.epoch() == before || client.epoch() == null) {
             Thread.sleep(1);
         }
-        String switched = dispatchAll(router, counters, workers);
+        String switched = dispatchAll(client, workers);
         System.out.println("ahead=" + ahead + "  new JVM: " + cold + "  after a switch: " + switched);
         System.exit(0);
     }
 
-    private static String dispatchAll(Router router, DecisionCounters counters, List<WorkerInfo> workers) throws InterruptedException {
-        long missed = counters.unanswered();
+    private static String dispatchAll(RoutingClient<JobInfoDO, WorkerInfo> client, List<WorkerInfo> workers)
+            throws InterruptedException {
+        long missed = client.metrics().getUnanswered();
         List<Long> took = new ArrayList<>();
         for (long id = 1; id <= JOBS; id++) {
             JobInfoDO job = new JobInfoDO();
             job.setId(id);
             job.setAppId(7L);
             long begun = System.nanoTime();
-            router.route(job, null, workers);
+            client.select(job, null, workers);
             took.add(System.nanoTime() - begun);
             Thread.sleep(INTERVAL_MS);
         }
         Collections.sort(took);
         long late = took.stream().filter(nanos -> nanos > TimeUnit.MILLISECONDS.toNanos(200)).count();
-        return String.format("%d of %d unanswered, %d over 200 ms, median %.1f ms, p99 %.1f ms, longest %.1f ms", counters.unanswered() - missed, JOBS, late,
+        return String.format("%d of %d unanswered, %d over 200 ms, median %.1f ms, p99 %.1f ms, longest %.1f ms", client.metrics().getUnanswered() - missed, JOBS, late,
                 millis(took.get(JOBS / 2)), millis(took.get(JOBS * 99 / 100)), millis(took.get(JOBS - 1)));
     }
 

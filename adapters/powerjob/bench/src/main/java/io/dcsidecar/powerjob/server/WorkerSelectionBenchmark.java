@@ -1,5 +1,6 @@
 package io.dcsidecar.powerjob.server;
 
+import io.dcsidecar.client.RoutingClient;
 import java.lang.reflect.Proxy;
 import java.util.Collections;
 import java.util.List;
@@ -71,7 +72,7 @@ public class WorkerSelectionBenchmark {
         job.setAppId(7L);
         job.setMaxWorkerCount(10);
         if (!adapter.equals("without")) {
-            while (context.getBean(SidecarClient.class).epoch() == null) {
+            while (context.getBean(RoutingClient.class).epoch() == null) {
                 Thread.sleep(10);
             }
         }

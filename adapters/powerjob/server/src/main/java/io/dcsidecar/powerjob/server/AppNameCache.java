@@ -22,7 +22,7 @@ final class AppNameCache {
     /** Returns the name, at most a minute old, or the last known one while the database is down; null if there is none. */
     String nameOf(Long app) {
         Entry cached = entries.get(app);
-        if (cached != null && MonotonicClock.now() - cached.readAt < TTL_NANOS) {
+        if (cached != null && System.nanoTime() - cached.readAt < TTL_NANOS) {
             return cached.name;
         }
         String name = cached == null ? null : cached.name;
@@ -34,7 +34,7 @@ final class AppNameCache {
                 return null;
             }
         }
-        entries.put(app, new Entry(name, MonotonicClock.now()));
+        entries.put(app, new Entry(name, System.nanoTime()));
         return name;
     }
 

@@ -29,9 +29,9 @@ final class DispatchContext {
     }
 
     /** Returns the id of the instance being dispatched on this thread, or null. */
-    static Long currentInstance() {
+    static String currentInstance() {
         DispatchContext context = CURRENT.get();
-        return context == null ? null : context.instance;
+        return context == null || context.instance == null ? null : context.instance.toString();
     }
 
     /** Returns how long the instance is overdue, in milliseconds; 0 at its first attempt. */

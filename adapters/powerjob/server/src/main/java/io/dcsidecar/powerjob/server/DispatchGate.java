@@ -1,5 +1,6 @@
 package io.dcsidecar.powerjob.server;
 
+import io.dcsidecar.client.RoutingClient;
 import java.util.Collections;
 import java.util.List;
 import tech.powerjob.server.common.module.WorkerInfo;
@@ -8,21 +9,19 @@ import tech.powerjob.server.persistence.remote.model.JobInfoDO;
 /** Turns a decision into the worker list that PowerJob sees: at most the job's worker limit, or a placeholder that makes it wait. */
 final class DispatchGate {
     private final Settings settings;
-    private final Router router;
-    private final DecisionCounters counters;
+    private final RoutingClient<JobInfoDO, WorkerInfo> client;
 
-    DispatchGate(Settings settings, Router router, DecisionCounters counters) {
+    DispatchGate(Settings settings, RoutingClient<JobInfoDO, WorkerInfo> client) {
         this.settings = settings;
-        this.router = router;
-        this.counters = counters;
+        this.client = client;
     }
 
     /** Returns the workers that PowerJob may use for {@code job}, out of the candidates {@code workers}. */
     List<WorkerInfo> admit(JobInfoDO job, List<WorkerInfo> workers) {
         DispatchContext dispatch = DispatchContext.current();
-        List<WorkerInfo> selected = router.route(job, DispatchContext.currentInstance(), workers);
+        List<WorkerInfo> selected = client.select(job, DispatchContext.currentInstance(), workers);
         if (selected.isEmpty() && mayHold(dispatch)) {
-            counters.countHeld();
+            client.countHeld();
             return Collections.singletonList(overloadedPlaceholder());
         }
         Integer limit = job.getMaxWorkerCount();

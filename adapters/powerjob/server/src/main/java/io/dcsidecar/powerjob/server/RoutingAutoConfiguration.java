@@ -1,5 +1,7 @@
 package io.dcsidecar.powerjob.server;
 
+import io.dcsidecar.client.RoutingClient;
+import io.dcsidecar.client.RoutingMeters;
 import org.springframework.beans.factory.ObjectProvider;
 import org.springframework.boot.autoconfigure.condition.ConditionalOnClass;
 import org.springframework.boot.autoconfigure.condition.ConditionalOnProperty;
@@ -10,6 +12,8 @@ import org.springframework.context.annotation.Configuration;
 import org.springframework.core.Ordered;
 import org.springframework.core.annotation.Order;
 import org.springframework.core.env.Environment;
+import tech.powerjob.server.common.module.WorkerInfo;
+import tech.powerjob.server.persistence.remote.model.JobInfoDO;
 import tech.powerjob.server.persistence.remote.repository.AppInfoRepository;
 import tech.powerjob.server.remote.worker.WorkerClusterQueryService;
 import tech.powerjob.server.remote.worker.filter.WorkerFilter;
@@ -30,63 +34,26 @@ public class RoutingAutoConfiguration {
     }
 
     @Bean
-    DecisionCounters dcSidecarCounters() {
-        return new DecisionCounters();
-    }
-
-    @Bean(initMethod = "start")
-    SidecarClient dcSidecarClient(Settings settings, RouteMemory memory, OutageLog outage, ObjectProvider<LoggingSystem> logging) {
+    RoutingClient<JobInfoDO, WorkerInfo> dcSidecarClient(Settings settings, ObjectProvider<AppInfoRepository> apps,
+            ObjectProvider<LoggingSystem> logging) {
         // Netty warns at every connection attempt that Unix sockets have no keep-alive.
         logging.ifAvailable(system -> system.setLogLevel("io.grpc.netty.shaded.io.netty.bootstrap.Bootstrap", LogLevel.ERROR));
-        SidecarClient sidecar = new SidecarClient(() -> ChannelFactory.open(settings), settings.timeout.toNanos());
-        sidecar.addListener(memory);
-        sidecar.addListener(outage);
-        return sidecar;
-    }
-
-    @Bean(initMethod = "load")
-    RouteMemory dcSidecarRouteMemory(Settings settings) {
-        return new RouteMemory(settings.stateDir == null ? null : new RouteFile(settings.stateDir, settings.target));
-    }
-
-    @Bean
-    OutageLog dcSidecarOutageLog() {
-        return new OutageLog();
-    }
-
-    @Bean
-    Router dcSidecarRouter(Settings settings, SidecarClient sidecar, RouteMemory memory, OutageLog outage,
-            ObjectProvider<AppInfoRepository> apps, DecisionCounters counters) {
-        return new Router(settings, sidecar, memory, outage, new AppNameCache(apps)::nameOf, counters);
-    }
-
-    @Bean
-    Prefetcher dcSidecarPrefetcher(SidecarClient sidecar, Router router, RoutingFilter filter) {
-        Prefetcher prefetcher = new Prefetcher(sidecar, router, filter::candidates);
-        sidecar.addListener(prefetcher);
-        return prefetcher;
-    }
-
-    @Bean
-    PrometheusEndpoint dcSidecarPrometheus(Settings settings, SidecarClient sidecar, Router router, DecisionCounters counters) {
-        return new PrometheusEndpoint(settings.metrics, sidecar, router, counters);
+        return new RoutingClient<>(settings.client, new PowerJobTypes(settings.scoreBy, new AppNameCache(apps)::nameOf));
     }
 
     @Bean
     @Order(Ordered.LOWEST_PRECEDENCE)
-    RoutingFilter dcSidecarFilter(Router router, ObjectProvider<WorkerClusterQueryService> clusters,
+    RoutingFilter dcSidecarFilter(RoutingClient<JobInfoDO, WorkerInfo> client, ObjectProvider<WorkerClusterQueryService> clusters,
             ObjectProvider<WorkerFilter> filters) {
-        return new RoutingFilter(router, clusters, filters);
+        RoutingFilter filter = new RoutingFilter(client, clusters, filters);
+        client.prefetch(filter::candidates);
+        client.start();
+        return filter;
     }
 
     @Bean
-    RoutingJmx dcSidecarJmx(SidecarClient sidecar, Router router, DecisionCounters counters) {
-        return new RoutingJmx(sidecar, router, counters);
-    }
-
-    @Bean
-    StartupReport dcSidecarStartupReport(Settings settings, SidecarClient sidecar) {
-        return new StartupReport(settings, sidecar);
+    StartupReport dcSidecarStartupReport(Settings settings, RoutingClient<JobInfoDO, WorkerInfo> client) {
+        return new StartupReport(settings, client);
     }
 
     /** Disabled by {@code dc-sidecar.aspect=false}, which leaves the decision to the plain filter. */
@@ -95,8 +62,9 @@ public class RoutingAutoConfiguration {
     @ConditionalOnProperty(prefix = "dc-sidecar", name = "aspect", matchIfMissing = true)
     static class Aspects {
         @Bean
-        WorkerSelectionAspect dcSidecarWorkerSelectionAspect(Settings settings, Router router, DecisionCounters counters) {
-            return new WorkerSelectionAspect(new DispatchGate(settings, router, counters));
+        WorkerSelectionAspect dcSidecarWorkerSelectionAspect(Settings settings,
+                RoutingClient<JobInfoDO, WorkerInfo> client) {
+            return new WorkerSelectionAspect(new DispatchGate(settings, client));
         }
 
         @Bean
@@ -110,8 +78,8 @@ public class RoutingAutoConfiguration {
     @ConditionalOnClass(name = "io.micrometer.core.instrument.binder.MeterBinder")
     static class Meters {
         @Bean
-        RoutingMeters dcSidecarMeters(SidecarClient sidecar, Router router, DecisionCounters counters) {
-            return new RoutingMeters(sidecar, router, counters);
+        RoutingMeters dcSidecarMeters(RoutingClient<JobInfoDO, WorkerInfo> client) {
+            return new RoutingMeters(client);
         }
     }
 }

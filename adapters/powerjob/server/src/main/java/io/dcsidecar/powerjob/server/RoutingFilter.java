@@ -1,5 +1,6 @@
 package io.dcsidecar.powerjob.server;
 
+import io.dcsidecar.client.RoutingClient;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.HashSet;
@@ -25,13 +26,14 @@ import tech.powerjob.server.remote.worker.filter.WorkerFilter;
 final class RoutingFilter implements WorkerFilter {
     private static final Logger LOG = LoggerFactory.getLogger(RoutingFilter.class);
 
-    private final Router router;
+    private final RoutingClient<JobInfoDO, WorkerInfo> client;
     private final ObjectProvider<WorkerClusterQueryService> clusters;
     private final ObjectProvider<WorkerFilter> filters;
     private final ThreadLocal<FilterPass> passes = new ThreadLocal<>();
 
-    RoutingFilter(Router router, ObjectProvider<WorkerClusterQueryService> clusters, ObjectProvider<WorkerFilter> filters) {
-        this.router = router;
+    RoutingFilter(RoutingClient<JobInfoDO, WorkerInfo> client, ObjectProvider<WorkerClusterQueryService> clusters,
+            ObjectProvider<WorkerFilter> filters) {
+        this.client = client;
         this.clusters = clusters;
         this.filters = filters;
     }
@@ -66,7 +68,7 @@ final class RoutingFilter implements WorkerFilter {
 
     private List<WorkerInfo> decide(WorkerInfo first, JobInfoDO job) {
         List<WorkerInfo> candidates = candidates(job);
-        return router.route(job, DispatchContext.currentInstance(), candidates.isEmpty() ? Collections.singletonList(first) : candidates);
+        return client.select(job, DispatchContext.currentInstance(), candidates.isEmpty() ? Collections.singletonList(first) : candidates);
     }
 
     private boolean passesOtherFilters(WorkerInfo worker, JobInfoDO job) {
@@ -80,7 +82,7 @@ final class RoutingFilter implements WorkerFilter {
         private final JobInfoDO job;
         private final Set<String> admitted = new HashSet<>();
         private final Set<String> filtered = new HashSet<>();
-        private final long beganAt = MonotonicClock.now();
+        private final long beganAt = System.nanoTime();
 
         FilterPass(JobInfoDO job, List<WorkerInfo> selected) {
             this.job = job;
@@ -88,7 +90,7 @@ final class RoutingFilter implements WorkerFilter {
         }
 
         boolean covers(WorkerInfo worker, JobInfoDO other) {
-            return job == other && !filtered.contains(worker.getAddress()) && MonotonicClock.now() - beganAt < MAX_NANOS;
+            return job == other && !filtered.contains(worker.getAddress()) && System.nanoTime() - beganAt < MAX_NANOS;
         }
 
         boolean removes(WorkerInfo worker) {

@@ -1,12 +1,12 @@
 package io.dcsidecar.powerjob.server;
 
+import io.dcsidecar.client.RoutingClient;
 import java.io.IOException;
 import java.io.InputStream;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
 import java.util.Properties;
-import java.util.concurrent.TimeUnit;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.springframework.aop.Advisor;
@@ -23,17 +23,16 @@ final class StartupReport implements ApplicationListener<ApplicationReadyEvent> 
     private static final String SELECTION_SERVICE = "tech.powerjob.server.remote.worker.WorkerClusterQueryService";
     private static final String DISPATCH_SERVICE = "tech.powerjob.server.core.DispatchService";
 
-    private static final long FIRST_CONTACT_MS = 5000;
     private static final String POM = "META-INF/maven/tech.powerjob/powerjob-server-remote/pom.properties";
     /** The releases that the tests run. */
     private static final List<String> TESTED = Collections.unmodifiableList(Arrays.asList("4.3.9", "5.1.1"));
 
     private final Settings settings;
-    private final SidecarClient sidecar;
+    private final RoutingClient<?, ?> client;
 
-    StartupReport(Settings settings, SidecarClient sidecar) {
+    StartupReport(Settings settings, RoutingClient<?, ?> client) {
         this.settings = settings;
-        this.sidecar = sidecar;
+        this.client = client;
     }
 
     @Override
@@ -53,29 +52,7 @@ final class StartupReport implements ApplicationListener<ApplicationReadyEvent> 
                 && !(byAspect && isAdvised(context, DISPATCH_SERVICE, DispatchContextAspect.class))) {
             LOG.warn("dc-sidecar.on-no-worker=hold has no effect on this PowerJob version; jobs without workers fail");
         }
-        Thread first = new Thread(this::reportFirstContact, "dc-sidecar-first-contact");
-        first.setDaemon(true);
-        first.start();
-    }
-
-    /** Warns if the sidecar has not answered within {@value #FIRST_CONTACT_MS} ms; otherwise the first dispatch would be the first to notice. */
-    private void reportFirstContact() {
-        try {
-            long deadline = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(FIRST_CONTACT_MS);
-            String reason = sidecar.unavailable();
-            while (reason != null && System.nanoTime() < deadline) {
-                Thread.sleep(100);
-                reason = sidecar.unavailable();
-            }
-            if (reason == null) {
-                LOG.info("The sidecar at {} answers.", settings.target);
-            } else {
-                LOG.warn("The sidecar at {} does not answer: {}. Start it, or correct dc-sidecar.target; until it answers, "
-                        + "dc-sidecar.on-outage decides.", settings.target, reason);
-            }
-        } catch (InterruptedException closing) {
-            Thread.currentThread().interrupt();
-        }
+        client.logFirstContact();
     }
 
     /** Returns the release of the PowerJob server, or {@code of an unknown version}. */

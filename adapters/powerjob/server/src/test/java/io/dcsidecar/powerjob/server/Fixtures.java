@@ -1,12 +1,11 @@
 package io.dcsidecar.powerjob.server;
 
+import io.dcsidecar.client.PropertyReader;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.TimeUnit;
-import java.util.function.BooleanSupplier;
 import java.util.stream.Collectors;
 import org.springframework.core.env.MapPropertySource;
 import org.springframework.core.env.StandardEnvironment;
@@ -55,7 +54,7 @@ final class Fixtures {
     static Settings settings(String... namesAndValues) {
         Map<String, Object> values = new HashMap<>();
         for (int index = 0; index < namesAndValues.length; index += 2) {
-            values.put(Settings.PREFIX + namesAndValues[index], namesAndValues[index + 1]);
+            values.put(PropertyReader.PREFIX + namesAndValues[index], namesAndValues[index + 1]);
         }
         StandardEnvironment environment = new StandardEnvironment();
         environment.getPropertySources().addFirst(new MapPropertySource("test", values));
@@ -68,20 +67,5 @@ final class Fixtures {
 
     static List<String> addresses(int... numbers) {
         return Arrays.stream(numbers).mapToObj(number -> "10.0.0." + number + ":27777").collect(Collectors.toList());
-    }
-
-    static void eventually(String what, BooleanSupplier condition) {
-        long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(15);
-        while (!condition.getAsBoolean()) {
-            if (System.nanoTime() > deadline) {
-                throw new AssertionError("not within 15 s: " + what);
-            }
-            try {
-                Thread.sleep(5);
-            } catch (InterruptedException interrupted) {
-                Thread.currentThread().interrupt();
-                throw new AssertionError("interrupted while waiting: " + what);
-            }
-        }
     }
 }

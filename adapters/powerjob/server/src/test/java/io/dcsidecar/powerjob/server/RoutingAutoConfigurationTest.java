@@ -1,11 +1,15 @@
 package io.dcsidecar.powerjob.server;
 
+import static io.dcsidecar.client.Fixtures.eventually;
 import static io.dcsidecar.powerjob.server.Fixtures.addresses;
-import static io.dcsidecar.powerjob.server.Fixtures.eventually;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.dcsidecar.client.FakeSidecar;
+import io.dcsidecar.client.RoutingClient;
+import io.dcsidecar.client.RoutingEpoch;
+import io.dcsidecar.client.RoutingMeters;
 import io.dcsidecar.v1.FilterWorkersRequest;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
@@ -177,7 +181,7 @@ class RoutingAutoConfigurationTest {
         boot("--dc-sidecar.metrics=127.0.0.1:0");
         select(job());
         select(job());
-        int port = context.getBean(PrometheusEndpoint.class).port();
+        int port = context.getBean(RoutingClient.class).metricsPort();
         try (Scanner scraped = new Scanner(new URL("http://127.0.0.1:" + port + "/metrics").openStream(), "UTF-8").useDelimiter("\\A")) {
             String text = scraped.next();
             assertTrue(text.contains("\ndc_sidecar_decisions_total{origin=\"memory\"} 1\n"), text);
@@ -202,7 +206,7 @@ class RoutingAutoConfigurationTest {
         all[arguments.length + 1] = "--dc-sidecar.state-dir=off";
         run(all);
         if (context.containsBean("dcSidecarClient")) {
-            eventually("the watch is up", () -> context.getBean(SidecarClient.class).epoch() != null);
+            eventually("the watch is up", () -> context.getBean(RoutingClient.class).epoch() != null);
         }
     }
 
@@ -211,7 +215,7 @@ class RoutingAutoConfigurationTest {
     }
 
     private void switchTo(String datacenter) {
-        SidecarClient sidecar = context.getBean(SidecarClient.class);
+        RoutingClient<?, ?> sidecar = context.getBean(RoutingClient.class);
         RoutingEpoch previous = sidecar.epoch();
         fake.switchTo(datacenter);
         eventually("the switch arrives", () -> sidecar.epoch() != previous);

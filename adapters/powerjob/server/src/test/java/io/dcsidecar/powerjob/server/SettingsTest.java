@@ -1,9 +1,9 @@
 package io.dcsidecar.powerjob.server;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.dcsidecar.client.ClientSettings;
 import java.time.Duration;
 import java.util.Collections;
 import org.junit.jupiter.api.DisplayName;
@@ -16,8 +16,8 @@ class SettingsTest {
     @DisplayName("Without properties the defaults apply: a dispatch waits at most 200 ms")
     void defaults() {
         Settings settings = Fixtures.settings();
-        assertEquals(Duration.ofMillis(200), settings.timeout);
-        assertEquals(Settings.OnOutage.LAST_KNOWN, settings.onOutage);
+        assertEquals(Duration.ofMillis(200), settings.client.timeout);
+        assertEquals(ClientSettings.OnOutage.LAST_KNOWN, settings.client.onOutage);
         assertEquals(Settings.ScoreBy.NAME, settings.scoreBy);
         assertEquals(Settings.OnNoWorker.FAIL, settings.onNoWorker);
         assertTrue(settings.problems.isEmpty());
@@ -28,8 +28,8 @@ class SettingsTest {
     void values() {
         Settings settings = Fixtures.settings("target", "sidecar:50051", "timeout", "1s", "on-outage", "Last-Known", "on-no-worker",
                 "Hold", "hold-for", "30m", "tls.ca", "/etc/ca.pem", "score-by", "id", "state-dir", "/var/lib/x", "metrics", "0.0.0.0:9465");
-        assertEquals("target=sidecar:50051 (TLS), timeout=1000ms, on-outage=last-known, last-answer-for=600s, on-no-worker=hold, "
-                + "hold-for=1800s, score-by=id, state-dir=/var/lib/x, metrics=0.0.0.0:9465", settings.toString());
+        assertEquals("target=sidecar:50051 (TLS), timeout=1000ms, on-outage=last-known, last-answer-for=600s, state-dir=/var/lib/x, "
+                + "metrics=0.0.0.0:9465, on-no-worker=hold, hold-for=1800s, score-by=id", settings.toString());
     }
 
     @Test
@@ -42,41 +42,14 @@ class SettingsTest {
     }
 
     @Test
-    @DisplayName("when-away, the name up to 0.1, is still read where on-outage is not set")
-    void formerName() {
-        assertEquals(Settings.OnOutage.CLOSED, Fixtures.settings("when-away", "closed").onOutage);
-        assertEquals(Settings.OnOutage.OPEN, Fixtures.settings("when-away", "closed", "on-outage", "open").onOutage);
-    }
-
-    @Test
-    @DisplayName("state-dir=off keeps nothing on disk")
-    void noStateDir() {
-        assertNull(Fixtures.settings("state-dir", "off").stateDir);
-    }
-
-    @Test
-    @DisplayName("A malformed target is reported, and not replaced by the address of another sidecar")
-    void malformedTarget() {
-        for (String good : new String[] {"unix:/run/s.sock", "unix:///run/s.sock", "sidecar:50051", "10.0.0.1:1", "[::1]:50051"}) {
-            assertTrue(Fixtures.settings("target", good).problems.isEmpty(), good);
-        }
-        for (String wrong : new String[] {":::", "sidecar", "http://sidecar:50051", "unix:run", "sidecar:port"}) {
-            Settings settings = Fixtures.settings("target", wrong);
-            assertEquals(wrong, settings.target);
-            assertEquals("dc-sidecar.target: found '" + wrong + "', expected unix:/path or host:port; the sidecar cannot be reached",
-                    settings.problems.get(0));
-        }
-    }
-
-    @Test
     @DisplayName("An invalid value is reported with the expected form, and its default applies")
     void invalidValues() {
         Settings settings = Fixtures.settings("timeout", "soon", "on-no-worker", "wait", "tls.enabled", "maybe", "hold-for", "-1s");
-        assertEquals(Duration.ofMillis(200), settings.timeout);
+        assertEquals(Duration.ofMillis(200), settings.client.timeout);
         assertEquals(Settings.OnNoWorker.FAIL, settings.onNoWorker);
         assertEquals(4, settings.problems.size());
         assertEquals("dc-sidecar.timeout: found 'soon', expected a duration above zero such as 200ms, 10s or 5m; using PT0.2S",
                 settings.problems.get(0));
-        assertEquals("dc-sidecar.on-no-worker: found 'wait', expected one of fail, hold; using fail", settings.problems.get(1));
+        assertEquals("dc-sidecar.on-no-worker: found 'wait', expected one of fail, hold; using fail", settings.problems.get(2));
     }
 }

@@ -1,5 +1,6 @@
 package io.dcsidecar.powerjob.worker;
 
+import io.dcsidecar.client.DatacenterResolver;
 import java.lang.reflect.Field;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;

@@ -1,5 +1,6 @@
 package io.dcsidecar.powerjob.worker;
 
+import io.dcsidecar.client.DatacenterResolver;
 import java.util.function.Supplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
