@@ -185,6 +185,7 @@ def live_workers(
 ) -> Mapping[str, LiveWorkers]:
     """Return the live workers of applications in the newest request of the last ten minutes that any sidecar answered.
 
+    Where there is evidence of them, the newest evidence; else the fewest that any sidecar was shown.
     The first 16 sidecars are asked about the first 200 applications, for about a second. One that does not answer in
     time, or does not serve `revision` and so may follow another key, counts as having seen nothing.
     """
@@ -196,8 +197,7 @@ def live_workers(
             lambda endpoint: _seen(endpoint, connect, asked, revision, deadline), endpoints[:_WORKERS_SIDECARS]
         ):
             for app, workers in found.items():
-                if app not in newest or workers.at_ns > newest[app].at_ns:
-                    newest[app] = workers
+                newest[app] = workers.combined(newest[app]) if app in newest else workers
     return newest
 
 
@@ -218,7 +218,9 @@ def _seen(
                 break
             at_ns = route.workers_seen_at_ms * _NS_PER_MS
             if at_ns > oldest:
-                found[app] = LiveWorkers(dict(route.workers), at_ns)
+                # A sidecar that counts has counted the run of the newest request.
+                fewest = dict(route.fewest_workers) if route.workers_runs else None
+                found[app] = LiveWorkers(dict(route.workers), at_ns, fewest, route.workers_runs)
     return found
 
 

@@ -83,8 +83,10 @@ class AppRoute:
     """The route of an application as it stands now; weights in the document's order. `app` is "" for the default.
 
     `workers` are those of the newest request for the application that the sidecar answered, by datacenter, and
-    `workers_seen_at_ms` when it came (Unix milliseconds, 0 for never). `dispatch_names` are the application's names in
-    the newest dispatch request, `app` first. An update has none of these. `job` is set for the route of a single job.
+    `workers_seen_at_ms` when it came (Unix milliseconds, 0 for never). `fewest_workers` are the fewest that
+    `workers_runs` different runs have shown; from 3 on that is evidence (0 if the sidecar does not count).
+    `dispatch_names` are the application's names in the newest dispatch request, `app` first. An update has none of
+    these. `job` is set for the route of a single job.
     """
 
     app: str
@@ -97,6 +99,8 @@ class AppRoute:
     outages: tuple[Outage, ...] = ()
     workers: tuple[tuple[str, int], ...] = ()
     workers_seen_at_ms: int = 0
+    fewest_workers: tuple[tuple[str, int], ...] = ()
+    workers_runs: int = 0
     dispatch_names: tuple[str, ...] = ()
     job: str = ""
 
@@ -175,6 +179,8 @@ def route(answer: pb.AppRoute) -> AppRoute:
         outages=tuple(map(outage, answer.outages)),
         workers=tuple((entry.datacenter, entry.count) for entry in answer.workers),
         workers_seen_at_ms=answer.workers_seen_at_ms,
+        fewest_workers=tuple((entry.datacenter, entry.fewest) for entry in answer.workers),
+        workers_runs=answer.workers_runs,
         dispatch_names=(answer.dispatch_app, *answer.dispatch_aliases) if answer.dispatch_app else (),
         job=answer.job,
     )

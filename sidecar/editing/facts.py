@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sidecar.editing.placement import Counts
-from sidecar.routing.model import RoutingDocument
+from sidecar.routing.model import DEFAULT_OBSERVATIONS, RoutingDocument
 from sidecar.routing.outage import Outages
 from sidecar.routing.scalars import SECOND_NS, format_duration
 from sidecar.sources.base import Gray
@@ -14,10 +14,34 @@ from sidecar.sources.base import Gray
 
 @dataclass(frozen=True, slots=True)
 class LiveWorkers:
-    """The workers in the newest request for an application: how many in each datacenter, and when (Unix ns)."""
+    """The workers in the newest request for an application: how many in each datacenter, and when (Unix ns).
+
+    `fewest` are those that `runs` different runs have shown at least; None where the sidecar does not count them.
+    """
 
     counts: Counts
     at_ns: int
+    fewest: Counts | None = None
+    runs: int = 0
+
+    def sure(self, datacenter: str) -> int:
+        """Return how many workers a datacenter has for sure: one request proves nothing."""
+        return (self.counts if self.fewest is None else self.fewest).get(datacenter, 0)
+
+    @property
+    def evident(self) -> bool:
+        """Whether enough runs have shown the workers."""
+        return self.fewest is None or self.runs >= DEFAULT_OBSERVATIONS
+
+    def combined(self, other: LiveWorkers) -> LiveWorkers:
+        """Return what two sidecars were shown: evidence rather than none, then the newest; the fewest without any."""
+        if self.evident != other.evident:
+            return self if self.evident else other
+        newer, older = (self, other) if self.at_ns >= other.at_ns else (other, self)
+        if newer.fewest is None or older.fewest is None or newer.evident:
+            return newer
+        fewest = {name: min(count, older.fewest.get(name, 0)) for name, count in newer.fewest.items()}
+        return replace(newer, fewest=fewest)
 
     def age(self, now_ns: int) -> str:
         """Return how long ago that was, in whole seconds and at least one."""

@@ -13,7 +13,7 @@ from sidecar.editing.placement import placement
 from sidecar.editing.rules import SafetyRules
 from sidecar.editing.wording import subject_text
 from sidecar.errors import ChangeRefused
-from sidecar.routing.model import RoutingDocument
+from sidecar.routing.model import DEFAULT_OBSERVATIONS, RoutingDocument
 from sidecar.routing.scalars import SECOND_NS, format_duration
 from sidecar.routing.state import State
 from sidecar.routing.wording import outage_text
@@ -107,11 +107,17 @@ def _workers(comparison: Impact, rules: SafetyRules) -> Iterator[Violation]:
             continue
         if rules.require_workers is not None and any(app not in comparison.seen for app in needs):
             yield Violation("workers", f"live workers in {datacenter} unknown: count them with --candidates")
+        elif rules.require_workers is not None and any(not comparison.seen[app].evident for app in needs):
+            yield Violation(
+                "workers",
+                f"live workers in {datacenter} shown by fewer than {DEFAULT_OBSERVATIONS} runs, which is no evidence: "
+                "wait for more, or count them with --candidates",
+            )
         yield from _seen_too_few(comparison, datacenter, needs)
 
 
 def _seen_too_few(comparison: Impact, datacenter: str, needs: Mapping[str, int]) -> Iterator[Violation]:
-    counts = {app: comparison.seen[app].counts.get(datacenter, 0) for app in needs if app in comparison.seen}
+    counts = {app: comparison.seen[app].sure(datacenter) for app in needs if app in comparison.seen}
     few = [app for app, count in counts.items() if count < needs[app]]
     if few:
         app = min(few, key=lambda app: counts[app] - needs[app])

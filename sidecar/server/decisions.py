@@ -44,9 +44,11 @@ class _StateCache:
 
     def __init__(self, state: State | None, *, entries: int, size: int) -> None:
         self.state = state
-        # Each with what counts it, and with the workers of an application that it shows: of none, if nothing depends on
-        # the answer.
-        self.responses: Memo[tuple[bytes, Increment, str | None, WorkerCounts]] = Memo(entries=entries, size=size // 2)
+        # Each with what counts it, and with the workers of an application that its run shows: of none, if nothing
+        # depends on the answer.
+        self.responses: Memo[tuple[bytes, Increment, str | None, WorkerCounts, int]] = Memo(
+            entries=entries, size=size // 2
+        )
         self.endings: dict[tuple[Reason, bool], bytes] = {}
         if state is not None:
             self.candidates = CandidateCache(state.locator, entries=entries, size=size // 2)
@@ -58,7 +60,7 @@ class DecisionHandler:
     The addresses of the candidates are not checked to be unique: the indices of the answer tell twins apart. `counted`
     counts by application (`other` where the document does not name it), datacenter and reason.
 
-    Only requests with `dispatch` leave traces: observations of failover, the workers of the newest requests
+    Only requests with `dispatch` leave traces: observations of failover, the workers of the applications
     (`live_workers`, whatever document decided), the names that they used (`app_names`), and the count of NO_WORKERS.
     """
 
@@ -99,26 +101,26 @@ class DecisionHandler:
             self.live_workers.expect(len(state.document.apps))
         known = remembered.responses.find(request)
         if known is not None:
-            response, count, app, workers = known
+            response, count, app, workers, run = known
             count()
             if app is not None:
-                self.live_workers.note(app, workers)
+                self.live_workers.note(app, workers, run)
             return response
         if checkpoint is None:
             if len(request) >= _LARGE and not remembered.candidates.has(request):
                 return LargeRequest(len(request), partial(self._answer_large, request))
             checkpoint = _no_checkpoint
-        response, count, app, workers, observation = self._decide(state, remembered, request, checkpoint)
+        response, count, app, workers, run, observation = self._decide(state, remembered, request, checkpoint)
         count()
         if app is not None:
-            self.live_workers.note(app, workers)
+            self.live_workers.note(app, workers, run)
         if observation is not None:
             # Not remembered: the same request observes the same again, which shows how long it lasts.
             self._table.observe(observation)
             return response + _UNDECIDED
         if remembered.responses.comes_again(request):
             size = len(request) + len(response) + _SHOWN + _EACH * len(workers)
-            remembered.responses.keep(request, (response, count, app, workers), size)
+            remembered.responses.keep(request, (response, count, app, workers, run), size)
         return response
 
     def _answer_large(self, request: bytes, checkpoint: Checkpoint) -> bytes:
@@ -128,8 +130,8 @@ class DecisionHandler:
 
     def _decide(
         self, state: State, remembered: _StateCache, request: bytes, checkpoint: Checkpoint
-    ) -> tuple[bytes, Increment, str | None, WorkerCounts, Observation | None]:
-        """Return a response, what counts it, and the workers of the application, if they count.
+    ) -> tuple[bytes, Increment, str | None, WorkerCounts, int, Observation | None]:
+        """Return a response, what counts it, and the workers of the application, if they count, with the run.
 
         The last is what the decision observed, None where it adds nothing to what is known.
         """
@@ -152,16 +154,17 @@ class DecisionHandler:
         named = state.application((app, *aliases))
         if not candidates.dispatch and reason is Reason.NO_WORKERS:
             # An alert is raised for it: a question that dispatches nothing raises none.
-            return response, _uncounted, None, candidates.workers, None
+            return response, _uncounted, None, candidates.workers, 0, None
         known = named if named in state.document.apps else OTHER
         increment = self._counted.increment(known, decision.datacenter, reason.name)
         if not candidates.dispatch:
-            return response, increment, None, candidates.workers, None
+            return response, increment, None, candidates.workers, 0, None
+        run = _run(job, instance)
         observation = decision.observation
         if observation is not None:
             known_already = state.expects(observation)
-            observation = None if known_already else replace(observation, request=_run(job, instance))
-        return response, increment, named, candidates.workers, observation
+            observation = None if known_already else replace(observation, request=run or time.monotonic_ns())
+        return response, increment, named, candidates.workers, run, observation
 
 
 def _no_checkpoint() -> None:
@@ -173,8 +176,8 @@ def _uncounted() -> None:
 
 
 def _run(job: str, instance: str) -> int:
-    """Return a number that is equal for requests of one run: those that dispatch the same instance again."""
-    return crc32(f"{job}\n{instance}".encode()) if instance else time.monotonic_ns()
+    """Return a number that is equal for requests of one run, those that dispatch the same instance again; else 0."""
+    return crc32(f"{job}\n{instance}".encode()) if instance else 0
 
 
 def _ending(state: State, reason: Reason, for_instance: bool) -> bytes:  # noqa: FBT001 - a field of the response

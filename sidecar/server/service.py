@@ -73,9 +73,15 @@ class RoutingService:
         if names:
             route.dispatch_app = names[0]
             route.dispatch_aliases.extend(names[1:])
-        workers, seen_at_ns = self.live_workers.last(view.state.application(names) if names else asked.app)
-        route.workers.extend(pb.AppRoute.Workers(datacenter=name, count=count) for name, count in workers.items())
-        route.workers_seen_at_ms = seen_at_ns // _NS_PER_MS
+        seen = self.live_workers.seen(view.state.application(names) if names else asked.app)
+        if seen is not None:
+            fewest = seen.fewest
+            route.workers.extend(
+                pb.AppRoute.Workers(datacenter=name, count=count, fewest=fewest.get(name, 0))
+                for name, count in seen.newest.items()
+            )
+            route.workers_seen_at_ms = seen.at_ns // _NS_PER_MS
+            route.workers_runs = seen.runs
         return found + requests.encoded(route)
 
     def _route(self, state: State, app: str, job: str) -> bytes:

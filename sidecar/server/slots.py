@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
+
+# How long the thread that starts others rests after each. A new thread needs the interpreter to begin; hundreds that
+# want it at once would keep it from the thread that answers.
+_REST_S = 0.0005
 
 
 class Slots:
@@ -46,12 +51,15 @@ class CallThreads(ThreadPoolExecutor):
 
     gRPC asks the router for a call's handler and submits that handler on the same thread right afterwards, so the slots
     claimed last belong to the next task. A slot is held from the arrival of the call, also while its request message is
-    missing. Threads are started on demand, `size` at most.
+    missing. Threads are started on demand, `size` at most, one after the other by a thread of their own: the thread
+    that answers calls does not wait for them.
     """
 
     def __init__(self, size: int) -> None:
         super().__init__(max_workers=size, thread_name_prefix="call")
         self._claimed: Slots | None = None
+        self._wanted = threading.Semaphore(0)
+        self._starter: threading.Thread | None = None
 
     def claim(self, slots: Slots) -> None:
         """Have the next task hold one of these slots."""
@@ -70,3 +78,18 @@ class CallThreads(ThreadPoolExecutor):
             raise
         future.add_done_callback(lambda _: slots.release())
         return future
+
+    def _adjust_thread_count(self) -> None:
+        """Have a thread started for the task just queued, unless one is idle; `submit` calls this."""
+        if self._idle_semaphore.acquire(blocking=False):
+            return
+        if self._starter is None:
+            self._starter = threading.Thread(target=self._start_wanted, name="call-starter", daemon=True)
+            self._starter.start()
+        self._wanted.release()
+
+    def _start_wanted(self) -> None:
+        while True:
+            self._wanted.acquire()
+            super()._adjust_thread_count()
+            time.sleep(_REST_S)

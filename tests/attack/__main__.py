@@ -31,6 +31,7 @@ _COLUMNS = (
     ("failed", 6, ""),
     ("wrong", 6, ""),
     ("health", 6, "bad"),
+    ("limit", 6, "MiB"),
     ("held", 6, "MiB"),
     ("rss", 6, "MiB"),
     ("fds", 5, ""),
@@ -40,7 +41,7 @@ _COLUMNS = (
 
 
 def main() -> int:
-    """Run the attacks; return 1 if one is not withstood or lost in noise."""
+    """Run the attacks; return 1 if one is not withstood."""
     given = _arguments()
     attacks = _chosen(given)
     if given.list:
@@ -163,6 +164,7 @@ def _row(result: Result, setting: Setting) -> str:
         str(result.failed) if result.calls else "-",
         str(result.wrong) if result.calls else "-",
         str(under.unhealthy + result.after.unhealthy) if result.calls else "-",
+        f"{result.memory / _MIB:.0f}",
         f"{result.peak_used / _MIB:.0f}",
         f"{result.peak_rss / _MIB:.0f}",
         str(result.descriptors),
@@ -188,9 +190,9 @@ def _report(results: Sequence[Result], setting: Setting, took: float, *, verbose
             print("    log: " + "\n         ".join(result.log.splitlines()[-15:]))
     kinds = ", ".join(sorted({result.group for result in results if result.group}))
     print(
-        f"\n{len(results) - len(failed)} withstood, {len(failed) - noisy} not, {noisy} lost in noise, "
-        f"of {len(results)} attacks in {took:.0f} s; "
-        f"limit {setting.memory // _MIB} MiB by {kinds}; {setting.seconds:g} s each, at {caller.RATE:.0f} calls/s; "
+        f"\n{len(results) - len(failed)} withstood, {len(failed)} not, of {len(results)} attacks in {took:.0f} s; "
+        f"{noisy} as slow without the attack (noise); limit of memory by {kinds}; "
+        f"{setting.seconds:g} s each, at {caller.RATE:.0f} calls/s; "
         f"held: what cannot be reclaimed, rss: with the mapped files"
     )
 

@@ -34,6 +34,7 @@ class Attack:
     document: returns the document in force at the beginning.
     calls: measure the independent caller; otherwise only the expectations of `run` count.
     starts: start the sidecar before `run`; otherwise `run` starts it.
+    memory: bytes that the document needs; the limit is raised to them where it is lower.
     least: minimum seconds for the attack to have an effect.
     around: further seconds that it may take.
     open: what does not hold yet; the short form then expects a failure. Empty if the attack is withstood.
@@ -49,6 +50,7 @@ class Attack:
     setup: Sequence[str] = ()
     calls: bool = True
     starts: bool = True
+    memory: int = 0
     least: float = 0.0
     around: float = 0.0
     open: str = ""
@@ -69,6 +71,8 @@ class Stage:
     notes: list[str] = field(default_factory=list)
     # Seconds until a changed document decided without an attack; None if not measured.
     calm_change_s: float | None = None
+    # The longest call without the attack.
+    calm_worst_ms: float = 0.0
     _deadline: float = 0.0
 
     @property

@@ -23,6 +23,8 @@ _CALLER = """\
 """
 _REASONS = {number: name.removeprefix("REASON_") for name, number in pb.Reason.items()}
 _SIZE = 1024 * 1024
+# What the chart gives a sidecar: enough for 10,000 applications.
+LARGE = 128 * 1024 * 1024
 
 
 def document(apps: str = "", *, default: str = DEFAULT, rest: str = "") -> str:

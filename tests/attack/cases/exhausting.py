@@ -19,7 +19,7 @@ from sidecar.pb.dcsidecar.v1 import routing_pb2 as pb
 from tests.attack import http2
 from tests.attack.attack import Attack, Stage
 from tests.attack.cases.stalling import _call
-from tests.attack.texts import PLACEHOLDER, document, many_apps, write_requests
+from tests.attack.texts import LARGE, PLACEHOLDER, document, many_apps, write_requests
 from tests.harness import code_of
 
 _MIB = 1024**2
@@ -354,11 +354,11 @@ ATTACKS = [
     ),
     Attack(
         name="watch-no-read",
+        memory=LARGE,
         run=_watchers,
         item="7",
         product="For a watcher that does not read only the newest update is kept; backlogs are bounded.",
         document=lambda: document(many_apps(10_000)),
-        open="memory",
     ),
     Attack(
         name="answers-no-read",

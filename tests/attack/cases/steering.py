@@ -68,10 +68,14 @@ def _lift_guard(stage: Stage) -> None:
             before.returncode != 0,
             f"without the attack `switch` was allowed already: {before.stdout[-200:]!r}",
         )
-        client.filter(pb.FilterWorkersRequest(app="billing", job="2", candidates=workers(["dc3"], 5)))
-        after = sidecar.run(*words)
-    stage.note(f"before: {_last(before.stderr)}; after: {_last(after.stderr) or _last(after.stdout)}")
-    stage.expect(after.returncode != 0, "one made-up call lifted the `workers` guard of `switch`")
+        made_up = pb.FilterWorkersRequest(app="billing", job="2", candidates=workers(["dc3"], 5))
+        for dispatch in (False, True):
+            made_up.dispatch = dispatch
+            client.filter(made_up)
+            after = sidecar.run(*words)
+            kind = "dispatch" if dispatch else "question"
+            stage.note(f"before: {_last(before.stderr)}; after a {kind}: {_last(after.stderr) or _last(after.stdout)}")
+            stage.expect(after.returncode != 0, f"one made-up {kind} lifted the `workers` guard of `switch`")
 
 
 def _last(output: bytes) -> str:
@@ -130,7 +134,7 @@ ATTACKS = [
         name="steer-workers-guard",
         run=_lift_guard,
         item="1",
-        product="The `workers` guard of `switch` counts what trusted callers report.",
+        product="The `workers` guard of `switch` needs evidence of several dispatches, as failover does.",
         document=lambda: document("  billing: {active: dc1, backups: [dc2]}\n"),
         calls=False,
         short=True,

@@ -100,7 +100,7 @@ def test_a_watcher_that_leaves_is_forgotten(serve: Serve) -> None:
             updates.cancel()
             next(client.watch())
         eventually(lambda: served.server._watch_slots.empty, "both places free")
-        assert not served.server._watches._wakes
+        assert not served.server._watches._broadcaster._watchers
 
 
 def test_200_watchers_do_not_starve_decisions(serve: Serve) -> None:

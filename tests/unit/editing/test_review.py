@@ -101,6 +101,45 @@ def test_seen_workers_are_told_and_weighed_by_application() -> None:
     assert "dc2 has 3 live workers of billing, expected at least 4" in short.violations[0].message
 
 
+def test_one_request_is_no_evidence_of_workers() -> None:
+    """Only what several runs have shown lets a change pass; the fewest of them count, the newest are told."""
+    at_ns = NOW - 5 * SECOND_NS
+
+    def facts(fewest: int, runs: int) -> Facts:
+        return Facts(live_workers={"billing": LiveWorkers({"dc2": 3}, at_ns, {"dc2": fewest}, runs)})
+
+    made_up = reviewed(switch("dc2", "billing"), facts=facts(0, 2))
+    assert broken(made_up) == ["workers"]
+    assert "live workers: dc2 3, seen by a sidecar up to 5s ago" in made_up.notes
+    demanding = SafetyRules(require_workers=2)
+    assert broken(reviewed(switch("dc2", "billing"), facts=facts(3, 3), rules=demanding)) == []
+    assert broken(reviewed(switch("dc2", "billing"), facts=facts(3, 2))) == []
+    alone = reviewed(switch("dc2", "billing"), facts=facts(3, 2), rules=demanding)
+    (violation,) = alone.violations
+    assert violation.message == (
+        "live workers in dc2 shown by fewer than 3 runs, which is no evidence: wait for more, or count them with "
+        "--candidates"
+    )
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_what_two_sidecars_were_shown(turned: bool) -> None:
+    """Evidence counts more than a newer request; of several requests that are none, the fewest workers."""
+
+    def combined(one: LiveWorkers, other: LiveWorkers) -> LiveWorkers:
+        return other.combined(one) if turned else one.combined(other)
+
+    evident = LiveWorkers({"dc2": 1}, NOW - 9, {"dc2": 1}, 3)
+    later = LiveWorkers({"dc2": 2}, NOW - 5, {"dc2": 2}, 3)
+    made_up = LiveWorkers({"dc2": 9}, NOW, {"dc2": 9}, 1)
+    assert combined(evident, made_up) is evident
+    assert combined(evident, later) is later
+    lone = LiveWorkers({"dc1": 4}, NOW - 9, {"dc1": 4}, 1)
+    assert combined(lone, made_up) == LiveWorkers({"dc2": 9}, NOW, {"dc2": 0}, 1)
+    old_release = LiveWorkers({"dc1": 4}, NOW - 9)
+    assert combined(old_release, replace(made_up, runs=3)) == replace(made_up, runs=3)
+
+
 def test_what_is_said_goes_before_what_was_seen() -> None:
     """With counts nobody is asked; for an application nobody has seen, and for those without a name, none are known."""
     seen = _seen(billing={"dc1": 2})

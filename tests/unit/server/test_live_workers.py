@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 import tracemalloc
 
+import pytest
+
 from sidecar.counters import LabeledCounters
 from sidecar.pb.dcsidecar.v1 import routing_pb2 as pb
 from sidecar.routing.failover import Observation
 from sidecar.server.decisions import DecisionHandler
 from sidecar.server.large_requests import made
-from sidecar.server.live_workers import LiveWorkerTracker, count_workers
+from sidecar.server.live_workers import LiveWorkerTracker, WorkerCounts, count_workers
 from sidecar.table import RoutingTable
 from tests.harness import a_request
 from tests.views import view
@@ -124,3 +126,61 @@ def test_it_is_bounded_in_bytes() -> None:
     tracemalloc.stop()
     assert taken < 10 * 1024 * 1024
     assert tracker.last(str(2999).ljust(250, "x"))[1]
+
+
+class _Clock:
+    """Monotonic and wall time that a test sets, in seconds."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 1000.0
+        monkeypatch.setattr("sidecar.server.live_workers.time.monotonic_ns", lambda: round(self.now * 1e9))
+
+
+def _shown(tracker: LiveWorkerTracker, app: str = "billing") -> tuple[WorkerCounts, int]:
+    seen = tracker.seen(app)
+    assert seen is not None
+    return seen.fewest, seen.runs
+
+
+def test_several_runs_over_a_time_are_evidence_of_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three different runs over a second; the same run again, and many at once, prove nothing."""
+    clock, tracker = _Clock(monkeypatch), LiveWorkerTracker()
+    for _ in range(10):
+        tracker.note("billing", {"dc1": 2}, run=7)
+    assert _shown(tracker) == ({"dc1": 2}, 1)
+    for run in range(1, 10):
+        tracker.note("billing", {"dc1": 2}, run=run)
+    assert _shown(tracker) == ({"dc1": 2}, 2)
+    clock.now += 1
+    tracker.note("billing", {"dc1": 2}, run=10)
+    assert _shown(tracker) == ({"dc1": 2}, 3)
+
+
+def test_a_request_that_shows_fewer_workers_counts_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More workers than that are believed again once there is evidence of them; the newest are shown all the time."""
+    clock, tracker = _Clock(monkeypatch), LiveWorkerTracker()
+
+    def runs(workers: dict[str, int]) -> None:
+        for _ in range(4):
+            clock.now += 0.5
+            tracker.note("billing", workers)
+
+    runs({"dc1": 3})
+    tracker.note("billing", {"dc1": 3, "dc2": 9})
+    assert tracker.last("billing")[0] == {"dc1": 3, "dc2": 9}
+    assert _shown(tracker)[0] == {"dc1": 3}
+    tracker.note("billing", {"dc1": 1})
+    assert _shown(tracker)[0] == {"dc1": 1}
+    runs({"dc1": 3, "dc2": 9})
+    runs({"dc1": 3, "dc2": 9})
+    assert _shown(tracker) == ({"dc1": 3, "dc2": 9}, 3)
+
+
+def test_what_is_known_outlives_a_generation_of_the_memo() -> None:
+    """A flood of other names does not make evidence begin anew."""
+    tracker = LiveWorkerTracker()
+    tracker.note("billing", {"dc1": 2, "dc2": 1}, run=1)
+    for number in range(5000):
+        tracker.note(f"other-{number}", {})
+    tracker.note("billing", {"dc1": 2}, run=2)
+    assert _shown(tracker) == ({"dc1": 2}, 2)

@@ -160,7 +160,7 @@ class Fault(_message.Message):
     def __init__(self, kind: _Optional[_Union[FaultKind, str]] = ..., workers: _Optional[int] = ..., needed: _Optional[int] = ..., probes: _Optional[_Iterable[_Union[ProbeFailure, _Mapping]]] = ..., since_ms: _Optional[int] = ..., text: _Optional[str] = ...) -> None: ...
 
 class AppRoute(_message.Message):
-    __slots__ = ("app", "weights", "backups", "unavailable", "min_workers", "revision", "generation", "outages", "workers", "workers_seen_at_ms", "job", "dispatch_app", "dispatch_aliases")
+    __slots__ = ("app", "weights", "backups", "unavailable", "min_workers", "revision", "generation", "outages", "workers", "workers_seen_at_ms", "job", "dispatch_app", "dispatch_aliases", "workers_runs")
     class Outage(_message.Message):
         __slots__ = ("datacenter", "app", "reason", "kind", "since_ms", "until_ms", "drill_reason", "fault")
         DATACENTER_FIELD_NUMBER: _ClassVar[int]
@@ -181,12 +181,14 @@ class AppRoute(_message.Message):
         fault: Fault
         def __init__(self, datacenter: _Optional[str] = ..., app: _Optional[str] = ..., reason: _Optional[str] = ..., kind: _Optional[_Union[OutageKind, str]] = ..., since_ms: _Optional[int] = ..., until_ms: _Optional[int] = ..., drill_reason: _Optional[str] = ..., fault: _Optional[_Union[Fault, _Mapping]] = ...) -> None: ...
     class Workers(_message.Message):
-        __slots__ = ("datacenter", "count")
+        __slots__ = ("datacenter", "count", "fewest")
         DATACENTER_FIELD_NUMBER: _ClassVar[int]
         COUNT_FIELD_NUMBER: _ClassVar[int]
+        FEWEST_FIELD_NUMBER: _ClassVar[int]
         datacenter: str
         count: int
-        def __init__(self, datacenter: _Optional[str] = ..., count: _Optional[int] = ...) -> None: ...
+        fewest: int
+        def __init__(self, datacenter: _Optional[str] = ..., count: _Optional[int] = ..., fewest: _Optional[int] = ...) -> None: ...
     APP_FIELD_NUMBER: _ClassVar[int]
     WEIGHTS_FIELD_NUMBER: _ClassVar[int]
     BACKUPS_FIELD_NUMBER: _ClassVar[int]
@@ -200,6 +202,7 @@ class AppRoute(_message.Message):
     JOB_FIELD_NUMBER: _ClassVar[int]
     DISPATCH_APP_FIELD_NUMBER: _ClassVar[int]
     DISPATCH_ALIASES_FIELD_NUMBER: _ClassVar[int]
+    WORKERS_RUNS_FIELD_NUMBER: _ClassVar[int]
     app: str
     weights: _containers.RepeatedCompositeFieldContainer[WeightedDatacenter]
     backups: _containers.RepeatedScalarFieldContainer[str]
@@ -213,7 +216,8 @@ class AppRoute(_message.Message):
     job: str
     dispatch_app: str
     dispatch_aliases: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, app: _Optional[str] = ..., weights: _Optional[_Iterable[_Union[WeightedDatacenter, _Mapping]]] = ..., backups: _Optional[_Iterable[str]] = ..., unavailable: _Optional[_Iterable[str]] = ..., min_workers: _Optional[int] = ..., revision: _Optional[str] = ..., generation: _Optional[int] = ..., outages: _Optional[_Iterable[_Union[AppRoute.Outage, _Mapping]]] = ..., workers: _Optional[_Iterable[_Union[AppRoute.Workers, _Mapping]]] = ..., workers_seen_at_ms: _Optional[int] = ..., job: _Optional[str] = ..., dispatch_app: _Optional[str] = ..., dispatch_aliases: _Optional[_Iterable[str]] = ...) -> None: ...
+    workers_runs: int
+    def __init__(self, app: _Optional[str] = ..., weights: _Optional[_Iterable[_Union[WeightedDatacenter, _Mapping]]] = ..., backups: _Optional[_Iterable[str]] = ..., unavailable: _Optional[_Iterable[str]] = ..., min_workers: _Optional[int] = ..., revision: _Optional[str] = ..., generation: _Optional[int] = ..., outages: _Optional[_Iterable[_Union[AppRoute.Outage, _Mapping]]] = ..., workers: _Optional[_Iterable[_Union[AppRoute.Workers, _Mapping]]] = ..., workers_seen_at_ms: _Optional[int] = ..., job: _Optional[str] = ..., dispatch_app: _Optional[str] = ..., dispatch_aliases: _Optional[_Iterable[str]] = ..., workers_runs: _Optional[int] = ...) -> None: ...
 
 class WatchRoutesRequest(_message.Message):
     __slots__ = ("apps", "detail")
