@@ -30,7 +30,7 @@ from sidecar.sources import open_source
 from sidecar.sources.base import Report, ResumableSource, Source, Unreachable
 from sidecar.state_file import make_state_folder, other_writers
 from sidecar.table import RoutingTable
-from sidecar.view import LoadedDocument
+from sidecar.view import LoadedDocument, View
 
 if TYPE_CHECKING:
     from sidecar.audit.database import AuditDatabase
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from sidecar.server.server import Server
     from sidecar.server.traces import Tracing
     from sidecar.status_key import StatusKey
+    from sidecar.trust.opening import SignedDocuments
     from sidecar.web.recent_changes import RecentChanges
     from sidecar.web.server import WebServer
     from sidecar.workers.supervisor import Supervisor
@@ -101,7 +102,9 @@ class Sidecar:
         self._source = open_source(settings.source or "", settings.source_options)
         self.url = self._source.url
         self._supervisor = self._open_supervisor()
+        self._signed = self._open_signatures()
         self._table = self._open_table()
+        self._signers = self._signed.reloader(self._table.judge_again) if self._signed else None
         self._health = HealthChecks(self._table, AllowedHosts(settings.probe_hosts))
         self._snapshot = SnapshotStore(settings.state_dir, self.url) if settings.state_dir else None
         self._failovers = FailoverStore(settings.state_dir, self.url) if settings.state_dir else None
@@ -131,6 +134,8 @@ class Sidecar:
         for part in (self._audit, self._snapshot, self._failovers, self._status_key):
             if part is not None:
                 self._table.subscribe(part.changed)
+        if self._signed is not None:
+            self._table.subscribe(partial(_log_signers, self._signed))
         if self._audit is not None and self._reactions is not None:
             self._audit.subscribe(self._reactions.dispatch)
         if self._audit is not None and self._recent is not None:
@@ -143,7 +148,7 @@ class Sidecar:
         decided by the snapshot and the override, where there are any.
         """
         kept = (self._snapshot, self._failovers, self._status_key)
-        for part in (self._reactions, self._audit, *kept, self._override, self._table):
+        for part in (self._reactions, self._audit, *kept, self._override, self._table, self._signers):
             if part is not None:
                 part.start()
         pages = [self._web.start()] if self._web is not None else []
@@ -168,7 +173,7 @@ class Sidecar:
 
     def _after_server(self) -> Iterator[Component]:
         """Yield all parts but the server, in the order in which they stop."""
-        feeding = (self._watch, self._health, self._override)
+        feeding = (self._watch, self._health, self._override, self._signers)
         fed = (self._web, self._snapshot, self._audit, self._reactions, self._failovers, self._status_key, self._traces)
         yield from (part for part in (*feeding, self._table, *fed) if part is not None)
 
@@ -177,7 +182,35 @@ class Sidecar:
         parse = without_gc(partial(parse_document, max_bytes=settings.max_document_size, checkpoint=Yielder()))
         if self._supervisor is not None:
             parse = self._supervisor.preloading(parse)
-        return RoutingTable(parse=parse, max_stale=settings.max_stale)
+        if self._signed is None:
+            return RoutingTable(parse=parse, max_stale=settings.max_stale)
+        return RoutingTable(
+            parse=parse,
+            max_stale=settings.max_stale,
+            admission=self._signed.admission,
+            parse_override=self._signed.parse_override(parse),
+        )
+
+    def _open_signatures(self) -> SignedDocuments | None:
+        settings = self._settings
+        if settings.allowed_signers is None:
+            return None
+        try:
+            from sidecar.trust.opening import SignatureSettings, SignedDocuments  # noqa: PLC0415 - 5 MiB, only where it is configured
+        except ImportError as error:
+            raise ConfigError(
+                f"--allowed-signers needs {error.name}, which is not installed: pip install 'dc-sidecar[trust]'"
+            ) from error
+        return SignedDocuments(
+            SignatureSettings(
+                allowed_signers=settings.allowed_signers,
+                require_signatures=settings.require_signatures,
+                signers_for=settings.signers_for,
+                fewer_signatures=settings.fewer_signatures,
+                override_signatures=settings.override_signatures,
+                environment=settings.environment or "",
+            )
+        )
 
     def _open_supervisor(self) -> Supervisor | None:
         settings = self._settings
@@ -287,6 +320,8 @@ class Sidecar:
         try:
             snapshot = load(folder, self.url, max_document_size=self._settings.max_document_size)
             if snapshot is not None:
+                if self._signed is not None:
+                    self._signed.check_snapshot(snapshot.text, snapshot.applied_at_ns)
                 document = parse_document(snapshot.text, max_bytes=self._settings.max_document_size)
                 self._table.restore(LoadedDocument(snapshot.text, document), snapshot.applied_at_ns)
                 self._resume(snapshot.versions)
@@ -330,6 +365,13 @@ def _subset(kind: type[T], settings: Settings) -> T:
     """Return the settings of a part: those fields of the sidecar's settings that it has too."""
     shared = {field.name for field in fields(kind)} & {field.name for field in fields(settings)}  # type: ignore[arg-type]
     return kind(**{name: getattr(settings, name) for name in shared})
+
+
+def _log_signers(signed: SignedDocuments, before: View, after: View) -> None:
+    """Log who signed a new document; a listener of the table."""
+    if after.source is not None and after.source is not before.source and not after.status.from_snapshot:
+        names = ", ".join(signed.admission.signers_of(after.source.text))
+        log.info("revision %s is signed by %s", after.source.document.revision, names)
 
 
 def _stop(part: Component, timeout: float) -> None:

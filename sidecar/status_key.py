@@ -31,8 +31,13 @@ _SAME_NS = 60 * SECOND_NS
 
 def status_url(url: str) -> str:
     """Return the URL of the key beside a key, as in `nacos://host/GROUP/routing.status?namespace=NS`."""
+    return url_beside(url, SUFFIX)
+
+
+def url_beside(url: str, suffix: str) -> str:
+    """Return the URL of the key whose name has a suffix more."""
     key, mark, query = url.partition("?")
-    return f"{key}{SUFFIX}{mark}{query}"
+    return f"{key}{suffix}{mark}{query}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,9 @@ from sidecar.routing.failover import FailoverStates, Observation
 from sidecar.routing.outage import Outages
 from sidecar.routing.state import State
 from sidecar.sources.base import Report, Unreachable
+from sidecar.trust.admission import Admission
 from sidecar.view import (
+    AdmissionChanged,
     ClockTicked,
     DecisionsObserved,
     Event,
@@ -73,6 +75,7 @@ class RoutingTable:
     reaches nobody else.
 
     `max_stale` is for how many seconds the source may be out of reach before the view is not `ready` any more.
+    `admission` judges the documents of the source, `parse_override` (None: `parse`) reads those of the override.
     `clock` is the wall's, in Unix nanoseconds; `elapsed` never jumps, in seconds.
     """
 
@@ -83,7 +86,11 @@ class RoutingTable:
         clock: Callable[[], int] = time.time_ns,
         elapsed: Callable[[], float] = time.monotonic,
         max_stale: float | None = None,
+        admission: Admission | None = None,
+        parse_override: Parse | None = None,
     ) -> None:
+        self._admission = admission
+        self._parse_override = parse_override
         self._parse = parse
         self._clock = clock
         self._elapsed = elapsed
@@ -137,6 +144,10 @@ class RoutingTable:
     def judge(self, unhealthy: Outages, notice: HealthNotice | None = None) -> None:
         """Queue the outages of the datacenters that health checks judge down now; `notice` is for operators."""
         self._put(HealthJudged(unhealthy, notice))
+
+    def judge_again(self) -> None:
+        """Queue that the rules of admission are others now."""
+        self._put(AdmissionChanged())
 
     def observe(self, observation: Observation) -> None:
         """Queue what a decision showed, from any thread, without a lock; it is applied within a tenth of a second."""
@@ -215,6 +226,8 @@ class RoutingTable:
                 parse=self._parse,
                 max_stale_ns=self._max_stale_ns,
                 checkpoint=self._checkpoint,
+                admission=self._admission,
+                parse_override=self._parse_override,
             )
         except Exception:
             log.exception("the routing table failed to take a change; the one before stays in force")

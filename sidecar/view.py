@@ -15,6 +15,7 @@ from sidecar.routing.model import RoutingDocument
 from sidecar.routing.outage import Outages
 from sidecar.routing.state import State
 from sidecar.sources.base import Content, Missing, Report, Unreachable
+from sidecar.trust.admission import Admission
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +185,11 @@ class DecisionsObserved:
 
 
 @dataclass(frozen=True, slots=True)
+class AdmissionChanged:
+    """Documents are judged by other rules from now on: a refused one may be admitted."""
+
+
+@dataclass(frozen=True, slots=True)
 class ClockTicked:
     """Nothing happened but time."""
 
@@ -195,6 +201,7 @@ Event = (
     | OverrideReported
     | HealthJudged
     | DecisionsObserved
+    | AdmissionChanged
     | ClockTicked
 )
 Checkpoint = Callable[[], None]
@@ -215,24 +222,44 @@ def next_view(
     parse: Parse,
     max_stale_ns: int | None = None,
     checkpoint: Checkpoint = lambda: None,
+    admission: Admission | None = None,
+    parse_override: Parse | None = None,
 ) -> View:
     """Return the view after an event, with the State that follows from it and from the time.
 
     Equal to `view` where nothing changed; a State that still holds stays the same object. `parse` is called for a text
-    that is not known yet. `max_stale_ns` is how long the source may be out of reach before the view is not ready.
-    `checkpoint` is called often during long work.
+    that is not known yet, `parse_override` (None: the same) for one of the override. `max_stale_ns` is how long the
+    source may be out of reach before the view is not ready. `checkpoint` is called often during long work. `admission`
+    judges the documents of the source.
     Raises nothing but what `parse` raises beside DocumentRejected.
     """
-    return _decided(_after(view, event, now, parse, checkpoint), now, max_stale_ns, checkpoint)
+    rules = _Rules(parse, parse_override or parse, admission)
+    return _decided(_after(view, event, now, rules, checkpoint), now, max_stale_ns, checkpoint)
 
 
-def _after(view: View, event: Event, now: Instant, parse: Parse, checkpoint: Checkpoint) -> View:
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    parse: Parse
+    parse_override: Parse
+    admission: Admission | None
+
+    def load(self, text: bytes, current: LoadedDocument | None, now: Instant) -> LoadedDocument:
+        """Return a text of the source, loaded. Raises DocumentRejected."""
+        if self.admission is not None:
+            self.admission.check_text(text, current.text if current else None, now.wall_ns)
+        document = self.parse(text)
+        if self.admission is not None:
+            self.admission.check_change(text, document, current.document if current else None, now.wall_ns)
+        return LoadedDocument(text, document)
+
+
+def _after(view: View, event: Event, now: Instant, rules: _Rules, checkpoint: Checkpoint) -> View:
     """Return the view with what an event says, not decided yet."""
     match event:
         case SourceReported(report):
-            return _reported(view, report, now, parse)
+            return _reported(view, report, now, rules)
         case OverrideReported(url, report):
-            return replace(view, override=_overridden(view, url, report, now, parse))
+            return replace(view, override=_overridden(view, url, report, now, rules.parse_override))
         case HealthJudged(unhealthy, notice):
             return replace(view, unhealthy=unhealthy, health=notice)
         case DecisionsObserved(observations):
@@ -250,6 +277,8 @@ def _after(view: View, event: Event, now: Instant, parse: Parse, checkpoint: Che
             if view.loaded is not None:
                 restored = revise(restored, view.loaded.document, now.steady_ns, checkpoint)
             return replace(view, failovers=restored)
+        case AdmissionChanged():
+            return _judged_again(view, now, rules)
         case ClockTicked():
             return view
         case _:
@@ -319,7 +348,16 @@ def _overridden(view: View, url: str, report: Report, now: Instant, parse: Parse
             return Override(url, loaded, known.since_ns or now.wall_ns)
 
 
-def _reported(view: View, report: Report, now: Instant, parse: Parse) -> View:
+def _judged_again(view: View, now: Instant, rules: _Rules) -> View:
+    """Return the view with the refused text judged again: now, or once the source can be asked."""
+    refusal = view.status.refusal
+    if refusal is not None and view.status.state is SourceState.REJECTED:
+        return _read(replace(view, status=replace(view.status, refusal=None)), refusal.text, now, rules)
+    forgotten = replace(refusal, text=b"") if refusal else None
+    return replace(view, status=replace(view.status, refusal=forgotten))
+
+
+def _reported(view: View, report: Report, now: Instant, rules: _Rules) -> View:
     """Return the view after a report of the source."""
     match report:
         case Unreachable(reason):
@@ -330,10 +368,10 @@ def _reported(view: View, report: Report, now: Instant, parse: Parse) -> View:
         case Content(text, version, gray):
             since_ns = (view.status.gray_since_ns or now.wall_ns) if gray else 0
             status = replace(view.status, version=version, gray=gray, gray_since_ns=since_ns)
-            return _read(replace(view, status=status), text, now, parse)
+            return _read(replace(view, status=status), text, now, rules)
 
 
-def _read(view: View, text: bytes, now: Instant, parse: Parse) -> View:
+def _read(view: View, text: bytes, now: Instant, rules: _Rules) -> View:
     refusal = view.status.refusal
     if refusal is not None and refusal.text == text:
         return _moved(view, SourceEvent.REFUSED, now, error=refusal.error.summary)
@@ -341,7 +379,7 @@ def _read(view: View, text: bytes, now: Instant, parse: Parse) -> View:
     if view.source is not None and view.source.text == text:
         return _moved(replace(view, status=confirmed), SourceEvent.ACCEPTED, now)
     try:
-        loaded = LoadedDocument(text, parse(text))
+        loaded = rules.load(text, view.source, now)
     except DocumentRejected as error:
         refusal = RejectedDocument(revision=revision_of(text), error=error, at_ns=now.wall_ns, text=text)
         refused = replace(view, status=replace(view.status, refusal=refusal))

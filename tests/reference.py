@@ -78,7 +78,8 @@ def parse(text: str) -> Plain:
     document = _read(text)
     if isinstance(document, str):
         document = {"default": {"active": document}}
-    _known_keys(document, "version meta datacenters default apps drills workers")
+    _known_keys(document, "version meta datacenters default apps drills workers signatures")
+    _need(isinstance(document.get("signatures", {}), dict), "signatures")
     _need(document.get("version", "1") == "1", "version")
     _need(isinstance(document.get("meta", {}), dict), "meta")
     if "datacenters" in document:

@@ -34,6 +34,7 @@ from sidecar.cli.sidecars import (
     statuses,
     wait_for_revision,
 )
+from sidecar.cli.signing import proposal_source, signed
 from sidecar.editing.draft import CurrentDocument, Draft, Edit, difference, plan
 from sidecar.editing.facts import Facts
 from sidecar.editing.meta import ChangeMeta
@@ -46,6 +47,7 @@ from sidecar.routing.outage import Fault, FaultKind, Outages, unhealthy
 from sidecar.routing.parsed_text import parse_text
 from sidecar.routing.state import State
 from sidecar.sources.base import ChangeNote, Content, Missing
+from sidecar.trust.envelope import is_signed, unsigned
 
 # The exit code for a document that is written, but not known to be served by every sidecar.
 NOT_CONFIRMED = 5
@@ -97,6 +99,10 @@ def make_change(options: ChangeOptions, edit: Edit) -> Outcome:
             return Outcome(0)
         if not _confirmed(draft, judged, options):
             return Outcome(0)
+        if options.signing is not None:
+            draft = signed(draft, options.signing, options.max_bytes)
+        if options.propose:
+            return propose(draft, options)
         try:
             apply(draft, options)
         except WriteConflict:
@@ -125,7 +131,9 @@ def current_of(found: Content | Missing, target: Target, max_bytes: int) -> Curr
     """Return what a source read from a key."""
     if isinstance(found, Missing):
         return CurrentDocument(key=str(target), missing=found.reason)
-    return CurrentDocument(parse_text(found.text, max_bytes=max_bytes), found.version, str(target))
+    body = unsigned(found.text)
+    signed = found.text if is_signed(found.text) else None
+    return CurrentDocument(parse_text(body, max_bytes=max_bytes), found.version, str(target), signed=signed)
 
 
 def _read(options: ChangeOptions, other_than: str | None = None) -> Content | Missing:
@@ -148,15 +156,16 @@ def gather(draft: Draft, options: ChangeOptions) -> Facts:
     outages = _outages(draft, endpoints, options.connect)
     gray = options.source.gray(options.timeout)
     earlier = _replaced(draft, options)
+    signing = options.signing is not None
     if options.workers is not None:
         document = draft.new.document
         locate = Locator(document.datacenters if document else None).locate
         counts = Counter(worker.datacenter or locate(worker) for worker in options.workers)
-        return Facts(counts=counts, outages=outages, gray=gray, replaced=earlier)
+        return Facts(counts=counts, outages=outages, gray=gray, replaced=earlier, signing=signing)
     apps = draft.apps(outages)
     asked = endpoints or resolve([DEFAULT_ADDRESS])
     seen = live_workers(asked, options.connect, apps, draft.current.revision) if apps else {}
-    return Facts(live_workers=seen, outages=outages, gray=gray, replaced=earlier)
+    return Facts(live_workers=seen, outages=outages, gray=gray, replaced=earlier, signing=signing)
 
 
 def _replaced(draft: Draft, options: ChangeOptions) -> RoutingDocument | None:
@@ -228,6 +237,18 @@ def _agreed(target: Target) -> bool:
 
 def _ask(question: str) -> bool:
     return click.confirm(question, err=True)
+
+
+def propose(draft: Draft, options: ChangeOptions) -> Outcome:
+    """Write a signed draft to the key for proposals, in place of an earlier one. Raises what `apply` raises."""
+    source = proposal_source(options)
+    found = source.read(options.timeout)
+    version = found.version if isinstance(found, Content) else None
+    note = ChangeNote(draft.meta.by, draft.meta.reason, draft.meta.ticket)
+    source.write(draft.new.text, version, options.timeout, note)
+    say(f"Proposed as revision {draft.new.revision} in {source.url}; nothing is in force yet.")
+    say("Another operator signs and publishes it with `dc-sidecar approve --sign KEY`.")
+    return Outcome(0)
 
 
 def apply(draft: Draft, options: ChangeOptions) -> None:

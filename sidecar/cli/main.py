@@ -23,6 +23,7 @@ _SECTIONS = {
     "Run": ("serve", "health"),
     "See": ("apps", "top", "status", "watch", "filter", "get", "history"),
     "Change": ("switch", "shift", "ramp", "pin", "drill", "mark", "drain", "failback", "edit", "put", "init"),
+    "Sign": ("sign", "propose", "approve"),
     "Go back": ("undo", "rollback"),
     "Check before": ("check", "explain", "diff", "schema"),
     "Schedulers": ("powerjob", "celery"),

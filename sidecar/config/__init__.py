@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from sidecar.config.arguments import parse_flags
 from sidecar.config.layers import Layer, OptionValue, resolve, settings_of
-from sidecar.config.options import OPTIONS, SOURCE_OPTIONS, Option, Settings
+from sidecar.config.option import Option
+from sidecar.config.options import OPTIONS, Settings
+from sidecar.config.source_options import SOURCE_OPTIONS
 from sidecar.errors import ConfigError, FlagError
 
 __all__ = [

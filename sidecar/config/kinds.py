@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 
 from sidecar.config.hosts import HostPattern, read_pattern
 from sidecar.routing.scalars import SECOND_NS, parse_duration
+from sidecar.trust.app_signers import AppSigners, read_app_signers, read_fewer
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -82,6 +83,10 @@ COUNT: Kind[int] = Kind("N", "a whole number, 1 or more", _count)
 DURATION: Kind[float] = Kind("DURATION", "a duration such as 500ms, 10s or 1m30s", _duration)
 ADDRESS: Kind[str] = Kind("ADDR", "host:port, [IPv6 address]:port or unix:/path", _address)
 HOSTS: Kind[HostPattern] = Kind("HOST", "a name, *.domain or a network, :port behind it or not", read_pattern)
+APP_SIGNERS: Kind[AppSigners] = Kind(
+    "PATTERN=NAMES", "applications and signers such as payments-*=alice,bob", read_app_signers
+)
+FEWER: Kind[tuple[str, int]] = Kind("KIND=N", "drill=N, mark=N or pin=N, N 1 or more", read_fewer)
 LIST: Kind[list[Any]] = Kind("JSON", "a list", _list)
 SWITCH: Kind[bool] = Kind("", "true or false", lambda text: _SWITCH.get(text.lower()))
 

@@ -14,7 +14,9 @@ from typing import Any
 
 from sidecar.config.kinds import DURATION, LIST, SWITCH
 from sidecar.config.masking import has_password, masked_reactions, masked_url
-from sidecar.config.options import CONFIG, OPTIONS, PREFIX, SOURCE_OPTIONS, Option, Settings
+from sidecar.config.option import PREFIX, Option
+from sidecar.config.options import CONFIG, OPTIONS, Settings
+from sidecar.config.source_options import SOURCE_OPTIONS
 from sidecar.errors import ConfigError, DocumentRejected, FlagError, SecretUnreadable
 from sidecar.secret_file import read_secret
 from sidecar.yaml_reader import places, read
@@ -175,7 +177,16 @@ def _file(path: str, problems: list[tuple[Layer, str]]) -> dict[str, OptionValue
 
 
 def _contradictions(values: Mapping[str, OptionValue]) -> Iterable[tuple[Layer, str]]:
-    for one, other in (("tls-cert", "tls-key"), ("tls-key", "tls-cert"), ("tls-client-ca", "tls-cert")):
+    pairs = (
+        ("tls-cert", "tls-key"),
+        ("tls-key", "tls-cert"),
+        ("tls-client-ca", "tls-cert"),
+        ("signers-for", "allowed-signers"),
+        ("fewer-signatures", "allowed-signers"),
+        ("override-signatures", "allowed-signers"),
+        ("override-signatures", "override"),
+    )
+    for one, other in pairs:
         if values[one].texts and not values[other].texts:
             yield values[one].layer, f"{values[one].origin}: expected {other} beside it, which is not set"
     for name, value in values.items():

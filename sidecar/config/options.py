@@ -11,8 +11,10 @@ from typing import Any, TypeVar, overload
 from sidecar.config.hosts import HostPattern
 from sidecar.config.kinds import (
     ADDRESS,
+    APP_SIGNERS,
     COUNT,
     DURATION,
+    FEWER,
     HOSTS,
     HTTP_URL,
     LABEL,
@@ -25,40 +27,11 @@ from sidecar.config.kinds import (
     Kind,
     choice,
 )
+from sidecar.config.option import Option
+from sidecar.config.source_options import SOURCE_OPTIONS
+from sidecar.trust.app_signers import AppSigners
 
 T = TypeVar("T")
-
-PREFIX = "DC_SIDECAR_"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Option:
-    """One option; `name` is its key in the file, and gives its flag and its environment variable.
-
-    `default` is the default as text, empty if the option is then not set. A `secret` has no flag, as everybody can read
-    the list of processes, and no key in the file: it is in its variable or in a file of its own. An `operator` option
-    belongs to the commands that change the document: `serve` has no flag for it, and ignores it in the shared file and
-    in the environment.
-    """
-
-    name: str
-    kind: Kind[Any]
-    help: str
-    section: str
-    default: tuple[str, ...] = ()
-    repeatable: bool = False
-    secret: bool = False
-    operator: bool = False
-
-    @property
-    def flag(self) -> str:
-        """Its flag, as in `--max-message-size`."""
-        return f"--{self.name}"
-
-    @property
-    def variable(self) -> str:
-        """Its environment variable, as in `DC_SIDECAR_MAX_MESSAGE_SIZE`."""
-        return PREFIX + self.name.upper().replace("-", "_")
 
 
 @overload
@@ -186,6 +159,33 @@ class Settings:
     tls_key: Path | None = _option(PATH, "TLS", "Private key of --tls-cert (PEM).")
     tls_client_ca: Path | None = _option(PATH, "TLS", "Require client certificates from these authorities (PEM).")
 
+    allowed_signers: Path | None = _option(
+        PATH,
+        "Signatures",
+        "Take only documents that are signed, by keys in this file (OpenSSH's allowed_signers). Reloaded. Default: "
+        "signatures are not looked at.",
+    )
+    require_signatures: int = _option(
+        COUNT, "Signatures", "How many signers of --allowed-signers a document needs.", default="1"
+    )
+    signers_for: tuple[AppSigners, ...] = _repeated(
+        APP_SIGNERS,
+        "Signatures",
+        "Who must sign changes of applications: 'payments-*=alice,bob' counts only these for changes of payments-*. "
+        "Names are separated by commas or blanks. Repeatable.",
+    )
+    fewer_signatures: tuple[tuple[str, int], ...] = _repeated(
+        FEWER,
+        "Signatures",
+        "How many signers a change of one kind needs, instead of --require-signatures: drill=1, mark=1 (availability) "
+        "or pin=1 (routes of jobs). Repeatable.",
+    )
+    override_signatures: int | None = _option(
+        COUNT,
+        "Signatures",
+        "How many signers the --override needs. Default: none, as who can write it can also restart the sidecar.",
+    )
+
     max_document_size: int = _option(SIZE, "Bounds", "Refuse larger routing documents.", default="1MiB")
     max_memory: int | None = _option(
         SIZE,
@@ -250,75 +250,8 @@ class Settings:
     warnings: tuple[str, ...] = ()
 
 
-def _of_source(name: str, kind: Kind[Any], help_: str, *, secret: bool = False) -> tuple[Option, ...]:
-    """Declare an option of a source; a secret also gets the option that names a file to read it from."""
-    section = {"apollo": "Apollo", "nacos": "Nacos", "zookeeper": "ZooKeeper"}[name.partition("-")[0]]
-    option = Option(name=name, kind=kind, help=help_, section=section, secret=secret)
-    if not secret:
-        return (option,)
-    words = f"File with {help_[:1].lower()}{help_[1:]} Or set {option.variable}."
-    return option, Option(name=f"{name}-file", kind=PATH, help=words, section=section)
-
-
 CONFIG = Option(
     name="config", kind=PATH, help="Configuration file with any of these options (YAML).", section="Serving"
-)
-
-SOURCE_OPTIONS: tuple[Option, ...] = (
-    *_of_source("nacos-username", TEXT, "Nacos user."),
-    *_of_source("nacos-password", TEXT, "The user's password.", secret=True),
-    *_of_source("nacos-access-key", TEXT, "Access key for signed requests."),
-    *_of_source("nacos-secret-key", TEXT, "The secret key of --nacos-access-key.", secret=True),
-    *_of_source("nacos-tls", SWITCH, "Connect with TLS; implied by --nacos-ca and --nacos-cert."),
-    *_of_source(
-        "nacos-allow-plaintext", SWITCH, "Send the user's password without TLS to servers that are not loopback."
-    ),
-    *_of_source("nacos-ca", PATH, "Authorities of the server's certificate (PEM)."),
-    *_of_source("nacos-cert", PATH, "Client certificate (PEM)."),
-    *_of_source("nacos-key", PATH, "Private key of --nacos-cert (PEM)."),
-    *_of_source(
-        "nacos-reread",
-        DURATION,
-        "Longest time between two reads while push works, 2s to 5m: a lost push is noticed within it. Default 10s.",
-    ),
-    *_of_source("zookeeper-username", TEXT, "User for digest authentication."),
-    *_of_source("zookeeper-password", TEXT, "The user's password.", secret=True),
-    *_of_source("zookeeper-sasl-mechanism", choice("DIGEST-MD5"), "SASL mechanism: DIGEST-MD5."),
-    *_of_source("zookeeper-sasl-username", TEXT, "SASL user."),
-    *_of_source("zookeeper-sasl-password", TEXT, "The SASL user's password.", secret=True),
-    *_of_source("zookeeper-tls", SWITCH, "Connect with TLS; implied by --zookeeper-ca and --zookeeper-cert."),
-    *_of_source("zookeeper-ca", PATH, "Authorities of the servers' certificates (PEM)."),
-    *_of_source("zookeeper-cert", PATH, "Client certificate (PEM)."),
-    *_of_source("zookeeper-key", PATH, "Private key of --zookeeper-cert (PEM)."),
-    *_of_source(
-        "zookeeper-acl", TEXT, "ACL of nodes that the command line creates, such as world:anyone:r,auth::cdrwa."
-    ),
-    *_of_source("zookeeper-create-parents", SWITCH, "Let the command line create missing parent nodes."),
-    *_of_source("apollo-access-key", TEXT, "The application's access key, which signs requests.", secret=True),
-    *_of_source(
-        "apollo-config-service", TEXT, "URLs of the config services, comma-separated: no meta server is asked for them."
-    ),
-    *_of_source(
-        "apollo-data-center", TEXT, "Data center of this client: Apollo tries the cluster of that name second."
-    ),
-    *_of_source("apollo-ip", TEXT, "Address by which gray rules know this client. Default: the connection's."),
-    *_of_source("apollo-label", TEXT, "Label by which gray rules know this client."),
-    *_of_source("apollo-ca", PATH, "Authorities of the servers' certificates (PEM)."),
-    *_of_source("apollo-cert", PATH, "Client certificate (PEM)."),
-    *_of_source("apollo-key", PATH, "Private key of --apollo-cert (PEM)."),
-    *_of_source("apollo-portal", TEXT, "URL of the portal, through which the command line writes."),
-    *_of_source("apollo-token", TEXT, "The token of the portal's open API.", secret=True),
-    *_of_source("apollo-env", TEXT, "Environment in the portal. Default: the only one that has the application."),
-    *_of_source("apollo-operator", TEXT, "Portal user who edits and releases. Default: the author of the change."),
-    *_of_source(
-        "apollo-emergency-publish", SWITCH, "Release as an emergency publish, past a namespace lock of one's own."
-    ),
-    *_of_source(
-        "apollo-item-limit",
-        COUNT,
-        "Most characters of a value, as item.value.length.limit of the server has it. Default: 20000.",
-    ),
-    *_of_source("apollo-admin-token", TEXT, "The token of the admin services, where they ask for one.", secret=True),
 )
 
 # Resolved where it is used, as only the command line may ask for addresses.
@@ -346,6 +279,14 @@ OPERATOR_OPTIONS: tuple[Option, ...] = (
         help="Refuse changes without --reason.",
         section="Rules",
         default=("false",),
+        operator=True,
+    ),
+    Option(
+        name="sign",
+        kind=PATH,
+        help="Sign the document with this SSH key: a private key, or the public key of one that ssh-agent or a "
+        "security key has.",
+        section="Signing",
         operator=True,
     ),
     Option(

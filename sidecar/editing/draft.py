@@ -19,6 +19,7 @@ from sidecar.routing.document import MAX_BYTES, revision_of
 from sidecar.routing.model import RoutingDocument
 from sidecar.routing.outage import Outages
 from sidecar.routing.parsed_text import ParsedText
+from sidecar.trust.envelope import unsigned
 from sidecar.yaml_reader import Tree
 
 # How many names of applications are offered for one that is not known.
@@ -29,17 +30,24 @@ _NEAREST = 3
 class CurrentDocument:
     """What the key holds, and the config center's version of it; both None where the key does not exist.
 
-    `key` names it in messages, `missing` is why it holds nothing.
+    `parsed` is the text without its signatures; where it has some, `signed` is the text with them. `key` names
+    it in messages, `missing` is why it holds nothing.
     """
 
     parsed: ParsedText | None = None
     version: str | None = None
     key: str = "the key"
     missing: str = ""
+    signed: bytes | None = None
 
     @property
     def text(self) -> bytes | None:
         """The text, None where there is none."""
+        return self.signed if self.signed is not None else self.body
+
+    @property
+    def body(self) -> bytes | None:
+        """The text without its signatures, None where there is none."""
         return self.parsed.text if self.parsed else None
 
     @property
@@ -50,7 +58,7 @@ class CurrentDocument:
     @property
     def revision(self) -> str:
         """The revision of the text, "" where there is none."""
-        return self.parsed.revision if self.parsed else ""
+        return revision_of(self.text) if self.text is not None else ""
 
     def valid(self) -> tuple[Tree, RoutingDocument]:
         """Return values and document. Raises ChangeRefused where there is no valid document to change a part of."""
@@ -110,7 +118,7 @@ class Draft:
     @property
     def changes_text(self) -> bool:
         """Whether there is anything to write."""
-        return self.new.text != self.current.text
+        return self.new.text not in (self.current.text, self.current.body)
 
     def apps(self, outages: Outages) -> tuple[str, ...]:
         """Return the named applications that would get jobs in another datacenter, given the known outages."""
@@ -148,7 +156,7 @@ def plan(
         meta=meta,
         current=current,
         new=new,
-        difference=tuple(difference(current.text, new.text)),
+        difference=tuple(_difference(current, new.text)),
         impact=Impact(current.document, document, meta.at_ns),
     )
 
@@ -181,6 +189,12 @@ def _takes_meta(edit: Edit, tree: Tree, current: CurrentDocument) -> bool:
         return edit.meta is MetaPolicy.ALWAYS
     meta = tree.get("meta") if isinstance(tree, dict) else None
     return current.document is not None and meta == (current.document.meta or None)
+
+
+def _difference(current: CurrentDocument, new: bytes) -> Sequence[str]:
+    """Return the difference without signatures, unless only they differ."""
+    body = unsigned(new)
+    return difference(current.text, new) if body == current.body else difference(current.body, body)
 
 
 def difference(old: bytes | None, new: bytes) -> Sequence[str]:

@@ -56,7 +56,7 @@ class Facts:
     are those that sidecars saw, by application; of one that is not there nothing is known. `outages` are the
     datacenters that sidecars found down. `gray` is the gray version that some clients of the config center get instead
     of what is written, None where there is none. `replaced` is the document that the last change replaced, None where
-    it is not known.
+    it is not known. `signing` is True where the new document is going to be signed.
     """
 
     counts: Counts | None = None
@@ -64,3 +64,4 @@ class Facts:
     outages: Outages = field(default_factory=dict)
     gray: Gray | None = None
     replaced: RoutingDocument | None = None
+    signing: bool = False

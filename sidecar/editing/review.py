@@ -13,9 +13,14 @@ from sidecar.editing.safety_rules import Violation, equivalent, targets, violati
 from sidecar.editing.wording import subject_text, under_way_texts
 from sidecar.routing.lint import warnings
 from sidecar.routing.wording import named, outage_text
+from sidecar.trust.envelope import is_signed
 
 # How many jobs or lint warnings are named, and twice as many notes are shown in all.
 _NAMED = 3
+_SIGNED = (
+    "the document is signed, and sidecars that require that would refuse the new one: pass --sign KEY with your SSH "
+    "key, and --propose too where another operator must sign as well"
+)
 # How many clients of a gray version are named.
 _CLIENTS = 10
 
@@ -35,6 +40,8 @@ def review(draft: Draft, facts: Facts, rules: SafetyRules) -> Review:
     if draft.edit.way_back or _undoes(draft, facts):
         rules = replace(rules, hold_off=0.0)
     found = violations(impact, rules, reason=draft.meta.reason, moves_work=draft.edit.moves_work)
+    if draft.changes_text and draft.current.signed and not (facts.signing or is_signed(draft.new.text)):
+        found = (*found, Violation("signed", _SIGNED))
     notes = (*_about_gray(facts), *_limited(_notes(draft, impact)), *_new_warnings(draft))
     return Review(impact, found, notes)
 

@@ -9,6 +9,7 @@ RULES = {
     "workers": "a datacenter that gets jobs has too few live workers",
     "out-of-service": "a route would have no datacenter left that is in service",
     "hold-off": "the last change is too recent",
+    "signed": "the document in the key is signed, and the new one would not be",
     "reason": "the configuration requires a reason, and none is given",
 }
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from sidecar.audit.event import MOVES, AuditEvent, EventKind
 from sidecar.audit.record import Record, RecordCause
-from sidecar.config.options import PREFIX
+from sidecar.config.option import PREFIX
 from sidecar.counters import RescheduleCounts
 from sidecar.errors import TaskDeferred, TaskFailed
 from sidecar.reactions.claim_renewal import ClaimRenewal

@@ -38,7 +38,7 @@ from sidecar.yaml_reader import MAX_DEPTH, Checkpoint, ParseRecord, Path, Tree, 
 
 MAX_BYTES = 1024 * 1024
 
-_TOP_KEYS = ("version", "meta", "datacenters", "default", "apps", "drills", "workers")
+_TOP_KEYS = ("version", "meta", "datacenters", "default", "apps", "drills", "workers", "signatures")
 _WORKER_KEYS = ("match", "available", "reason")
 _SELECTORS = ("active", "split", "ramp")
 _ROUTE_KEYS = (*_SELECTORS, "backups", "min_workers", "on_empty", "sticky", "failover")
@@ -127,6 +127,12 @@ class _Reader(FieldReader):
         if version is not None and version != "1":
             self.wrong(("version",), f"found {shown(version)}, expected 1, the only version there is")
         meta = self._meta(top["meta"]) if "meta" in top else {}
+        if "signatures" in top:
+            # Those of a JSON document, which has no comments; what they mean is not for the routes (sidecar/trust).
+            if isinstance(top["signatures"], dict):
+                self._free(top["signatures"], ("signatures",))
+            else:
+                self.wrong(("signatures",), f"found {shown(top['signatures'])}, expected what `dc-sidecar sign` writes")
         self.datacenters = self._datacenters(top["datacenters"]) if "datacenters" in top else None
         default = self._route(top["default"], ("default",), Route()) if "default" in top else Route()
         apps = self._applications(top["apps"], default) if "apps" in top else {}

@@ -80,6 +80,10 @@ def _document() -> Schema:
                 "uniqueItems": True,
                 "description": "Workers that are drained: they get no work and count as not there.",
             },
+            "signatures": {
+                "type": "object",
+                "description": "The signatures of a JSON document, its last member: written by `dc-sidecar sign`.",
+            },
         },
     )
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sidecar.errors import DocumentRejected
+from sidecar.errors import DocumentRejected, Problem
 from sidecar.lifecycle import SourceState
 from sidecar.routing.document import parse_document, revision_of
 from sidecar.routing.failover import FailoverState, FailoverStates, Observation, Phase
@@ -15,6 +15,7 @@ from sidecar.routing.outage import NO_WORKERS, Fault, FaultKind, Outages, unheal
 from sidecar.routing.scalars import SECOND_NS
 from sidecar.sources.base import Content, Gray, Missing, Report, Unreachable
 from sidecar.view import (
+    AdmissionChanged,
     ClockTicked,
     DecisionsObserved,
     Event,
@@ -220,6 +221,60 @@ def test_a_batch_of_observations_makes_one_state() -> None:
     assert observed.state is not None
     assert (observed.state.generation, len(observed.failovers.states)) == (view.state.generation + 1, 2)
     assert after(observed, DecisionsObserved(many)) == observed
+
+
+class Judge:
+    """Admits texts without the word; remembers what it was asked."""
+
+    def __init__(self, word: bytes) -> None:
+        self.word = word
+        self.asked: list[tuple[bytes | None, RoutingDocument | None]] = []
+
+    def check_text(self, text: bytes, current: bytes | None, now_ns: int) -> None:  # noqa: ARG002 - the protocol
+        self.asked.append((current, None))
+        if self.word in text:
+            raise DocumentRejected((Problem("", "not admitted"),))
+
+    def check_change(self, text: bytes, after: RoutingDocument, before: RoutingDocument | None, now_ns: int) -> None:  # noqa: ARG002
+        self.asked.append((text, before))
+
+
+def test_the_admission_judges_documents_of_the_source() -> None:
+    """Against the one in force, before and after it is parsed; what is not admitted is refused like a bad text."""
+    judge = Judge(b"dc1")
+
+    def judged(view: View, event: Event) -> View:
+        return next_view(view, event, Instant(5, 5), parse=parse, admission=judge)
+
+    first = judged(START, content(PATIENT.replace(b"dc1", b"dc3")))
+    assert judge.asked[0] == (None, None)
+    refused = judged(first, content(b"dc1"))
+    assert (refused.status.state, refused.status.error) == (SourceState.REJECTED, "the document: not admitted")
+    assert refused.source is first.source
+    assert judge.asked[-1] == (first.text, None)
+    assert judged(refused, OverrideReported("file:/o", Content(b"dc1", "v"))).overridden
+    judge.word = b"never"
+    assert judged(refused, content(b"dc1")).status.state is SourceState.REJECTED
+    admitted = judged(refused, AdmissionChanged())
+    assert (admitted.status.state, admitted.text) == (SourceState.SYNCED, b"dc1")
+    assert judged(admitted, AdmissionChanged()) == admitted
+    lost = judged(judged(refused, SourceReported(Unreachable("away"))), AdmissionChanged())
+    assert lost.status.state is SourceState.DISCONNECTED
+    assert judged(lost, content(b"dc1")).status.state is SourceState.SYNCED
+
+
+def test_the_override_has_a_parser_of_its_own() -> None:
+    """What it asks for is asked of the override alone."""
+
+    def none(_: bytes) -> RoutingDocument:
+        raise DocumentRejected((Problem("", "not signed"),))
+
+    report = OverrideReported("file:/o", Content(b"dc1", "v"))
+    view = next_view(START, report, Instant(5, 5), parse=parse, parse_override=none)
+    assert not view.overridden
+    assert view.override is not None
+    assert view.override.problem is not None
+    assert after(START, content(b"dc1")).ready
 
 
 def test_the_bad_texts_are_bad() -> None:

@@ -45,7 +45,7 @@ def command(ctx: click.Context, /, **_: Any) -> int:  # noqa: ANN401 - the optio
     opened: dict[Path, bytes] = {}
 
     def make(current: CurrentDocument, _: int) -> ParsedText:
-        text = current.text or b""
+        text = current.body or b""
         suffix = ".json" if text.lstrip()[:1] == b"{" else ".yaml"
         path = folder / f"routing-{len(opened) + 1}{suffix}"
         path.write_bytes(text)

@@ -9,6 +9,7 @@ import click
 from sidecar.cli.options.change import ChangeCommand, change_options
 from sidecar.errors import WriteConflict
 from sidecar.routing.parsed_text import ParsedText, parse_text
+from sidecar.trust.envelope import unsigned
 
 if TYPE_CHECKING:
     from sidecar.editing.draft import CurrentDocument
@@ -42,7 +43,8 @@ def command(ctx: click.Context, /, file: BinaryIO, expect: str | None, **_: obje
             raise WriteConflict(
                 f"found {found}, expected {expect}: see what changed with `dc-sidecar get`, then put again"
             )
-        return parse_text(text, max_bytes=options.max_bytes)
+        # What is written into `meta` changes what was signed.
+        return parse_text(unsigned(text) if said else text, max_bytes=options.max_bytes)
 
     said = any(ctx.params[name] for name in ("by", "reason", "ticket", "meta"))
     return run_change(options, Edit(make=make, meta=MetaPolicy.ALWAYS if said else MetaPolicy.NEVER))

@@ -15,6 +15,7 @@ from sidecar.errors import ChangeRefused
 from sidecar.routing.parsed_text import parse_text
 from sidecar.routing.scalars import format_time
 from sidecar.routing.zone import show_time
+from sidecar.trust.envelope import unsigned
 
 if TYPE_CHECKING:
     from sidecar.editing.versions import Version
@@ -63,7 +64,7 @@ def restore(options: ChangeOptions, revision: str | None) -> int:
     version = chosen(_versions(options), read_current(options).revision, revision)
     # Where the configuration requires a reason, it must be the operator's own.
     reason = options.reason or ("" if options.rules.require_reason else f"rollback to {version.revision}")
-    restored = parse_text(version.text, max_bytes=options.max_bytes)
+    restored = parse_text(unsigned(version.text), max_bytes=options.max_bytes)
     return run_change(replace(options, reason=reason), Edit(make=lambda *_: restored))
 
 

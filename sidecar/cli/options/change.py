@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import pwd
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import partial
 
 import click
@@ -13,6 +14,7 @@ import click
 from sidecar.cli.earlier import ChangeMemory, history_of
 from sidecar.cli.options.contexts import chosen
 from sidecar.cli.options.flags import Flag, SourceCommand, flag, open_key, operator_flags, output_flag, tls_flags
+from sidecar.cli.options.signing import Signing
 from sidecar.cli.options.target import Target
 from sidecar.cli.options.values import SECONDS, CandidatesParam
 from sidecar.cli.sidecars import Connect, connecting, use_tls
@@ -35,6 +37,12 @@ class ChangeCommand(SourceCommand):
             who(["--ticket"], "Ticket, written to `meta`.", default="", metavar="TEXT"),
             who(["--by"], "Author, written to `meta`.  [default: your user name]", default="", metavar="NAME"),
             who(["--meta"], "Turn a bare word into a document, which has room for `meta`.", is_flag=True),
+            flag(
+                ["--propose"],
+                "With --sign: store the signed change beside the key, for another operator to `approve`.",
+                section="Signing",
+                is_flag=True,
+            ),
             safety(["--dry-run"], "Show the change and its effect, and write nothing.", is_flag=True),
             safety(["-y", "--yes"], "Write without asking.", is_flag=True),
             safety(
@@ -102,6 +110,9 @@ class ChangeOptions:
     history: VersionHistory | None = None
     memory: ChangeMemory | None = None
     context_named: bool = False
+    signing: Signing | None = None
+    propose: bool = False
+    source_options: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def may_ask(self) -> bool:
@@ -119,6 +130,9 @@ def change_options(ctx: click.Context) -> ChangeOptions:
     sidecars = key.values["sidecar"].texts or tuple(os.environ.get("DC_SIDECAR_ADDRESS", "").split())
     if given["wait"] is not None and not sidecars:
         raise click.UsageError("--wait: for which sidecars? Name them with --sidecar or in the --config file", ctx)
+    signer = key.option("sign")
+    if given["propose"] and signer is None:
+        raise click.UsageError("--propose: a proposal is signed: pass --sign KEY", ctx)
     return ChangeOptions(
         source=key.source,
         target=key.target,
@@ -146,6 +160,9 @@ def change_options(ctx: click.Context) -> ChangeOptions:
         history=history_of(key.source, key.option("state-dir"), memory),
         memory=memory,
         context_named=given["context"] is not None,
+        signing=Signing(signer, key.option("environment") or "") if signer is not None else None,
+        propose=given["propose"],
+        source_options=key.source_options,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -192,6 +192,7 @@ class Key:
     timeout: float
     max_bytes: int
     values: Mapping[str, config.OptionValue]
+    source_options: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def option(self, name: str) -> Any:  # noqa: ANN401 - as the option's kind reads it
         """Return the value of an option of the configuration, None where it is not set."""
@@ -213,7 +214,9 @@ def open_key(ctx: click.Context) -> Key:
     target = Target(
         url=source.url, context=named.name if named else "", production=named is not None and named.production
     )
-    return Key(source, target, ctx.params.get("timeout") or 0.0, settings.max_document_size, by_name)
+    return Key(
+        source, target, ctx.params.get("timeout") or 0.0, settings.max_document_size, by_name, settings.source_options
+    )
 
 
 def resolved(ctx: click.Context) -> tuple[tuple[config.OptionValue, ...], CliContext | None]:

@@ -47,6 +47,14 @@ def test_a_bare_word_is_a_name_whatever_yaml_makes_of_it(text: str) -> None:
     assert _parse(text).default == _parse(f"default: {text}").default == Route(selector=Active(text))
 
 
+def test_signatures_are_not_for_the_routes() -> None:
+    """A JSON document carries them as a member; what is in it does not matter here, but that it is an object."""
+    plain, signed = b'{"default": "dc1"}', b'{"default": "dc1", "signatures": {"sequence": 1, "ssh": ["x"]}}'
+    assert parse_document(signed).default == parse_document(plain).default
+    with pytest.raises(DocumentRejected, match="expected what `dc-sidecar sign` writes"):
+        parse_document(b'{"default": "dc1", "signatures": "x"}')
+
+
 def test_the_revision_is_the_digest_of_the_bytes() -> None:
     """Two spellings of one document are two revisions: equal ones mean equal texts."""
     assert _parse("dc2").revision == hashlib.sha256(b"dc2").hexdigest()[:12] == revision_of(b"dc2")

@@ -1,0 +1,88 @@
+"""Opens what judges signed documents by settings; not imported where these do not ask for signatures."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sidecar.errors import ConfigError
+from sidecar.file_reloader import FileReloader, read_file
+from sidecar.routing.model import RoutingDocument
+from sidecar.trust.allowed_signers import AllowedSigners, read_allowed_signers
+from sidecar.trust.app_signers import AppSigners
+from sidecar.trust.envelope import NAMESPACE
+from sidecar.trust.signatures import Requirements, SignatureAdmission, check_requirements, verified_by
+
+Parse = Callable[[bytes], RoutingDocument]
+
+_OPTION = "--allowed-signers"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignatureSettings:
+    """What the sidecar's configuration says of signatures, by the names of its options."""
+
+    allowed_signers: Path
+    require_signatures: int = 1
+    signers_for: tuple[AppSigners, ...] = ()
+    fewer_signatures: tuple[tuple[str, int], ...] = ()
+    override_signatures: int | None = None
+    environment: str = ""
+
+
+@dataclass(slots=True)
+class SignedDocuments:
+    """The admission of signed documents, and what follows the file of their signers."""
+
+    settings: SignatureSettings
+    signers: AllowedSigners = field(init=False)
+    admission: SignatureAdmission = field(init=False)
+    requirements: Requirements = field(init=False)
+    _content: bytes = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        given = self.settings
+        self.requirements = Requirements(
+            given.require_signatures, dict(given.fewer_signatures), given.signers_for, given.environment
+        )
+        self._content = read_file(given.allowed_signers, _OPTION)
+        self.signers = self._read(self._content)
+        self.admission = SignatureAdmission(self.signers, self.requirements)
+
+    def reloader(self, changed: Callable[[], None]) -> FileReloader:
+        """Return what reloads the signers; `changed` is called after it did."""
+
+        def apply(content: bytes) -> None:
+            self.signers = self._read(content)
+            self.admission.replace_signers(self.signers)
+            changed()
+
+        return FileReloader(self.settings.allowed_signers, _OPTION, apply, known=self._content)
+
+    def parse_override(self, parse: Parse) -> Parse:
+        """Return a `parse` for the override's text: it needs the signers that its own option asks for, in any order."""
+        needed = self.settings.override_signatures
+        if needed is None:
+            return parse
+
+        def parse_signed(text: bytes) -> RoutingDocument:
+            verified_by(text, self.signers, needed, time.time())
+            return parse(text)
+
+        return parse_signed
+
+    def check_snapshot(self, text: bytes, applied_at_ns: int) -> None:
+        """Raise DocumentRejected for a snapshot that is not signed enough, at the time when it was put in force."""
+        verified_by(text, self.signers, self.requirements.fewest, applied_at_ns / 1e9)
+
+    def _read(self, content: bytes) -> AllowedSigners:
+        place = f"{_OPTION} {self.settings.allowed_signers}"
+        try:
+            text = content.decode()
+        except UnicodeDecodeError as error:
+            raise ConfigError(f"{place}: byte {error.start} is no UTF-8: save the file as UTF-8") from error
+        signers = read_allowed_signers(text, place, NAMESPACE)
+        check_requirements(self.requirements, signers, place)
+        return signers
