@@ -26,6 +26,7 @@ CLIENT_VARIABLES = tuple(
     for name in (
         "ADDRESS",
         "CONTEXT",
+        "DATACENTER",
         "CA",
         "CERT",
         "KEY",

@@ -280,7 +280,7 @@ def test_each_probe_is_watched(tmp_path: Path) -> None:
 def test_the_description_describes(tmp_path: Path) -> None:
     """Every path that the OpenAPI description names answers as its schema says, and is guarded by headers."""
     site = Site(tmp_path, "--state-dir", str(tmp_path / "state"))
-    query = {"/v1/explain": "?app=a&candidates=dc1=1"}
+    query = {"/v1/explain": "?app=a&candidates=dc1=1", "/v1/decide": "?app=a&key=7"}
     with site.sidecar:
         site.document.write_text(DOCUMENT.replace("reports: dc2", "reports: dc1"))
         eventually(lambda: len(site.json("/v1/history")["changes"]) == 2, "the second change")
@@ -290,7 +290,7 @@ def test_the_description_describes(tmp_path: Path) -> None:
         for path in (*described["paths"], "/"):
             if path == "/v1/events":
                 continue
-            response, body = site.get(path.replace("{app}", "billing") + query.get(path, ""))
+            response, body = site.get(path.format(app="billing", datacenter="dc1") + query.get(path, ""))
             assert response.status == 200, path
             assert all(response.headers[name] == value for name, value in HEADERS.items())
             if path != "/" and response.headers["Content-Type"] == "application/json":
