@@ -316,6 +316,19 @@ def test_no_secret_is_told(tmp_path: Path) -> None:
     assert "planted" not in site.sidecar.log_text()
 
 
+def test_answers_do_not_wait_for_the_clients_ack(site: Site) -> None:
+    """Head and body come together on a connection that is kept open, also once the client delays its ACKs, by 40 ms."""
+    connection = HTTPConnection(LOOPBACK, site.port, timeout=10)
+    took = []
+    for _ in range(40):
+        began = time.perf_counter()
+        connection.request("GET", "/readyz")
+        connection.getresponse().read()
+        took.append(time.perf_counter() - began)
+    connection.close()
+    assert min(took[20:]) < 0.03
+
+
 def test_it_ends_with_followers(site: Site) -> None:
     """SIGTERM ends the process in time though somebody follows events and somebody waits for a change."""
     etag = site.get("/v1/routes")[0].headers["ETag"]
