@@ -28,6 +28,7 @@ CLIENT_VARIABLES = tuple(
     for name in (
         "ADDRESS",
         "CONTEXT",
+        "DATACENTER",
         "CA",
         "CERT",
         "KEY",

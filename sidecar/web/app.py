@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from sidecar.routing.state import State
 from sidecar.table import RoutingTable
 from sidecar.view import View
 from sidecar.web.alerts import failing
+from sidecar.web.following import Followed, active, decided, key_in_header
 from sidecar.web.history import HistoryReader, history_json, history_query
 from sidecar.web.metrics import Metrics
 from sidecar.web.notifier import ChangeNotifier
@@ -104,6 +105,8 @@ class HttpApi:
             "/v1/status": self._status,
             "/v1/routes": self._all_routes,
             "/v1/routes/{app:path}": self._one_route,
+            "/v1/active/{app:path}/{datacenter}": self._active,
+            "/v1/decide": self._decide,
             "/v1/history": self._history,
             "/v1/changes": self._changes,
             "/v1/rates": self._all_rates,
@@ -154,6 +157,30 @@ class HttpApi:
         headers = {"ETag": etag, "Cache-Control": "no-cache"}
         app = request.path_params["app"]
         return _json({**app_json(state, app), **workers_json(*self._live_workers(app))}, headers=headers)
+
+    async def _active(self, request: Request) -> Response:
+        path, key = request.path_params, request.query_params.get("key", "")
+        known = _known_etags(request)
+        wait = _seconds(request.query_params.get("wait"))
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + wait
+        with self._polls if wait else nullcontext():
+            while True:
+                view = self._table.view
+                if view.state is None:
+                    raise _no_document(view)
+                answer = active(view.state, path["app"], path["datacenter"], key)
+                remaining = deadline - loop.time()
+                if answer.etag not in known or remaining <= 0 or self.stopping:
+                    return _followed(answer, known)
+                await self.notifier.wait(remaining)
+
+    async def _decide(self, request: Request) -> Response:
+        view, query = self._table.view, request.query_params
+        if view.state is None:
+            raise _no_document(view)
+        key = query["key"] if "key" in query else key_in_header(request.headers, query.get("key_header", ""))
+        return _followed(decided(view.state, query.get("app", ""), key), frozenset())
 
     async def _changes(self, _: Request) -> Response:
         return _json({"changes": await run_in_threadpool(self._recent.newest_first)})
@@ -211,7 +238,7 @@ class HttpApi:
         Raises HTTPException while there is no document.
         """
         wait = _seconds(request.query_params.get("wait"))
-        had = {tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")}
+        had = _known_etags(request)
         loop = asyncio.get_running_loop()
         deadline = loop.time() + wait
         with self._polls if wait else nullcontext():
@@ -290,6 +317,18 @@ def _seconds(text: str | None) -> float:
     if match is None:
         raise HTTPException(400, f"wait: found {text[:40]!r}, expected seconds such as 30s")
     return min(_MAX_WAIT_S, float(match[1]))
+
+
+def _known_etags(request: Request) -> frozenset[str]:
+    tags = request.headers.get("if-none-match", "").split(",")
+    return frozenset(tag.strip().removeprefix("W/") for tag in tags)
+
+
+def _followed(answer: Followed, known: Collection[str]) -> Response:
+    headers = {**answer.headers, "ETag": answer.etag, "Cache-Control": "no-cache"}
+    if answer.etag in known:
+        return Response(status_code=304, headers=headers)
+    return Response(f"{answer.line}\n", answer.status, headers, "text/plain")
 
 
 def _json(body: object, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:

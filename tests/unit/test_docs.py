@@ -51,7 +51,6 @@ FOREIGN_FLAGS = {
 ADAPTER_VARIABLES = {
     "DC_SIDECAR_TARGET",
     "DC_SIDECAR_ON_NO_WORKER",
-    "DC_SIDECAR_DATACENTER",
     "DC_SIDECAR_DATACENTER_FILE",
 }
 # What Kubernetes sets for a service named dc-sidecar.

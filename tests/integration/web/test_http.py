@@ -280,7 +280,7 @@ def test_each_probe_is_watched(tmp_path: Path) -> None:
 def test_the_description_describes(tmp_path: Path) -> None:
     """Every path that the OpenAPI description names answers as its schema says, and is guarded by headers."""
     site = Site(tmp_path, "--state-dir", str(tmp_path / "state"))
-    query = {"/v1/explain": "?app=a&candidates=dc1=1"}
+    query = {"/v1/explain": "?app=a&candidates=dc1=1", "/v1/decide": "?app=a&key=7"}
     with site.sidecar:
         site.document.write_text(DOCUMENT.replace("reports: dc2", "reports: dc1"))
         eventually(lambda: len(site.json("/v1/history")["changes"]) == 2, "the second change")
@@ -290,7 +290,7 @@ def test_the_description_describes(tmp_path: Path) -> None:
         for path in (*described["paths"], "/"):
             if path == "/v1/events":
                 continue
-            response, body = site.get(path.replace("{app}", "billing") + query.get(path, ""))
+            response, body = site.get(path.format(app="billing", datacenter="dc1") + query.get(path, ""))
             assert response.status == 200, path
             assert all(response.headers[name] == value for name, value in HEADERS.items())
             if path != "/" and response.headers["Content-Type"] == "application/json":
@@ -314,6 +314,19 @@ def test_no_secret_is_told(tmp_path: Path) -> None:
                 assert "planted" not in str(response.headers)
         assert site.get("/readyz")[0].status == 200
     assert "planted" not in site.sidecar.log_text()
+
+
+def test_answers_do_not_wait_for_the_clients_ack(site: Site) -> None:
+    """Head and body come together on a connection that is kept open, also once the client delays its ACKs, by 40 ms."""
+    connection = HTTPConnection(LOOPBACK, site.port, timeout=10)
+    took = []
+    for _ in range(40):
+        began = time.perf_counter()
+        connection.request("GET", "/readyz")
+        connection.getresponse().read()
+        took.append(time.perf_counter() - began)
+    connection.close()
+    assert min(took[20:]) < 0.03
 
 
 def test_it_ends_with_followers(site: Site) -> None:

@@ -1,0 +1,104 @@
+"""Measures what followers of the decision cost: CPU of the sidecar per question, CPU of `dc-sidecar active`.
+
+    python -m bench.followers [--calls 3000]
+
+The sidecar runs on one core, what asks it on the other.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+
+from bench import results
+from bench.results import CLIENT_CORE, SERVER_CORE
+from tests.harness import SidecarProcess
+from tests.servers.process import LOOPBACK, free_port
+
+TITLE = "Followers"
+DOCUMENT = "apps: {shop: {split: {dc1: 90, dc2: 10}}}\ndefault: dc1\n"
+
+
+def main() -> None:
+    """Measure, print, and write RESULTS.md."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--calls", type=int, default=3000)
+    calls = parser.parse_args().calls
+    os.sched_setaffinity(0, {CLIENT_CORE})
+    with tempfile.TemporaryDirectory() as folder:
+        rows = _http(Path(folder), calls)
+    heads = ("question", "CPU")
+    text = results.table(heads, rows)
+    print(text)
+    results.write(TITLE, "python -m bench.followers", text)
+
+
+def _http(folder: Path, calls: int) -> list[tuple[str, str]]:
+    document = folder / "routing.yaml"
+    document.write_text(DOCUMENT)
+    port = free_port()
+    with SidecarProcess(f"file:{document}", "--http", f"{LOOPBACK}:{port}", folder=folder) as sidecar:
+        psutil.Process(sidecar.pid).cpu_affinity([SERVER_CORE])
+
+        def cost(ask: Callable[[int], None]) -> str:
+            for number in range(200):
+                ask(number)
+            before = sidecar.cpu
+            for number in range(calls):
+                ask(number)
+            return f"{(sidecar.cpu - before) / calls * 1e6:,.0f} µs"
+
+        def kept(path: str) -> str:
+            with socket.create_connection((LOOPBACK, port)) as connection:
+                return cost(lambda number: _ask(connection, path.format(number)))
+
+        def anew(number: int) -> None:
+            with socket.create_connection((LOOPBACK, port)) as one:
+                _ask(one, f"/v1/decide?app=shop&key=user-{number}")
+
+        rows = [
+            ("`/v1/decide`, a connection kept open", kept("/v1/decide?app=shop&key=user-{}")),
+            ("`/v1/decide`, a connection for each", cost(anew)),
+            ("`/v1/active`, a connection kept open", kept("/v1/active/shop/dc1")),
+        ]
+        command = [sys.executable, "-m", "sidecar", "active", "shop", "--datacenter", "dc1"]
+        rows.append(("`dc-sidecar active`, its own", _command(command, f"{LOOPBACK}:{port}")))
+    return rows
+
+
+def _ask(connection: socket.socket, path: str) -> None:
+    connection.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+    answer = b""
+    # Head and line may come one after the other; the line is the only one that ends in a bare newline.
+    while not answer.endswith(b"\n") or answer.endswith(b"\r\n"):
+        more = connection.recv(4096)
+        if not more:
+            raise AssertionError(f"closed after {answer!r}")
+        answer += more
+    if not answer.startswith(b"HTTP/1.1 200"):
+        raise AssertionError(answer)
+
+
+def _command(command: list[str], address: str, rounds: int = 20) -> str:
+    """Return the CPU of a command, with Python's start: the median of its runs."""
+    took = []
+    for _ in range(rounds):
+        process = subprocess.Popen(command, env={**os.environ, "DC_SIDECAR_HTTP": address}, stdout=subprocess.DEVNULL)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            raise AssertionError(f"ended with {process.returncode}")
+        took.append(usage.ru_utime + usage.ru_stime)
+    return f"{sorted(took)[rounds // 2] * 1000:.0f} ms"
+
+
+if __name__ == "__main__":
+    main()
