@@ -10,10 +10,6 @@ from dataclasses import dataclass
 MAGIC = b"SSHSIG"
 
 
-class Malformed(Exception):
-    """A blob does not have the form that it should have."""
-
-
 @dataclass(frozen=True, slots=True)
 class Signature:
     """A signature as it was read: `key` is the public key's blob, `namespace` what it was made for.
@@ -44,7 +40,7 @@ def read_signature(text: str) -> Signature | None:
         _reserved, rest = string(rest)
         hash_name, rest = string(rest)
         signed, rest = string(rest)
-    except (binascii.Error, ValueError, Malformed):
+    except (binascii.Error, ValueError):
         return None
     if rest or hash_name not in (b"sha256", b"sha512"):
         return None
@@ -52,7 +48,7 @@ def read_signature(text: str) -> Signature | None:
 
 
 def strings(blob: bytes, count: int) -> list[bytes]:
-    """Return so many strings, which must be all that a blob has. Raises Malformed."""
+    """Return so many strings, which must be all that a blob has. Raises ValueError."""
     found = []
     for _ in range(count):
         part, blob = string(blob)
@@ -62,13 +58,13 @@ def strings(blob: bytes, count: int) -> list[bytes]:
 
 
 def string(blob: bytes) -> tuple[bytes, bytes]:
-    """Return the string that a blob begins with, and the rest. Raises Malformed."""
+    """Return the string that a blob begins with, and the rest. Raises ValueError."""
     length = int.from_bytes(blob[:4], "big")
     demand(4 + length <= len(blob))
     return blob[4 : 4 + length], blob[4 + length :]
 
 
 def demand(condition: bool) -> None:  # noqa: FBT001 - like assert
-    """Raise Malformed unless a condition holds."""
+    """Raise ValueError unless a condition holds."""
     if not condition:
-        raise Malformed
+        raise ValueError("a blob does not have the form that it should have")

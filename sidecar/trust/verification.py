@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
-from sidecar.trust.sshsig import MAGIC, Malformed, Signature, demand, string, strings
+from sidecar.trust.sshsig import MAGIC, Signature, demand, string, strings
 
 _MIN_RSA_BITS = 2048
 _MAX_RSA_BITS = 16384
@@ -51,7 +51,7 @@ def verifies(signature: Signature, message: Message, namespace: str) -> bool:
         if check is None:
             return False
         check(signature.key, signature.signed, signed)
-    except (Malformed, InvalidSignature, ValueError):
+    except (InvalidSignature, ValueError):
         return False
     return True
 
