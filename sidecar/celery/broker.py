@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
 from celery import Celery
 from kombu.exceptions import OperationalError
 
-from sidecar.celery.queued_task import QueuedTask
+from sidecar.celery.queued_task import Moved, QueuedTask, Target
 from sidecar.errors import BrokerUnavailable, ConfigError
-
-Target = Callable[[QueuedTask], str]
-"""Returns the name of the queue that a task is moved to, "" for a task that stays."""
 
 
 class BrokerQueues(Protocol):
@@ -40,24 +37,6 @@ class BrokerQueues(Protocol):
 
     def close(self) -> None:
         """Close the connection; messages that were passed over are where they were."""
-
-
-class Moved:
-    """What a step did: how many messages went to which queue, and how many were kept. `ended`: there are no more."""
-
-    __slots__ = ("ended", "kept", "moved")
-
-    def __init__(self) -> None:
-        self.moved: dict[str, int] = {}
-        self.kept = 0
-        self.ended = False
-
-    def count(self, target: str) -> None:
-        """Count a message: "" was kept."""
-        if target:
-            self.moved[target] = self.moved.get(target, 0) + 1
-        else:
-            self.kept += 1
 
 
 @contextmanager

@@ -10,10 +10,10 @@ from functools import partial
 
 from celery import Celery
 
-from sidecar.celery.broker import BrokerQueues, Moved
+from sidecar.celery.broker import BrokerQueues
 from sidecar.celery.live_workers import RecentWorkers, live_workers
 from sidecar.celery.queue_names import QueueNames
-from sidecar.celery.queued_task import QueuedTask
+from sidecar.celery.queued_task import Moved, QueuedTask
 from sidecar.celery.router import Router
 from sidecar.errors import NoDatacenter
 

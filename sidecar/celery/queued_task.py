@@ -1,8 +1,8 @@
-"""A task message in a broker's queue, as far as moving it needs to know."""
+"""A task message in a broker's queue as far as moving it needs to know, and what came of moving some."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,28 @@ class QueuedTask:
     def key(self) -> str:
         """What its shares are taken by, "" for its name."""
         return "" if self.job in {"", self.name} else self.job
+
+
+Target = Callable[[QueuedTask], str]
+"""Returns the name of the queue that a task is moved to, "" for a task that stays."""
+
+
+class Moved:
+    """What a step did: how many messages went to which queue, and how many were kept. `ended`: there are no more."""
+
+    __slots__ = ("ended", "kept", "moved")
+
+    def __init__(self) -> None:
+        self.moved: dict[str, int] = {}
+        self.kept = 0
+        self.ended = False
+
+    def count(self, target: str) -> None:
+        """Count a message: "" was kept."""
+        if target:
+            self.moved[target] = self.moved.get(target, 0) + 1
+        else:
+            self.kept += 1
 
 
 def task_of(headers: object) -> QueuedTask | None:

@@ -7,8 +7,7 @@ from typing import Any
 from amqp.basic_message import Message
 from amqp.exceptions import NotFound
 
-from sidecar.celery.broker import Moved, Target
-from sidecar.celery.queued_task import QueuedTask, task_of
+from sidecar.celery.queued_task import Moved, QueuedTask, Target, task_of
 from sidecar.errors import BrokerUnavailable
 
 

@@ -7,8 +7,7 @@ from typing import Any
 
 import redis
 
-from sidecar.celery.broker import Moved, Target
-from sidecar.celery.queued_task import QueuedTask, task_of
+from sidecar.celery.queued_task import Moved, QueuedTask, Target, task_of
 
 # Consumers take from the right, so the oldest message is the last. One that a consumer took meanwhile is not moved.
 _MOVE = """

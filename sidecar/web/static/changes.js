@@ -1,8 +1,8 @@
 // The last changes: when, what kind, who and why, which applications moved, and the difference of the texts.
+import { ago } from "./ages.js";
 import { read, write } from "./address.js";
 import { el, find } from "./dom.js";
 import { list, moment, named, number, t } from "./messages.js";
-import { ago } from "./panels.js";
 import * as wording from "./wording.js";
 
 const FEW = 4;

@@ -2,6 +2,7 @@
 import { read } from "./address.js";
 import * as changes from "./changes.js";
 import { find } from "./dom.js";
+import * as ages from "./ages.js";
 import * as panels from "./panels.js";
 import * as plots from "./plots.js";
 import * as routes from "./routes.js";
@@ -149,7 +150,7 @@ document.addEventListener("keydown", (event) => {
 });
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
 addEventListener("resize", () => plots.redraw());
-setInterval(panels.tick, 1000);
+setInterval(ages.tick, 1000);
 setInterval(watch, 1000);
 setInterval(routes.tick, 5000);
 speak(language);

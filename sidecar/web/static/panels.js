@@ -1,7 +1,8 @@
 // The panels around the list: badge, alerts, datacenters, source, refusal.
+import { ago } from "./ages.js";
 import { colour, el, find } from "./dom.js";
 import { only } from "./routes.js";
-import { list, moment, number, span, t } from "./messages.js";
+import { list, moment, number, t } from "./messages.js";
 import * as wording from "./wording.js";
 
 const SHOWN_DRILLS = 8;
@@ -9,17 +10,6 @@ const BAD = ["stopping", "no-process", "no-document", "overdue", "checks-ignored
 // The section that shows more about an alert.
 const SECTIONS = { "checks-ignored": "s-datacenters", "probes-skipped": "s-datacenters", rescheduling: "s-changes", stopping: "", "no-process": "" };
 const STATES = { SYNCED: "good", REJECTED: "warn", CONNECTING: "bad", DISCONNECTED: "bad", MISSING: "bad" };
-
-// How long ago something was, kept current by `tick`.
-export const ago = (text, key = "ago") => el("span", { "data-since": text, "data-key": key }, since(text, key));
-const since = (text, key) => t(key, { span: span((Date.now() - Date.parse(text)) / 1000) });
-
-export function tick() {
-  for (const node of document.querySelectorAll("[data-since]")) {
-    const text = since(node.dataset.since, node.dataset.key);
-    if (node.textContent !== text) node.textContent = text;
-  }
-}
 
 // `stranded` are the applications that nobody serves.
 export function badge(status, connected, stranded) {

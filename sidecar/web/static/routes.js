@@ -1,9 +1,9 @@
 // The list of applications: found by name or kind, each with where its jobs go, and opened for its details.
+import { ago } from "./ages.js";
 import { read, write } from "./address.js";
 import { colour, el, find, swatch, table } from "./dom.js";
 import { drawRamp } from "./plots.js";
 import { moment, number, percent, t } from "./messages.js";
-import { ago } from "./panels.js";
 import { ask } from "./whatif.js";
 import { fault, outage } from "./wording.js";
 

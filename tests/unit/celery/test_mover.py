@@ -8,10 +8,9 @@ from collections.abc import Iterator
 import pytest
 from celery import Celery
 
-from sidecar.celery.broker import Moved, Target
 from sidecar.celery.live_workers import LiveWorkers
 from sidecar.celery.mover import QueueMover, summary
-from sidecar.celery.queued_task import QueuedTask, task_of
+from sidecar.celery.queued_task import Moved, QueuedTask, Target, task_of
 from sidecar.celery.router import Router
 from sidecar.celery.settings import CelerySettings
 from sidecar.client import RoutingClient
