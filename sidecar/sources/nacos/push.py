@@ -8,7 +8,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sidecar.backoff import Backoff, jitter
@@ -42,13 +41,12 @@ class PushListener:
 
     def __init__(
         self,
-        target: NacosKey,
+        target: Callable[[], NacosKey],
         credentials: NacosCredentials,
         tls: NacosTls | None,
         *,
         address: str,
         token: Callable[[], str],
-        namespace: Callable[[], str],
         wake: Callable[[], None],
         reread_s: float,
     ) -> None:
@@ -57,7 +55,6 @@ class PushListener:
         self._tls = tls
         self._address = address
         self._token = token
-        self._namespace = namespace
         self._wake = wake
         # A check costs the server nearly as much as a read: rare reads allow rare checks.
         self._check_s = max(HEALTH_CHECK_S, reread_s / 3)
@@ -140,7 +137,7 @@ class PushListener:
             from sidecar.sources.nacos import sdk  # noqa: PLC0415 - 80 MB and a second, so not before this thread needs it
 
             session = await sdk.SdkSession.open(
-                replace(self._target, namespace=self._namespace()),
+                self._target(),
                 self._credentials,
                 self._tls,
                 address=self._address,

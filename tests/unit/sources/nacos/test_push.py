@@ -92,12 +92,11 @@ def woken() -> list[float]:
 def push(sdk: Sdk, woken: list[float]) -> Iterator[PushListener]:  # noqa: ARG001 - in place before it starts
     """Start a push, and end it."""
     started = PushListener(
-        parse("nacos://n1/g/d"),
+        lambda: parse("nacos://n1/g/d"),
         NacosCredentials({}),
         None,
         address="192.0.2.1",
         token=lambda: "",
-        namespace=lambda: "",
         wake=lambda: woken.append(time.monotonic()),
         reread_s=0.1,
     )
