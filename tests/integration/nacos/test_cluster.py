@@ -152,13 +152,12 @@ def test_an_address_server_names_the_members(
             watched.reaches("dc1")
             watched.is_told_of(1)
             addresses.listed = f"{first.address}\n{second.address}\n"
-            third.kill()
+            third.freeze()
             try:
                 _change(first, key, "dc2", [watched])
                 watched.is_told_of(1)
             finally:
-                third.start(wait=False)
-                _join(third)
+                third.thaw()
             assert watched.texts() == ["dc1", "dc2"]
 
 
