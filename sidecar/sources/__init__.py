@@ -15,6 +15,7 @@ _MODULES = {
     "apollo+https": "sidecar.sources.apollo",
     "file": "sidecar.sources.file",
     "nacos": "sidecar.sources.nacos",
+    "nacos+endpoint": "sidecar.sources.nacos",
     "zookeeper": "sidecar.sources.zookeeper",
 }
 

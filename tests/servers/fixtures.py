@@ -7,6 +7,7 @@ import pytest
 from tests.servers.apollo.server import ApolloServer
 from tests.servers.nacos.server import NacosServer, authentication
 from tests.servers.nacos3.server import Nacos3Server, authentication3
+from tests.servers.shared import shared
 from tests.servers.zookeeper.server import ZooKeeperServer
 
 
@@ -20,31 +21,39 @@ def zookeeper(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ZooKeeperSer
 @pytest.fixture(scope="session")
 def nacos(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NacosServer]:
     """Run a Nacos 2.3 without users that nobody breaks; tests that break one start their own."""
-    with NacosServer(tmp_path_factory.mktemp("nacos")) as server:
+    with shared(tmp_path_factory, "nacos", lambda folder, port: NacosServer(folder, port=port)) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def nacos_with_users(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NacosServer]:
     """Run a Nacos 2.3 that wants a login: nacos with password nacos may do everything; tokens live 5 s."""
-    folder = tmp_path_factory.mktemp("nacos-with-users")
-    with NacosServer(folder, settings=authentication(token_life=5)) as server:
+    settings = authentication(token_life=5)
+    with shared(
+        tmp_path_factory,
+        "nacos-with-users",
+        lambda folder, port: NacosServer(folder, port=port, settings=settings),
+    ) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def nacos3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NacosServer]:
     """Run a Nacos 3 without users that nobody breaks; tests that break one start their own."""
-    with Nacos3Server(tmp_path_factory.mktemp("nacos3")) as server:
+    with shared(tmp_path_factory, "nacos3", lambda folder, port: Nacos3Server(folder, port=port)) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def nacos3_with_users(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NacosServer]:
     """Run a Nacos 3 that wants a login: nacos with password nacos may do everything; tokens live 5 s."""
-    folder = tmp_path_factory.mktemp("nacos3-with-users")
-    with Nacos3Server(folder, settings=authentication3(token_life=5)) as server:
-        server.operator.create_administrator()
+    settings = authentication3(token_life=5)
+    with shared(
+        tmp_path_factory,
+        "nacos3-with-users",
+        lambda folder, port: Nacos3Server(folder, port=port, settings=settings),
+        lambda server: server.operator.create_administrator(),
+    ) as server:
         yield server
 
 

@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
+import psutil
+
 LOOPBACK = "127.0.0.1"
 
 # Told of each server's start and end on its standard input; when that closes, because this process ended in whatever
@@ -31,6 +33,8 @@ for pid in left:
         pass
 """
 _guard: subprocess.Popen[str] | None = None
+# Referred to until the end: Popen warns of a process that nobody waits for.
+_left: list[subprocess.Popen[bytes] | psutil.Process] = []
 
 
 def free_port(*offsets: int) -> int:
@@ -78,7 +82,7 @@ class ServerProcess:
         self._ready = ready
         self._within = within
         self._env = {**os.environ, **(env or {})}
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | psutil.Process | None = None
 
     def __enter__(self) -> Self:
         self.start()
@@ -94,7 +98,10 @@ class ServerProcess:
 
     @property
     def running(self) -> bool:
-        return self._process is not None and self._process.poll() is None
+        process = self._process
+        if isinstance(process, psutil.Process):
+            return process.is_running()
+        return process is not None and process.poll() is None
 
     def start(self, *, wait: bool = True) -> None:
         """Start it; `wait=False` returns at once, `wait_ready` then waits."""
@@ -111,7 +118,7 @@ class ServerProcess:
         deadline = time.monotonic() + self._within
         while not self._ready():
             if not self.running or time.monotonic() > deadline:
-                ended = None if self._process is None else self._process.poll()
+                ended = self._process.poll() if isinstance(self._process, subprocess.Popen) else None
                 state = f"not ready within {self._within:g} s" if ended is None else f"ended with status {ended}"
                 self.kill()
                 raise AssertionError(f"{self._command[-1]}: {state}; the end of {self.log}:\n{self.log_tail()}")
@@ -124,6 +131,18 @@ class ServerProcess:
     def terminate(self, within: float = 20) -> None:
         """Ask it to end (SIGTERM); kill it after `within` seconds."""
         self._end(signal.SIGTERM, within=within)
+
+    def adopt(self, pid: int) -> None:
+        """Take over a server that another process of the session has started."""
+        self._process = psutil.Process(pid)
+        _tell_guard("+", pid)
+
+    def leave(self) -> None:
+        """Let it run: a process that has adopted it will end it."""
+        process, self._process = self._process, None
+        if process is not None:
+            _left.append(process)
+            _tell_guard("-", process.pid)
 
     def freeze(self) -> None:
         """Stop it where it stands (SIGSTOP): its connections stay open, and nobody answers."""
@@ -141,6 +160,9 @@ class ServerProcess:
         if process is None:
             return
         process.send_signal(how)
+        if isinstance(process, psutil.Process):  # the process that started it waits for its end
+            _tell_guard("-", process.pid)
+            return
         try:
             process.wait(within)
         except subprocess.TimeoutExpired:

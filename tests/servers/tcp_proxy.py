@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import socket
 import struct
 import threading
@@ -30,7 +31,7 @@ class TcpProxy:
     def __init__(self, target_port: int, *, port: int | None = None) -> None:
         self.port = port or free_port()
         self.accepted = 0
-        self._target_port = target_port
+        self._targets = itertools.cycle((target_port,))
         self._seconds = 0.0
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="tcp-proxy", daemon=True)
@@ -74,9 +75,9 @@ class TcpProxy:
         """End the open connections towards the server only: clients go on with a peer that has forgotten them."""
         self._do(self._forget)
 
-    def lead_to(self, target_port: int) -> None:
-        """Take new connections to another server."""
-        self._target_port = target_port
+    def lead_to(self, *target_ports: int) -> None:
+        """Take new connections to another server, or to several in turn, as a load balancer does."""
+        self._targets = itertools.cycle(target_ports)
 
     def delay(self, seconds: float) -> None:
         """Hold each piece of data for so long, in both directions; 0 ends it."""
@@ -121,7 +122,7 @@ class TcpProxy:
         connection = self._connections[task] = _Connection(writer)
         try:
             await self._flowing.wait()
-            server_reader, connection.server = await asyncio.open_connection(LOOPBACK, self._target_port)
+            server_reader, connection.server = await asyncio.open_connection(LOOPBACK, next(self._targets))
             ways = self._pump(reader, connection.server, connection), self._pump(server_reader, writer, connection)
             await asyncio.gather(*ways)
         except (OSError, asyncio.CancelledError):

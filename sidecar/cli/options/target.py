@@ -18,7 +18,9 @@ class Target:
     def namespace(self) -> str:
         """The namespace of the config center, "" where it has none: in Nacos a URL without one means `public`."""
         parts = urlsplit(self.url)
-        return parse_qs(parts.query).get("namespace", ["public"])[0] if parts.scheme == "nacos" else ""
+        return (
+            parse_qs(parts.query).get("namespace", ["public"])[0] if parts.scheme in {"nacos", "nacos+endpoint"} else ""
+        )
 
     def __str__(self) -> str:
         places = [self.url]

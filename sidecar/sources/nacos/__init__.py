@@ -28,6 +28,7 @@ _LONGEST_REREAD_S = 300.0
 def open_source(url: str, options: Mapping[str, str]) -> Source:
     """Return the source of a URL `nacos://HOST:PORT,HOST:PORT/GROUP/DATA_ID?namespace=NS`, not started.
 
+    `nacos+endpoint://HOST:PORT/GROUP/DATA_ID?namespace=NS` names the address server that lists the servers instead.
     Options: `nacos-username` and `-password`, or `nacos-access-key` and `-secret-key`, each also as `…-file`, which is
     read again at each login; `nacos-ca`, `-cert`, `-key` (PEM files; any of them turns on TLS) and `nacos-tls`
     (`true`: TLS with the system's authorities); `nacos-allow-plaintext` (`true`: send the password without TLS);
@@ -47,6 +48,8 @@ def open_source(url: str, options: Mapping[str, str]) -> Source:
 def _check_loopback(target: NacosKey) -> None:
     """Raise ConfigError if a login would send the password over a network in plain text."""
     far = [str(server) for server in target.servers if not server.loopback]
+    if target.endpoint is not None:
+        far = [f"the servers that {target.endpoint} lists"]
     if far:
         raise ConfigError(
             f"The Nacos password would be sent to {', '.join(far)} in plain text: turn on TLS (nacos-tls, "
@@ -88,12 +91,11 @@ class NacosSource:
         api = self._api(address)
         wake = threading.Event()
         self._push = push = PushListener(
-            self._target,
+            lambda: api.served,
             self._credentials,
             self._tls,
             address=address,
             token=lambda: api.token,
-            namespace=lambda: api.namespace,
             wake=wake.set,
             reread_s=self._reread_s,
         )

@@ -7,14 +7,15 @@ import json
 import ssl
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from sidecar.errors import AccessRefused, RequestNotSent, SourceError
 from sidecar.sources.http import HttpAnswer, HttpConnection, ServerAddress
 from sidecar.sources.nacos.credentials import NacosCredentials
-from sidecar.sources.nacos.url import NacosKey
+from sidecar.sources.nacos.directory import ServerDirectory
+from sidecar.sources.nacos.url import NacosAddress, NacosKey
 
 T = TypeVar("T")
 
@@ -42,7 +43,7 @@ class AbsentConfig:
 class NacosApi:
     """A client of one cluster: it keeps a connection per server, the access token, and which API version they have.
 
-    For one thread, but for `token`, `namespace` and `abort`.
+    For one thread, but for `token`, `served` and `abort`.
     """
 
     def __init__(
@@ -51,8 +52,12 @@ class NacosApi:
         self.target = target
         self._credentials = credentials
         self._address = address
-        self._connections = [HttpConnection(server, tls, "Nacos") for server in target.servers]
+        self._tls = tls
+        self._directory = ServerDirectory(target)
+        self._servers: tuple[NacosAddress, ...] = ()
+        self._connections: list[HttpConnection] = []
         self._current = 0
+        self._aborted = False
         self._v3: bool | None = None
         self._token = ""
         self._token_until = 0.0
@@ -63,8 +68,13 @@ class NacosApi:
         return self._token
 
     @property
-    def namespace(self) -> str:
-        """The namespace's id in requests: Nacos 3 checks signatures of the public namespace under its own id."""
+    def served(self) -> NacosKey:
+        """The key with the servers to call now, and its namespace as requests name it."""
+        return replace(self.target, servers=self._servers, namespace=self._namespace)
+
+    @property
+    def _namespace(self) -> str:
+        # Nacos 3 checks signatures of the public namespace under its own id.
         return self.target.namespace or ("public" if self._v3 and self._credentials.has_keys else "")
 
     @property
@@ -78,18 +88,21 @@ class NacosApi:
         With `other_server` another server than the last one is called first, or the only one over a new connection.
         Raises SourceError.
         """
-        if other_server:
+        if other_server and self._connections:
             self._connections[self._current].close()
             self._current = (self._current + 1) % len(self._connections)
         return self._try_servers(self._read, within)
 
     def close(self) -> None:
         """Close all connections; the next request makes new ones."""
+        self._directory.close()
         for connection in self._connections:
             connection.close()
 
     def abort(self) -> None:
         """Abort the request under way, from another thread, and refuse all later ones."""
+        self._aborted = True
+        self._directory.abort()
         for connection in self._connections:
             connection.abort()
 
@@ -123,6 +136,7 @@ class NacosApi:
 
     def _try_servers(self, call: Callable[[float], T], within: float) -> T:
         deadline = time.monotonic() + within
+        self._use(self._directory.servers(within))
         failures = []
         for _ in self._connections:
             left = deadline - time.monotonic()
@@ -136,7 +150,26 @@ class NacosApi:
                 failures.append(str(error))
                 self._v3 = None
                 self._current = (self._current + 1) % len(self._connections)
+        self._directory.expire()
         raise SourceError("; ".join(failures) or f"no time left to call {self.server}")
+
+    def _use(self, servers: tuple[NacosAddress, ...]) -> None:
+        """Take these servers, with the connections and the choice of the ones that are known."""
+        if servers == self._servers:
+            return
+        known = dict(zip(self._servers, self._connections, strict=True))
+        current = self._servers[self._current] if self._servers else None
+        self._connections = [
+            known.pop(server) if server in known else HttpConnection(server, self._tls, "Nacos") for server in servers
+        ]
+        self._servers = servers
+        if current not in servers:
+            self._v3 = None
+        self._current = servers.index(current) if current in servers else 0
+        for connection in known.values():
+            connection.close()
+        if self._aborted:
+            self.abort()
 
     def _read(self, within: float) -> FoundConfig | AbsentConfig:
         deadline = time.monotonic() + within
@@ -191,7 +224,7 @@ class NacosApi:
         target = self.target
         group, namespace = ("groupName", "namespaceId") if self._v3 else ("group", "tenant")
         named = {"dataId": target.data_id, group: target.group}
-        return {**named, namespace: self.namespace} if self.namespace else named
+        return {**named, namespace: self._namespace} if self._namespace else named
 
     def _send(
         self, method: str, path: str, parameters: Mapping[str, str], deadline: float, headers: Mapping[str, str]
@@ -203,7 +236,7 @@ class NacosApi:
         if self._token:
             sent["Authorization"] = f"Bearer {self._token}"
         if self._credentials.has_keys:
-            resource = "+".join(filter(None, (self.namespace, self.target.group)))
+            resource = "+".join(filter(None, (self._namespace, self.target.group)))
             sent |= self._credentials.signature(resource, str(time.time_ns() // 1_000_000))
         return self._exchange(method, path, parameters, deadline, sent)
 

@@ -8,10 +8,9 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from sidecar.backoff import Backoff, jitter
+from sidecar.backoff import Backoff
 from sidecar.sources.nacos.credentials import NacosCredentials, NacosTls
 from sidecar.sources.nacos.url import NacosKey
 
@@ -37,18 +36,17 @@ class PushListener:
     deaf, and replaced too. Without a session changes are found by the reader's polling.
 
     The push is proved while the session has received the version that reads find, nothing has changed for 10 s, and the
-    server answers a health check over the session's connection, three times in `reread_s`. Any doubt wakes the reader.
+    server answers health checks over the session's connection, midway between two reads. Any doubt wakes the reader.
     """
 
     def __init__(
         self,
-        target: NacosKey,
+        target: Callable[[], NacosKey],
         credentials: NacosCredentials,
         tls: NacosTls | None,
         *,
         address: str,
         token: Callable[[], str],
-        namespace: Callable[[], str],
         wake: Callable[[], None],
         reread_s: float,
     ) -> None:
@@ -57,10 +55,10 @@ class PushListener:
         self._tls = tls
         self._address = address
         self._token = token
-        self._namespace = namespace
         self._wake = wake
-        # A check costs the server nearly as much as a read: rare reads allow rare checks.
-        self._check_s = max(HEALTH_CHECK_S, reread_s / 3)
+        # A check costs the server nearly as much as a read: so, one for each read.
+        self._check_s = max(HEALTH_CHECK_S, reread_s / 2)
+        self._read_at = 0.0
         self._session: SdkSession | None = None
         self._answered = False
         # The version that the last read found, None if it failed, and since when that is so.
@@ -86,6 +84,7 @@ class PushListener:
 
     def observed(self, version: str | None) -> None:
         """Note the version that the last read found, None if it failed. Any thread."""
+        self._read_at = time.monotonic()
         if version != self._last_read[0]:
             self._last_read = version, time.monotonic()
 
@@ -140,7 +139,7 @@ class PushListener:
             from sidecar.sources.nacos import sdk  # noqa: PLC0415 - 80 MB and a second, so not before this thread needs it
 
             session = await sdk.SdkSession.open(
-                replace(self._target, namespace=self._namespace()),
+                self._target(),
                 self._credentials,
                 self._tls,
                 address=self._address,
@@ -158,7 +157,7 @@ class PushListener:
             await session.close()
 
     async def _watch_session(self, session: SdkSession) -> str:
-        check_at = 0.0
+        checked_at = 0.0
         while True:
             version, since = self._last_read
             if version is None:
@@ -169,10 +168,19 @@ class PushListener:
                 self._log_state("")
             elif min(time.monotonic() - since, session.age) > DEAF_AFTER_S:
                 return "it has not received a change that a read found"
-            if time.monotonic() >= check_at:
+            if self._check_is_due(checked_at):
                 await self._check_health(session)
-                check_at = time.monotonic() + jitter(self._check_s)
+                checked_at = time.monotonic()
+            if self._answered:
+                session.omit_own_check()
             await asyncio.sleep(CHECK_S)
+
+    def _check_is_due(self, checked_at: float) -> bool:
+        """Return whether it is time for a health check: midway between reads, as a read shows that the server works."""
+        now = time.monotonic()
+        if not self._answered:
+            return now - checked_at >= HEALTH_CHECK_S
+        return now - max(checked_at, self._read_at) >= self._check_s or now - checked_at >= 3 * self._check_s
 
     async def _check_health(self, session: SdkSession) -> None:
         """Note whether the server answers over the session's connection; the SDK replaces a connection that broke."""

@@ -11,9 +11,12 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 from sidecar.errors import ConfigError
 
 SHAPE = "nacos://host:8848[,host2:8848]/GROUP/DATA_ID?namespace=NS"
+ENDPOINT_SHAPE = "nacos+endpoint://host:8080/GROUP/DATA_ID?namespace=NS"
 GRPC_OFFSET = 1000
 
 _DEFAULT_PORT = 8848
+_ENDPOINT_PORT = 8080
+_ENDPOINT_SCHEME = "nacos+endpoint"
 _NAME = re.compile(r"[A-Za-z0-9._:-]+")
 _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?\.?")
 
@@ -39,20 +42,25 @@ class NacosAddress:
 
 @dataclass(frozen=True, slots=True)
 class NacosKey:
-    """One key of one cluster. `namespace` is an id, "" for the namespace that the console calls public."""
+    """One key of one cluster. `namespace` is an id, "" for the namespace that the console calls public.
+
+    With an `endpoint`, the address server that lists the servers, there are none here.
+    """
 
     servers: tuple[NacosAddress, ...]
     group: str
     data_id: str
     namespace: str = ""
     context: str = "/nacos"
+    endpoint: NacosAddress | None = None
 
     def __str__(self) -> str:
         parameters = [f"namespace={quote(self.namespace)}"] if self.namespace else []
         if self.context != "/nacos":
             parameters.append(f"context={quote(self.context)}")
         query = "?" + "&".join(parameters) if parameters else ""
-        return f"nacos://{','.join(map(str, self.servers))}/{quote(self.group)}/{quote(self.data_id)}{query}"
+        scheme, hosts = ("nacos", self.servers) if self.endpoint is None else (_ENDPOINT_SCHEME, (self.endpoint,))
+        return f"{scheme}://{','.join(map(str, hosts))}/{quote(self.group)}/{quote(self.data_id)}{query}"
 
 
 def parse(url: str) -> NacosKey:
@@ -63,7 +71,7 @@ def parse(url: str) -> NacosKey:
             "The Nacos URL holds credentials, which do not belong there: set DC_SIDECAR_NACOS_USERNAME and "
             f"DC_SIDECAR_NACOS_PASSWORD_FILE, and write the URL as {SHAPE}."
         )
-    if parts.scheme != "nacos":
+    if parts.scheme not in {"nacos", _ENDPOINT_SCHEME}:
         raise ConfigError(f"The Nacos URL begins with {parts.scheme!r}; expected {SHAPE}.")
     if parts.fragment:
         raise ConfigError(f"The Nacos URL ends in '#{parts.fragment}', which means nothing here; expected {SHAPE}.")
@@ -80,26 +88,38 @@ def parse(url: str) -> NacosKey:
         )
     if namespace:
         _check_name("namespace", namespace, 128)
-    return NacosKey(_servers(parts.netloc), group, data_id, namespace, context)
+    if parts.scheme == _ENDPOINT_SCHEME:
+        return NacosKey((), group, data_id, namespace, context, _endpoint(parts.netloc))
+    servers = tuple(dict.fromkeys(map(server_of, parts.netloc.split(","))))
+    return NacosKey(servers, group, data_id, namespace, context)
 
 
-def _servers(netloc: str) -> tuple[NacosAddress, ...]:
-    servers = []
-    for address in netloc.split(","):
-        host, colon, port = address.partition(":")
-        if not _HOST.fullmatch(host):
-            raise ConfigError(
-                f"The Nacos URL names {address!r} as a server; expected a host name or an IPv4 address, as in {SHAPE} "
-                "(an IPv6 address only behind a name)."
-            )
-        number = int(port) if port.isascii() and port.isdigit() else None if colon else _DEFAULT_PORT
-        if number is None or not 0 < number <= 65535 - GRPC_OFFSET:
-            raise ConfigError(
-                f"The port of the Nacos server {address!r} is {port!r}; expected 1 to {65535 - GRPC_OFFSET} "
-                f"(the clients' gRPC port is {GRPC_OFFSET} above it)."
-            )
-        servers.append(NacosAddress(host, number))
-    return tuple(dict.fromkeys(servers))
+def server_of(address: str) -> NacosAddress:
+    """Parse a server, `HOST` or `HOST:PORT`. Raises ConfigError."""
+    host, number, port = _host_and_port(address, SHAPE, _DEFAULT_PORT)
+    if number is None or not 0 < number <= 65535 - GRPC_OFFSET:
+        raise ConfigError(
+            f"The port of the Nacos server {address!r} is {port!r}; expected 1 to {65535 - GRPC_OFFSET} "
+            f"(the clients' gRPC port is {GRPC_OFFSET} above it)."
+        )
+    return NacosAddress(host, number)
+
+
+def _endpoint(address: str) -> NacosAddress:
+    host, number, port = _host_and_port(address, ENDPOINT_SHAPE, _ENDPOINT_PORT)
+    if number is None or not 0 < number <= 65535:
+        raise ConfigError(f"The port of the address server {address!r} is {port!r}; expected 1 to 65535.")
+    return NacosAddress(host, number)
+
+
+def _host_and_port(address: str, shape: str, default: int) -> tuple[str, int | None, str]:
+    host, colon, port = address.partition(":")
+    if not _HOST.fullmatch(host):
+        raise ConfigError(
+            f"The Nacos URL names {address!r} as a server; expected a host name or an IPv4 address, as in {shape} "
+            "(an IPv6 address only behind a name)."
+        )
+    return host, int(port) if port.isascii() and port.isdigit() else None if colon else default, port
 
 
 def _parameters(query: str) -> tuple[str, str]:

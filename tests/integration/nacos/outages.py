@@ -1,4 +1,4 @@
-"""Scenes of servers that die and come back, of their own each."""
+"""Scenes of servers that die or freeze and come back; at the end of each the server that was given runs."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import grpc
 import psutil
 
 from tests.harness import SidecarProcess
-from tests.integration.nacos.stage import KEY, caller_of, reaches, scene, sidecar_of
-from tests.servers.nacos.server import NacosServer, authentication, source_url
+from tests.integration.nacos.stage import caller_of, reaches, scene, sidecar_of
+from tests.servers.nacos.server import NacosServer, source_url
 from tests.waiting import eventually
 
 
-def killed_for_a_minute(folder: Path) -> None:
+def killed_for_a_minute(folder: Path, server: NacosServer) -> None:
     """Kill -9 and a start after 60 s; one sidecar decides, one starts meanwhile, one gets no calls."""
-    with scene(folder) as stage:
+    with scene(folder, server) as stage:
         stage.publish()
         caller = stage.caller(stage.sidecar())
         quiet = stage.sidecar(name="quiet")
@@ -44,23 +44,9 @@ def killed_for_a_minute(folder: Path) -> None:
         assert after.log <= before.log, quiet.log_text()
 
 
-def killed_briefly(folder: Path, kind: type[NacosServer] = NacosServer) -> None:
-    """Kill -9 and start again after 1 s, and after 10 s."""
-    with scene(folder, kind) as stage:
-        stage.publish()
-        caller = stage.caller(stage.sidecar())
-        for seconds in (1, 10):
-            stage.server.kill()
-            time.sleep(seconds)
-            stage.server.start()
-            ready = time.monotonic()
-            reaches(caller, stage.publish(), ready)
-        caller.no_failures()
-
-
-def frozen(folder: Path) -> None:
+def frozen(folder: Path, server: NacosServer) -> None:
     """Freeze the server with its connections for 60 s, and thaw it."""
-    with scene(folder) as stage:
+    with scene(folder, server) as stage:
         stage.publish()
         caller = stage.caller(stage.sidecar())
         stage.server.freeze()
@@ -72,44 +58,49 @@ def frozen(folder: Path) -> None:
         caller.no_failures()
 
 
-def one_of_two(folder: Path) -> None:
+def one_of_two(folder: Path, server: NacosServer) -> None:
     """Of two servers the first freezes, the other serves alone; the first thaws, and the other is killed."""
-    with scene(folder) as stage:
+    with scene(folder, server) as stage:
         first, other = stage.server, stage.another("other")
         stage.publish(first, other)
-        caller = stage.caller(stage.sidecar(source_url([first, other], KEY)))
+        caller = stage.caller(stage.sidecar(first, other))
         first.freeze()
         datacenter = stage.publish(other)
         reaches(caller, datacenter, time.monotonic())
         first.thaw()
         # As a member of a cluster would, it returns with what was published meanwhile.
-        first.operator.publish(KEY, datacenter)
+        first.operator.publish(stage.key, datacenter)
         other.kill()
         reaches(caller, stage.publish(first), time.monotonic())
         caller.no_failures()
 
 
-def back_with_another_token_secret(
-    folder: Path,
-    kind: type[NacosServer] = NacosServer,
-    authentication: Callable[[], Mapping[str, str]] = authentication,
-) -> None:
-    """Let a server with users come back and take no old token: the sidecar logs in again, long before its end.
+def killed_briefly(folder: Path, kind: type[NacosServer], authentication: Callable[[], Mapping[str, str]]) -> None:
+    """Kill -9 a server with users and start it after 1 s; kill it and start it after 10 s with another token secret.
 
-    A Nacos 3 refuses right logins for some seconds after its start; the sidecar outlasts that too.
+    The old token is refused then: the sidecar logs in again, long before its end. A Nacos 3 refuses right logins for
+    some seconds after its start; the sidecar outlasts that too.
     """
     folder.mkdir()
+    key = folder.name
     login = {"DC_SIDECAR_NACOS_USERNAME": "nacos", "DC_SIDECAR_NACOS_PASSWORD": "nacos"}
     with kind(folder / "nacos", settings=authentication()) as server:
         server.operator.create_administrator()
-        server.operator.publish(KEY, "dc1")
-        with sidecar_of(source_url([server], KEY), folder, env=login) as sidecar, caller_of(sidecar) as caller:
+        server.operator.publish(key, "dc1")
+        with sidecar_of(source_url([server], key), folder, env=login) as sidecar, caller_of(sidecar) as caller:
+            server.kill()
+            time.sleep(1)
+            server.start()
+            ready = time.monotonic()
+            server.operator.publish(key, "dc2")
+            reaches(caller, "dc2", ready)
             server.kill()
             caller.until(lambda answer: answer.stale, "stale decisions")
+            time.sleep(10)
             with kind(folder / "nacos", port=server.port, settings=authentication()) as again:
                 ready = time.monotonic()
-                again.operator.publish(KEY, "dc2")
-                reaches(caller, "dc2", ready)
+                again.operator.publish(key, "dc3")
+                reaches(caller, "dc3", ready)
                 caller.no_failures()
 
 

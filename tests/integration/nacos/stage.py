@@ -10,37 +10,35 @@ from pathlib import Path
 from tests.harness import Caller, SidecarProcess
 from tests.servers.nacos.server import NacosServer, source_url
 
-KEY = "routing"
 IN_FORCE_WITHIN = 10.0
 
 
 class Scene:
-    """Servers of its own, sidecars that watch them, and callers; every change must be in force soon."""
+    """One key of a server, named like the folder, sidecars that watch it, and callers; each change is in force soon."""
 
-    def __init__(self, stack: ExitStack, folder: Path, kind: type[NacosServer]) -> None:
+    def __init__(self, stack: ExitStack, folder: Path, server: NacosServer) -> None:
         self._stack = stack
-        self._kind = kind
         self.folder = folder
-        self.server = self.another("nacos")
+        self.key = folder.name
+        self.server = server
         self._changes = 0
 
     def another(self, name: str) -> NacosServer:
-        """Start one more server."""
-        return self._stack.enter_context(self._kind(self.folder / name))
+        """Start one more server of the same version."""
+        return self._stack.enter_context(type(self.server)(self.folder / name))
 
     def publish(self, *servers: NacosServer) -> str:
         """Change the key everywhere, to dc1 and dc2 by turns; return the datacenter."""
         self._changes += 1
         text = "dc1" if self._changes % 2 else "dc2"
         for server in servers or (self.server,):
-            server.operator.publish(KEY, text)
+            server.operator.publish(self.key, text)
         return text
 
-    def sidecar(self, url: str = "", name: str = "sidecar", *, wait: bool = True) -> SidecarProcess:
-        """Start a sidecar of this scene's server, or of another URL."""
-        return self._stack.enter_context(
-            sidecar_of(url or source_url([self.server], KEY), self.folder / name, wait=wait)
-        )
+    def sidecar(self, *servers: NacosServer, name: str = "sidecar", wait: bool = True) -> SidecarProcess:
+        """Start a sidecar of this scene's server, or of others."""
+        url = source_url(servers or (self.server,), self.key)
+        return self._stack.enter_context(sidecar_of(url, self.folder / name, wait=wait))
 
     def caller(self, sidecar: SidecarProcess) -> Caller:
         """Begin to call."""
@@ -48,11 +46,11 @@ class Scene:
 
 
 @contextmanager
-def scene(folder: Path, kind: type[NacosServer] = NacosServer) -> Iterator[Scene]:
-    """Set a scene, and clear it away at the end."""
+def scene(folder: Path, server: NacosServer) -> Iterator[Scene]:
+    """Set a scene on a server that runs, and clear it away at the end."""
     folder.mkdir()
     with ExitStack() as stack:
-        yield Scene(stack, folder, kind)
+        yield Scene(stack, folder, server)
 
 
 def sidecar_of(url: str, folder: Path, *, wait: bool = True, env: Mapping[str, str] | None = None) -> SidecarProcess:

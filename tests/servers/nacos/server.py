@@ -121,15 +121,18 @@ class NacosServer(ServerProcess):
             super().start()
 
     def wait_ready(self) -> None:
-        """Wait; where its database did not come up, as happens on a starved machine, try once more with a new one."""
-        try:
-            super().wait_ready()
-        except AssertionError as error:
-            if "Login timeout exceeded" not in str(error):
-                raise
-            shutil.rmtree(self.folder / "data", ignore_errors=True)
-            super().start(wait=False)
-            super().wait_ready()
+        """Wait; where its database did not come up, as happens on a starved machine, try again with a new one."""
+        for _ in range(3):
+            try:
+                super().wait_ready()
+            except AssertionError as error:
+                if "Login timeout exceeded" not in str(error):
+                    raise
+                shutil.rmtree(self.folder / "data", ignore_errors=True)
+                super().start(wait=False)
+            else:
+                return
+        super().wait_ready()
 
 
 class Operator:
@@ -176,6 +179,10 @@ class Operator:
     def stored(self, data_id: str) -> dict[str, Any]:
         """Return the key with all that belongs to it, as the console shows it."""
         return dict(json.loads(self._do("GET", "/v1/cs/configs", {**self._key(data_id), "show": "all"})))
+
+    def serves(self, data_id: str) -> str:
+        """Return the text that clients of this very server get now."""
+        return self._do("GET", "/v1/cs/configs", self._key(data_id))
 
     def listeners(self, data_id: str) -> dict[str, str]:
         """Return address and MD5 of the clients that listen to the key."""

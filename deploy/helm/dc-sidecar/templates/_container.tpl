@@ -192,7 +192,7 @@ authorization:
 {{- define "dc-sidecar.resources" -}}
 {{- $resources := deepCopy (default dict .Values.resources) -}}
 {{- if eq (dig "limits" "memory" "" $resources | toString) "64Mi" -}}
-{{- $needed := add (ternary 128 64 (hasPrefix "nacos:" .Values.source.url)) (ternary 32 0 .Values.http.enabled) -}}
+{{- $needed := add (ternary 128 64 (hasPrefix "nacos" .Values.source.url)) (ternary 32 0 .Values.http.enabled) -}}
 {{- $_ := set $resources.limits "memory" (printf "%dMi" $needed) -}}
 {{- end -}}
 {{- toYaml $resources -}}

@@ -24,6 +24,8 @@ class Session:
         self.broken: str | None = None
         self.answering = True
         self.closed = False
+        self.checks: list[float] = []
+        self.omitted = 0.0
         self._opened = time.monotonic()
 
     @property
@@ -31,7 +33,11 @@ class Session:
         return time.monotonic() - self._opened
 
     async def answers(self) -> bool:
+        self.checks.append(time.monotonic())
         return self.answering
+
+    def omit_own_check(self) -> None:
+        self.omitted = time.monotonic()
 
     def fault(self) -> str | None:
         return self.broken
@@ -92,12 +98,11 @@ def woken() -> list[float]:
 def push(sdk: Sdk, woken: list[float]) -> Iterator[PushListener]:  # noqa: ARG001 - in place before it starts
     """Start a push, and end it."""
     started = PushListener(
-        parse("nacos://n1/g/d"),
+        lambda: parse("nacos://n1/g/d"),
         NacosCredentials({}),
         None,
         address="192.0.2.1",
         token=lambda: "",
-        namespace=lambda: "",
         wake=lambda: woken.append(time.monotonic()),
         reread_s=0.1,
     )
@@ -213,6 +218,37 @@ def test_push_is_proved_by_what_arrived(push: PushListener, sdk: Sdk, woken: lis
     session.broken = "gone"
     eventually(lambda: len(woken) > before, "the reader to be woken again")
     assert not push.is_proved("b")
+
+
+def test_a_check_is_midway_between_two_reads(push: PushListener, sdk: Sdk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the server answers: after half of the time between reads, and where reads are frequent much more rarely."""
+    monkeypatch.setattr(push, "_check_s", 0.3)
+    push.observed("a")
+    session = sessions(sdk, 1)
+    session.shown = "a"
+    eventually(lambda: session.checks, "the first check, at once")
+    for _ in range(2):
+        push.observed("a")
+        read, checks = time.monotonic(), len(session.checks)
+        eventually(lambda: len(session.checks) > checks, "a check")  # noqa: B023
+        assert session.checks[checks] - read >= 0.3
+    began, checks = time.monotonic(), len(session.checks)
+    while len(session.checks) == checks:
+        assert time.monotonic() - began < 10
+        push.observed("a")
+        time.sleep(0.01)
+    assert session.checks[checks] - session.checks[checks - 1] >= 0.9
+
+
+def test_the_sdk_checks_by_itself_once_ours_has_failed(push: PushListener, sdk: Sdk) -> None:
+    """Its check replaces a connection that broke; until then it would only double the load."""
+    push.observed("a")
+    session = sessions(sdk, 1)
+    session.shown = "a"
+    eventually(lambda: session.omitted, "the check of the SDK to be omitted")
+    session.answering = False
+    push.observed("a")
+    eventually(lambda: time.monotonic() - session.omitted > 0.3, "the check of the SDK to be allowed")
 
 
 def test_a_missing_key_proves_nothing(push: PushListener, sdk: Sdk) -> None:

@@ -35,9 +35,21 @@ def test_what_is_shown_is_the_url_without_defaults() -> None:
     assert str(parse("nacos://n1/g/d?namespace=public")) == "nacos://n1:8848/g/d"
 
 
+def test_an_address_server_may_stand_for_the_servers() -> None:
+    """Its port is 8080 where none is written; the text of the target is that URL again."""
+    target = parse("nacos+endpoint://addresses/dispatch/routing?namespace=prod")
+    assert target == NacosKey((), "dispatch", "routing", "prod", endpoint=NacosAddress("addresses", 8080))
+    assert str(target) == "nacos+endpoint://addresses:8080/dispatch/routing?namespace=prod"
+    assert parse(str(target)) == target
+    assert parse("nacos+endpoint://addresses:65535/g/d").endpoint == NacosAddress("addresses", 65535)
+
+
 @pytest.mark.parametrize(
     ("url", "complaint"),
     [
+        ("nacos+endpoint://a1,a2/g/d", "expected a host name"),
+        ("nacos+endpoint:///g/d", "expected a host name"),
+        ("nacos+endpoint://a1:0/g/d", "expected 1 to 65535"),
         ("nacos://n1/g", "expected /GROUP/DATA_ID"),
         ("nacos://n1/g/d/e", "expected /GROUP/DATA_ID"),
         ("nacos://n1//d", "expected /GROUP/DATA_ID"),
@@ -76,11 +88,12 @@ def test_credentials_in_the_url_are_refused_without_repeating_them() -> None:
         ("127.0.0.1,nacos:8848", False),
         ("10.1.0.7", False),
         ("localhost.example", False),
+        ("nacos+endpoint://127.0.0.1/G/d", False),
     ],
 )
 def test_a_password_is_not_sent_in_plain_text_unless_allowed(servers: str, loopback: bool) -> None:
     """A login without TLS goes no further than loopback; signed requests have no secret in them."""
-    url = f"nacos://{servers}/G/d"
+    url = servers if "//" in servers else f"nacos://{servers}/G/d"
     login = {"nacos-username": "u", "nacos-password": "s3cret"}
     if loopback:
         open_source(url, login)
