@@ -271,6 +271,12 @@ class PowerJobRefused(SidecarError):
     exit_code = 3
 
 
+class ElasticJobUnavailable(SidecarError):
+    """ElasticJob's registry center does not answer, or refuses."""
+
+    exit_code = 6
+
+
 class NoDatacenter(SidecarError):
     """A Celery task that is not published: no datacenter may run it, or none is known."""
 

@@ -24,11 +24,12 @@ os.environ |= {"XDG_STATE_HOME": f"{_HOME}/state", "XDG_CONFIG_HOME": f"{_HOME}/
 pytest_plugins = ["tests.servers.fixtures"]
 
 # Folders whose tests share servers that are too big to be there once for each worker.
-_TOGETHER = ("celery", "powerjob")
+_TOGETHER = ("celery", "elasticjob", "powerjob")
 # What takes longest begins first, so that no worker is left with it at the end.
 _LONGEST = (
     "powerjob",
     "celery",
+    "elasticjob",
     "tests/integration/nacos/test_faults.py",
     "tests/integration/failures/test_contract.py",
     "tests/e2e/test_page.py",

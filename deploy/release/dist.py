@@ -28,7 +28,7 @@ BIN = Path(sys.executable).parent
 VECTORS = Path(__file__).with_name("vectors.py")
 
 _VERSION = re.compile(r'^__version__ = "(.+)"$', re.MULTILINE)
-_IN_JARS = ("META-INF/", "io/")
+_IN_JARS = ("META-INF/", "dcsidecar/", "io/")
 _TAG = re.compile(r"v([0-9]+\.[0-9]+\.[0-9]+(?:(?:a|b|rc)[0-9]+)?)")
 
 
@@ -86,8 +86,8 @@ def adapter_jars(target: Path, version: str, revision: str, tree: Path) -> None:
         jars.build_jars(tree, target / "maven", number, moment)
     except jars.BuildFailed as error:
         raise NotReleasable(str(error)) from error
-    for module in jars.MODULES:
-        name = f"{module}-{number}.jar"
+    for module, classifier in jars.INSTALLED:
+        name = f"{module}-{number}{classifier}.jar"
         shutil.copyfile(target / "maven" / jars.GROUP / module / number / name, target / name)
 
 
@@ -162,10 +162,11 @@ def check_jars(target: Path, version: str) -> None:
             for file in (f"{module}-{number}{suffix}", f"{module}-{number}{suffix}.sha256"):
                 if not (folder / file).is_file():
                     raise NotReleasable(f"{file} is missing in {folder.relative_to(target)}")
-        names = zipfile.ZipFile(target / f"{module}-{number}.jar").namelist()
+    for module, classifier in jars.INSTALLED:
+        names = zipfile.ZipFile(target / f"{module}-{number}{classifier}.jar").namelist()
         strays = [name for name in names if not name.startswith(_IN_JARS)]
         if strays:
-            raise NotReleasable(f"{module}: found {strays[0]}, expected only our classes and gRPC")
+            raise NotReleasable(f"{module}{classifier}: found {strays[0]}, expected only our classes and gRPC")
 
 
 def run(*words: str, cwd: Path = ROOT, env: Mapping[str, str] | None = None) -> str:

@@ -10,7 +10,14 @@ import shutil
 import subprocess
 from pathlib import Path
 
-MODULES = ("dc-sidecar-client", "dc-sidecar-powerjob-server", "dc-sidecar-powerjob-worker")
+MODULES = (
+    "dc-sidecar-client",
+    "dc-sidecar-elasticjob",
+    "dc-sidecar-powerjob-server",
+    "dc-sidecar-powerjob-worker",
+)
+# The jars to install, each a module and what its name has beside the version.
+INSTALLED = (*((module, "") for module in MODULES), ("dc-sidecar-elasticjob", "-all"))
 # Their poms' parents, which are published too.
 _PARENTS = ("dc-sidecar-adapters", "dc-sidecar-powerjob")
 GROUP = Path("io/dcsidecar")

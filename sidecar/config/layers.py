@@ -36,6 +36,9 @@ CLIENT_VARIABLES = tuple(
         "POWERJOB_PASSWORD",
         "POWERJOB_PASSWORD_FILE",
         "CELERY_BROKER",
+        "ELASTICJOB_REGISTRY",
+        "ELASTICJOB_DIGEST",
+        "ELASTICJOB_DIGEST_FILE",
     )
 )
 _SERVICE_LINK = re.compile(

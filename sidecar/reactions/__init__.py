@@ -1,1 +1,1 @@
-"""Reactions to changes: webhooks, commands, the rescheduling of PowerJob's work, the moving of Celery's."""
+"""Reactions to changes: webhooks, commands, and moving the work of PowerJob, Celery and ElasticJob."""

@@ -132,7 +132,7 @@ class CeleryMoves:
         """Run the command once; return its report on each queue. Raises TaskFailed, TaskDeferred."""
         settings = self._settings
         words = [*self._command, "celery", "move", settings.app, "--from", datacenter, "--yes", "-o", "json"]
-        words += ["--broker-file", str(settings.broker_file), "--sidecar", settings.sidecar]
+        words += ["--broker-file", str(settings.broker_file), "--sidecar", settings.sidecar, *settings.tls]
         words += [
             "--template",
             settings.template,

@@ -12,7 +12,11 @@ from sidecar.config.kinds import ADDRESS
 from sidecar.errors import ConfigError
 from sidecar.reactions.fields import seconds, secret_file, switch, text, words
 
-KEYS = ("celery", "app", "queues", "sidecar", "template", "unacked", "rate", "watch-for")
+_TLS_FILES = ("ca", "cert", "key")
+KEYS = (
+    *("celery", "app", "queues", "sidecar", "tls", *_TLS_FILES, "server-name"),
+    *("template", "unacked", "rate", "watch-for"),
+)
 _SIDECAR = "127.0.0.1:50051"
 _RATE = 2000.0
 
@@ -23,13 +27,15 @@ class CeleryMoveSettings:
 
     Tasks are moved as the sidecar at the address `sidecar` says, at most `rate` in a second, again and again until
     `watch_for` seconds after the change: publishers follow a change a little later, and workers may start. With
-    `unacked` tasks are moved, too, that lost workers had received (Redis only).
+    `unacked` tasks are moved, too, that lost workers had received (Redis only). `tls` are the command's flags for that
+    sidecar.
     """
 
     broker_file: Path
     app: str
     queues: tuple[str, ...]
     sidecar: str
+    tls: tuple[str, ...]
     template: str
     unacked: bool
     rate: float
@@ -52,11 +58,27 @@ def read_celery(entry: Mapping[str, Any], place: str) -> CeleryMoveSettings:
         app=app,
         queues=words(entry, place, "queues"),
         sidecar=address,
+        tls=_tls(entry, place),
         template=text(entry, place, "template") or "{queue}.{dc}",
         unacked=switch(entry, place, "unacked", default=False),
         rate=_rate(entry, place),
         watch_for=seconds(entry, place, "watch-for", 60.0, zero=True),
     )
+
+
+def _tls(entry: Mapping[str, Any], place: str) -> tuple[str, ...]:
+    flags = ["--tls"] if switch(entry, place, "tls", default=False) else []
+    for key in _TLS_FILES:
+        path = text(entry, place, key)
+        if path is None:
+            continue
+        if not Path(path).is_file():
+            raise ConfigError(f"{place}.{key}: found {path!r}, expected the path of a PEM file")
+        flags += [f"--{key}", path]
+    if ("cert" in entry) != ("key" in entry):
+        raise ConfigError(f"{place}: expected cert and key, both or none")
+    name = text(entry, place, "server-name")
+    return (*flags, "--server-name", name) if name is not None else tuple(flags)
 
 
 def _rate(entry: Mapping[str, Any], place: str) -> float:

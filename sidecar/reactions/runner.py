@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from sidecar.audit.database import AuditDatabase
     from sidecar.reactions.celery_moves import CeleryMoves
     from sidecar.reactions.rescheduling import Rescheduling
+    from sidecar.reactions.resharding import Resharding
 
 _RENEW_S = LEASE_S / 3
 # How long a webhook waits for the shared database before it is called without a claim.
@@ -55,7 +56,7 @@ class Reactions:
         self._report = report
         self._state_dir = state_dir
         self._claims = claims
-        self._rescheduling: list[Rescheduling | CeleryMoves] = []
+        self._rescheduling: list[Rescheduling | CeleryMoves | Resharding] = []
         self._consumers = tuple(
             RecordConsumer(self._task(reaction, perform), source=source, state_dir=state_dir, journal=journal)
             for reaction in read_reactions(tree)
@@ -92,6 +93,8 @@ class Reactions:
             perform, rescheduling = self._reschedule(reaction)
         elif reaction.celery is not None:
             perform, rescheduling = self._move_tasks(reaction)
+        elif reaction.elasticjob is not None:
+            perform, rescheduling = self._reshard(reaction)
         claims = self._claims
         act = partial(_react, reaction, perform) if claims is None else partial(_react_once, reaction, perform, claims)
         return ConsumerTask(
@@ -121,6 +124,13 @@ class Reactions:
         moves = CeleryMoves(reaction, state=self._state, report=self._report, claims=self._claims)
         self._rescheduling.append(moves)
         return lambda _, record, events: moves(record, events), lambda: moves.counts
+
+    def _reshard(self, reaction: Reaction) -> tuple[Perform, Callable[[], RescheduleCounts | None]]:
+        from sidecar.reactions.resharding import Resharding  # noqa: PLC0415 - only where it is configured
+
+        resharding = Resharding(reaction, state=self._state, report=self._report, claims=self._claims)
+        self._rescheduling.append(resharding)
+        return lambda _, record, events: resharding(record, events), lambda: resharding.counts
 
 
 @contextmanager

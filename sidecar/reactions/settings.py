@@ -17,6 +17,7 @@ from sidecar.reactions.fields import check_keys, seconds, secret_file, text, wor
 
 if TYPE_CHECKING:
     from sidecar.reactions.celery_settings import CeleryMoveSettings
+    from sidecar.reactions.elasticjob_settings import ElasticJobSettings
     from sidecar.reactions.powerjob_settings import PowerJobSettings
 
 # The words of `on`, and the kinds of events that each means.
@@ -43,7 +44,7 @@ _DEFAULT_ON = ("switch", "failover", "return", "drill", "refused")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _COMMON = ("name", "on", "timeout", "retry-for")
 _KEYS = (*_COMMON, "apps", "webhook", "webhook-file", "format", "secret-file", "command", "environment")
-_EXPECTED_WAYS = "webhook, webhook-file, command, powerjob and celery"
+_EXPECTED_WAYS = "webhook, webhook-file, command, powerjob, celery and elasticjob"
 # Changes that move work, and may leave some behind.
 _MOVING = {kind: KINDS[kind] for kind in ("switch", "failover", "return", "ramp-step")}
 _MOVING_ON = ("switch", "failover", "return")
@@ -70,6 +71,7 @@ class Reaction:
     environment: tuple[str, ...] = ()
     powerjob: PowerJobSettings | None = None
     celery: CeleryMoveSettings | None = None
+    elasticjob: ElasticJobSettings | None = None
     timeout: float
     retry_for: float
 
@@ -86,7 +88,9 @@ class Reaction:
 def read_reactions(tree: object) -> tuple[Reaction, ...]:
     """Read a list of reactions. Raises ConfigError, naming the place."""
     if not isinstance(tree, list):
-        raise ConfigError("reactions: expected a list, each with a name, and a webhook, a command, powerjob or celery")
+        raise ConfigError(
+            "reactions: expected a list, each with a name, and a webhook, a command, powerjob, celery or elasticjob"
+        )
     found = tuple(_reaction(entry, f"reactions[{index}]") for index, entry in enumerate(tree))
     names = [reaction.name for reaction in found]
     twice = next((name for name in names if names.count(name) > 1), None)
@@ -102,6 +106,8 @@ def _reaction(entry: Any, place: str) -> Reaction:  # noqa: ANN401 - it is check
         return _rescheduling(entry, place)
     if "celery" in entry:
         return _moving_tasks(entry, place)
+    if "elasticjob" in entry:
+        return _resharding(entry, place)
     check_keys(entry, place, _KEYS)
     name, place = _name(entry, place)
     ways = [key for key in ("webhook", "webhook-file", "command") if key in entry]
@@ -161,6 +167,22 @@ def _moving_tasks(entry: Mapping[str, Any], place: str) -> Reaction:
         kinds=_kinds(entry, place, _MOVING, _MOVING_ON),
         apps=None,
         celery=read_celery(entry, place),
+        timeout=seconds(entry, place, "timeout", 5.0),
+        retry_for=seconds(entry, place, "retry-for", 3600.0, zero=True),
+    )
+
+
+def _resharding(entry: Mapping[str, Any], place: str) -> Reaction:
+    from sidecar.reactions.elasticjob_settings import KEYS, read_elasticjob  # noqa: PLC0415 - only where it is configured
+
+    check_keys(entry, place, (*_COMMON, *KEYS))
+    name, place = _name(entry, place)
+    return Reaction(
+        name=name,
+        # Another sharding costs little, so ramps are followed too.
+        kinds=_kinds(entry, place, _MOVING, tuple(_MOVING)),
+        apps=None,
+        elasticjob=read_elasticjob(entry, place),
         timeout=seconds(entry, place, "timeout", 5.0),
         retry_for=seconds(entry, place, "retry-for", 3600.0, zero=True),
     )

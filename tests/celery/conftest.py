@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.celery.site import CelerySite
+from tests.powerjob.second import certified
 from tests.servers.rabbitmq.server import RabbitMqServer
 from tests.servers.redis.server import RedisServer
 
@@ -34,8 +35,9 @@ def redis_site(redis: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.fixture(scope="session")
 def rabbitmq_site(rabbitmq: RabbitMqServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CelerySite]:
-    """Run three datacenters on RabbitMQ, without results."""
-    with CelerySite(tmp_path_factory.mktemp("on-rabbitmq"), rabbitmq, None) as running:
+    """Run three datacenters on RabbitMQ, without results, and with a sidecar that listens with TLS."""
+    folder = tmp_path_factory.mktemp("on-rabbitmq")
+    with CelerySite(folder, rabbitmq, None, tls=certified(folder)) as running:
         yield running
 
 

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, Self
 
-from sidecar.client import RoutingClient, Worker
+from sidecar import client
 from tests.celery.shop import APPLICATION, RECORDS, WORKER, make_app
-from tests.powerjob.site import Sidecar
-from tests.servers.process import ServerProcess
+from tests.powerjob.site import Sidecar, Tls
+from tests.servers.process import ServerProcess, free_port
 from tests.waiting import eventually
 
 NAMES = {"dc1": "dc1-a", "dc2": "dc2-a", "dc3": "dc3-a"}
@@ -92,16 +92,22 @@ class CelerySite:
         share_by: str = "task",
         reaction: dict[str, object] | None = None,
         http: str = "",
+        tls: Tls | None = None,
+        pool: str = "prefork",
     ) -> None:
         self._stack = ExitStack()
         self._folder = folder
         self._names = names or {datacenter: (name,) for datacenter, name in NAMES.items()}
         self.broker = broker
-        self.listen = f"unix:{folder / 'sidecar.sock'}"
+        self.listen = f"localhost:{free_port()}" if tls is not None else f"unix:{folder / 'sidecar.sock'}"
+        self.ca = tls.ca if tls is not None else None
         secret = folder / "broker-url"
         secret.write_text(broker.url)
         moving = {"name": "move", "celery": str(secret), "app": APPLICATION, "sidecar": self.listen, "timeout": "10s"}
-        self.sidecar = Sidecar(folder, listen=self.listen, reactions=[{**moving, **(reaction or REACTION)}], http=http)
+        if self.ca is not None:
+            moving["ca"] = str(self.ca)
+        reactions = [{**moving, **(reaction or REACTION)}]
+        self.sidecar = Sidecar(folder, listen=self.listen, reactions=reactions, http=http, tls=tls)
         self.records = folder / "records"
         self.records.mkdir()
         self.gate = self.records / "gate"
@@ -109,6 +115,7 @@ class CelerySite:
             broker.url,
             results,
             target=self.listen,
+            tls=client.Tls(ca=self.ca) if self.ca is not None else None,
             state_dir=folder / "publisher",
             observe_every=1.0,
             timeout=5.0,
@@ -116,11 +123,13 @@ class CelerySite:
         )
         environment = {"SHOP_BROKER": broker.url, "DC_SIDECAR_TARGET": self.listen, RECORDS: str(self.records)}
         environment["SHOP_STATE"] = str(folder / "workers")
+        if self.ca is not None:
+            environment["SHOP_CA"] = str(self.ca)
         if results is not None:
             environment["SHOP_RESULTS"] = results
         self.environment = environment
         self.workers = {
-            name: CeleryWorker(name, datacenter, folder, environment, flags=("-c", "2", "-Q", "work,later"))
+            name: CeleryWorker(name, datacenter, folder, environment, flags=("-P", pool, "-c", "2", "-Q", "work,later"))
             for datacenter, here in self._names.items()
             for name in here
         }
@@ -247,8 +256,10 @@ class CelerySite:
 
     def decide(self, job: str) -> str:
         """Ask the sidecar itself in which datacenter a job runs, with the live workers."""
-        with RoutingClient(self.listen, cache_size=0, timeout=5) as client:
+        tls = client.Tls(ca=self.ca) if self.ca is not None else None
+        with client.RoutingClient(self.listen, tls=tls, cache_size=0, timeout=5) as sidecar:
             candidates = [
-                Worker(address, datacenter=where) for address, where in self.routing.router.workers.queues["work"]
+                client.Worker(address, datacenter=where)
+                for address, where in self.routing.router.workers.queues["work"]
             ]
-            return client.filter(APPLICATION, job=job, candidates=candidates).datacenter
+            return sidecar.filter(APPLICATION, job=job, candidates=candidates).datacenter

@@ -18,11 +18,16 @@ DC1 = "default: {active: dc1, backups: [dc2, dc3]}\n"
 ELSEWHERE = "apps: {billing: {split: {dc2: 50, dc3: 50}, sticky: instance}}\n"
 
 
+def tls(site: CelerySite) -> list[str]:
+    """Return the flags for a sidecar with TLS."""
+    return ["--ca", str(site.ca)] if site.ca is not None else []
+
+
 def move(site: CelerySite, *flags: str, code: int = 0) -> dict[str, Any]:
     """Run the command on the queue `work`; return its report."""
     command = [sys.executable, "-m", "sidecar", "celery", "move", "billing", "--from", "dc1", "--queue", "work"]
     done = subprocess.run(
-        [*command, "--sidecar", site.listen, "--timeout", "10s", "-o", "json", *flags],
+        [*command, "--sidecar", site.listen, "--timeout", "10s", "-o", "json", *tls(site), *flags],
         env={**os.environ, "DC_SIDECAR_CELERY_BROKER": site.broker.url},
         capture_output=True,
         text=True,
@@ -46,7 +51,14 @@ def test_a_move_of_ten_thousand_loses_and_doubles_none(site: CelerySite) -> None
     for name in ("bulk.dc2", "bulk.dc3"):
         site.take(name)
     site.route(ELSEWHERE)
-    command = [sys.executable, "-m", "tests.celery.move_bulk", site.broker.url, site.listen]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.celery.move_bulk",
+        site.broker.url,
+        site.listen,
+        *map(str, filter(None, [site.ca])),
+    ]
     for part in (0.2, 0.6):
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         eventually(lambda: site.depth("bulk.dc2") + site.depth("bulk.dc3") >= part * TASKS, "a part", within=60)  # noqa: B023
@@ -98,7 +110,7 @@ def test_tasks_that_belong_where_they_are_stay(site: CelerySite) -> None:
     assert site.depth("idle.dc4") == 5
     command = [sys.executable, "-m", "sidecar", "celery", "move", "billing", "--from", "dc4", "--queue", "idle"]
     done = subprocess.run(
-        [*command, "--sidecar", site.listen, "--yes", "--timeout", "10s"],
+        [*command, "--sidecar", site.listen, *tls(site), "--yes", "--timeout", "10s"],
         env={**os.environ, "DC_SIDECAR_CELERY_BROKER": site.broker.url},
         capture_output=True,
         text=True,

@@ -51,6 +51,7 @@ class Demo:
         say("Starting the scheduler, six workers in three datacenters, and the sidecar …")
         self.sidecar.document.write_text(
             "datacenters: {dc1: {}, dc2: {}, dc3: {}}\ndefault: {active: dc1, backups: [dc2, dc3]}\n"
+            "apps: {billing: dc1}\n"
         )
         self.sidecar.start()
         self._stack.callback(self.sidecar.kill)
@@ -85,7 +86,9 @@ class Demo:
         typed = " ".join(f'"{word}"' if " " in word else word for word in words)
         say(f"$ dc-sidecar {typed}")
         flags = ("--source", self._document, "--by", "demo", "--hold-off", "0", "--yes")
-        subprocess.run([sys.executable, "-m", "sidecar", *words, *flags], check=True, capture_output=True, timeout=60)
+        command = [sys.executable, "-m", "sidecar", *words, *flags]
+        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
         self.sidecar.wait_until_followed(self.scheduler)
 
     def run(self, jobs: list[int]) -> list[int]:

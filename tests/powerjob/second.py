@@ -26,6 +26,17 @@ if TYPE_CHECKING:
 PASSWORD = "password"
 
 
+def certified(folder: Path) -> Tls:
+    """Return the certificate of a server on localhost, and its authority, written into a folder."""
+    authority = trustme.CA()
+    issued = authority.issue_cert("localhost")
+    tls = Tls(folder / "ca.pem", folder / "certificate.pem", folder / "key.pem")
+    authority.cert_pem.write_to_path(str(tls.ca))
+    issued.cert_chain_pems[0].write_to_path(str(tls.certificate))
+    issued.private_key_pem.write_to_path(str(tls.key))
+    return tls
+
+
 class Second:
     """It routes by the plain filter, over TLS; its application `reports` has a worker in dc1 and one in dc3.
 
@@ -42,12 +53,7 @@ class Second:
         self.first = site.scheduler
         self.app = 0
         self.workers: dict[str, Worker] = {}
-        authority = trustme.CA()
-        issued = authority.issue_cert("localhost")
-        tls = Tls(folder / "ca.pem", folder / "certificate.pem", folder / "key.pem")
-        authority.cert_pem.write_to_path(str(tls.ca))
-        issued.cert_chain_pems[0].write_to_path(str(tls.certificate))
-        issued.private_key_pem.write_to_path(str(tls.key))
+        tls = certified(folder)
         self._password = folder / "password"
         self._password.write_text(PASSWORD)
         target = f"localhost:{free_port()}"

@@ -90,6 +90,21 @@ def test_it_moves_what_waits_where_work_has_left(tmp_path: Path) -> None:
     }
 
 
+def test_a_sidecar_with_tls_is_reached_with_it(tmp_path: Path) -> None:
+    """The command gets the certificates' files; the system's authorities are used with `tls` alone."""
+    pem = tmp_path / "a.pem"
+    pem.write_text("PEM")
+    moving = Moving(tmp_path, ca=str(pem), cert=str(pem), key=str(pem), **{"server-name": "sidecar"})
+    record = change()
+    moving.moves(record, record.events)
+    (words,) = moving.calls
+    flags = ["--ca", str(pem), "--cert", str(pem), "--key", str(pem), "--server-name", "sidecar"]
+    assert words[words.index("--ca") : words.index("--ca") + 8] == flags
+    settings = Moving(tmp_path, tls="true").reaction.celery
+    assert settings is not None
+    assert settings.tls == ("--tls",)
+
+
 def test_it_looks_again_until_watch_for(tmp_path: Path) -> None:
     """Publishers may follow the change late."""
     moving = Moving(tmp_path, **{"watch-for": "1s"})
@@ -153,6 +168,9 @@ def test_only_what_loses_work_of_the_application_is_left() -> None:
         ({"app": None}, "app, the application's name"),
         ({"queues": []}, "queues: expected a list of texts"),
         ({"sidecar": "nowhere"}, "sidecar: found 'nowhere'"),
+        ({"ca": "/nonexistent"}, "ca: found '/nonexistent', expected the path of a PEM file"),
+        ({"cert": __file__}, "expected cert and key, both or none"),
+        ({"tls": "perhaps"}, "tls: found 'perhaps'"),
         ({"rate": "0"}, "rate: found '0'"),
         ({"rate": "fast"}, "rate: found 'fast'"),
         ({"apps": ["billing"]}, "found 'apps': did you mean app?"),

@@ -1,0 +1,72 @@
+"""Finds the shards that run elsewhere than the sidecar would send them now, and has their jobs sharded anew."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from sidecar.elasticjob.model import ElasticJob
+from sidecar.elasticjob.registry import ElasticJobRegistry
+from sidecar.routing.candidates import Worker
+
+Choose = Callable[[str, str, Sequence[Worker]], tuple[frozenset[str], str]]
+"""Returns the addresses of the instances that may run a shard of a job, and their datacenter, "" for none."""
+
+
+@dataclass(frozen=True, slots=True)
+class MisplacedShard:
+    """A shard, the address of the instance that has it ("" for none), and the datacenter that should ("" for none)."""
+
+    item: int
+    address: str
+    datacenter: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReshardStep:
+    """A job that is to be sharded anew, and why."""
+
+    job: ElasticJob
+    shards: tuple[MisplacedShard, ...]
+
+    @property
+    def targets(self) -> Counter[str]:
+        """How many shards should go to which datacenter."""
+        return Counter(shard.datacenter for shard in self.shards)
+
+    @property
+    def blocking(self) -> tuple[int, ...]:
+        """The misplaced shards that run now: ElasticJob waits for their end."""
+        return tuple(shard.item for shard in self.shards if shard.item in self.job.running)
+
+
+def find_step(job: ElasticJob, choose: Choose) -> ReshardStep | None:
+    """Return what is to be done for a job, None if each shard is where it should be, or nobody is there."""
+    if not job.instances:
+        return None
+    workers = tuple(job.instances.values())
+    misplaced = []
+    for item, identity in enumerate(job.shards):
+        chosen, datacenter = choose(job.name, f"{job.name}/{item}", workers)
+        instance = job.instances.get(identity)
+        address = instance.address if instance is not None else ""
+        if address not in chosen and (address or chosen):
+            misplaced.append(MisplacedShard(item, address, datacenter))
+    return ReshardStep(job, tuple(misplaced)) if misplaced else None
+
+
+def execute(registry: ElasticJobRegistry, step: ReshardStep, *, running: bool) -> bool:
+    """Have a job sharded anew; return False if that was requested already. Raises ElasticJobUnavailable.
+
+    With `running` ElasticJob does not wait for misplaced shards that run now: they may run twice.
+    """
+    job = step.job
+    requested = registry.request_sharding(job.name)
+    if running and step.blocking:
+        for item in step.blocking:
+            registry.forget_running(job.name, item)
+        if any(job.shards[item] == job.leader for item in step.blocking):
+            # The leader shards on the thread that the running shard occupies.
+            registry.depose(job.name)
+    return requested

@@ -1,0 +1,185 @@
+"""The `elasticjob` reaction: has jobs sharded anew whose shards are elsewhere than they should be after a change."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from sidecar.audit.event import AuditEvent, EventKind
+from sidecar.audit.record import Record, RecordCause
+from sidecar.counters import RescheduleCounts
+from sidecar.elasticjob.registry import ElasticJobRegistry, open_registry
+from sidecar.elasticjob.resharding import ReshardStep, execute, find_step
+from sidecar.errors import ElasticJobUnavailable, SecretUnreadable, TaskDeferred, TaskFailed
+from sidecar.gil import Yielder
+from sidecar.reactions.claim_renewal import ClaimRenewal
+from sidecar.reactions.settings import Reaction
+from sidecar.routing.candidates import Worker
+from sidecar.routing.decision import decide
+from sidecar.routing.state import State
+from sidecar.secret_file import read_secret
+
+if TYPE_CHECKING:
+    from sidecar.audit.database import AuditDatabase
+
+log = logging.getLogger(__name__)
+
+# By then the sidecars of the jobs' instances follow the change too, as a rule; else the next search finds the shards.
+_SETTLE_S = 0.5
+_POLL_S = 2.0
+# Of a job whose shards stay where they are: its instances may follow another sidecar, or decide without one.
+_REQUESTS = 3
+_LISTED = 200
+
+Report = Callable[[Record], None]
+
+
+class Resharding:
+    """Executes an `elasticjob` reaction; `state` returns the State in force, `report` takes a record of what was done.
+
+    While it works on a change it renews its claim. When the sidecar stops it raises TaskDeferred, and continues after
+    the next start. It waits `settle_s` seconds after the change, and searches every `poll_s` seconds.
+    """
+
+    def __init__(
+        self,
+        reaction: Reaction,
+        *,
+        state: Callable[[], State | None],
+        report: Report,
+        claims: AuditDatabase | None,
+        settle_s: float = _SETTLE_S,
+        poll_s: float = _POLL_S,
+    ) -> None:
+        assert reaction.elasticjob is not None
+        self._reaction = reaction
+        self._settings = reaction.elasticjob
+        self._state = state
+        self._report = report
+        self._claim = ClaimRenewal(claims, reaction)
+        self._settle_s = settle_s
+        self._poll_s = poll_s
+        self._newest_ns = 0
+        self._counts: RescheduleCounts | None = None
+        # How often each job was sharded anew after the current change.
+        self._requests: Counter[str] = Counter()
+        self._checkpoint = Yielder()
+        self._stopping = threading.Event()
+        self._wake = threading.Event()
+
+    @property
+    def counts(self) -> RescheduleCounts | None:
+        """How far the work on the current change is, in jobs; None while there is none."""
+        return self._counts
+
+    def notify(self, record: Record) -> None:
+        """Note a change that is enqueued: the work on an earlier one need not go on."""
+        if self._reaction.wanted(record):
+            self._newest_ns = record.at_ns
+            self._wake.set()
+
+    def stop(self) -> None:
+        """Make the current work end soon."""
+        self._stopping.set()
+        self._wake.set()
+
+    def __call__(self, record: Record, events: Sequence[AuditEvent]) -> None:  # noqa: ARG002 - shards are looked at
+        """Have jobs sharded anew after a change. Raises TaskFailed, TaskDeferred."""
+        self._claim.begin()
+        self._requests.clear()
+        self._counts = RescheduleCounts()
+        try:
+            file = self._settings.digest_file
+            digest = read_secret(file) if file is not None else ""
+            with open_registry(self._settings.namespace, digest=digest, timeout=self._reaction.timeout) as registry:
+                self._follow(registry, record)
+        except (ElasticJobUnavailable, SecretUnreadable) as error:
+            raise TaskFailed(str(error)) from error
+        finally:
+            self._counts = None
+
+    def _follow(self, registry: ElasticJobRegistry, record: Record) -> None:
+        until = record.at_ns / 1e9 + self._settings.watch_for
+        self._stopping.wait(max(0.0, record.at_ns / 1e9 + self._settle_s - time.time()))
+        while not self._superseded(record):
+            self._wake.clear()
+            self._sweep(registry, record)
+            if time.time() >= until:
+                return
+            self._claim.renew(record)
+            self._wake.wait(min(self._poll_s, max(0.0, until - time.time())))
+
+    def _superseded(self, record: Record) -> bool:
+        """Return whether a newer change is enqueued. Raises TaskDeferred."""
+        if self._stopping.is_set():
+            raise TaskDeferred("the sidecar is stopping")
+        return self._newest_ns > record.at_ns
+
+    def _sweep(self, registry: ElasticJobRegistry, record: Record) -> None:
+        """Search all jobs once, and have those sharded anew that need it."""
+        done: list[ReshardStep] = []
+        waiting = 0
+        names = self._settings.jobs if self._settings.jobs is not None else registry.jobs()
+        try:
+            for name in names:
+                if self._superseded(record):
+                    return
+                job = registry.job(name)
+                step = find_step(job, self._choose) if job is not None else None
+                if step is None or self._requests[name] >= _REQUESTS:
+                    continue
+                if step.job.pending and not (self._settings.running and step.blocking):
+                    waiting += 1
+                    continue
+                if done:
+                    self._stopping.wait(1 / self._settings.rate)
+                if execute(registry, step, running=self._settings.running):
+                    self._requests[name] += 1
+                    done.append(step)
+        finally:
+            found = len(self._requests) + waiting
+            self._counts = RescheduleCounts(found=found, retried=len(self._requests), waiting=waiting)
+            self._report_steps(done, record)
+
+    def _choose(self, job: str, shard: str, workers: Sequence[Worker]) -> tuple[frozenset[str], str]:
+        # There may be thousands of decisions, and gRPC's calls go first.
+        self._checkpoint()
+        now = self._state()
+        if now is None:
+            return frozenset(worker.address for worker in workers), ""
+        decision = decide(now, self._settings.app, job, shard, workers)
+        return frozenset(workers[index].address for index in decision.indices), decision.datacenter
+
+    def _report_steps(self, steps: Sequence[ReshardStep], record: Record) -> None:
+        if not steps:
+            return
+        state = self._state()
+        app = self._settings.app
+        shards = sum(len(step.shards) for step in steps)
+        jobs = "1 job" if len(steps) == 1 else f"{len(steps):,} jobs"
+        event = AuditEvent(
+            kind=EventKind.RESCHEDULED,
+            text=f"{app}: {jobs} to be sharded anew, {shards:,} shards elsewhere",
+            detail={"app": app, "results": [{"done": True, "result": "sharding requested", "count": len(steps)}]},
+            subjects=(app,),
+        )
+        log.info("rescheduled: %s", event.text)
+        self._report(
+            Record(
+                at_ns=time.time_ns(),
+                source=record.source,
+                cause=RecordCause.REACTION,
+                events=(event,),
+                revision=state.document.revision if state else "",
+                changes=tuple(map(_line, steps[:_LISTED])),
+            )
+        )
+
+
+def _line(step: ReshardStep) -> str:
+    targets = ", ".join(f"{count:,} to {name or 'nobody'}" for name, count in step.targets.items())
+    return f"job {step.job.name}: shards {targets}"
