@@ -48,7 +48,7 @@ def _told(key: Path, address: str, *more: str) -> subprocess.CompletedProcess[st
 
 
 def test_a_switch_to_where_no_worker_was_seen_is_refused(key: Path, sidecar: SidecarProcess) -> None:
-    """None in the target is refused with what would mend it; some are told, and believed once several runs show them."""
+    """None in the target is refused with what would mend it; some are told, and believed once several runs do."""
     sidecar.filter(a_request("billing", candidates={"dc1": 2}, dispatch=True))
     refused = _told(key, sidecar.address, "--dry-run")
     assert refused.returncode == 3
