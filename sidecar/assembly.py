@@ -62,11 +62,14 @@ class Component(Protocol):
 
 
 @runtime_checkable
-class Held(Protocol):
-    """A server whose thread is watched in this process; worker processes log by themselves."""
+class WatchedServer(Protocol):
+    """A server whose thread and memory are watched in this process; worker processes log by themselves."""
 
     def held_s(self) -> float:
         """Return for how many seconds one event has kept the thread that answers; 0 while it turns."""
+
+    def memory_high(self) -> bool:
+        """Return whether large requests and new streams are refused because memory is short."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,7 +294,8 @@ class Sidecar:
             probes=self._health.outcomes,
             savers=[part.status for part in savers if part is not None],
             tasks=[task for part in (self._audit, self._reactions) if part is not None for task in part.tasks],
-            held_s=self._server.held_s if isinstance(self._server, Held) else float,
+            held_s=self._server.held_s if isinstance(self._server, WatchedServer) else float,
+            memory_high=self._server.memory_high if isinstance(self._server, WatchedServer) else bool,
             history=self._history(),
             audit_breaks=lambda: self._audit.breaks if self._audit is not None else 0,
             recent=self._recent,

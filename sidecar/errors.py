@@ -161,6 +161,15 @@ class TooManyCalls(SidecarError):
     grpc_status = "RESOURCE_EXHAUSTED"
 
 
+class MemoryShort(SidecarError):
+    """The process is close to its limit of memory."""
+
+    grpc_status = "RESOURCE_EXHAUSTED"
+
+    def __init__(self) -> None:
+        super().__init__("the sidecar is short of memory: retry with backoff")
+
+
 class RequestOverdue(SidecarError):
     """The request of a call did not come in time."""
 

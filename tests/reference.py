@@ -120,7 +120,7 @@ def _datacenters(value: Plain) -> dict[str, Plain]:
     if isinstance(value, list):
         _need(all(isinstance(name, str) for name in value) and len(set(value)) == len(value), "names, none twice")
         value = {name: {} for name in value}
-    _need(isinstance(value, dict), "datacenters")
+    _need(isinstance(value, dict) and len(value) <= 1000, "datacenters")
     taken = set()
     for name, about in value.items():
         _datacenter(name, None)
@@ -147,7 +147,7 @@ def _route(value: Plain, known: Plain, *, jobs: bool = False) -> dict[str, Plain
     if "active" in value:
         _datacenter(value["active"], known)
     if "split" in value:
-        _need(isinstance(value["split"], dict), "split")
+        _need(isinstance(value["split"], dict) and len(value["split"]) <= 1000, "split")
         found["split"] = {_datacenter(name, known): _weight(w) for name, w in value["split"].items()}
         _need(any(found["split"].values()), "a split without weight")
     if "ramp" in value:
@@ -162,7 +162,7 @@ def _route(value: Plain, known: Plain, *, jobs: bool = False) -> dict[str, Plain
         }
         _need(found["ramp"]["from"] != found["ramp"]["to"], "from and to are one")
     if "backups" in value:
-        _need(isinstance(value["backups"], list), "backups")
+        _need(isinstance(value["backups"], list) and len(value["backups"]) <= 1000, "backups")
         found["backups"] = [_datacenter(name, known) for name in value["backups"]]
         _need(len(set(found["backups"])) == len(found["backups"]), "a backup twice")
     _need(value.get("sticky", "job") in ("job", "instance"), "sticky")

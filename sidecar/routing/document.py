@@ -149,6 +149,7 @@ class _Reader(FieldReader):
         if isinstance(tree, list):
             return {name: Datacenter(name) for name in self.names(tree, path, used=False)}
         entries = self.mapping(tree, path, (), "a list of names, or a mapping of names to their settings")
+        self.bound_datacenters(entries, path)
         owners: dict[Cidr, str] = {}
         datacenters = {}
         for name, entry in entries.items():
@@ -254,6 +255,7 @@ class _Reader(FieldReader):
         weights = []
         shape = "weights of datacenters such as {dc1: 90, dc2: 10}"
         entries = self.mapping(tree, path, (), shape)
+        self.bound_datacenters(entries, path)
         for name, entry in entries.items():
             here = (*path, name)
             self.name(name, here, key=True)

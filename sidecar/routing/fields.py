@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 from difflib import get_close_matches
 from itertools import islice
 from typing import TypeVar
@@ -14,11 +14,15 @@ from sidecar.routing.model import Datacenter
 from sidecar.routing.scalars import parse_duration, parse_integer, parse_time
 from sidecar.yaml_reader import MAX_PROBLEMS, Checkpoint, Path, Tree, places, show
 
+MAX_DATACENTERS = 1000
+"""Bound of the datacenters of a split, of backups and of a document: a decision may look at each of a route."""
+
 _MAX_NAME = 256
 # No control characters, and no halves of characters, which JSON's escapes can write and UTF-8 cannot.
 TEXT = re.compile(rf"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{{1,{_MAX_NAME}}}")
 _A_TIME = "a day and time that exist, with an offset, such as 2026-11-22T10:00:00Z or 2026-11-22T18:00:00+08:00"
 _A_NAME = "a datacenter name: 1 to 63 of A-Z a-z 0-9 . _ -, the first a letter or digit"
+_REMEDY = "allowed: name larger groups of workers as one"
 
 # Finding the nearest name takes milliseconds; a thousand hints help no more than the first.
 _HINTS = 20
@@ -41,6 +45,9 @@ class FieldReader:
         self._wrong: list[tuple[Path, str, bool]] = []
         # The entries of the `datacenters` block, if there is one; set before the names of other blocks are read.
         self.datacenters: Mapping[str, Datacenter] | None = None
+        # Those named so far, where there is no such block.
+        self._named: set[str] = set()
+        self._too_many = False
 
     def mapping(self, tree: Tree, path: Path, known: tuple[str, ...], expected: str) -> Mapping[str, Tree]:
         """Return the entries of a mapping; where any keys are `known`, there may be no others."""
@@ -70,6 +77,8 @@ class FieldReader:
     def names(self, tree: Tree, path: Path, *, used: bool = True) -> list[str]:
         """Return the datacenter names of a list, each once."""
         names: dict[str, None] = {}
+        if isinstance(tree, list):
+            self.bound_datacenters(tree, path)
         for index, item in enumerate(self.items(tree, path, "a list of datacenters such as [dc2, dc3]")):
             name = self.name(item, (*path, index), used=used)
             if name in names:
@@ -90,7 +99,18 @@ class FieldReader:
             known = tuple(islice(filter(NAME.fullmatch, self.datacenters), _KNOWN))
             hint = self._nearest(tree, known) or f"; it has {', '.join(known[:10]) or 'none'}"
             self.wrong(path, f"found {tree}, which the datacenters block does not have{hint}")
+        if used and self.datacenters is None and tree not in self._named:
+            if len(self._named) == MAX_DATACENTERS and not self._too_many:
+                self._too_many = True
+                self.wrong(path, f"found one more datacenter than the {MAX_DATACENTERS:,} {_REMEDY}", key=key)
+            self._named.add(tree)
         return tree
+
+    def bound_datacenters(self, entries: Sized, path: Path) -> None:
+        """Report entries that are too many datacenters."""
+        if len(entries) > MAX_DATACENTERS:
+            self._too_many = True
+            self.wrong(path, f"found {len(entries):,} datacenters, more than the {MAX_DATACENTERS:,} {_REMEDY}")
 
     def free_name(self, tree: Tree, path: Path, what: str, *, key: bool = False) -> str:
         """Return the name of an application or a job."""

@@ -24,6 +24,11 @@ _MANY_WORKERS = 100_000
 # What ends a line to the YAML parser, which counted them.
 _BREAKS = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
 
+_IMPATIENT = (
+    "applications that are not named under `apps` inherit no patience: with them each call fails over by itself. Name "
+    "those that must not flap"
+)
+
 # A path, whether it is about the key rather than the value, and the warning.
 Finding = tuple[Path, bool, str]
 
@@ -40,6 +45,8 @@ def warnings(parsed: ParsedText, now_ns: int) -> tuple[Problem, ...]:
     found: list[Finding] = [*_drills(document, now_ns), *_networks(document), *_workers(document)]
     for path, keys, route in _routes(tree, document):
         found += _route(path, keys, route, document, now_ns)
+    if document.default.failover is not None:
+        found.append((("default", "failover"), True, _IMPATIENT))
     lines = _BREAKS.split(parsed.decoded)
     for path, is_key, name in _names(tree):
         place = where.get(path)

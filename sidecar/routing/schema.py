@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from sidecar.routing.drains import MAX_RULES
+from sidecar.routing.fields import MAX_DATACENTERS
 from sidecar.routing.health_checks import MAX_PROBES
 from sidecar.routing.location import NAME
 from sidecar.routing.model import MAX_OBSERVATIONS
@@ -46,7 +47,7 @@ def schema() -> Schema:
             "ramp": _ramp(),
             "drill": _drill(),
             "worker": _worker(),
-            "names": {"type": "array", "items": _ref("name"), "uniqueItems": True},
+            "names": {"type": "array", "items": _ref("name"), "uniqueItems": True, "maxItems": MAX_DATACENTERS},
             "name": _name(),
             "time": _text(_TIME, "A time with an offset, such as 2026-11-22T10:00:00Z (RFC 3339)."),
             "weight": _weight(),
@@ -126,7 +127,12 @@ def _datacenters() -> Schema:
         "description": "All datacenters. With this block, no other name is allowed in the document.",
         "anyOf": [
             _ref("names"),
-            {"type": "object", "propertyNames": {"pattern": f"^{NAME.pattern}$"}, "additionalProperties": entry},
+            {
+                "type": "object",
+                "propertyNames": {"pattern": f"^{NAME.pattern}$"},
+                "additionalProperties": entry,
+                "maxProperties": MAX_DATACENTERS,
+            },
         ],
     }
 
@@ -226,6 +232,7 @@ def _split() -> Schema:
         "propertyNames": {"pattern": f"^{NAME.pattern}$"},
         "additionalProperties": _ref("weight"),
         "minProperties": 1,
+        "maxProperties": MAX_DATACENTERS,
         "not": {"additionalProperties": zero},
     }
 

@@ -8,7 +8,7 @@ from functools import partial
 from zlib import crc32
 
 from sidecar.counters import Increment, LabeledCounters
-from sidecar.errors import BadRequest
+from sidecar.errors import BadRequest, MemoryShort
 from sidecar.pb.dcsidecar.v1 import routing_pb2 as pb
 from sidecar.routing.decision import Reason, decide_among
 from sidecar.routing.failover import Observation
@@ -19,6 +19,7 @@ from sidecar.server.candidates import CandidateCache
 from sidecar.server.large_requests import Checkpoint, LargeRequest
 from sidecar.server.live_workers import LiveWorkerTracker, WorkerCounts
 from sidecar.server.memo import Memo
+from sidecar.server.memory_pressure import NO_PRESSURE, MemoryPressure
 from sidecar.table import ViewProvider
 from sidecar.wording import not_serving
 
@@ -72,11 +73,13 @@ class DecisionHandler:
         memo_entries: int,
         memo_bytes: int,
         counted: LabeledCounters | None = None,
+        pressure: MemoryPressure = NO_PRESSURE,
     ) -> None:
         self.live_workers = LiveWorkerTracker()
         self.app_names = AppNamesTracker()
         self._table = table
         self._counted = counted or LabeledCounters()
+        self._pressure = pressure
         self._max_candidates = max_candidates
         self._memo_entries = memo_entries
         self._memo_bytes = memo_bytes
@@ -85,7 +88,7 @@ class DecisionHandler:
     def answer(self, request: bytes) -> bytes | LargeRequest:
         """Return the response to a request, both as bytes; for a large one that is not known, the work that makes it.
 
-        Raises BadRequest and NotServing.
+        Raises BadRequest, NotServing, and MemoryShort for a large one while memory is short.
         """
         return self._answer(request, None)
 
@@ -108,6 +111,8 @@ class DecisionHandler:
             return response
         if checkpoint is None:
             if len(request) >= _LARGE and not remembered.candidates.has(request):
+                if self._pressure.high:
+                    raise MemoryShort
                 return LargeRequest(len(request), partial(self._answer_large, request))
             checkpoint = _no_checkpoint
         response, count, app, workers, run, observation = self._decide(state, remembered, request, checkpoint)

@@ -9,8 +9,9 @@ from typing import Any, Protocol
 import grpc
 
 from sidecar.counters import MethodStats
-from sidecar.errors import TooManyCalls
+from sidecar.errors import MemoryShort, TooManyCalls
 from sidecar.server.calls import GOING_DOWN, CallEngine
+from sidecar.server.memory_pressure import MemoryPressure
 from sidecar.server.slots import CallThreads, Slots
 
 
@@ -31,6 +32,7 @@ class Method:
 
     slots: what each of its calls holds while a thread of the server's pool runs it; None where none does.
     to_the_end: calls are still answered while the server goes down.
+    stream: each of its calls takes memory for as long as it is open, so none begins while memory is short.
     """
 
     handler: grpc.RpcMethodHandler[Any, Any]
@@ -38,16 +40,21 @@ class Method:
     stats: MethodStats
     slots: Slots | None = None
     to_the_end: bool = False
+    stream: bool = False
 
 
 class Router(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in the stubs only
     """Runs on gRPC's own thread for each call, so it must be quick."""
 
-    def __init__(self, methods: Mapping[str, Method], engine: CallEngine, threads: CallThreads) -> None:
+    def __init__(
+        self, methods: Mapping[str, Method], engine: CallEngine, threads: CallThreads, pressure: MemoryPressure
+    ) -> None:
         self._methods = methods
         self._threads = threads
+        self._pressure = pressure
         self._going_down = False
         self._excess = engine.reject(TooManyCalls("too many concurrent calls: retry with backoff"))
+        self._short = engine.reject(MemoryShort())
         self.farewell = engine.reject(GOING_DOWN)
 
     def go_down(self) -> None:
@@ -66,6 +73,9 @@ class Router(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in th
         if method.limit.full and not method.limit.make_room():
             method.stats.ended("RESOURCE_EXHAUSTED")
             return self._excess.handler
+        if method.stream and self._pressure.high:
+            method.stats.ended("RESOURCE_EXHAUSTED")
+            return self._short.handler
         if method.slots is not None:
             self._threads.claim(method.slots)
         return method.handler

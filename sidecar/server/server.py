@@ -19,6 +19,7 @@ from sidecar.server.engines import choose_engine
 from sidecar.server.health import SERVICE as HEALTH_SERVICE
 from sidecar.server.health import HealthService
 from sidecar.server.listeners import Address, TcpAddress, UnixAddress, parse_addresses
+from sidecar.server.memory_pressure import MemoryPressure
 from sidecar.server.reflection import SERVICES as REFLECTION_SERVICES
 from sidecar.server.reflection import ReflectionService
 from sidecar.server.router import Method, Router
@@ -79,10 +80,11 @@ class Server:
         self._threads = CallThreads(sum(limits) + _SPARE_THREADS)
         self._watchdog = Watchdog()
         self._watches = WatchStreams(errors, room=settings.update_bytes)
-        service = RoutingService(table, settings, source, self.stats.decisions)
+        self._pressure = MemoryPressure(limit)
+        service = RoutingService(table, settings, source, self.stats.decisions, self._pressure)
         self.live_workers = service.live_workers.last
         methods = self._methods(service)
-        self._router = Router(methods, self._engine, self._threads)
+        self._router = Router(methods, self._engine, self._threads, self._pressure)
         self._server: grpc.Server | None = None
         table.subscribe(self._changed)
 
@@ -104,6 +106,7 @@ class Server:
         self._serving = True
         self._server.start()
         self._watchdog.start()
+        self._pressure.start()
         # Threads are a choice or a fallback; a fallback costs something, so it is a warning.
         level = logging.INFO if self._engine.name in ("direct", self._settings.call_handling) else logging.WARNING
         log.log(level, "calls are handled by %s: %s (%s)", self._engine.name, self._engine.cost, self._engine_reason)
@@ -112,6 +115,10 @@ class Server:
     def held_s(self) -> float:
         """Return for how many seconds one event has kept the thread that answers; 0 while it turns."""
         return self._watchdog.held_s
+
+    def memory_high(self) -> bool:
+        """Return whether large requests and new streams are refused because memory is short."""
+        return self._pressure.high
 
     def stop(self, grace: float) -> None:
         """End within `grace` seconds: calls under way finish, new ones and open streams get UNAVAILABLE.
@@ -122,6 +129,7 @@ class Server:
         deadline = time.monotonic() + grace
         self._serving = False
         self._watchdog.stop()
+        self._pressure.stop()
         self._router.go_down()
         self._streams.end()
         self._watches.end()
@@ -181,16 +189,21 @@ class Server:
     def _watch(self, path: str, open_watch: OpenWatch) -> Method:
         stats = self.stats.method(path, "server_stream")
         handler = self._watches.handler(open_watch, self._on_begin(path, counted(stats)))
-        return Method(handler, self._watch_slots, stats, self._watch_slots)
+        watched = path.startswith(f"/{SERVICE}/")
+        return Method(handler, self._watch_slots, stats, self._watch_slots, stream=watched)
 
     def _stream(self, path: str, answer: UnaryHandler) -> Method:
         stats = self.stats.method(path, "bidi_stream")
         streams = self._streams
-        return Method(streams.bidi(answer, self._on_begin(path, counted(stats))), streams, stats, streams.slots)
+        return Method(
+            streams.bidi(answer, self._on_begin(path, counted(stats))), streams, stats, streams.slots, stream=True
+        )
 
     def _reflection(self, path: str, reflection: ReflectionService) -> Method:
         stats = self.stats.method(path, "bidi_stream")
-        return Method(reflection.handler(counted(stats)), self._reflection_slots, stats, self._reflection_slots)
+        return Method(
+            reflection.handler(counted(stats)), self._reflection_slots, stats, self._reflection_slots, stream=True
+        )
 
     def _on_begin(self, path: str, counting: OnBegin) -> OnBegin:
         traces = self._traces if path.startswith(f"/{SERVICE}/") else None

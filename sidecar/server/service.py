@@ -11,6 +11,7 @@ from sidecar.pb.dcsidecar.v1 import routing_pb2 as pb
 from sidecar.routing.state import State
 from sidecar.server import requests
 from sidecar.server.decisions import DecisionHandler
+from sidecar.server.memory_pressure import NO_PRESSURE, MemoryPressure
 from sidecar.server.routes import RouteUpdateCache, app_route, outages
 from sidecar.server.settings import ServerSettings
 from sidecar.server.watch_streams import NextUpdate
@@ -31,7 +32,14 @@ class RoutingService:
     Every method raises BadRequest, naming the field, for a request that breaks a bound.
     """
 
-    def __init__(self, table: ViewProvider, settings: ServerSettings, source: str, decisions: LabeledCounters) -> None:
+    def __init__(
+        self,
+        table: ViewProvider,
+        settings: ServerSettings,
+        source: str,
+        decisions: LabeledCounters,
+        pressure: MemoryPressure = NO_PRESSURE,
+    ) -> None:
         self._table = table
         self._source = source
         self._updates = RouteUpdateCache()
@@ -45,6 +53,7 @@ class RoutingService:
             memo_entries=settings.memo_entries,
             memo_bytes=settings.memo_bytes,
             counted=decisions,
+            pressure=pressure,
         )
         self.filter_workers = answers.answer
         self.live_workers = answers.live_workers

@@ -99,6 +99,11 @@ class Metrics:
             "Times that records of the audit were found missing or changed, since the start.",
             value=self._page_data.audit_breaks(),
         )
+        yield GaugeMetricFamily(
+            "dc_sidecar_memory_pressure",
+            "1 while large requests and new streams are refused because memory is short.",
+            value=self._page_data.memory_high(),
+        )
         yield from _processes(self._stats)
         yield from _saved(self._page_data)
         yield _probes(self._page_data)

@@ -21,16 +21,17 @@ class PageData:
 
     `probes` returns datacenter, probe, and whether it is up; `savers` return the status of their files, `tasks` that of
     the audit and of each reaction; `held_s` returns for how long one event has kept the thread that answers gRPC, 0
-    while it turns; `history` reads the audit, None where none is kept, and `recent` has the newest of it;
-    `audit_breaks` returns how often records of the audit were found missing or changed. `live_workers` returns the
-    workers of the newest dispatch of an application, by datacenter, and when it came (in Unix nanoseconds): none, at
-    0, where that is not known.
+    while it turns; `memory_high` whether requests are refused because memory is short; `history` reads the audit, None
+    where none is kept, and `recent` has the newest of it; `audit_breaks` returns how often records of the audit were
+    found missing or changed. `live_workers` returns the workers of the newest dispatch of an application, by
+    datacenter, and when it came (in Unix nanoseconds): none, at 0, where that is not known.
     """
 
     probes: Callable[[], Iterable[tuple[str, str, bool]]] = tuple
     savers: Sequence[Callable[[], SaveStatus]] = ()
     tasks: Sequence[Callable[[], TaskStatus]] = ()
     held_s: Callable[[], float] = float
+    memory_high: Callable[[], bool] = bool
     history: HistoryReader | None = None
     audit_breaks: Callable[[], int] = lambda: 0
     live_workers: Callable[[str], tuple[Mapping[str, int], int]] = _no_workers

@@ -240,10 +240,17 @@ def test_values_reach_the_sidecar_as_they_are(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "limit"), [(DOCUMENT, "64Mi"), (NACOS, "128Mi"), ({**NACOS, "http": HTTP}, "160Mi")]
+    ("values", "limit"),
+    [
+        (DOCUMENT, "128Mi"),
+        (NACOS, "192Mi"),
+        ({**NACOS, "http": HTTP}, "224Mi"),
+        ({**DOCUMENT, "applications": 1000}, "80Mi"),
+        ({**DOCUMENT, "applications": 25_000}, "224Mi"),
+    ],
 )
-def test_the_limit_is_that_of_the_source(values: Mapping[str, Any], limit: str, tmp_path: Path) -> None:
-    """64 MiB for a file or ZooKeeper, 128 MiB for Nacos, 32 MiB more for HTTP; one that is given is kept."""
+def test_the_limit_follows_from_what_is_held(values: Mapping[str, Any], limit: str, tmp_path: Path) -> None:
+    """64 MiB and as much for 10,000 applications, 64 MiB for Nacos, 32 MiB for HTTP; one that is given is kept."""
     (container,) = one(render(values, folder=tmp_path), "Deployment")["spec"]["template"]["spec"]["containers"]
     assert container["resources"]["limits"] == {"memory": limit}
     given = {**values, "resources": {"limits": {"memory": "99Mi"}}}

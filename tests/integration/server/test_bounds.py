@@ -153,3 +153,15 @@ def test_an_excess_of_calls_is_refused_at_once(serve: Serve, silence: threading.
             return False
 
     eventually(answered, "answers once the silent ones are gone")
+
+
+def test_a_sidecar_short_of_memory_refuses_new_streams_and_answers_calls(serve: Serve) -> None:
+    """Streams get RESOURCE_EXHAUSTED, health and ordinary calls their answers; more memory is not needed for them."""
+    served = serve(max_memory=8 * 1024 * 1024)
+    eventually(served.server.memory_high, "a process above its limit")
+    with pytest.raises(grpc.RpcError) as refused:
+        next(served.client.watch())
+    assert code_of(refused.value) is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert "short of memory" in str(refused.value.details())
+    assert served.client.filter(a_request(candidates={"dc1": 1})).revision
+    assert served.client.healthy()

@@ -259,11 +259,11 @@ def test_breathes_at_each_name() -> None:
         calls += 1
 
     networks = ",".join(f"10.{n >> 8}.{n & 255}.0/24" for n in range(1000))
-    backups = ",".join(f"b{n}" for n in range(1000))
+    backups = ",".join(f"b{n}" for n in range(999))
     text = f"datacenters: {{a: {{cidrs: [{networks}]}}, {backups.replace(',', ': {}, ')}: {{}}}}\n"
     text += f"default: {{active: a, backups: [{backups}]}}"
     parse_document(text.encode(), checkpoint=checkpoint)
-    assert calls > 3000
+    assert calls > 2990
 
 
 REFERENCE = (Path(__file__).parents[3] / "docs/routing-document.md").read_text(encoding="utf-8")
@@ -303,3 +303,33 @@ drills: [{datacenter: dc5, until: "2026-01-01T00:00:00Z"}]
     assert document.datacenter_names() is document.datacenter_names()
     assert parse_document(b"datacenters: [dc9, dc1]\ndefault: dc1").datacenter_names() == ("dc9", "dc1")
     assert parse_document(b"{}").datacenter_names() == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("apps: {{a: {{split: {{{weights}}}}}}}", "apps.a.split"),
+        ("default: {{active: d0, backups: [{names}]}}", "default.backups"),
+        ("datacenters: [{names}]", "datacenters"),
+        ("datacenters: {{{settings}}}", "datacenters"),
+        ("apps: {{{apps}}}", "apps.a1000"),
+    ],
+)
+def test_a_document_has_a_thousand_datacenters_at_most(text: str, path: str) -> None:
+    """In its block, a split, backups, and in all that it names; the error names the place and the remedy."""
+    for count in (1000, 1001):
+        names = [f"d{number}" for number in range(count)]
+        written = text.format(
+            weights=", ".join(f"{name}: 1" for name in names),
+            names=", ".join(names),
+            settings=", ".join(f"{name}: {{}}" for name in names),
+            apps=", ".join(f"a{number}: {name}" for number, name in enumerate(names)),
+        ).encode()
+        if count == 1000:
+            parse_document(written)
+            continue
+        with pytest.raises(DocumentRejected) as refused:
+            parse_document(written)
+        problem = refused.value.problems[0]
+        assert problem.path == path
+        assert problem.message.endswith("the 1,000 allowed: name larger groups of workers as one")

@@ -72,6 +72,11 @@ def _warnings(text: str) -> list[str]:
             "datacenters.dc2.cidrs[0]",
             "10.1.0.0/16 lies within 10.0.0.0/8 of dc1: its addresses are dc2's",
         ),
+        (
+            "default: {active: dc1, backups: [dc2], failover: {after: 10s}}",
+            "default.failover (line 1, column 40)",
+            "applications that are not named under `apps` inherit no patience: with them each call fails over",
+        ),
         ("datacenters: {dc1: {cidrs: [fd00::/8, fd00:1::/32]}}", "datacenters.dc1.cidrs[1]", "it changes nothing"),
     ],
 )
@@ -106,6 +111,7 @@ def test_odd_documents_are_warned_of_at_their_place(text: str, place: str, messa
         "datacenters: {dc1: {available: false}, dc2: {}}\ndefault: {active: dc1, backups: [dc2]}",
         "datacenters: {dc1: {cidrs: [10.1.0.0/16]}, dc2: {cidrs: [10.2.0.0/16]}}",
         "apps: {7: dc1, no: dc1}",
+        "default: {active: dc1}\napps: {a: {backups: [dc2], failover: {after: 10s}}}",
         "{}",
     ],
 )

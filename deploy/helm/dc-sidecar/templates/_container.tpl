@@ -188,11 +188,12 @@ authorization:
 {{ if contains ":" .address }}[{{ .address }}]{{ else }}{{ .address }}{{ end }}:{{ .port }}
 {{- end -}}
 
-{{- /* The Nacos client and the HTTP server need more memory; a limit other than the default is left unchanged. */ -}}
+{{- /* The memory limit follows from what is to be held, in units of 16Mi; a limit other than the default is left unchanged. */ -}}
 {{- define "dc-sidecar.resources" -}}
 {{- $resources := deepCopy (default dict .Values.resources) -}}
-{{- if eq (dig "limits" "memory" "" $resources | toString) "64Mi" -}}
-{{- $needed := add (ternary 128 64 (hasPrefix "nacos" .Values.source.url)) (ternary 32 0 .Values.http.enabled) -}}
+{{- if eq (dig "limits" "memory" "" $resources | toString) "128Mi" -}}
+{{- $applications := mul 16 (div (add (int64 .Values.applications) 2499) 2500) -}}
+{{- $needed := add 64 $applications (ternary 64 0 (hasPrefix "nacos" .Values.source.url)) (ternary 32 0 .Values.http.enabled) -}}
 {{- $_ := set $resources.limits "memory" (printf "%dMi" $needed) -}}
 {{- end -}}
 {{- toYaml $resources -}}
