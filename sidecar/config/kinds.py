@@ -87,6 +87,16 @@ APP_SIGNERS: Kind[AppSigners] = Kind(
     "PATTERN=NAMES", "applications and signers such as payments-*=alice,bob", read_app_signers
 )
 FEWER: Kind[tuple[str, int]] = Kind("KIND=N", "drill=N, mark=N or pin=N, N 1 or more", read_fewer)
+MODE: Kind[int] = Kind(
+    "MODE",
+    "permissions as an octal number such as 0660",
+    lambda text: int(text, 8) if re.fullmatch(r"0?[0-7]{3}", text) else None,
+)
+OWNER: Kind[str] = Kind(
+    "OWNER",
+    "USER, USER:GROUP or :GROUP",
+    lambda text: text if re.fullmatch(r"[\w.-]+(:[\w.-]+)?|:[\w.-]+", text) else None,
+)
 LIST: Kind[list[Any]] = Kind("JSON", "a list", _list)
 SWITCH: Kind[bool] = Kind("", "true or false", lambda text: _SWITCH.get(text.lower()))
 

@@ -19,6 +19,8 @@ from sidecar.config.kinds import (
     HTTP_URL,
     LABEL,
     LIST,
+    MODE,
+    OWNER,
     PATH,
     SIZE,
     SWITCH,
@@ -184,6 +186,25 @@ class Settings:
         COUNT,
         "Signatures",
         "How many signers the --override needs. Default: none, as who can write it can also restart the sidecar.",
+    )
+
+    policy: Path | None = _option(
+        PATH,
+        "Callers",
+        "File that says which callers may make which calls, for which applications, within which bounds (YAML). "
+        "Reloaded. Default: everybody who can connect may do everything.",
+    )
+    tokens: Path | None = _option(
+        PATH, "Callers", "File with the names and SHA-256 digests of bearer tokens, for --policy. Reloaded."
+    )
+    tls_crl: Path | None = _option(
+        PATH,
+        "Callers",
+        "Lists of revoked client certificates (PEM), signed by --tls-client-ca, for --policy. Reloaded.",
+    )
+    socket_mode: int = _option(MODE, "Callers", "Permissions of Unix sockets: who may connect at all.", default="0660")
+    socket_owner: str | None = _option(
+        OWNER, "Callers", "Owner of Unix sockets: USER, USER:GROUP or :GROUP. Default: the process's own."
     )
 
     max_document_size: int = _option(SIZE, "Bounds", "Refuse larger routing documents.", default="1MiB")
