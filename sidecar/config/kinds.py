@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 from sidecar.config.hosts import HostPattern, read_pattern
 from sidecar.routing.scalars import SECOND_NS, parse_duration
 from sidecar.trust.app_signers import AppSigners, read_app_signers, read_fewer
+from sidecar.trust.limit_rules import LimitRule, read_limit
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -87,6 +88,7 @@ APP_SIGNERS: Kind[AppSigners] = Kind(
     "PATTERN=NAMES", "applications and signers such as payments-*=alice,bob", read_app_signers
 )
 FEWER: Kind[tuple[str, int]] = Kind("KIND=N", "drill=N, mark=N or pin=N, N 1 or more", read_fewer)
+LIMIT: Kind[LimitRule] = Kind("RULE", "apps=N, down=N, left=N or left:PATTERN=N", read_limit)
 MODE: Kind[int] = Kind(
     "MODE",
     "permissions as an octal number such as 0660",

@@ -190,6 +190,8 @@ def _contradictions(values: Mapping[str, OptionValue]) -> Iterable[tuple[Layer, 
         ("fewer-signatures", "allowed-signers"),
         ("override-signatures", "allowed-signers"),
         ("override-signatures", "override"),
+        ("max-change-signatures", "max-change"),
+        ("max-change-signatures", "allowed-signers"),
     )
     for one, other in pairs:
         if values[one].texts and not values[other].texts:

@@ -18,6 +18,7 @@ from sidecar.config.kinds import (
     HOSTS,
     HTTP_URL,
     LABEL,
+    LIMIT,
     LIST,
     MODE,
     OWNER,
@@ -32,6 +33,7 @@ from sidecar.config.kinds import (
 from sidecar.config.option import Option
 from sidecar.config.source_options import SOURCE_OPTIONS
 from sidecar.trust.app_signers import AppSigners
+from sidecar.trust.limit_rules import LimitRule
 
 T = TypeVar("T")
 
@@ -205,6 +207,19 @@ class Settings:
     socket_mode: int = _option(MODE, "Callers", "Permissions of Unix sockets: who may connect at all.", default="0660")
     socket_owner: str | None = _option(
         OWNER, "Callers", "Owner of Unix sockets: USER, USER:GROUP or :GROUP. Default: the process's own."
+    )
+
+    max_change: tuple[LimitRule, ...] = _repeated(
+        LIMIT,
+        "Changes",
+        "Refuse documents that change more at once: apps=50 (applications that change datacenters), down=1 "
+        "(datacenters out of service together), left=2 or left:payments-*=2 (datacenters left in service). Repeatable. "
+        "Default: no limit.",
+    )
+    max_change_signatures: int | None = _option(
+        COUNT,
+        "Changes",
+        "How many signers of --allowed-signers exempt a document from --max-change. Default: it holds for all.",
     )
 
     max_document_size: int = _option(SIZE, "Bounds", "Refuse larger routing documents.", default="1MiB")

@@ -38,6 +38,10 @@ class CallGuard(Protocol):
     def tls(self) -> bool:
         """Whether there may be certificates."""
 
+    @property
+    def peer(self) -> str | None:
+        """The kind of peer where there is only one, such as `unix:`; None where each call has to tell."""
+
     def admit(
         self,
         auth: Mapping[bytes, Sequence[bytes]],

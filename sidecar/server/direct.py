@@ -105,7 +105,7 @@ class DirectCalls:
             on_end = on_begin(event.invocation_metadata)
             answering = answer
             if guard is not None:
-                peer = event.call.peer().decode()
+                peer = event.call.peer().decode() if guard.peer is None else guard.peer
                 # Without TLS there is nothing in it, and it costs a microsecond.
                 auth = cygrpc.auth_context(event.call) if guard.tls else _NO_AUTH
                 try:

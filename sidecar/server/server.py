@@ -208,9 +208,11 @@ class Server:
         if self._gate is None or path.startswith(f"/{HEALTH_SERVICE}/"):
             return None
         name, tls = path.rpartition("/")[2], self._settings.tls_cert is not None
+        kinds = {"unix:" if listen.startswith("unix:") else "" for listen in self._settings.listen}
+        peer = kinds.pop() if len(kinds) == 1 else None
         if not path.startswith(f"/{SERVICE}/"):
-            return Guard(self._gate, "Reflection", stream=True, tls=tls)
-        return Guard(self._gate, name, stream=name in ("FilterWorkersStream", "WatchRoutes"), tls=tls)
+            return Guard(self._gate, "Reflection", stream=True, tls=tls, peer=peer)
+        return Guard(self._gate, name, stream=name in ("FilterWorkersStream", "WatchRoutes"), tls=tls, peer=peer)
 
     def _on_begin(self, path: str, counting: OnBegin) -> OnBegin:
         traces = self._traces if path.startswith(f"/{SERVICE}/") else None

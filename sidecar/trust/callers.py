@@ -33,14 +33,15 @@ class Permit:
     """What one caller may do, and how much of it is under way. Without a lock: bounds are kept to a call or two."""
 
     __slots__ = (
-        "_answers",
         "_due",
-        "_interval",
         "allowed",
+        "answers",
         "calls",
         "candidates",
+        "concurrent",
         "dispatch",
         "identity",
+        "interval",
         "rule",
         "streams",
     )
@@ -48,24 +49,23 @@ class Permit:
     def __init__(self, identity: str, rule: CallerRule) -> None:
         self.identity = identity
         self.rule = rule
-        self._answers: dict[Callable[..., Any], Callable[[bytes], Any]] = {}
+        self.answers: dict[Callable[..., Any], Callable[[bytes], Any]] = {}
         self.calls: set[object] = set()
         self.streams: set[object] = set()
         # Whether its requests may count as dispatches, and how many candidates they may have.
         self.dispatch = rule.dispatch
+        self.concurrent = rule.concurrent
         self.candidates = float("inf") if rule.candidates is None else rule.candidates
         # The names of requests that were checked already.
         self.allowed: set[tuple[str, ...]] = set()
         # Seconds from one call to the next at the rule's rate; a burst of a second's calls is allowed.
-        self._interval = 1.0 / rule.rate if rule.rate else 0.0
+        self.interval = 1.0 / rule.rate if rule.rate else 0.0
         self._due = 0.0
 
     def bound(self, answer: Callable[..., T]) -> Callable[[bytes], T]:
         """Return what answers requests within this permit: made once for each method, not for each call."""
-        found = self._answers.get(answer)
-        if found is None:
-            found = self._answers[answer] = partial(answer, permit=self)
-        return found
+        made = self.answers[answer] = partial(answer, permit=self)
+        return made
 
     def check_call(self, call: str) -> None:
         """Raise PermissionRefused for a call that the rule does not have."""
@@ -108,7 +108,7 @@ class Permit:
 
     def take(self) -> None:
         """Count a call against the rate, if the rule has one. Raises CallerBound with the time to wait."""
-        interval = self._interval
+        interval = self.interval
         if not interval:
             return
         # The generic cell rate algorithm: `due` is when the next call would come if calls came evenly.
@@ -157,15 +157,15 @@ class CallerGate:
         if policy is not None:
             self._policy = policy
         if tokens is not None:
-            self._tokens = tokens
+            self.tokens = tokens
         if revoked is not None or not hasattr(self, "_revoked"):
             self._revoked = revoked
-        self._permits: dict[bytes, Permit] = {}
+        self.permits: dict[bytes, Permit] = {}
 
     def permit(self, auth: AuthContext, peer: str, metadata: Metadata) -> Permit:
         """Return what a caller may do. Raises Unauthenticated and PermissionRefused."""
         token = b""
-        if self._tokens:
+        if self.tokens:
             for name, value in metadata:
                 if name == "authorization" and isinstance(value, str) and value[:7].lower() == _BEARER:
                     token = digest_of(value[7:].strip())
@@ -173,7 +173,7 @@ class CallerGate:
         certificate = auth.get(b"x509_pem_cert")
         # Without token and certificate the kind of connection is all there is.
         shown = certificate[0] if certificate else (_UNIX if peer[:5] == "unix:" else b"")
-        permits = self._permits
+        permits = self.permits
         known = permits.get(token or shown)
         if known is None:
             if len(permits) >= _MAX_PERMITS:
@@ -190,7 +190,7 @@ class CallerGate:
         for kind, value in _alternative_names(certificate or {}):
             auth[kind] = (*auth.get(kind, ()), value)
         digest = digest_of(token) if token else b""
-        permits = self._permits
+        permits = self.permits
         known = permits.get(digest or pem)
         if known is None:
             if len(permits) >= _MAX_PERMITS:
@@ -213,7 +213,7 @@ class CallerGate:
     def _names(self, auth: AuthContext, kind: bytes, token: bytes) -> tuple[str, ...]:
         """Return the names of a caller: its token's, else those of its certificate, else how it is connected."""
         if token:
-            name = self._tokens.get(token)
+            name = self.tokens.get(token)
             if name is None:
                 raise Unauthenticated("the token is unknown or was withdrawn: check it, and --tokens of the sidecar")
             return (f"token:{name}",)
@@ -278,10 +278,11 @@ def opened(settings: CallerSettings) -> tuple[CallerGate | None, list[FileReload
 class Guard:
     """Applies the policy to the calls of one method."""
 
-    __slots__ = ("_call", "_gate", "_stream", "tls")
+    __slots__ = ("_call", "_gate", "_stream", "peer", "tls")
 
-    def __init__(self, gate: CallerGate, call: str, *, stream: bool, tls: bool) -> None:
+    def __init__(self, gate: CallerGate, call: str, *, stream: bool, tls: bool, peer: str | None = None) -> None:
         self.tls = tls
+        self.peer = peer
         self._gate = gate
         self._call = call
         self._stream = stream
@@ -290,18 +291,22 @@ class Guard:
         self, auth: AuthContext, peer: str, metadata: Metadata, answer: Callable[..., T], on_end: OnEnd
     ) -> tuple[Callable[[bytes], T], OnEnd]:
         """Return what answers a call's requests and what ends it. Raises SidecarError for a call that is refused."""
-        permit = self._gate.permit(auth, peer, metadata)
-        rule = permit.rule
-        if self._call not in rule.calls:
+        # On the way of every call, so without a function that can be spared.
+        gate = self._gate
+        permit = gate.permits.get(_UNIX if peer == "unix:" else b"") if not (auth or gate.tokens) else None
+        if permit is None:
+            permit = gate.permit(auth, peer, metadata)
+        if self._call not in permit.rule.calls:
             permit.check_call(self._call)
         if self._stream:
             return self._admit_stream(permit, partial(self._gate.permit, auth, peer, metadata), answer, on_end)
-        permit.take()
-        if rule.concurrent is not None:
-            if len(permit.calls) >= rule.concurrent:
-                raise permit.too_many("calls under way", rule.concurrent)
+        if permit.interval:
+            permit.take()
+        if permit.concurrent is not None:
+            if len(permit.calls) >= permit.concurrent:
+                raise permit.too_many("calls under way", permit.concurrent)
             on_end = _entered(permit.calls, on_end)
-        return permit.bound(answer), on_end
+        return permit.answers.get(answer) or permit.bound(answer), on_end
 
     def _admit_stream(
         self, permit: Permit, current: Callable[[], Permit], answer: Callable[..., T], on_end: OnEnd
