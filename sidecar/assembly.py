@@ -30,6 +30,7 @@ from sidecar.sources import open_source
 from sidecar.sources.base import Report, ResumableSource, Source, Unreachable
 from sidecar.state_file import make_state_folder, other_writers
 from sidecar.table import RoutingTable
+from sidecar.trust.admission import Admission, Admissions
 from sidecar.view import LoadedDocument, View
 
 if TYPE_CHECKING:
@@ -185,13 +186,20 @@ class Sidecar:
         parse = without_gc(partial(parse_document, max_bytes=settings.max_document_size, checkpoint=Yielder()))
         if self._supervisor is not None:
             parse = self._supervisor.preloading(parse)
-        if self._signed is None:
-            return RoutingTable(parse=parse, max_stale=settings.max_stale)
+        signed = self._signed
+        judges: list[Admission] = [signed.admission] if signed else []
+        if settings.max_change:
+            from sidecar.trust.change_limits import ChangeLimits  # noqa: PLC0415 - only where it is configured
+
+            signers_of = signed.admission.signers_of if signed else lambda _: ()
+            judges.append(
+                ChangeLimits(settings.max_change, exempt=settings.max_change_signatures, signers_of=signers_of)
+            )
         return RoutingTable(
             parse=parse,
             max_stale=settings.max_stale,
-            admission=self._signed.admission,
-            parse_override=self._signed.parse_override(parse),
+            admission=Admissions(judges) if judges else None,
+            parse_override=signed.parse_override(parse) if signed else None,
         )
 
     def _open_signatures(self) -> SignedDocuments | None:

@@ -170,6 +170,23 @@ class MemoryShort(SidecarError):
         super().__init__("the sidecar is short of memory: retry with backoff")
 
 
+class CallerBound(TooManyCalls):
+    """A caller exceeds a bound of its rule in the policy; the message has the time to wait."""
+
+
+class Unauthenticated(SidecarError):
+    """A caller does not show who it is, or shows what does not hold."""
+
+    grpc_status = "UNAUTHENTICATED"
+
+
+class PermissionRefused(SidecarError):
+    """The policy does not allow a call; the message names the caller and its rule."""
+
+    exit_code = 3
+    grpc_status = "PERMISSION_DENIED"
+
+
 class RequestOverdue(SidecarError):
     """The request of a call did not come in time."""
 

@@ -270,10 +270,11 @@ class Caller:
         candidates: Mapping[str, int] = CANDIDATES,
         every: float = 0.002,
         within: float = 2.0,
+        credentials: grpc.ChannelCredentials | None = None,
     ) -> None:
         self.answers: list[Answer] = []
         self.failures: list[Failure] = []
-        self._client = Client(address, within=within)
+        self._client = Client(address, within=within, credentials=credentials)
         self._request = a_request(app, job, candidates)
         self._every = every
         self._stopping = threading.Event()

@@ -76,8 +76,10 @@ def connecting(options: Mapping[str, Any], on_routes: OnRoutes | None = None) ->
 
         tls = tls_of(options, endpoint)
         if on_routes is not None:
-            return RoutingClient(endpoint.address, tls=tls, timeout=timeout, on_routes=on_routes)
-        return RoutingClient(endpoint.address, tls=tls, timeout=timeout, cache_size=0)
+            return RoutingClient(
+                endpoint.address, tls=tls, timeout=timeout, on_routes=on_routes, token_file=options["token_file"]
+            )
+        return RoutingClient(endpoint.address, tls=tls, timeout=timeout, cache_size=0, token_file=options["token_file"])
 
     return connect
 
@@ -108,7 +110,9 @@ def _of_context(ctx: click.Context, context: CliContext) -> tuple[str, ...]:
 
 def use_tls(ctx: click.Context, context: CliContext | None) -> None:
     """Let a command connect to sidecars by the TLS options of a context, unless it was given some."""
-    if context is not None and not any(ctx.params[key] for key in ("tls", "ca", "cert", "key", "server_name")):
+    if context is not None and not any(
+        ctx.params[key] for key in ("tls", "ca", "cert", "key", "server_name", "token_file")
+    ):
         ctx.params |= {key: text if key == "server_name" else Path(text) for key, text in context.tls.items()}
 
 

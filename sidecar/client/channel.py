@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import grpc
 
 from sidecar.client.values import Tls
 from sidecar.config.kinds import ADDRESS
-from sidecar.errors import ConfigError
+from sidecar.errors import ConfigError, SecretUnreadable
+from sidecar.secret_file import read_secret
 
+_TOKEN_EVERY_S = 2.0
 _OPTIONS: tuple[tuple[str, int], ...] = (
     # A sidecar is near: a proxy for outbound traffic is not for it.
     ("grpc.enable_http_proxy", 0),
@@ -40,6 +43,27 @@ def open_channel(target: str, tls: Tls | None) -> grpc.Channel:
     credentials = grpc.ssl_channel_credentials(_pem(tls.ca), _pem(tls.key), _pem(tls.cert))
     name = (("grpc.ssl_target_name_override", tls.server_name),) if tls.server_name else ()
     return grpc.secure_channel(target, credentials, options=(*_OPTIONS, *name))
+
+
+class TokenFile:
+    """The bearer token in a file, read again every two seconds at most."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._token = ""
+        self._read_at = float("-inf")
+
+    def read(self) -> str:
+        """Return the token. Raises ConfigError where there has never been a usable one."""
+        now = time.monotonic()
+        if now - self._read_at >= _TOKEN_EVERY_S:
+            try:
+                self._token = read_secret(self._path).strip()
+                self._read_at = now
+            except SecretUnreadable as error:
+                if not self._token:
+                    raise ConfigError(f"the token file {self._path} {error}") from error
+        return self._token
 
 
 def _pem(path: Path | None) -> bytes | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 
@@ -10,7 +11,7 @@ import grpc
 
 from sidecar.client import values
 from sidecar.client.cache import AnswerCache
-from sidecar.client.channel import open_channel
+from sidecar.client.channel import TokenFile, open_channel
 from sidecar.client.errors import failure
 from sidecar.client.route_watcher import RouteWatcher
 from sidecar.client.values import AppRoute, FilterResult, RouteUpdate, Status, Tls
@@ -31,8 +32,11 @@ class RoutingClient:
     memory for as long as the routes stay in force. That thread calls `on_routes` with the routes now and after each
     change, in full detail, and the `epoch` that begins with them.
 
+    `token_file` has the bearer token that calls carry; a new one in it is used within two seconds.
+
     Calls raise NotServing if another sidecar or a later attempt may succeed (its subclasses SidecarUnreachable, TooSlow
-    and Overloaded say why), BadRequest for a request that exceeds a bound, CallFailed for defects.
+    and Overloaded say why), BadRequest for a request that exceeds a bound, Unauthenticated and PermissionRefused where
+    the sidecar has a policy, CallFailed for defects, and ConfigError for a token that cannot be read.
     """
 
     def __init__(
@@ -40,12 +44,16 @@ class RoutingClient:
         target: str,
         *,
         tls: Tls | None = None,
+        token_file: Path | None = None,
         timeout: float = 0.2,
         cache_size: int = _CACHED_ANSWERS,
         on_routes: Callable[[RouteUpdate, int], None] | None = None,
     ) -> None:
         self._target = target
         self._timeout = timeout
+        self._token = TokenFile(token_file) if token_file is not None else None
+        if self._token is not None:
+            self._token.read()
         self._channel = open_channel(target, tls)
         self._filter = self._unary("FilterWorkers", pb.FilterWorkersResponse.FromString)
         self._route = self._unary("GetRoute", pb.AppRoute.FromString)
@@ -62,7 +70,7 @@ class RoutingClient:
         listener = None
         if on_routes is not None:
             listener = lambda update, epoch: on_routes(values.route_update(update), epoch)  # noqa: E731
-        self._watcher = RouteWatcher(self._watch, self._cache, listener) if cache_size > 0 else None
+        self._watcher = RouteWatcher(self._watching, self._cache, listener) if cache_size > 0 else None
         if self._watcher is not None:
             self._watcher.start()
 
@@ -133,7 +141,7 @@ class RoutingClient:
 
         Raises NotServing when the stream breaks; close the iterator to end it earlier.
         """
-        stream: Any = self._watch(pb.WatchRoutesRequest(apps=apps))
+        stream: Any = self._watching(pb.WatchRoutesRequest(apps=apps))
         try:
             for update in stream:
                 yield values.route_update(update)
@@ -154,8 +162,14 @@ class RoutingClient:
             self._channel.unary_unary(f"/{_SERVICE}/{method}", request_serializer=None, response_deserializer=read),
         )
 
+    def _watching(self, request: pb.WatchRoutesRequest, *, wait_for_ready: bool | None = None) -> Any:  # noqa: ANN401 - gRPC's
+        return self._watch(request, wait_for_ready=wait_for_ready, metadata=self._metadata())
+
+    def _metadata(self) -> tuple[tuple[str, str], ...] | None:
+        return None if self._token is None else (("authorization", f"Bearer {self._token.read()}"),)
+
     def _call(self, method: grpc.UnaryUnaryMultiCallable[bytes, A], request: bytes) -> A:
         try:
-            return method(request, timeout=self._timeout)
+            return method(request, timeout=self._timeout, metadata=self._metadata())
         except grpc.RpcError as error:
             raise failure(error, self._target, self._timeout) from error

@@ -6,7 +6,17 @@ from typing import cast
 
 import grpc
 
-from sidecar.errors import BadRequest, CallFailed, NotServing, Overloaded, SidecarError, SidecarUnreachable, TooSlow
+from sidecar.errors import (
+    BadRequest,
+    CallFailed,
+    NotServing,
+    Overloaded,
+    PermissionRefused,
+    SidecarError,
+    SidecarUnreachable,
+    TooSlow,
+    Unauthenticated,
+)
 
 # Parts of the details by which gRPC itself reports that no server answered.
 _NO_CONNECTION = ("failed to connect", "Socket closed", "Connection reset", "recvmsg", "DNS resolution", "GOAWAY")
@@ -25,6 +35,10 @@ def failure(error: grpc.RpcError, target: str, timeout_s: float | None) -> Sidec
             return TooSlow(f"{target}: no answer within {timeout_s or 0:g} s: check the sidecar, or raise the timeout")
         case grpc.StatusCode.RESOURCE_EXHAUSTED:
             return Overloaded(f"{target}: {details}")
+        case grpc.StatusCode.UNAUTHENTICATED:
+            return Unauthenticated(f"{target}: {details}")
+        case grpc.StatusCode.PERMISSION_DENIED:
+            return PermissionRefused(f"{target}: {details}")
         case grpc.StatusCode.UNAVAILABLE if any(words in details for words in _NO_CONNECTION):
             return SidecarUnreachable(f"{target}: no sidecar answers there ({_shortened(details)})")
         case grpc.StatusCode.UNAVAILABLE:

@@ -32,7 +32,7 @@ class RouteWatcher:
 
     def __init__(
         self,
-        watch: grpc.UnaryStreamMultiCallable[Any, pb.RouteUpdate],
+        watch: Callable[..., Any],
         cache: AnswerCache[Any],
         listener: Listener | None = None,
     ) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 from sidecar.config.hosts import HostPattern, read_pattern
 from sidecar.routing.scalars import SECOND_NS, parse_duration
 from sidecar.trust.app_signers import AppSigners, read_app_signers, read_fewer
+from sidecar.trust.limit_rules import LimitRule, read_limit
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -87,6 +88,17 @@ APP_SIGNERS: Kind[AppSigners] = Kind(
     "PATTERN=NAMES", "applications and signers such as payments-*=alice,bob", read_app_signers
 )
 FEWER: Kind[tuple[str, int]] = Kind("KIND=N", "drill=N, mark=N or pin=N, N 1 or more", read_fewer)
+LIMIT: Kind[LimitRule] = Kind("RULE", "apps=N, down=N, left=N or left:PATTERN=N", read_limit)
+MODE: Kind[int] = Kind(
+    "MODE",
+    "permissions as an octal number such as 0660",
+    lambda text: int(text, 8) if re.fullmatch(r"0?[0-7]{3}", text) else None,
+)
+OWNER: Kind[str] = Kind(
+    "OWNER",
+    "USER, USER:GROUP or :GROUP",
+    lambda text: text if re.fullmatch(r"[\w.-]+(:[\w.-]+)?|:[\w.-]+", text) else None,
+)
 LIST: Kind[list[Any]] = Kind("JSON", "a list", _list)
 SWITCH: Kind[bool] = Kind("", "true or false", lambda text: _SWITCH.get(text.lower()))
 

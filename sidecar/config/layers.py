@@ -32,6 +32,7 @@ CLIENT_VARIABLES = tuple(
         "CA",
         "CERT",
         "KEY",
+        "TOKEN_FILE",
         "POWERJOB_SERVER",
         "POWERJOB_PASSWORD",
         "POWERJOB_PASSWORD_FILE",
@@ -185,10 +186,15 @@ def _contradictions(values: Mapping[str, OptionValue]) -> Iterable[tuple[Layer, 
         ("tls-cert", "tls-key"),
         ("tls-key", "tls-cert"),
         ("tls-client-ca", "tls-cert"),
+        ("tokens", "policy"),
+        ("tls-crl", "policy"),
+        ("tls-crl", "tls-client-ca"),
         ("signers-for", "allowed-signers"),
         ("fewer-signatures", "allowed-signers"),
         ("override-signatures", "allowed-signers"),
         ("override-signatures", "override"),
+        ("max-change-signatures", "max-change"),
+        ("max-change-signatures", "allowed-signers"),
     )
     for one, other in pairs:
         if values[one].texts and not values[other].texts:

@@ -18,7 +18,10 @@ from sidecar.config.kinds import (
     HOSTS,
     HTTP_URL,
     LABEL,
+    LIMIT,
     LIST,
+    MODE,
+    OWNER,
     PATH,
     SIZE,
     SWITCH,
@@ -30,6 +33,7 @@ from sidecar.config.kinds import (
 from sidecar.config.option import Option
 from sidecar.config.source_options import SOURCE_OPTIONS
 from sidecar.trust.app_signers import AppSigners
+from sidecar.trust.limit_rules import LimitRule
 
 T = TypeVar("T")
 
@@ -184,6 +188,38 @@ class Settings:
         COUNT,
         "Signatures",
         "How many signers the --override needs. Default: none, as who can write it can also restart the sidecar.",
+    )
+
+    policy: Path | None = _option(
+        PATH,
+        "Callers",
+        "File that says which callers may make which calls, for which applications, within which bounds (YAML). "
+        "Reloaded. Default: everybody who can connect may do everything.",
+    )
+    tokens: Path | None = _option(
+        PATH, "Callers", "File with the names and SHA-256 digests of bearer tokens, for --policy. Reloaded."
+    )
+    tls_crl: Path | None = _option(
+        PATH,
+        "Callers",
+        "Lists of revoked client certificates (PEM), signed by --tls-client-ca, for --policy. Reloaded.",
+    )
+    socket_mode: int = _option(MODE, "Callers", "Permissions of Unix sockets: who may connect at all.", default="0660")
+    socket_owner: str | None = _option(
+        OWNER, "Callers", "Owner of Unix sockets: USER, USER:GROUP or :GROUP. Default: the process's own."
+    )
+
+    max_change: tuple[LimitRule, ...] = _repeated(
+        LIMIT,
+        "Changes",
+        "Refuse documents that change more at once: apps=50 (applications that change datacenters), down=1 "
+        "(datacenters out of service together), left=2 or left:payments-*=2 (datacenters left in service). Repeatable. "
+        "Default: no limit.",
+    )
+    max_change_signatures: int | None = _option(
+        COUNT,
+        "Changes",
+        "How many signers of --allowed-signers exempt a document from --max-change. Default: it holds for all.",
     )
 
     max_document_size: int = _option(SIZE, "Bounds", "Refuse larger routing documents.", default="1MiB")

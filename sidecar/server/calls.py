@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, NoReturn, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, NoReturn, Protocol, TypeVar
 
 import grpc
 
@@ -27,6 +27,45 @@ OnEnd = Callable[[str], None]
 Metadata = Sequence[tuple[str, str | bytes]]
 # Called when a call begins; returns what to call when it ends.
 OnBegin = Callable[[Metadata], OnEnd]
+
+T = TypeVar("T")
+
+
+class CallGuard(Protocol):
+    """Decides who may make a call; with `tls` it looks at what the connection authenticated."""
+
+    @property
+    def tls(self) -> bool:
+        """Whether there may be certificates."""
+
+    @property
+    def peer(self) -> str | None:
+        """The kind of peer where there is only one, such as `unix:`; None where each call has to tell."""
+
+    def admit(
+        self,
+        auth: Mapping[bytes, Sequence[bytes]],
+        peer: str,
+        metadata: Metadata,
+        answer: Callable[..., T],
+        on_end: OnEnd,
+    ) -> tuple[Callable[[bytes], T], OnEnd]:
+        """Return what answers the call's requests and what ends it. Raises SidecarError for a call that is refused."""
+
+
+def admitted(
+    guard: CallGuard | None, context: grpc.ServicerContext, answer: Callable[..., T], on_end: OnEnd
+) -> tuple[Callable[[bytes], T], OnEnd]:
+    """Return what answers a call that has a thread, and what ends it; one that is refused is aborted, as gRPC does."""
+    if guard is None:
+        return answer, on_end
+    auth: dict[bytes, Sequence[bytes]] = {name.encode(): [*values] for name, values in context.auth_context().items()}
+    try:
+        return guard.admit(auth, context.peer(), context.invocation_metadata(), answer, on_end)
+    except SidecarError as error:
+        on_end(error.grpc_status)
+        abort(context, error)
+
 
 GOING_DOWN = NotServing("the sidecar is shutting down")
 
@@ -52,10 +91,14 @@ class CallGroup(Protocol):
     def make_room(self) -> bool:
         """End the call that has waited longest for its message, if for too long; return whether there is room now."""
 
-    def unary(self, answer: UnaryHandler, on_begin: OnBegin) -> grpc.RpcMethodHandler[Any, Any]:
-        """Return the handler of a method that answers its one request with `answer`."""
+    def unary(
+        self, answer: UnaryHandler, on_begin: OnBegin, guard: CallGuard | None = None
+    ) -> grpc.RpcMethodHandler[Any, Any]:
+        """Return the handler of a method that answers its one request with `answer`, where `guard` admits the call."""
 
-    def bidi(self, answer: UnaryHandler, on_begin: OnBegin) -> grpc.RpcMethodHandler[Any, Any]:
+    def bidi(
+        self, answer: UnaryHandler, on_begin: OnBegin, guard: CallGuard | None = None
+    ) -> grpc.RpcMethodHandler[Any, Any]:
         """Return the handler of a method that answers each request of a stream with `answer`, in order.
 
         A request that `answer` refuses ends its stream with the error's status.

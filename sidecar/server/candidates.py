@@ -19,11 +19,12 @@ _NAMES = b"\x0a\x12\x1a"
 class RequestCandidates:
     """The part of a request after its names: candidates located under one document, and their encoded choices."""
 
-    __slots__ = ("_chosen", "_listed", "aliases", "dispatch", "where", "workers")
+    __slots__ = ("_chosen", "_listed", "aliases", "count", "dispatch", "where", "workers")
 
     def __init__(self, asked: pb.FilterWorkersRequest, locator: Locator, checkpoint: Checkpoint) -> None:
         # As a list: each access to the message's own sequence makes the candidate anew.
         workers = list(asked.candidates)
+        self.count = len(workers)
         self.where = locator.locate_all(workers, checkpoint)
         self.workers = count_workers(self.where.by_datacenter)
         self.aliases = tuple(asked.app_aliases)

@@ -19,11 +19,12 @@ from grpc import _server as grpc_server
 from grpc._cython import cygrpc  # type: ignore[attr-defined]  # compiled, without stubs
 
 from sidecar.errors import NoRequest, RequestOverdue, SidecarError
-from sidecar.server.calls import GOING_DOWN, InternalErrors, OnBegin, OnEnd, UnaryHandler
+from sidecar.server.calls import GOING_DOWN, CallGuard, InternalErrors, OnBegin, OnEnd, UnaryHandler
 from sidecar.server.first_messages import WITHIN_S, FirstMessages
 from sidecar.server.large_requests import LARGE_BYTES, Checkpoint, LargeRequest, LargeRequests
 
 _NO_FLAGS = 0
+_NO_AUTH: dict[bytes, list[bytes]] = {}
 _CANCELLED = grpc_server._CANCELLED  # noqa: SLF001
 _RECEIVING = grpc_server._RECEIVE_MESSAGE_TOKEN  # noqa: SLF001
 _complete = grpc_server._possibly_finish_call  # noqa: SLF001
@@ -85,18 +86,35 @@ class DirectCalls:
         """End the call that has waited longest for its message, if for too long; return whether there was one."""
         return self._first.end_oldest()
 
-    def unary(self, answer: UnaryHandler, on_begin: OnBegin) -> grpc.RpcMethodHandler[Any, Any]:
+    def unary(
+        self, answer: UnaryHandler, on_begin: OnBegin, guard: CallGuard | None = None
+    ) -> grpc.RpcMethodHandler[Any, Any]:
         """Return the handler of a method that answers its one request with `answer`."""
-        return self._handler(_UnaryCall, answer, on_begin)
+        return self._handler(_UnaryCall, answer, on_begin, guard)
 
-    def bidi(self, answer: UnaryHandler, on_begin: OnBegin) -> grpc.RpcMethodHandler[Any, Any]:
+    def bidi(
+        self, answer: UnaryHandler, on_begin: OnBegin, guard: CallGuard | None = None
+    ) -> grpc.RpcMethodHandler[Any, Any]:
         """Return the handler of a method that answers each request of a stream with `answer`, in order."""
-        return self._handler(_BidiCall, answer, on_begin)
+        return self._handler(_BidiCall, answer, on_begin, guard)
 
-    def _handler(self, kind: type[_Call], answer: UnaryHandler, on_begin: OnBegin) -> grpc.RpcMethodHandler[Any, Any]:
+    def _handler(
+        self, kind: type[_Call], answer: UnaryHandler, on_begin: OnBegin, guard: CallGuard | None
+    ) -> grpc.RpcMethodHandler[Any, Any]:
         def begin(event: RpcEvent, state: RpcState) -> None:
             on_end = on_begin(event.invocation_metadata)
-            call = kind(self._open, self._errors, self._large, self._first, answer, event, state, on_end)
+            answering = answer
+            if guard is not None:
+                peer = event.call.peer().decode() if guard.peer is None else guard.peer
+                # Without TLS there is nothing in it, and it costs a microsecond.
+                auth = cygrpc.auth_context(event.call) if guard.tls else _NO_AUTH
+                try:
+                    answering, on_end = guard.admit(auth, peer, event.invocation_metadata, answer, on_end)
+                except SidecarError as error:
+                    on_end(error.grpc_status)
+                    _reject(event, state, error)
+                    return
+            call = kind(self._open, self._errors, self._large, self._first, answering, event, state, on_end)
             self._first.expect(call, call.expire)
             call.begin()
             self._open.add(call)

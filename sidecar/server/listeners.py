@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import grp
 import os
+import pwd
 import re
 import socket
 import stat
@@ -20,7 +22,6 @@ _TCP = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.%a-z]+)\]|(?P<host>[^\[\]:/\s]+)):(
 _EXPECTED = "expected host:port, [ipv6]:port or unix:/path"
 # What sockaddr_un has room for, less the closing zero.
 _MAX_PATH = 107
-_SOCKET_MODE = 0o660
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +106,19 @@ class UnixAddress:
                     "another path"
                 )
 
-    def claim(self) -> os.stat_result:
-        """Give the bound socket its mode, for owner and group; return its identity for `release`."""
-        self.path.chmod(_SOCKET_MODE)
+    def claim(self, mode: int = 0o660, owner: str | None = None) -> os.stat_result:
+        """Give the bound socket its mode and owner (`USER:GROUP`); return its identity for `release`.
+
+        Raises ConfigError.
+        """
+        try:
+            if owner is not None:
+                user, _, group = owner.partition(":")
+                os.chown(self.path, _user_id(user), _group_id(group))
+            self.path.chmod(mode)
+        except (OSError, LookupError) as error:
+            why = error.strerror if isinstance(error, OSError) else str(error)
+            raise ConfigError(f"--socket-owner {owner}: {self.path} cannot be given to it: {why}") from None
         return self.path.lstat()
 
     def release(self, claimed: os.stat_result) -> None:
@@ -116,6 +127,19 @@ class UnixAddress:
             found = self.path.lstat()
             if (found.st_dev, found.st_ino) == (claimed.st_dev, claimed.st_ino):
                 self.path.unlink()
+
+
+def _user_id(name: str) -> int:
+    """Return the number of a user, -1 (as it is) for "". Raises LookupError."""
+    if not name:
+        return -1
+    return int(name) if name.isdigit() else pwd.getpwnam(name).pw_uid
+
+
+def _group_id(name: str) -> int:
+    if not name:
+        return -1
+    return int(name) if name.isdigit() else grp.getgrnam(name).gr_gid
 
 
 Address = TcpAddress | UnixAddress

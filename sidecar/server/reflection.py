@@ -9,7 +9,7 @@ from typing import Any
 import grpc
 
 from sidecar.errors import SidecarError
-from sidecar.server.calls import OnBegin, abort
+from sidecar.server.calls import CallGuard, OnBegin, abort, admitted
 from sidecar.server.requests import encoded, read
 
 # The messages of both are the same bytes; newer tools use the first.
@@ -22,15 +22,15 @@ class ReflectionService:
     def __init__(self, services: Iterable[str]) -> None:
         self._services = (*services, SERVICES[1])
 
-    def handler(self, on_begin: OnBegin) -> grpc.RpcMethodHandler[Any, Any]:
+    def handler(self, on_begin: OnBegin, guard: CallGuard | None = None) -> grpc.RpcMethodHandler[Any, Any]:
         """Return the handler of ServerReflectionInfo."""
 
         def reflect(requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
-            on_end = on_begin(context.invocation_metadata())
+            answer, on_end = admitted(guard, context, self._permitted, on_begin(context.invocation_metadata()))
             code = "CANCELLED"
             try:
                 for request in requests:
-                    yield self.answer(request)
+                    yield answer(request)
                 code = "OK"
             except SidecarError as error:
                 code = error.grpc_status
@@ -39,6 +39,9 @@ class ReflectionService:
                 on_end(code)
 
         return grpc.stream_stream_rpc_method_handler(reflect)
+
+    def _permitted(self, request: bytes, permit: object = None) -> bytes:  # noqa: ARG002 - it is about no application
+        return self.answer(request)
 
     def answer(self, request: bytes) -> bytes:
         """Answer one request of a ServerReflectionInfo stream."""

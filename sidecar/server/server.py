@@ -30,6 +30,7 @@ from sidecar.server.traces import Tracing
 from sidecar.server.watch_streams import OpenWatch, WatchStreams
 from sidecar.server.watchdog import Watchdog
 from sidecar.table import ViewProvider
+from sidecar.trust.callers import Guard, opened
 from sidecar.view import View
 
 log = logging.getLogger(__name__)
@@ -79,6 +80,7 @@ class Server:
         limits = (*threaded, self._watch_slots.limit, self._reflection_slots.limit)
         self._threads = CallThreads(sum(limits) + _SPARE_THREADS)
         self._watchdog = Watchdog()
+        self._gate, self._followed = opened(settings)
         self._watches = WatchStreams(errors, room=settings.update_bytes)
         self._pressure = MemoryPressure(limit)
         service = RoutingService(table, settings, source, self.stats.decisions, self._pressure)
@@ -107,6 +109,8 @@ class Server:
         self._server.start()
         self._watchdog.start()
         self._pressure.start()
+        for file in self._followed:
+            file.start()
         # Threads are a choice or a fallback; a fallback costs something, so it is a warning.
         level = logging.INFO if self._engine.name in ("direct", self._settings.call_handling) else logging.WARNING
         log.log(level, "calls are handled by %s: %s (%s)", self._engine.name, self._engine.cost, self._engine_reason)
@@ -130,6 +134,9 @@ class Server:
         self._serving = False
         self._watchdog.stop()
         self._pressure.stop()
+        for file in self._followed:
+            if self._server is not None:
+                file.stop(_CLOSING_S)
         self._router.go_down()
         self._streams.end()
         self._watches.end()
@@ -172,14 +179,15 @@ class Server:
         except RuntimeError as error:
             raise ConfigError(f"--listen {address}: {error}") from None
         if isinstance(address, UnixAddress):
-            self._claimed[address] = address.claim()
+            self._claimed[address] = address.claim(self._settings.socket_mode, self._settings.socket_owner)
             return str(address)
         return str(TcpAddress(address.host, port))
 
     def _unary(self, path: str, answer: UnaryHandler) -> Method:
         stats = self.stats.method(path, "unary")
         calls = self._calls
-        return Method(calls.unary(answer, self._on_begin(path, timed(stats))), calls, stats, calls.slots)
+        handler = calls.unary(answer, self._on_begin(path, timed(stats)), self._guard(path))
+        return Method(handler, calls, stats, calls.slots)
 
     def _check(self, path: str, answer: UnaryHandler) -> Method:
         stats = self.stats.method(path, "unary")
@@ -188,22 +196,36 @@ class Server:
 
     def _watch(self, path: str, open_watch: OpenWatch) -> Method:
         stats = self.stats.method(path, "server_stream")
-        handler = self._watches.handler(open_watch, self._on_begin(path, counted(stats)))
+        handler = self._watches.handler(open_watch, self._on_begin(path, counted(stats)), self._guard(path))
         watched = path.startswith(f"/{SERVICE}/")
         return Method(handler, self._watch_slots, stats, self._watch_slots, stream=watched)
 
     def _stream(self, path: str, answer: UnaryHandler) -> Method:
         stats = self.stats.method(path, "bidi_stream")
         streams = self._streams
-        return Method(
-            streams.bidi(answer, self._on_begin(path, counted(stats))), streams, stats, streams.slots, stream=True
-        )
+        handler = streams.bidi(answer, self._on_begin(path, counted(stats)), self._guard(path))
+        return Method(handler, streams, stats, streams.slots, stream=True)
 
     def _reflection(self, path: str, reflection: ReflectionService) -> Method:
         stats = self.stats.method(path, "bidi_stream")
         return Method(
-            reflection.handler(counted(stats)), self._reflection_slots, stats, self._reflection_slots, stream=True
+            reflection.handler(counted(stats), self._guard(path)),
+            self._reflection_slots,
+            stats,
+            self._reflection_slots,
+            stream=True,
         )
+
+    def _guard(self, path: str) -> Guard | None:
+        """Return what admits the calls of a method, None where all are: health is everybody's, for probes."""
+        if self._gate is None or path.startswith(f"/{HEALTH_SERVICE}/"):
+            return None
+        name, tls = path.rpartition("/")[2], self._settings.tls_cert is not None
+        kinds = {"unix:" if listen.startswith("unix:") else "" for listen in self._settings.listen}
+        peer = kinds.pop() if len(kinds) == 1 else None
+        if not path.startswith(f"/{SERVICE}/"):
+            return Guard(self._gate, "Reflection", stream=True, tls=tls, peer=peer)
+        return Guard(self._gate, name, stream=name in ("FilterWorkersStream", "WatchRoutes"), tls=tls, peer=peer)
 
     def _on_begin(self, path: str, counting: OnBegin) -> OnBegin:
         traces = self._traces if path.startswith(f"/{SERVICE}/") else None

@@ -16,6 +16,7 @@ from sidecar.server.routes import RouteUpdateCache, app_route, outages
 from sidecar.server.settings import ServerSettings
 from sidecar.server.watch_streams import NextUpdate
 from sidecar.table import ViewProvider
+from sidecar.trust.callers import Permit
 from sidecar.view import View
 from sidecar.wording import not_serving, view_text
 
@@ -64,7 +65,7 @@ class RoutingService:
         """True while there is a document to decide by that is not older than --max-stale allows."""
         return self._table.view.ready
 
-    def get_route(self, request: bytes) -> bytes:
+    def get_route(self, request: bytes, permit: Permit | None = None) -> bytes:
         """Answer GetRoute, with the application's workers and names as of its last request.
 
         Raises NotServing while there is no document.
@@ -75,6 +76,8 @@ class RoutingService:
         asked = requests.read(pb.GetRouteRequest, request)
         requests.check_name("app", asked.app)
         requests.check_name("job", asked.job)
+        if permit is not None:
+            permit.check_apps((asked.app,))
         found = self._route(view.state, asked.app, asked.job)
         # Messages that are concatenated are merged when they are read.
         route = pb.AppRoute()
@@ -103,7 +106,7 @@ class RoutingService:
             found = routes[app, job] = requests.encoded(app_route(state, app, job))
         return found
 
-    def get_status(self, request: bytes) -> bytes:
+    def get_status(self, request: bytes, permit: Permit | None = None) -> bytes:  # noqa: ARG002 - it is about no application
         """Answer GetStatus, also while there is no document: then revision, generation and times are empty."""
         requests.read(pb.GetStatusRequest, request)
         view = self._table.view
@@ -131,11 +134,15 @@ class RoutingService:
             )
         )
 
-    def watch_routes(self, request: bytes) -> NextUpdate:
+    def watch_routes(self, request: bytes, permit: Permit | None = None) -> NextUpdate:
         """Begin a WatchRoutes: sends each State once, from the first one that there is."""
         asked = requests.read(pb.WatchRoutesRequest, request)
         requests.check_names("apps", asked.apps, requests.MAX_WATCHED)
         apps = tuple(sorted(set(asked.apps)))
+        if permit is not None:
+            permit.check_apps(apps)
+            if not apps:
+                permit.check_every_app()
 
         def next_update(sent: object) -> tuple[object, Callable[[], bytes]] | None:
             state: State | None = self._table.announced.state

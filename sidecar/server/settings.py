@@ -21,6 +21,9 @@ class ServerSettings:
     allow_plaintext: serve without TLS on TCP addresses that are not loopback, too.
     tls_cert, tls_key: PEM files, both or none; with them every TCP listener speaks TLS only.
     tls_client_ca: PEM file; with it clients on TCP must show a certificate that one of these authorities signed.
+    policy: file with what callers may do, None for everything. tokens: file with digests of bearer tokens.
+    tls_crl: PEM file with lists of revoked client certificates.
+    socket_mode, socket_owner: of Unix sockets; `USER:GROUP`, `USER` or `:GROUP`, None for the process's own.
     max_memory: bytes that the process may use, None for the limit of its control group, if it has one.
     max_message_size: bytes of one request.
     max_candidates: candidates of one request.
@@ -41,6 +44,11 @@ class ServerSettings:
     tls_cert: Path | None = None
     tls_key: Path | None = None
     tls_client_ca: Path | None = None
+    policy: Path | None = None
+    tokens: Path | None = None
+    tls_crl: Path | None = None
+    socket_mode: int = 0o660
+    socket_owner: str | None = None
     max_memory: int | None = None
     max_message_size: int = 4 * MIB
     max_candidates: int = 20_000

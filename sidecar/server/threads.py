@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import grpc
 
 from sidecar.errors import NoRequest, SidecarError
-from sidecar.server.calls import GOING_DOWN, InternalErrors, OnBegin, UnaryHandler, abort
+from sidecar.server.calls import GOING_DOWN, CallGuard, InternalErrors, OnBegin, UnaryHandler, abort, admitted
 from sidecar.server.first_messages import FirstMessages
 from sidecar.server.large_requests import LARGE_BYTES, LargeRequest, LargeRequests
 from sidecar.server.slots import Slots
@@ -64,12 +64,14 @@ class ThreadedCalls:
         self._first.end_oldest()
         return False
 
-    def unary(self, answer: UnaryHandler, on_begin: OnBegin) -> grpc.RpcMethodHandler[Any, Any]:
+    def unary(
+        self, answer: UnaryHandler, on_begin: OnBegin, guard: CallGuard | None = None
+    ) -> grpc.RpcMethodHandler[Any, Any]:
         """Return the handler of a method that answers its one request with `answer`."""
 
         def handle(requests: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
             error: SidecarError
-            on_end = on_begin(context.invocation_metadata())
+            answering, on_end = admitted(guard, context, answer, on_begin(context.invocation_metadata()))
             self._first.expect(context, context.cancel)
             try:
                 request = next(requests, None)
@@ -81,7 +83,7 @@ class ThreadedCalls:
             try:
                 if request is None:
                     raise NoRequest  # noqa: TRY301 - ended below like every other error
-                response = self._made(answer(request))
+                response = self._made(answering(request))
             except SidecarError as refusal:
                 error = refusal
             except Exception:  # noqa: BLE001 - gRPC would send the client its text
@@ -95,11 +97,13 @@ class ThreadedCalls:
         # As a stream of requests: gRPC then hands the call over before its message is there, so it can be counted.
         return grpc.stream_unary_rpc_method_handler(handle)
 
-    def bidi(self, answer: UnaryHandler, on_begin: OnBegin) -> grpc.RpcMethodHandler[Any, Any]:
+    def bidi(
+        self, answer: UnaryHandler, on_begin: OnBegin, guard: CallGuard | None = None
+    ) -> grpc.RpcMethodHandler[Any, Any]:
         """Return the handler of a method that answers each request of a stream with `answer`, in order."""
 
         def handle(requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
-            on_end = on_begin(context.invocation_metadata())
+            answering, on_end = admitted(guard, context, answer, on_begin(context.invocation_metadata()))
             self._first.expect(context, context.cancel)
             inbox = _Inbox(requests)
             with self._lock:
@@ -112,7 +116,7 @@ class ThreadedCalls:
                 context.send_initial_metadata(())
                 for request in inbox.read():
                     self._first.came(context)
-                    yield self._made(answer(request))
+                    yield self._made(answering(request))
                 code = "OK" if context.is_active() else "CANCELLED"
             except grpc.RpcError:
                 raise

@@ -10,7 +10,7 @@ import grpc
 
 from sidecar.errors import NoRequest, SidecarError
 from sidecar.server.broadcaster import Broadcaster
-from sidecar.server.calls import GOING_DOWN, InternalErrors, OnBegin, abort
+from sidecar.server.calls import GOING_DOWN, CallGuard, InternalErrors, OnBegin, abort, admitted
 from sidecar.server.first_messages import FirstMessages
 
 # The next update after the one sent last (None: nothing yet): a value to compare, and its encoder. None if unchanged.
@@ -28,21 +28,26 @@ class WatchStreams:
         self._first = FirstMessages()
         self._ending = False
 
-    def handler(self, open_watch: OpenWatch, on_begin: OnBegin) -> grpc.RpcMethodHandler[Any, Any]:
+    def handler(
+        self, open_watch: OpenWatch, on_begin: OnBegin, guard: CallGuard | None = None
+    ) -> grpc.RpcMethodHandler[Any, Any]:
         """Return the handler of a watching method."""
 
         def watch(requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
-            on_end = on_begin(context.invocation_metadata())
+            opening, on_end = admitted(guard, context, open_watch, on_begin(context.invocation_metadata()))
             error: SidecarError = NoRequest()
             self._first.expect(context, context.cancel)
             try:
                 for request in requests:
                     self._first.came(context)
-                    yield from self._updates(open_watch(request), context)
+                    yield from self._updates(opening(request), context)
                     error = GOING_DOWN
                     break
             except SidecarError as refusal:
                 error = refusal
+            except GeneratorExit:
+                on_end("CANCELLED")
+                raise
             except grpc.RpcError:
                 # The client is gone; gRPC raises this and expects to see it again.
                 on_end("CANCELLED")

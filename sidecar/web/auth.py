@@ -6,6 +6,7 @@ import hmac
 from base64 import b64decode
 from binascii import Error as BadBase64
 from collections.abc import Iterator, Sequence
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -14,10 +15,14 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sidecar.config.hosts import HostPattern
-from sidecar.errors import ConfigError
+from sidecar.errors import CallerBound, ConfigError, PermissionRefused, Unauthenticated
+from sidecar.trust.callers import CallerGate
 
 # Orchestrators request these, and have no token.
 _OPEN = frozenset({"/healthz", "/readyz"})
+
+_CHALLENGE = {"WWW-Authenticate": 'Basic realm="dc-sidecar, any user, the token as password", charset="UTF-8"'}
+_UNKNOWN_HOST = "Host: expected an address, localhost, or a name that --http-hosts has"
 
 _PART_BYTES = 64 * 1024
 
@@ -48,10 +53,18 @@ class AuthMiddleware:
 
     Browsers prompt for the latter by themselves. The file is read for each request: a new token is valid at once.
     Without a token the `Host` must be an address, localhost or one of `hosts`: else a page on the internet whose name
-    resolves to this host could read the answers.
+    resolves to this host could read the answers. With a `gate` the policy decides who may call; the token stays valid.
     """
 
-    def __init__(self, app: ASGIApp, *, token_file: Path | None, hosts: Sequence[HostPattern] = ()) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        token_file: Path | None,
+        hosts: Sequence[HostPattern] = (),
+        gate: CallerGate | None = None,
+    ) -> None:
+        self._gate = gate
         self._app = app
         self._token_file = token_file
         self._hosts = hosts
@@ -72,23 +85,43 @@ class AuthMiddleware:
 
         app = self._app
         if scope["path"] not in _OPEN:
-            app = self._refusal(Headers(scope=scope)) or app
+            headers = Headers(scope=scope)
+            refuse = self._refusal if self._gate is None else partial(self._refusal_by_policy, self._gate, scope)
+            app = refuse(headers) or app
         await app(scope, receive, sending)
 
     def _refusal(self, headers: Headers) -> ASGIApp | None:
         if self._token_file is None:
             if self._is_known(_name_of(headers.get("host", ""))):
                 return None
-            error = "Host: expected an address, localhost, or a name that --http-hosts has"
-            return JSONResponse({"error": error}, status_code=421)
+            return JSONResponse({"error": _UNKNOWN_HOST}, status_code=421)
         try:
             token = read_token(self._token_file)
         except ConfigError:
             return JSONResponse({"error": "the token of this sidecar cannot be read"}, status_code=503)
         if hmac.compare_digest(_token(headers.get("authorization", "")).encode(), token.encode()):
             return None
-        challenge = {"WWW-Authenticate": 'Basic realm="dc-sidecar, any user, the token as password", charset="UTF-8"'}
-        return JSONResponse({"error": "expected the token"}, status_code=401, headers=challenge)
+        return JSONResponse({"error": "expected the token"}, status_code=401, headers=_CHALLENGE)
+
+    def _refusal_by_policy(self, gate: CallerGate, scope: Scope, headers: Headers) -> ASGIApp | None:
+        token = _token(headers.get("authorization", ""))
+        if token and self._token_file is not None and self._refusal(headers) is None:
+            return None
+        certificate, pem = scope.get("certificate", ({}, b""))
+        try:
+            permit = gate.http_permit(token, certificate, pem)
+            permit.check_call("http")
+            permit.check_every_app()
+            permit.take()
+        except Unauthenticated as error:
+            return JSONResponse({"error": str(error)}, status_code=401, headers=_CHALLENGE)
+        except CallerBound as error:
+            return JSONResponse({"error": str(error)}, status_code=429, headers={"Retry-After": "1"})
+        except PermissionRefused as error:
+            return JSONResponse({"error": str(error)}, status_code=403)
+        if permit.identity == "anonymous" and not self._is_known(_name_of(headers.get("host", ""))):
+            return JSONResponse({"error": _UNKNOWN_HOST}, status_code=421)
+        return None
 
     def _is_known(self, name: str) -> bool:
         return _is_local(name) or any(pattern.admits_name(name) for pattern in self._hosts)

@@ -10,6 +10,7 @@ import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from ssl import DER_cert_to_PEM_cert
 from typing import Any
 
 import h11
@@ -139,12 +140,26 @@ class BoundedListener(socket.socket):
         raise ConnectionAbortedError
 
 
+def with_certificate(app: Any, session: Any) -> Any:  # noqa: ANN401 - uvicorn's and ssl's
+    """Return an application whose requests know the certificate of their client, as `scope["certificate"]`."""
+    shown = session.getpeercert(), DER_cert_to_PEM_cert(session.getpeercert(binary_form=True)).encode()
+
+    async def handle(scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI
+        scope["certificate"] = shown
+        await app(scope, receive, send)
+
+    return handle
+
+
 def bounded_protocol(connections: HttpConnections) -> type[H11Protocol]:
     """Return uvicorn's protocol, which reports to `connections` what it waits for."""
 
     class BoundedProtocol(H11Protocol):
         def connection_made(self, transport: Any) -> None:  # noqa: ANN401 - asyncio's transports
             super().connection_made(transport)
+            session = transport.get_extra_info("ssl_object")
+            if session is not None and session.getpeercert(binary_form=True):
+                self.app = with_certificate(self.app, session)
             self._descriptor: int = transport.get_extra_info("socket").fileno()
 
         def data_received(self, data: bytes) -> None:

@@ -15,6 +15,7 @@ import uvicorn
 from sidecar.counters import CallStats
 from sidecar.errors import ConfigError
 from sidecar.table import RoutingTable
+from sidecar.trust.callers import opened
 from sidecar.view import View
 from sidecar.web.app import HttpApi
 from sidecar.web.auth import AuthMiddleware, read_token
@@ -64,6 +65,7 @@ class WebServer:
             live_workers=page_data.live_workers,
             held_s=page_data.held_s,
         )
+        self._gate, self._followed = opened(settings)
         self._connections = HttpConnections(most_connections())
         self._server: uvicorn.Server | None = None
         self._thread = threading.Thread(target=self._run, name="http", daemon=True)
@@ -77,7 +79,9 @@ class WebServer:
         if settings.http_token_file is not None:
             read_token(settings.http_token_file)
         config = uvicorn.Config(
-            AuthMiddleware(self._api.app(), token_file=settings.http_token_file, hosts=settings.http_hosts),
+            AuthMiddleware(
+                self._api.app(), token_file=settings.http_token_file, hosts=settings.http_hosts, gate=self._gate
+            ),
             log_config=None,
             access_log=False,
             lifespan="off",
@@ -90,6 +94,9 @@ class WebServer:
             timeout_graceful_shutdown=_CLOSING_S,
             ssl_certfile=settings.tls_cert,
             ssl_keyfile=settings.tls_key,
+            # Probes have no certificate: who may call without one is the policy's to say.
+            ssl_ca_certs=settings.tls_client_ca if self._gate else None,
+            ssl_cert_reqs=ssl.CERT_OPTIONAL if self._gate and settings.tls_client_ca else ssl.CERT_NONE,
         )
         try:
             config.load()
@@ -99,6 +106,8 @@ class WebServer:
         self._server = uvicorn.Server(config)
         self._listener = listener
         self._thread.start()
+        for file in self._followed:
+            file.start()
         host, port = listener.getsockname()[:2]
         return f"http{'s' if config.ssl else ''}://{f'[{host}]' if ':' in host else host}:{port}"
 
@@ -112,6 +121,8 @@ class WebServer:
         self.go_down()
         if self._server is not None:
             self._server.should_exit = True
+            for file in self._followed:
+                file.stop(_CLOSING_S)
             self._thread.join(timeout)
 
     def _listen(self) -> socket.socket:

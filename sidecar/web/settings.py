@@ -16,6 +16,8 @@ class WebSettings:
 
     http: `127.0.0.1:8080`, `[::1]:8080`, `0.0.0.0:0`; port 0 lets the kernel choose.
     http_token_file: with it every request but those for health must carry the token that this file holds.
+    policy, tokens: files with what callers may do, and with digests of their tokens; None for everything.
+    tls_client_ca, tls_crl: with a policy, clients may show certificates of these authorities that are not revoked.
     docs_url: where the documentation is published, for the page's links.
     environment: the name that page, status and metrics show.
     tls_cert, tls_key: PEM files, both or none; with them it speaks TLS only.
@@ -28,6 +30,10 @@ class WebSettings:
     docs_url: str | None = None
     environment: str | None = None
     http_token_file: Path | None = None
+    policy: Path | None = None
+    tokens: Path | None = None
+    tls_client_ca: Path | None = None
+    tls_crl: Path | None = None
     tls_cert: Path | None = None
     tls_key: Path | None = None
     allow_plaintext: bool = False
@@ -59,8 +65,8 @@ class WebSettings:
             raise ConfigError(
                 f"--http {self.http}: expected a loopback address, --tls-cert and --tls-key, or --allow-plaintext"
             )
-        if not self.loopback and self.http_token_file is None and not self.allow_anonymous_http:
+        if not self.loopback and not (self.http_token_file or self.policy or self.allow_anonymous_http):
             raise ConfigError(
-                f"--http {self.http}: everybody on the network could read it: expected --http-token-file, a loopback "
-                "address, or --allow-anonymous-http"
+                f"--http {self.http}: everybody on the network could read it: expected --http-token-file, --policy, a "
+                "loopback address, or --allow-anonymous-http"
             )

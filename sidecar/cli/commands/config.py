@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import click
@@ -10,6 +11,14 @@ import click
 from sidecar.cli.options.flags import SectionedCommand, flags_of, output_option, serve_flags
 from sidecar.cli.render import columns, print_json, print_lines, say
 from sidecar.config import OptionValue, resolve, settings_of
+
+_PROTECTIONS = {
+    "policy": "everybody who can connect may make every call",
+    "allowed-signers": "everybody who can write the key may change the routes",
+    "max-change": "one document may change everything",
+    "tls-cert": "connections are not encrypted",
+    "state-dir": "a restart while the config center is down has no document, and nothing is audited",
+}
 
 
 @click.group("config")
@@ -39,6 +48,15 @@ def show(output: str, **_: object) -> None:
     else:
         rows = [(value.option.name, ", ".join(value.shown) or "-", _origin(value)) for value in values]
         print_lines(columns([("OPTION", "VALUE", "FROM"), *rows]))
+        for line in _off({value.option.name for value in values if value.texts}):
+            say(line)
+
+
+def _off(given: Collection[str]) -> Iterator[str]:
+    """Yield what protects nobody as it is not configured: who may call, who may change, how much, and the record."""
+    for name, meaning in _PROTECTIONS.items():
+        if name not in given:
+            yield f"Off: --{name}: {meaning}"
 
 
 def _origin(value: OptionValue) -> str:

@@ -21,7 +21,7 @@ VARIABLE = "DC_SIDECAR_CONTEXT"
 _FILE = "contexts.yaml"
 _CURRENT = "current-context"
 # The options of connections to sidecars, which are those of commands and not of the configuration.
-TLS_KEYS = ("ca", "cert", "key", "server-name")
+TLS_KEYS = ("ca", "cert", "key", "token-file", "server-name")
 _SECRETS = {option.name for option in OPTIONS if option.secret}
 _OPTIONS = {option.name: option for option in OPTIONS if not option.secret}
 _KNOWN = {*_OPTIONS, *(f"{name}-env" for name in _SECRETS), *TLS_KEYS, "production"}
@@ -152,7 +152,7 @@ def _context(name: str, entry: Tree, path: Path) -> CliContext:
         repeatable = key in _OPTIONS and _OPTIONS[key].repeatable
         if not found or len(found) < len(items) or (len(found) > 1 and not repeatable):
             raise ConfigError(f"{place}.{key}: expected a text{' or a list of texts' if repeatable else ''}")
-        path_like = key in TLS_KEYS[:3] or (key in _OPTIONS and _OPTIONS[key].kind is PATH)
+        path_like = key in TLS_KEYS[:4] or (key in _OPTIONS and _OPTIONS[key].kind is PATH)
         texts[key] = tuple(str(Path(one).expanduser()) for one in found) if path_like else found
     production = texts.pop("production", ("false",))[0]
     if production not in ("true", "false"):

@@ -113,6 +113,12 @@ def tls_flags(section: str = "") -> list[Flag]:
             default="",
             metavar="NAME",
         ),
+        flag(
+            ["--token-file"],
+            "File with the bearer token to present, where the sidecar has a --policy.",
+            envvar="DC_SIDECAR_TOKEN_FILE",
+            **pem,
+        ),
     ]
 
 

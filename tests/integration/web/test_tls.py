@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import ssl
 import urllib.error
 import urllib.request
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 import trustme
 
+from tests.certificates import Authority, Leaf
 from tests.harness import SidecarProcess
 from tests.servers.process import LOOPBACK, free_port
 from tests.waiting import eventually
@@ -46,3 +48,53 @@ def test_new_certificates_are_taken_up(tmp_path: Path) -> None:
         new = renew()
         eventually(lambda: answers(new), "the new certificate", within=20)
         assert not answers(old)
+
+
+def test_the_policy_decides_who_may_call(tmp_path: Path) -> None:
+    """By certificate, by token, or not at all; probes need neither, and a rule for applications is not enough."""
+    authority, document = Authority(), tmp_path / "routing.yaml"
+    document.write_text("dc1")
+    server = authority.issue(dns=["localhost"])
+    files = {"cert": server.pem, "key": server.key, "ca": authority.pem}
+    files["tokens"] = f"page sha256:{hashlib.sha256(b'secret').hexdigest()}\n".encode()
+    files["policy"] = b"""\
+callers:
+- {name: local, match: unix}
+- {name: page, match: "token:page", rate: 50}
+- {name: metrics, match: "uri:spiffe://example/prometheus", calls: [http]}
+- {name: scheduler, match: "uri:spiffe://example/*", apps: [billing]}
+"""
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    port = free_port()
+    options = {
+        "--tls-cert": "cert",
+        "--tls-key": "key",
+        "--tls-client-ca": "ca",
+        "--policy": "policy",
+        "--tokens": "tokens",
+    }
+    flags = [word for option, name in options.items() for word in (option, str(tmp_path / name))]
+
+    def status(path: str, leaf: Leaf | None = None, token: str = "") -> int:
+        context = ssl.create_default_context(cadata=authority.pem.decode())
+        if leaf is not None:
+            (tmp_path / "leaf").write_bytes(leaf.pem + leaf.key)
+            context.load_cert_chain(tmp_path / "leaf")
+        request = urllib.request.Request(f"https://localhost:{port}{path}")
+        if token:
+            request.add_header("Authorization", f"Bearer {token}")
+        try:
+            with urllib.request.urlopen(request, timeout=5, context=context) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            return error.code
+
+    with SidecarProcess(f"file:{document}", *flags, "--http", f"localhost:{port}", folder=tmp_path):
+        assert status("/healthz") == 200
+        assert status("/metrics") == 401
+        assert status("/metrics", token="secret") == 200
+        assert status("/metrics", token="guess") == 401
+        assert status("/metrics", authority.issue(uris=["spiffe://example/prometheus"])) == 200
+        assert status("/v1/status", authority.issue(uris=["spiffe://example/powerjob"])) == 403
+        assert status("/v1/status", authority.issue(dns=["other"])) == 403

@@ -65,7 +65,7 @@ def test_the_check_finds_an_engine_that_does_not_answer() -> None:
     """It raises, and does not wait for ever."""
 
     class WrongAnswers(ThreadedCalls):
-        def unary(self, answer: UnaryHandler, on_begin: OnBegin) -> Any:  # noqa: ANN401, ARG002 - a stand-in
+        def unary(self, answer: UnaryHandler, on_begin: OnBegin, guard: object = None) -> Any:  # noqa: ANN401, ARG002 - a stand-in
             return super().unary(lambda _: b"wrong", on_begin)
 
     class WrongEngine(ThreadEngine):

@@ -9,6 +9,15 @@ import pytest
 from tests.unit.cli.conftest import Run
 
 
+def test_config_show_says_what_is_off(run: Run) -> None:
+    """On stderr, each with what that means; what is configured is not among it."""
+    result = run("config", "show", "--max-change", "apps=5")
+    assert "Off: --policy: everybody who can connect may make every call" in result.err
+    assert "Off: --allowed-signers: everybody who can write the key may change the routes" in result.err
+    assert "Off: --max-change" not in result.err
+    assert "Off:" not in result.out
+
+
 def test_config_show_prints_values_and_where_from(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each option is a line with its value and its layer; a secret is only said to be set."""
     file = tmp_path / "sidecar.yaml"
