@@ -62,6 +62,7 @@ class WebServer:
             recent=page_data.recent,
             history=page_data.history,
             live_workers=page_data.live_workers,
+            followers=page_data.followers,
             held_s=page_data.held_s,
         )
         self._connections = HttpConnections(most_connections())
