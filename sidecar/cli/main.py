@@ -25,7 +25,8 @@ _SECTIONS = {
     "Change": ("switch", "shift", "ramp", "pin", "drill", "mark", "drain", "failback", "edit", "put", "init"),
     "Go back": ("undo", "rollback"),
     "Check before": ("check", "explain", "diff", "schema"),
-    "Schedulers": ("active", "powerjob", "celery"),
+    "Schedulers": ("powerjob", "celery"),
+    "Followers": ("active", "render"),
     "Set up": ("context", "config", "completion", "man"),
 }
 _COMMANDS = tuple(name for names in _SECTIONS.values() for name in names)
