@@ -45,7 +45,9 @@ def _http(folder: Path, calls: int) -> list[tuple[str, str]]:
     document = folder / "routing.yaml"
     document.write_text(DOCUMENT)
     port = free_port()
-    with SidecarProcess(f"file:{document}", "--http", f"{LOOPBACK}:{port}", folder=folder) as sidecar:
+    agent = free_port()
+    flags = ("--http", f"{LOOPBACK}:{port}", "--haproxy-agent", f"{LOOPBACK}:{agent}")
+    with SidecarProcess(f"file:{document}", *flags, folder=folder) as sidecar:
         psutil.Process(sidecar.pid).cpu_affinity([SERVER_CORE])
 
         def cost(ask: Callable[[int], None]) -> str:
@@ -64,10 +66,17 @@ def _http(folder: Path, calls: int) -> list[tuple[str, str]]:
             with socket.create_connection((LOOPBACK, port)) as one:
                 _ask(one, f"/v1/decide?app=shop&key=user-{number}")
 
+        def checked(_number: int) -> None:
+            with socket.create_connection((LOOPBACK, agent)) as one:
+                one.sendall(b"shop dc1\n")
+                while one.recv(64):
+                    pass
+
         rows = [
             ("`/v1/decide`, a connection kept open", kept("/v1/decide?app=shop&key=user-{}")),
             ("`/v1/decide`, a connection for each", cost(anew)),
             ("`/v1/active`, a connection kept open", kept("/v1/active/shop/dc1")),
+            ("an agent check of HAProxy", cost(checked)),
         ]
         command = [sys.executable, "-m", "sidecar", "active", "shop", "--datacenter", "dc1"]
         rows.append(("`dc-sidecar active`, its own", _command(command, f"{LOOPBACK}:{port}")))

@@ -35,6 +35,8 @@ from sidecar.view import LoadedDocument, View
 
 if TYPE_CHECKING:
     from sidecar.audit.database import AuditDatabase
+    from sidecar.followers.haproxy_agent import HaproxyAgent
+    from sidecar.followers.registry import FollowerRegistry
     from sidecar.reactions.runner import Reactions
     from sidecar.server.server import Server
     from sidecar.server.traces import Tracing
@@ -123,6 +125,8 @@ class Sidecar:
         self._override = self._open_override()
         self._traces: Tracing | None = None
         self._server = self._supervisor or self._open_server()
+        self._followers = self._open_followers()
+        self._haproxy_agent = self._open_haproxy_agent()
         self._web = self._open_web()
 
     def _connect(self) -> None:
@@ -155,8 +159,8 @@ class Sidecar:
         for part in (self._reactions, self._audit, *kept, self._override, self._table, self._signers):
             if part is not None:
                 part.start()
-        pages = [self._web.start()] if self._web is not None else []
-        return [*self._server.start(), *pages]
+        beside = [part.start() for part in (self._web, self._haproxy_agent) if part is not None]
+        return [*self._server.start(), *beside]
 
     def watch(self) -> None:
         """Start watching the source."""
@@ -178,7 +182,16 @@ class Sidecar:
     def _after_server(self) -> Iterator[Component]:
         """Yield all parts but the server, in the order in which they stop."""
         feeding = (self._watch, self._health, self._override, self._signers)
-        fed = (self._web, self._snapshot, self._audit, self._reactions, self._failovers, self._status_key, self._traces)
+        fed = (
+            self._haproxy_agent,
+            self._web,
+            self._snapshot,
+            self._audit,
+            self._reactions,
+            self._failovers,
+            self._status_key,
+            self._traces,
+        )
         yield from (part for part in (*feeding, self._table, *fed) if part is not None)
 
     def _open_table(self) -> RoutingTable:
@@ -247,6 +260,21 @@ class Sidecar:
         settings = _subset(ServerSettings, self._settings)
         return Server(self._table, settings=settings, source=self.url, traces=self._traces)
 
+    def _open_followers(self) -> FollowerRegistry | None:
+        if self._settings.haproxy_agent is None:
+            return None
+        from sidecar.followers.registry import FollowerRegistry  # noqa: PLC0415 - only where it is configured
+
+        return FollowerRegistry()
+
+    def _open_haproxy_agent(self) -> HaproxyAgent | None:
+        address = self._settings.haproxy_agent
+        if address is None or self._followers is None:
+            return None
+        from sidecar.followers.haproxy_agent import HaproxyAgent  # noqa: PLC0415 - only where it is configured
+
+        return HaproxyAgent(self._table, self._followers, address, allow_plaintext=self._settings.allow_plaintext)
+
     def _open_status_key(self) -> StatusKey | None:
         if not self._settings.status_key:
             return None
@@ -308,6 +336,7 @@ class Sidecar:
             audit_breaks=lambda: self._audit.breaks if self._audit is not None else 0,
             recent=self._recent,
             live_workers=self._server.live_workers,
+            followers=self._followers.all if self._followers is not None else None,
         )
         web = _subset(WebSettings, settings)
         return WebServer(self._table, self._server.stats, settings=web, source=self.url, page_data=page_data)

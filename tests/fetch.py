@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.tools import ACTIONLINT, HELM, KUSTOMIZE, PODSECURITY, tool
+from tests.deploy.tools import ACTIONLINT, GATEWAY_API, HELM, ISTIO_API, KUSTOMIZE, PODSECURITY, module, tool
 from tests.powerjob.build import build
 from tests.servers.apollo.server import classes as apollo_classes
 from tests.servers.maven import runtime_jars
@@ -42,8 +42,11 @@ _WORK: tuple[tuple[tuple[str, Callable[[], object]], ...], ...] = (
         ("Nacos 3", Nacos3Server.archive),
         ("Apollo", apollo_classes),
         ("PowerJob and its adapter", build),
+        ("Quartz and ShedLock", lambda: runtime_jars(_SERVERS / "gate" / "pom.xml")),
     ),
     (
+        ("the CRDs of Gateway API", lambda: module(GATEWAY_API)),
+        ("the CRDs of Istio", lambda: module(ISTIO_API)),
         ("actionlint", lambda: tool(ACTIONLINT)),
         ("the documentation's generator", _docs_generator),
         ("helm", lambda: tool(HELM)),

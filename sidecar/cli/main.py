@@ -26,7 +26,8 @@ _SECTIONS = {
     "Sign": ("sign", "propose", "approve"),
     "Go back": ("undo", "rollback"),
     "Check before": ("check", "explain", "diff", "schema"),
-    "Schedulers": ("active", "powerjob", "celery", "elasticjob"),
+    "Schedulers": ("powerjob", "celery", "elasticjob"),
+    "Followers": ("active", "render"),
     "Set up": ("context", "config", "completion", "man"),
 }
 _COMMANDS = tuple(name for names in _SECTIONS.values() for name in names)

@@ -156,6 +156,13 @@ class Settings:
     )
     grace: float = _option(DURATION, "Serving", "Time for calls in progress to finish after SIGTERM.", default="10s")
 
+    haproxy_agent: str | None = _option(
+        ADDRESS,
+        "Followers",
+        "Listen address for HAProxy's agent checks, such as 127.0.0.1:8404: weights follow the shares. A non-loopback "
+        "address needs --allow-plaintext.",
+    )
+
     allow_plaintext: bool = _option(SWITCH, "TLS", "Serve without TLS on non-loopback addresses.", default="false")
     tls_cert: Path | None = _option(
         PATH, "TLS", "Server certificate chain (PEM). Renewed files are picked up without a restart."

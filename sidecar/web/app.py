@@ -8,7 +8,7 @@ import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from starlette.applications import Starlette
@@ -33,9 +33,12 @@ from sidecar.web.notifier import ChangeNotifier
 from sidecar.web.rates import EVERY_S, DecisionRates
 from sidecar.web.recent_changes import RecentChanges
 from sidecar.web.routes import EncodedRoutes, app_json, workers_json
-from sidecar.web.status import EncodedDocuments, Identity, status_json
+from sidecar.web.status import EncodedDocuments, Identity, followers_json, status_json
 from sidecar.web.whatif import what_if
 from sidecar.wording import no_document_text
+
+if TYPE_CHECKING:
+    from sidecar.followers.registry import Follower
 
 _HERE = Path(__file__).parent
 _STATIC = _HERE / "static"
@@ -72,6 +75,7 @@ class HttpApi:
         recent: RecentChanges,
         history: HistoryReader | None,
         live_workers: Callable[[str], tuple[Mapping[str, int], int]],
+        followers: Callable[[], Iterable[Follower]] | None = None,
         held_s: Callable[[], float] = float,
     ) -> None:
         self._table = table
@@ -83,6 +87,7 @@ class HttpApi:
         self._recent = recent
         self._read_history = history
         self._live_workers = live_workers
+        self._followers = followers or tuple
         self._held_s = held_s
         self._routes = EncodedRoutes()
         self._documents = EncodedDocuments()
@@ -212,9 +217,10 @@ class HttpApi:
         return _EventStream(self._follow(), self._streams)
 
     async def _follow(self) -> AsyncIterator[bytes]:
-        """Yield the status when it changes, how many changes there were, and each new sample of the rates."""
+        """Yield status and followers when they change, the number of changes, and each new sample of the rates."""
         sent: View | None = None
         sampled: object = None
+        shown: list[dict[str, Any]] = []
         counted = -1
         # After an end of the connection the browser tries again in a second.
         yield b"retry: 1000\n\n"
@@ -226,6 +232,10 @@ class HttpApi:
             if counted != self._recent.count:
                 counted = self._recent.count
                 yield _event("changes", {"count": counted})
+            followers = followers_json(self._followers())
+            if followers != shown:
+                shown = followers
+                yield _event("followers", followers)
             if newest is not None and newest != sampled:
                 sampled = newest
                 yield _event("rates", newest)
@@ -258,7 +268,15 @@ class HttpApi:
     async def _status_of(self, view: View) -> dict[str, Any]:
         document = await run_in_threadpool(self._documents.of, view.state)
         processes, tasks = self._processes(), self._tasks()
-        return status_json(view, self._identity, processes, stopping=self.stopping, tasks=tasks, document=document)
+        return status_json(
+            view,
+            self._identity,
+            processes,
+            stopping=self.stopping,
+            tasks=tasks,
+            followers=self._followers(),
+            document=document,
+        )
 
 
 class _WaitingSlots:

@@ -6,6 +6,7 @@ import platform
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import (
@@ -31,7 +32,11 @@ from sidecar.web.page_data import PageData
 from sidecar.web.routes import routes_of
 from sidecar.web.status import CAUSES, Identity
 
+if TYPE_CHECKING:
+    from sidecar.followers.registry import Follower
+
 _SECOND = 1e9
+_FOLLOWING_NS = 60 * 10**9
 _METHOD = ("grpc_type", "grpc_service", "grpc_method")
 
 
@@ -107,6 +112,8 @@ class Metrics:
         yield from _processes(self._stats)
         yield from _saved(self._page_data)
         yield _probes(self._page_data)
+        if self._page_data.followers is not None:
+            yield _followers(self._page_data.followers())
         if view.state is not None:
             yield from _state(view.state, self._identity)
         yield InfoMetricFamily(
@@ -212,6 +219,16 @@ def _saved(page_data: PageData) -> Iterator[Metric]:
         failing.add_metric((status.name,), int(status.failing))
         failures.add_metric((status.name,), status.failures)
     yield from (saved, failing, failures)
+
+
+def _followers(followers: Iterable[Follower]) -> Metric:
+    family = GaugeMetricFamily(
+        "dc_sidecar_followers", "Followers of the shares that were seen within the last minute.", labels=("kind",)
+    )
+    since_ns = time.time_ns() - _FOLLOWING_NS
+    for kind, number in Counter(each.kind.value for each in followers if each.seen_at_ns >= since_ns).items():
+        family.add_metric((kind,), number)
+    return family
 
 
 def _probes(page_data: PageData) -> Metric:

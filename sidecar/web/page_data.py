@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from sidecar.atomic_file import SaveStatus
 from sidecar.counters import TaskStatus
 from sidecar.web.history import HistoryReader
 from sidecar.web.recent_changes import RecentChanges
+
+if TYPE_CHECKING:
+    from sidecar.followers.registry import Follower
 
 
 def _no_workers(_app: str) -> tuple[Mapping[str, int], int]:
@@ -24,7 +28,8 @@ class PageData:
     while it turns; `memory_high` whether requests are refused because memory is short; `history` reads the audit, None
     where none is kept, and `recent` has the newest of it; `audit_breaks` returns how often records of the audit were
     found missing or changed. `live_workers` returns the workers of the newest dispatch of an application, by
-    datacenter, and when it came (in Unix nanoseconds): none, at 0, where that is not known.
+    datacenter, and when it came (in Unix nanoseconds): none, at 0, where that is not known. `followers` returns who
+    follows the shares, None where no follower is configured.
     """
 
     probes: Callable[[], Iterable[tuple[str, str, bool]]] = tuple
@@ -35,4 +40,5 @@ class PageData:
     history: HistoryReader | None = None
     audit_breaks: Callable[[], int] = lambda: 0
     live_workers: Callable[[str], tuple[Mapping[str, int], int]] = _no_workers
+    followers: Callable[[], Iterable[Follower]] | None = None
     recent: RecentChanges = field(default_factory=RecentChanges)

@@ -63,6 +63,7 @@ class WebServer:
             recent=page_data.recent,
             history=page_data.history,
             live_workers=page_data.live_workers,
+            followers=page_data.followers,
             held_s=page_data.held_s,
         )
         self._gate, self._followed = opened(settings)

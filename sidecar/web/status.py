@@ -6,7 +6,8 @@ import platform
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from itertools import islice
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -21,6 +22,9 @@ from sidecar.routing.wording import outage_text
 from sidecar.view import View
 from sidecar.web.alerts import alerts, failing, rescheduling
 from sidecar.wording import health_text, source_text, view_text
+
+if TYPE_CHECKING:
+    from sidecar.followers.registry import Follower
 
 Json = dict[str, Any]
 Checkpoint = Callable[[], None]
@@ -47,6 +51,8 @@ class Identity:
 _AROUND = 3
 _PROBLEMS = 20
 _WIDTH = 400
+# Followers that are shown.
+_FOLLOWERS = 200
 
 
 def status_json(
@@ -56,6 +62,7 @@ def status_json(
     *,
     stopping: bool,
     tasks: Iterable[TaskStatus] = (),
+    followers: Iterable[Follower] = (),
     document: Json | None = None,
 ) -> Json:
     """Return the status. It holds no text of a document but lines of a refused one.
@@ -90,8 +97,23 @@ def status_json(
         "refusal": refusal_json(status.refusal) if status.refusal else None,
         "applied_at": time_plain(view.applied_at_ns),
         "bytes": len(view.text),
+        "followers": followers_json(followers),
         **(document_json(state) if document is None else document),
     }
+
+
+def followers_json(followers: Iterable[Follower]) -> list[Json]:
+    """Return who follows the shares, those seen last."""
+    return [
+        {
+            "kind": each.kind.value,
+            "peer": each.peer,
+            "subject": each.subject,
+            "answer": each.answer,
+            "seen_at": time_plain(each.seen_at_ns),
+        }
+        for each in islice(followers, _FOLLOWERS)
+    ]
 
 
 def _gray(status: SourceStatus) -> Json | None:

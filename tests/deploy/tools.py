@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -14,6 +15,8 @@ import pytest
 ACTIONLINT = "github.com/rhysd/actionlint/cmd/actionlint@v1.7.12"
 HELM = "helm.sh/helm/v3/cmd/helm@v3.18.6"
 KUSTOMIZE = "sigs.k8s.io/kustomize/kustomize/v5@v5.6.0"
+GATEWAY_API = "sigs.k8s.io/gateway-api@v1.6.3"
+ISTIO_API = "istio.io/api@v1.32.0"
 PODSECURITY = Path(__file__).with_name("podsecurity")
 
 
@@ -36,12 +39,7 @@ def tool(what: str | Path) -> Path:
     with (cache / f"{folder}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not program.exists():
-            go = shutil.which("go")
-            if go is None:
-                message = f"'go' is not on the PATH; the tests need it to build {what}"
-                if os.environ.get("CI") == "true":
-                    pytest.fail(message, pytrace=False)
-                pytest.skip(f"NOT TESTED: {message}")
+            go = _go(f"build {what}")
             building = program.with_name("building")
             building.mkdir(parents=True, exist_ok=True)
             where = what if isinstance(what, Path) else cache
@@ -53,3 +51,22 @@ def tool(what: str | Path) -> Path:
             (building / name).rename(program)
             building.rmdir()
     return program
+
+
+def module(what: str) -> Path:
+    """Return the folder of a Go module (`path@version`), in Go's own cache."""
+    words = [_go(f"fetch {what}"), "mod", "download", "-json", what]
+    done = subprocess.run(words, cwd="/", capture_output=True, text=True, timeout=300, check=False)
+    if done.returncode:
+        pytest.fail(f"go mod download {what} failed:\n{(done.stdout + done.stderr)[-4000:]}", pytrace=False)
+    return Path(json.loads(done.stdout)["Dir"])
+
+
+def _go(purpose: str) -> str:
+    go = shutil.which("go")
+    if go is None:
+        message = f"'go' is not on the PATH; the tests need it to {purpose}"
+        if os.environ.get("CI") == "true":
+            pytest.fail(message, pytrace=False)
+        pytest.skip(f"NOT TESTED: {message}")
+    return go

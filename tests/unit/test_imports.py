@@ -82,8 +82,12 @@ def packages(modules: Iterable[str]) -> Iterable[str]:
 
 @pytest.mark.parametrize(
     ("flags", "allowed"),
-    [([], ALWAYS), (["--http", "127.0.0.1:0", "--state-dir", "{}/state"], ALWAYS | WITH_HTTP)],
-    ids=["file source", "all that is on by default"],
+    [
+        ([], ALWAYS),
+        (["--http", "127.0.0.1:0", "--state-dir", "{}/state"], ALWAYS | WITH_HTTP),
+        (["--haproxy-agent", "127.0.0.1:0"], ALWAYS | {"sidecar.followers"}),
+    ],
+    ids=["file source", "all that is on by default", "HAProxy"],
 )
 def test_serve_imports_only_what_is_listed_here(tmp_path: Path, flags: list[str], allowed: set[str]) -> None:
     """Once it answers, it has imported the listed packages and no other: nothing of the command line, say."""

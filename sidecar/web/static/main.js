@@ -17,6 +17,7 @@ const SILENCE_MS = 20_000;
 let generation = -1;
 let instance = "";
 let current = null;
+let followers = [];
 
 // Fetches again if it is called while a fetch is under way: the newest answer is the one shown.
 function latest(path, take) {
@@ -94,6 +95,10 @@ function follow() {
     }
   });
   events.addEventListener("changes", loadChanges);
+  events.addEventListener("followers", (event) => {
+    followers = JSON.parse(event.data);
+    panels.followers(followers);
+  });
   events.addEventListener("rates", (event) => {
     heard = Date.now();
     plots.add(JSON.parse(event.data));
@@ -123,6 +128,7 @@ function drawStatus() {
 function redraw() {
   find("zone").textContent = t("zone", { zone: Intl.DateTimeFormat().resolvedOptions().timeZone });
   drawStatus();
+  panels.followers(followers);
   changes.draw();
   routes.draw();
   plots.redraw();

@@ -1,11 +1,12 @@
 // The panels around the list: badge, alerts, datacenters, source, refusal.
 import { ago } from "./ages.js";
-import { colour, el, find } from "./dom.js";
+import { colour, el, find, table } from "./dom.js";
 import { only } from "./routes.js";
 import { list, moment, number, t } from "./messages.js";
 import * as wording from "./wording.js";
 
 const SHOWN_DRILLS = 8;
+const SHOWN_FOLLOWERS = 20;
 const BAD = ["stopping", "no-process", "no-document", "overdue", "checks-ignored", "probes-skipped"];
 // The section that shows more about an alert.
 const SECTIONS = { "checks-ignored": "s-datacenters", "probes-skipped": "s-datacenters", rescheduling: "s-changes", stopping: "", "no-process": "" };
@@ -93,6 +94,17 @@ function source(now) {
     pairs.push([t("source.size"), [t("source.size.value", { bytes: number(now.bytes), apps: number(now.apps) })]]);
   }
   find("source").replaceChildren(...pairs.flatMap(([key, values]) => [el("dt", {}, key), el("dd", {}, values)]));
+}
+
+// Who follows the shares: balancers, with their newest answers.
+export function followers(found) {
+  find("s-followers").hidden = !found.length;
+  const rows = found.slice(0, SHOWN_FOLLOWERS).map((each) => [t(`follower.${each.kind}`), each.peer, each.subject, el("code", {}, each.answer), ago(each.seen_at)]);
+  const more = found.length - SHOWN_FOLLOWERS;
+  find("followers").replaceChildren(
+    table([t("follower"), t("follower.peer"), t("follower.subject"), t("follower.answer"), t("follower.seen")], rows),
+    more > 0 ? el("p", { class: "quiet" }, t("follower.more", { count: number(more) })) : "",
+  );
 }
 
 // `publisher` returns who wrote the document with a revision, "" where nobody knows.

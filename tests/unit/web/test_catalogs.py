@@ -12,6 +12,7 @@ import pytest
 import sidecar.web
 from sidecar.audit.event import EventKind
 from sidecar.audit.record import RecordCause
+from sidecar.followers.registry import FollowerKind
 from sidecar.lifecycle import SourceState
 from sidecar.routing.changes import ChangeKind
 from sidecar.routing.explain import OriginKind, OutcomeKind, VerdictKind
@@ -47,6 +48,7 @@ CODES: dict[str, type[Enum]] = {
     "event": EventKind,
     "failover": FailBack,
     "fault": FaultKind,
+    "follower": FollowerKind,
     "heading": RecordCause,
     "origin": OriginKind,
     "outage": OutageKind,
@@ -72,6 +74,7 @@ PARAMETERS: dict[str, set[str]] = {
     "destination": {"shares"},
     "event": set(),
     "failover": set(),
+    "follower": set(),
     "heading": set(),
     "origin": {"path"},
     "alert": {

@@ -11,6 +11,7 @@ import pytest
 
 import sidecar.web
 from sidecar.audit.event import EventKind
+from sidecar.followers.registry import FollowerKind
 from sidecar.lifecycle import SourceState
 from sidecar.routing.changes import ChangeKind
 from sidecar.routing.decision import Reason
@@ -33,6 +34,7 @@ EXPLANATION = SCHEMAS["Explanation"]["properties"]
         (SCHEMAS["Alert"]["properties"]["probes"]["items"]["properties"]["reason"], SkipReason),
         (SCHEMAS["Event"]["properties"]["kind"], EventKind),
         (SCHEMAS["Fault"]["properties"]["kind"], FaultKind),
+        (SCHEMAS["Follower"]["properties"]["kind"], FollowerKind),
         (SCHEMAS["Outage"]["properties"]["kind"], OutageKind),
         (SCHEMAS["RouteChange"]["properties"]["kind"], ChangeKind),
         (SCHEMAS["Shares"]["properties"]["destination"], Destination),

@@ -86,6 +86,15 @@ export default {
   "state.DISCONNECTED": "unreachable",
   "state.MISSING": "has no document",
 
+  "followers": "Followers",
+  "follower": "Follower",
+  "follower.peer": "Address",
+  "follower.subject": "Follows",
+  "follower.answer": "Newest answer",
+  "follower.seen": "Seen",
+  "follower.more": "{count} more",
+  "follower.haproxy": "HAProxy",
+
   "rates": "Decisions per second, last 15 minutes",
   "rates.none": "No decisions yet.",
   "rates.now": "now",

@@ -86,6 +86,15 @@ export default {
   "state.DISCONNECTED": "不可达",
   "state.MISSING": "没有该文档",
 
+  "followers": "跟随者",
+  "follower": "跟随者",
+  "follower.peer": "地址",
+  "follower.subject": "跟随对象",
+  "follower.answer": "最近的应答",
+  "follower.seen": "最近一次",
+  "follower.more": "另有 {count} 个",
+  "follower.haproxy": "HAProxy",
+
   "rates": "每秒决策数（最近 15 分钟）",
   "rates.none": "尚无决策。",
   "rates.now": "当前",
