@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
@@ -304,6 +305,8 @@ def test_accepts_what_the_reference_accepts(text: bytes) -> None:
     assume(all(char.isprintable() or char in "\r\n" for char in decoded))
     assume("%" not in decoded)
     assume("\\" not in decoded)
+    # JSON lets a colon begin a line, PyYAML does not.
+    assume(not re.search(r"[\r\n]\s*:", decoded))
     try:
         expected = reference.parse(decoded)
     except reference.RefusedError:
