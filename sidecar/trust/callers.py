@@ -49,7 +49,7 @@ class Permit:
     def __init__(self, identity: str, rule: CallerRule) -> None:
         self.identity = identity
         self.rule = rule
-        self.answers: dict[Callable[..., Any], Callable[[bytes], Any]] = {}
+        self.answers: dict[str, Callable[[bytes], Any]] = {}
         self.calls: set[object] = set()
         self.streams: set[object] = set()
         # Whether its requests may count as dispatches, and how many candidates they may have.
@@ -62,9 +62,13 @@ class Permit:
         self.interval = 1.0 / rule.rate if rule.rate else 0.0
         self._due = 0.0
 
-    def bound(self, answer: Callable[..., T]) -> Callable[[bytes], T]:
-        """Return what answers requests within this permit: made once for each method, not for each call."""
-        made = self.answers[answer] = partial(answer, permit=self)
+    def bound(self, call: str, answer: Callable[..., T]) -> Callable[[bytes], T]:
+        """Return what answers requests of a method within this permit: made once for each, not for each call.
+
+        Raises PermissionRefused for a call that the rule does not have.
+        """
+        self.check_call(call)
+        made = self.answers[call] = partial(answer, permit=self)
         return made
 
     def check_call(self, call: str) -> None:
@@ -296,8 +300,9 @@ class Guard:
         permit = gate.permits.get(_UNIX if peer == "unix:" else b"") if not (auth or gate.tokens) else None
         if permit is None:
             permit = gate.permit(auth, peer, metadata)
-        if self._call not in permit.rule.calls:
-            permit.check_call(self._call)
+        bound = permit.answers.get(self._call)
+        if bound is None:
+            bound = permit.bound(self._call, answer)
         if self._stream:
             return self._admit_stream(permit, partial(self._gate.permit, auth, peer, metadata), answer, on_end)
         if permit.interval:
@@ -306,7 +311,7 @@ class Guard:
             if len(permit.calls) >= permit.concurrent:
                 raise permit.too_many("calls under way", permit.concurrent)
             on_end = _entered(permit.calls, on_end)
-        return permit.answers.get(answer) or permit.bound(answer), on_end
+        return bound, on_end
 
     def _admit_stream(
         self, permit: Permit, current: Callable[[], Permit], answer: Callable[..., T], on_end: OnEnd

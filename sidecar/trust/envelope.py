@@ -91,7 +91,7 @@ def open_envelope(text: bytes) -> Envelope | None:
     start = 0 if body.startswith(_COMMENT) else body.find(b"\n" + _COMMENT) + 1
     if start or body.startswith(_COMMENT):
         found = _commented(text, body, start)
-    elif body.lstrip(_BLANKS)[:1] == b"{" and _MEMBER in body:
+    elif body.lstrip(_BLANKS)[:1] == b"{" and _MEMBER in body and _has_member(body):
         found = _member(text, body)
     else:
         return None
@@ -185,6 +185,17 @@ def _commented(text: bytes, body: bytes, start: int) -> Envelope:
         signatures.append(re.sub(rb"[# \t\n]", b"", found[1]).decode())
         position = found.end()
     return Envelope(message, _line(line), _bounded(signatures), text[: text.rindex(_LINE_BEGIN)])
+
+
+def _has_member(body: bytes) -> bool:
+    """Return whether a text ends with the member, or is JSON that has it elsewhere: an application may be called so."""
+    if _VALUE.fullmatch(body, body.rindex(_MEMBER)) is not None:
+        return True
+    try:
+        return "signatures" in json.loads(body)
+    except (ValueError, RecursionError):
+        # What reads the member says what is wrong with it.
+        return True
 
 
 def _member(text: bytes, body: bytes) -> Envelope:

@@ -10,7 +10,7 @@ from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders, QueryParams
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -111,7 +111,11 @@ class AuthMiddleware:
         try:
             permit = gate.http_permit(token, certificate, pem)
             permit.check_call("http")
-            permit.check_every_app()
+            app = _app_of(scope)
+            if app:
+                permit.check_apps((app,))
+            else:
+                permit.check_every_app()
             permit.take()
         except Unauthenticated as error:
             return JSONResponse({"error": str(error)}, status_code=401, headers=_CHALLENGE)
@@ -125,6 +129,16 @@ class AuthMiddleware:
 
     def _is_known(self, name: str) -> bool:
         return _is_local(name) or any(pattern.admits_name(name) for pattern in self._hosts)
+
+
+def _app_of(scope: Scope) -> str:
+    """Return the application that a request to the gate is about, "" for requests about all."""
+    path: str = scope["path"]
+    if path.startswith("/v1/active/"):
+        return path.removeprefix("/v1/active/").rpartition("/")[0]
+    if path == "/v1/decide":
+        return QueryParams(scope["query_string"]).get("app", "")
+    return ""
 
 
 def _token(authorization: str) -> str:

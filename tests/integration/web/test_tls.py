@@ -98,3 +98,8 @@ callers:
         assert status("/metrics", authority.issue(uris=["spiffe://example/prometheus"])) == 200
         assert status("/v1/status", authority.issue(uris=["spiffe://example/powerjob"])) == 403
         assert status("/v1/status", authority.issue(dns=["other"])) == 403
+        scheduler = authority.issue(uris=["spiffe://example/powerjob"])
+        assert status("/v1/active/billing/dc1", scheduler) == 200
+        assert status("/v1/active/reports/dc1", scheduler) == 403
+        assert status("/v1/decide?app=reports&key=7", scheduler) == 403
+        assert status("/v1/decide?app=billing&key=7", scheduler) in (200, 204)

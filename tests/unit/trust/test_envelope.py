@@ -36,6 +36,7 @@ TEXTS = (
     b'{\n  "default": "dc1",\n  "apps": {"billing": "dc2"}\n}\n',
     b"{}",
     b"{default: dc1} # flow\n",
+    b'{"default": "dc1", "apps": {"signatures": {"active": "dc2"}, "billing": "dc1"}}',
 )
 
 

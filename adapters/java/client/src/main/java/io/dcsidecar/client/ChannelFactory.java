@@ -8,6 +8,7 @@ import io.grpc.ManagedChannelBuilder;
 import io.grpc.TlsChannelCredentials;
 import java.io.File;
 import java.io.IOException;
+import java.nio.file.Paths;
 
 /** Creates the gRPC channel to the sidecar. */
 final class ChannelFactory {
@@ -20,7 +21,7 @@ final class ChannelFactory {
     /**
      * Opens a channel to {@code unix:/path} or {@code host:port}. It connects on the first call.
      *
-     * @throws IOException if a TLS file cannot be read
+     * @throws IOException if a TLS file or the token cannot be read
      * @throws IllegalArgumentException if the target or a TLS file is malformed
      */
     static ManagedChannel open(ClientSettings settings) throws IOException {
@@ -33,6 +34,9 @@ final class ChannelFactory {
                 .proxyDetector(address -> null).maxInboundMessageSize(MAX_UPDATE_BYTES);
         if (!settings.tls.serverName.isEmpty()) {
             builder.overrideAuthority(settings.tls.serverName);
+        }
+        if (!settings.tokenFile.isEmpty()) {
+            builder.intercept(new TokenInterceptor(Paths.get(settings.tokenFile)));
         }
         return builder.build();
     }

@@ -26,6 +26,8 @@ public final class ClientSettings {
     public final String metrics;
     /** How long the last answer for a job is used after the sidecar last confirmed it. */
     public final Duration lastAnswerFor;
+    /** The file with the bearer token that calls carry; empty for none. */
+    final String tokenFile;
     final Tls tls;
 
     /** Reads the settings; {@code stateDir} is the default directory for the last known routes, in the user's home directory. */
@@ -37,6 +39,7 @@ public final class ClientSettings {
         this.stateDir = read.folder("state-dir", stateDir);
         metrics = read.text("metrics", "");
         lastAnswerFor = read.duration("last-answer-for", Duration.ofMinutes(10));
+        tokenFile = read.text("token-file", "");
         tls = new Tls(read.bool("tls.enabled", false), read.text("tls.ca", ""), read.text("tls.certificate", ""),
                 read.text("tls.key", ""), read.text("tls.server-name", ""));
     }
