@@ -98,6 +98,7 @@ def test_readiness_names_what_fails(tmp_path: Path) -> None:
         f"file:{site.document}", "--http", f"{LOOPBACK}:{site.port}", folder=tmp_path, wait_for_document=False
     ):
         assert site.get("/healthz")[0].status == 200
+        eventually(lambda: b"MISSING" in site.get("/readyz")[1], "the first read")
         response, body = site.get("/readyz")
         assert response.status == 503
         assert "MISSING" in json.loads(body)["failing"]["document"]
