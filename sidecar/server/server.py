@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import resource
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -15,10 +16,11 @@ from sidecar.errors import ConfigError
 from sidecar.memory import group_limit
 from sidecar.server import tls
 from sidecar.server.calls import InternalErrors, OnBegin, UnaryHandler, combine, counted, timed
+from sidecar.server.connection_guard import ConnectionGuard
 from sidecar.server.engines import choose_engine
 from sidecar.server.health import SERVICE as HEALTH_SERVICE
 from sidecar.server.health import HealthService
-from sidecar.server.listeners import Address, TcpAddress, UnixAddress, parse_addresses
+from sidecar.server.listeners import Address, TcpAddress, UnixAddress, parse_address, parse_addresses
 from sidecar.server.memory_pressure import MemoryPressure
 from sidecar.server.reflection import SERVICES as REFLECTION_SERVICES
 from sidecar.server.reflection import ReflectionService
@@ -40,6 +42,10 @@ _CHECKS = 100
 _REFLECTIONS = 10
 # Of the calls under way, those of one connection.
 MAX_CALLS_OF_CONNECTION = 100
+# gRPC refuses connections beyond so many times the bound; up to there those that have sent least are closed. With TLS,
+# where each takes more memory, already before its handshake is done, the bound is half as high, and gRPC's the double.
+_CONNECTIONS_BEYOND = 4
+_TLS_BOUND = 2
 # Threads beside those that the limits allow, for calls that are rejected.
 _SPARE_THREADS = 32
 # How long what was sent to clients may take to reach them.
@@ -81,6 +87,8 @@ class Server:
         self._threads = CallThreads(sum(limits) + _SPARE_THREADS)
         self._watchdog = Watchdog()
         self._gate, self._followed = opened(settings)
+        bound = settings.max_connections // _TLS_BOUND if settings.tls_cert else settings.max_connections
+        self._connection_guard = ConnectionGuard(max(1, bound))
         self._watches = WatchStreams(errors, room=settings.update_bytes)
         self._pressure = MemoryPressure(limit)
         service = RoutingService(table, settings, source, self.stats.decisions, self._pressure)
@@ -108,6 +116,8 @@ class Server:
         self._serving = True
         self._server.start()
         self._watchdog.start()
+        listening = map(parse_address, bound)
+        self._connection_guard.start(frozenset(each.port for each in listening if isinstance(each, TcpAddress)))
         self._pressure.start()
         for file in self._followed:
             file.start()
@@ -133,6 +143,7 @@ class Server:
         deadline = time.monotonic() + grace
         self._serving = False
         self._watchdog.stop()
+        self._connection_guard.stop()
         self._pressure.stop()
         for file in self._followed:
             if self._server is not None:
@@ -268,15 +279,25 @@ def channel_options(settings: ServerSettings) -> list[tuple[str, int]]:
         ("grpc.http2.min_ping_interval_without_data_ms", 9_000),
         # One client cannot take all places for calls; what it begins beyond these waits at the client.
         ("grpc.max_concurrent_streams", MAX_CALLS_OF_CONNECTION),
-        ("grpc.max_allowed_incoming_connections", settings.max_connections),
+        ("grpc.max_allowed_incoming_connections", _most_connections(settings)),
         ("grpc.http2.max_deallocating_streams", MAX_CALLS_OF_CONNECTION),
         ("grpc.max_metadata_size", 8 * 1024),
         ("grpc.server_handshake_timeout_ms", 10_000),
-        ("grpc.http2.settings_timeout", 10_000),
+        # Until a client has acknowledged the settings, the bounds on its headers are those of gRPC, not ours.
+        ("grpc.http2.settings_timeout", 3_000),
         # Windows do not grow with the bandwidth: memory for received bytes is bounded by the streams.
         ("grpc.http2.bdp_probe", 0),
         # What is read of one connection in one piece: others wait for it.
         ("grpc.experimental.tcp_max_read_chunk_size", 64 * 1024),
+        # The buffer for it would double with each long read: a flood would take all memory by it.
+        ("grpc.experimental.tcp_max_read_buffer_size", 64 * 1024),
         ("grpc.http2.max_requests_per_read", 8),
         ("grpc.absolute_max_metadata_size", 16 * 1024),
     ]
+
+
+def _most_connections(settings: ServerSettings) -> int:
+    """Return how many connections gRPC takes itself: more than the bound, less than half of the descriptors."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = settings.max_connections if settings.tls_cert else settings.max_connections * _CONNECTIONS_BEYOND
+    return most if soft == resource.RLIM_INFINITY else max(1, min(most, soft // 2))

@@ -45,11 +45,8 @@ class WatchStreams:
                     break
             except SidecarError as refusal:
                 error = refusal
-            except GeneratorExit:
-                on_end("CANCELLED")
-                raise
-            except grpc.RpcError:
-                # The client is gone; gRPC raises this and expects to see it again.
+            except (grpc.RpcError, GeneratorExit):
+                # The client is gone; gRPC raises this and expects to see it again, or drops what it would have sent.
                 on_end("CANCELLED")
                 raise
             except Exception:  # noqa: BLE001 - gRPC would send the client its text

@@ -5,6 +5,7 @@ The listener counts sockets as they are accepted, so unfinished TLS handshakes c
 
 from __future__ import annotations
 
+import gc
 import resource
 import socket
 import time
@@ -25,16 +26,25 @@ READ_S = 30.0
 
 # Of the descriptors, what HTTP may take: gRPC, the source, files and probes need the rest.
 _SHARE = 4
+# asyncio's objects of a connection with TLS, 90 KiB, refer to each other: without collecting them the garbage of a
+# flood takes more memory than the connections. Documents are frozen, so a collection is quick.
+_COLLECT_EVERY = 64
+# The memory of which one connection with TLS may be open.
+_TLS_CONNECTION = 512 * 1024
 _REFUSAL = (
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\nContent-Type: application/json\r\n"
     b'Content-Length: 53\r\n\r\n{"error": "as many connections as the sidecar takes"}'
 )
 
 
-def most_connections() -> int:
-    """Return how many connections HTTP may have under the soft limit of descriptors."""
+def most_connections(memory: int | None = None) -> int:
+    """Return how many connections HTTP may have under the soft limit of descriptors.
+
+    `memory` is how many bytes the process may use, if these are connections with TLS, which take 90 KiB each.
+    """
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return MOST if soft == resource.RLIM_INFINITY else max(1, min(MOST, soft // _SHARE))
+    most = MOST if memory is None else min(MOST, memory // _TLS_CONNECTION)
+    return max(1, most if soft == resource.RLIM_INFINITY else min(most, soft // _SHARE))
 
 
 class HttpConnections:
@@ -44,10 +54,12 @@ class HttpConnections:
     a request, long polls and followers of events among them, are never closed for a new one.
     """
 
-    def __init__(self, most: int, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, most: int, *, tls: bool = False, clock: Callable[[], float] = time.monotonic) -> None:
         self.most = most
         self._clock = clock
         self._open: dict[int, socket.socket] = {}
+        self._tls = tls
+        self._closed = 0
         # Since when; the oldest first.
         self._requested: dict[int, float] = {}
         self._unread: dict[int, float] = {}
@@ -70,6 +82,9 @@ class HttpConnections:
 
     def remove(self, descriptor: int) -> None:
         """Forget a connection that is closed."""
+        self._closed += 1
+        if self._tls and self._closed % _COLLECT_EVERY == 0:
+            gc.collect()
         for known in (self._open, self._requested, self._unread):
             known.pop(descriptor, None)
 

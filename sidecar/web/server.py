@@ -8,12 +8,14 @@ import socket
 import ssl
 import threading
 import time
+from asyncio.sslproto import SSLProtocol
 from contextlib import suppress
 
 import uvicorn
 
 from sidecar.counters import CallStats
 from sidecar.errors import ConfigError
+from sidecar.memory import group_limit
 from sidecar.table import RoutingTable
 from sidecar.trust.callers import opened
 from sidecar.view import View
@@ -27,6 +29,10 @@ from sidecar.web.settings import WebSettings
 from sidecar.web.status import Identity
 
 log = logging.getLogger(__name__)
+
+# What asyncio allocates for each TLS connection, also during the handshake: two records. Its own 256 KiB would let 256
+# connections take 64 MiB.
+_TLS_BUFFER = 32 * 1024
 
 # Seconds that the end may wait for requests under way.
 _CLOSING_S = 1
@@ -67,7 +73,8 @@ class WebServer:
             held_s=page_data.held_s,
         )
         self._gate, self._followed = opened(settings)
-        self._connections = HttpConnections(most_connections())
+        memory = (settings.max_memory or group_limit()) if settings.tls_cert else None
+        self._connections = HttpConnections(most_connections(memory), tls=settings.tls_cert is not None)
         self._server: uvicorn.Server | None = None
         self._thread = threading.Thread(target=self._run, name="http", daemon=True)
         for listener in (documents.changed, self._changed):
@@ -103,6 +110,8 @@ class WebServer:
             config.load()
         except (OSError, ssl.SSLError) as error:
             raise ConfigError(f"--http {settings.http}: the TLS files cannot be used: {error}") from error
+        if config.ssl is not None:
+            SSLProtocol.max_size = _TLS_BUFFER
         listener = self._listen()
         self._server = uvicorn.Server(config)
         self._listener = listener

@@ -23,6 +23,7 @@ class WebSettings:
     tls_cert, tls_key: PEM files, both or none; with them it speaks TLS only.
     allow_plaintext: serve without TLS on addresses that are not loopback, too.
     allow_anonymous_http: serve without a token there, too.
+    max_memory: bytes that the process may use, None for the limit of its control group, if it has one.
     http_hosts: the names by which requests without a token may call it, beside addresses and localhost.
     """
 
@@ -38,6 +39,7 @@ class WebSettings:
     tls_key: Path | None = None
     allow_plaintext: bool = False
     allow_anonymous_http: bool = False
+    max_memory: int | None = None
     http_hosts: tuple[HostPattern, ...] = ()
 
     @property

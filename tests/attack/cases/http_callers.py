@@ -219,14 +219,12 @@ ATTACKS = [
         run=_large,
         item="9",
         product="Request lines, headers, bodies and pipelines are bounded.",
-        open="pipelined requests can delay calls by 100 ms and more",
     ),
     Attack(
         name="http-what-ifs",
         run=_never_traceback(_what_ifs),
         item="5",
         product="What-ifs delay nobody and are bounded in memory.",
-        open="they take the memory",
         document=lambda: document(many_apps(3000)),
     ),
     Attack(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import resource
 import socket
+import weakref
 from collections.abc import Iterator
 
 import pytest
@@ -128,8 +130,33 @@ def test_a_refused_client_is_told(tls: bool) -> None:
             del first
 
 
+class _Node:
+    """Part of a cycle, as asyncio's objects of a TLS connection are."""
+
+    other: _Node
+
+
+@pytest.mark.parametrize("tls", [True, False])
+def test_the_garbage_of_tls_connections_is_collected(tls: bool) -> None:
+    """A flood of them leaves none behind; where they leave none, no time is spent on it."""
+    connections = HttpConnections(10, tls=tls)
+    gc.disable()
+    try:
+        node, other = _Node(), _Node()
+        node.other, other.other = other, node
+        gone = weakref.ref(node)
+        del node, other
+        for descriptor in range(64):
+            connections.remove(descriptor)
+        assert (gone() is None) is tls
+    finally:
+        gc.enable()
+
+
 @pytest.mark.parametrize(("soft", "most"), [(1024, 256), (400, 100), (resource.RLIM_INFINITY, MOST), (3, 1)])
 def test_http_has_a_share_of_the_descriptors(monkeypatch: pytest.MonkeyPatch, soft: int, most: int) -> None:
     """A quarter of the soft limit at most: gRPC, the source and files have the rest."""
     monkeypatch.setattr(resource, "getrlimit", lambda _: (soft, soft))
     assert most_connections() == most
+    assert most_connections(1024**3) == most
+    assert most_connections(16 * 1024**2) == min(most, 32)

@@ -1,0 +1,122 @@
+"""Bounds the connections of gRPC: beyond the bound those that have sent least are closed, so others are served."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from dataclasses import dataclass
+
+# A client sends right after it has connected.
+_YOUNG_S = 0.2
+_LOOK_S = 0.1
+# Where `tcpi_bytes_received` stands in Linux's tcp_info.
+_TCP_INFO_BYTES = 136
+_RECEIVED_AT = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A connection: the number that the kernel knows it by, the local port, the bytes received so far."""
+
+    inode: int
+    port: int
+    received: int
+
+
+class ConnectionGuard:
+    """Looks ten times a second at the TCP connections to some ports; closes what exceeds `bound` for each.
+
+    gRPC refuses connections beyond a bound of its own, whoever has the others: a client that opens idle ones would keep
+    all others away. So that bound is higher, and this closes the connections that have sent least, those of a moment
+    ago excepted. gRPC sees them as closed by the client.
+    """
+
+    def __init__(self, bound: int, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._bound = bound
+        self._clock = clock
+        self._ports: frozenset[int] = frozenset()
+        self._first_seen: dict[int, float] = {}
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="connections", daemon=True)
+
+    def start(self, ports: frozenset[int]) -> None:
+        """Start to look at the connections to these ports."""
+        self._ports = ports
+        if ports:
+            self._thread.start()
+
+    def stop(self) -> None:
+        """Look no more."""
+        self._stopping.set()
+
+    def look(self) -> None:
+        """Look once."""
+        descriptors = [int(name) for name in os.listdir("/proc/self/fd")]  # noqa: PTH208 - ten times a second
+        if len(descriptors) <= self._bound:
+            self._first_seen.clear()
+            return
+        connections = list(_connections(descriptors, self._ports))
+        now = self._clock()
+        self._first_seen = {each.inode: self._first_seen.get(each.inode, now) for each in connections}
+        closing_now = self.excess(connections)
+        if closing_now:
+            _close(descriptors, closing_now)
+
+    def excess(self, connections: list[Connection]) -> frozenset[int]:
+        """Return the inodes of the connections to close; notes nothing."""
+        found: set[int] = set()
+        for port in self._ports:
+            here = [each for each in connections if each.port == port]
+            over = len(here) - self._bound
+            if over > 0:
+                before = self._clock() - _YOUNG_S
+                here.sort(key=lambda each: (each.received, self._first_seen.get(each.inode, 0.0)))
+                # A young one is spared, and none that has sent more is closed in its place.
+                least = here[:over]
+                found.update(each.inode for each in least if self._first_seen.get(each.inode, before) <= before)
+        return frozenset(found)
+
+    def _run(self) -> None:
+        while not self._stopping.wait(_LOOK_S):
+            # Where there is no /proc, gRPC's own bound is the only one.
+            with suppress(OSError):
+                self.look()
+
+
+def _connections(descriptors: list[int], ports: frozenset[int]) -> Iterator[Connection]:
+    for descriptor in descriptors:
+        with suppress(OSError), closing(_duplicate(descriptor)) as connection:
+            if connection.type != socket.SOCK_STREAM or connection.family not in (socket.AF_INET, socket.AF_INET6):
+                continue
+            port = connection.getsockname()[1]
+            if port not in ports:
+                continue
+            # Raises for the listener.
+            connection.getpeername()
+            info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
+            received = struct.unpack_from("Q", info, _RECEIVED_AT)[0] if len(info) >= _TCP_INFO_BYTES else 0
+            yield Connection(os.fstat(connection.fileno()).st_ino, port, received)
+
+
+def _close(descriptors: list[int], inodes: frozenset[int]) -> None:
+    """Shut connections down. The descriptors stay gRPC's, which closes them; the inode makes sure of which it is."""
+    for descriptor in descriptors:
+        with suppress(OSError), closing(_duplicate(descriptor)) as connection:
+            if os.fstat(connection.fileno()).st_ino in inodes:
+                connection.shutdown(socket.SHUT_RDWR)
+
+
+def _duplicate(descriptor: int) -> socket.socket:
+    """Return a socket of our own for a descriptor that another part may close at any time. Raises OSError for others.
+
+    Being ours, it stays what it is while it is looked at.
+    """
+    if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+        raise OSError
+    return socket.socket(fileno=os.dup(descriptor))
