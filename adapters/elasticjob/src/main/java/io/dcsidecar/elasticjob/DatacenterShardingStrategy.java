@@ -5,6 +5,7 @@ import io.dcsidecar.client.ProcessProperties;
 import io.dcsidecar.client.PropertyReader;
 import io.dcsidecar.client.RoutingClient;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -13,6 +14,7 @@ import org.apache.curator.framework.CuratorFramework;
 import org.apache.shardingsphere.elasticjob.infra.handler.sharding.JobInstance;
 import org.apache.shardingsphere.elasticjob.infra.handler.sharding.JobShardingStrategy;
 import org.apache.shardingsphere.elasticjob.infra.handler.sharding.JobShardingStrategyFactory;
+import org.apache.shardingsphere.elasticjob.lite.internal.instance.InstanceService;
 import org.apache.shardingsphere.elasticjob.lite.internal.schedule.JobRegistry;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -30,20 +32,25 @@ public final class DatacenterShardingStrategy implements JobShardingStrategy {
     private static final Logger LOG = LoggerFactory.getLogger(DatacenterShardingStrategy.class);
     private static final String DEFAULT_DELEGATE = "AVG_ALLOCATION";
     private static final long FIRST_CONTACT_MS = 5000;
+    private static final int MAX_REPETITIONS = 5;
 
     private final PropertyReader properties;
     private final Function<String, String> namespaces;
+    private final Function<String, List<JobInstance>> liveInstances;
     private RoutingClient<Shard, JobInstance> client;
 
     /** Reads system properties, then environment variables. */
     public DatacenterShardingStrategy() {
-        this(new PropertyReader(ProcessProperties::get), DatacenterShardingStrategy::namespaceOf);
+        this(new PropertyReader(ProcessProperties::get), DatacenterShardingStrategy::namespaceOf,
+                job -> new InstanceService(JobRegistry.getInstance().getRegCenter(job), job).getAvailableJobInstances());
     }
 
-    /** {@code namespaces} returns the registry center's namespace of a job. */
-    DatacenterShardingStrategy(PropertyReader properties, Function<String, String> namespaces) {
+    /** {@code namespaces} returns the registry center's namespace of a job, {@code liveInstances} its instances at the moment. */
+    DatacenterShardingStrategy(PropertyReader properties, Function<String, String> namespaces,
+            Function<String, List<JobInstance>> liveInstances) {
         this.properties = properties;
         this.namespaces = namespaces;
+        this.liveInstances = liveInstances;
     }
 
     @Override
@@ -56,7 +63,18 @@ public final class DatacenterShardingStrategy implements JobShardingStrategy {
     public Map<JobInstance, List<Integer>> sharding(List<JobInstance> instances, String job, int shardingTotalCount) {
         JobShardingStrategy delegate = delegateFor(job);
         try {
-            return shardByDatacenter(delegate, instances, job, shardingTotalCount);
+            List<JobInstance> used = instances;
+            Map<JobInstance, List<Integer>> sharding = shardByDatacenter(delegate, used, job, shardingTotalCount);
+            // ElasticJob drops the mark of an instance that joins or leaves before the sharding is complete.
+            for (int repetition = 0; repetition < MAX_REPETITIONS; repetition++) {
+                List<JobInstance> now = liveInstances.apply(job);
+                if (now.isEmpty() || new HashSet<>(now).equals(new HashSet<>(used))) {
+                    break;
+                }
+                used = now;
+                sharding = shardByDatacenter(delegate, used, job, shardingTotalCount);
+            }
+            return sharding;
         } catch (RuntimeException | LinkageError failed) {
             LOG.warn("Routing failed for job {}; its shards may go to every instance", job, failed);
             return delegate.sharding(instances, job, shardingTotalCount);

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.dcsidecar.client.FakeSidecar;
 import io.dcsidecar.client.PropertyReader;
 import io.dcsidecar.v1.FilterWorkersRequest;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.HashMap;
@@ -26,8 +27,10 @@ class DatacenterShardingStrategyTest {
     private static final JobInstance C = instance(3, "{\"datacenter\":\"dc2\"}");
     private final FakeSidecar fake = new FakeSidecar();
     private final Map<String, String> properties = new HashMap<>();
+    /** The live instances at each look, the last one from then on. */
+    private final List<List<JobInstance>> live = new ArrayList<>(Arrays.asList(Arrays.asList(A, B, C)));
     private final DatacenterShardingStrategy strategy = new DatacenterShardingStrategy(new PropertyReader(properties::get),
-            job -> "billing");
+            job -> "billing", job -> live.size() > 1 ? live.remove(0) : live.get(0));
 
     @AfterEach
     void close() {
@@ -64,7 +67,8 @@ class DatacenterShardingStrategyTest {
     void application() {
         properties.put("dc-sidecar.application", "reports");
         connect();
-        strategy.sharding(Arrays.asList(instance(1, "gpu,dc1")), "settle", 1);
+        live.set(0, Arrays.asList(instance(1, "gpu,dc1")));
+        strategy.sharding(live.get(0), "settle", 1);
         assertEquals("reports", fake.requests.get(0).getApp());
         assertEquals("gpu,dc1", fake.requests.get(0).getCandidates(0).getTag());
     }
@@ -84,6 +88,23 @@ class DatacenterShardingStrategyTest {
                 assertEquals(first, sharding.get(A));
             }
         }
+    }
+
+    @Test
+    @DisplayName("Instances that join or leave while the shards are decided are taken into account")
+    void instancesChange() {
+        connect();
+        live.add(0, Arrays.asList(A, C));
+        live.add(0, Arrays.asList(B, C));
+        assertEquals(Arrays.asList(0, 2), strategy.sharding(Arrays.asList(C), "settle", 3).get(A));
+        live.clear();
+        live.add(Collections.emptyList());
+        assertEquals(3, strategy.sharding(Arrays.asList(A, C), "settle", 3).get(A).size());
+        for (int look = 0; look < 20; look++) {
+            live.add(0, Arrays.asList(look % 2 == 0 ? A : B, C));
+        }
+        strategy.sharding(Arrays.asList(C), "settle", 3);
+        assertEquals(16, live.size());
     }
 
     @Test
@@ -112,6 +133,7 @@ class DatacenterShardingStrategyTest {
     void failure() {
         connect();
         JobInstance broken = new JobInstance(null, null, null);
+        live.set(0, Arrays.asList(broken));
         assertEquals(Collections.singletonMap(broken, Arrays.asList(0, 1)), strategy.sharding(Arrays.asList(broken), "settle", 2));
     }
 
