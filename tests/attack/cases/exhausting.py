@@ -425,6 +425,7 @@ ATTACKS = [
     ),
     Attack(
         name="idle-connections",
+        open="3,000 connections within half a second keep a new client away for as long",
         run=_idle_connections,
         item="9",
         product="gRPC connections are bounded; source, command line and HTTP keep descriptors.",

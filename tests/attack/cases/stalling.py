@@ -373,6 +373,7 @@ ATTACKS = [
     ),
     Attack(
         name="status-drills",
+        memory=LARGE,
         run=_status,
         item="5",
         product="/v1/status with 5,000 drills is built once per view and lists each datacenter once.",
@@ -388,7 +389,8 @@ ATTACKS = [
     ),
     Attack(
         name="paths-largest",
-        memory=LARGE,
+        # 90,000 applications.
+        memory=2 * LARGE,
         run=_all_paths,
         item="5",
         product="No path takes the interpreter for more than 50 ms in one piece with the largest valid document.",
