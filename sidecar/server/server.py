@@ -246,7 +246,7 @@ class Server:
         kinds = {"unix:" if listen.startswith("unix:") else "" for listen in self._settings.listen}
         peer = kinds.pop() if len(kinds) == 1 else None
         if not path.startswith(f"/{SERVICE}/"):
-            call = "Reflection" if name == "ServerReflectionInfo" else name
+            call = "Reflection" if name == "ServerReflectionInfo" else "xds"
             return Guard(self._gate, call, stream=True, tls=tls, peer=peer)
         return Guard(self._gate, name, stream=name in ("FilterWorkersStream", "WatchRoutes"), tls=tls, peer=peer)
 
