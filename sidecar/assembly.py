@@ -36,7 +36,7 @@ from sidecar.view import LoadedDocument, View
 if TYPE_CHECKING:
     from sidecar.audit.database import AuditDatabase
     from sidecar.followers.haproxy_agent import HaproxyAgent
-    from sidecar.followers.registry import FollowerRegistry
+    from sidecar.followers.registry import Follower, FollowerRegistry
     from sidecar.reactions.runner import Reactions
     from sidecar.server.server import Server
     from sidecar.server.traces import Tracing
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from sidecar.web.recent_changes import RecentChanges
     from sidecar.web.server import WebServer
     from sidecar.workers.supervisor import Supervisor
+    from sidecar.xds.service import XdsService
 
 log = logging.getLogger(__name__)
 
@@ -124,6 +125,7 @@ class Sidecar:
         self._watch = WatchedSource(self._source, self._table.deliver)
         self._override = self._open_override()
         self._traces: Tracing | None = None
+        self._xds = self._open_xds()
         self._server = self._supervisor or self._open_server()
         self._followers = self._open_followers()
         self._haproxy_agent = self._open_haproxy_agent()
@@ -258,7 +260,15 @@ class Sidecar:
 
         self._traces = open_tracing(os.environ)
         settings = _subset(ServerSettings, self._settings)
-        return Server(self._table, settings=settings, source=self.url, traces=self._traces)
+        duplex = self._xds.methods if self._xds is not None else None
+        return Server(self._table, settings=settings, source=self.url, traces=self._traces, duplex=duplex)
+
+    def _open_xds(self) -> XdsService | None:
+        if not self._settings.xds:
+            return None
+        from sidecar.xds.opening import open_xds  # noqa: PLC0415 - only where it is configured
+
+        return open_xds(self._settings, self._table)
 
     def _open_followers(self) -> FollowerRegistry | None:
         if self._settings.haproxy_agent is None:
@@ -266,6 +276,10 @@ class Sidecar:
         from sidecar.followers.registry import FollowerRegistry  # noqa: PLC0415 - only where it is configured
 
         return FollowerRegistry()
+
+    def _all_followers(self) -> list[Follower]:
+        pushed = self._xds.clients.followers() if self._xds is not None else ()
+        return [*pushed, *(self._followers.all() if self._followers is not None else ())]
 
     def _open_haproxy_agent(self) -> HaproxyAgent | None:
         address = self._settings.haproxy_agent
@@ -336,7 +350,8 @@ class Sidecar:
             audit_breaks=lambda: self._audit.breaks if self._audit is not None else 0,
             recent=self._recent,
             live_workers=self._server.live_workers,
-            followers=self._followers.all if self._followers is not None else None,
+            followers=self._all_followers if self._followers is not None or self._xds is not None else None,
+            xds_clients=self._xds.clients.shown if self._xds is not None else None,
         )
         web = _subset(WebSettings, settings)
         return WebServer(self._table, self._server.stats, settings=web, source=self.url, page_data=page_data)

@@ -20,6 +20,8 @@ _SIZE = re.compile(r"([0-9]{1,12})\s*(B|KiB|MiB|GiB)?", re.IGNORECASE)
 _SIZE_UNITS = {"": 1, "b": 1, "kib": 1024, "mib": 1024**2, "gib": 1024**3}
 _SWITCH = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 _HTTP_URL = re.compile(r"https?://[^\s/?#@]+(?:/[^\s]*)?")
+# No other braces: a misspelt {datacenter} would be part of every name.
+_CLUSTER = re.compile(r"(?=.*\{dc\})(?:[^\x00-\x1f\x7f{}]|\{dc\}|\{app\}){1,256}")
 _PORT = re.compile(r"[0-9]{1,5}")
 # gRPC has message sizes as signed 32-bit numbers; nothing else needs to be larger.
 _MAX_SIZE = 2**31 - 1
@@ -72,6 +74,9 @@ def _list(text: str) -> list[Any] | None:
 
 LABEL: Kind[str] = Kind(
     "NAME", "up to 64 letters, digits and ._-", lambda text: text if re.fullmatch(r"[\w.-]{1,64}", text) else None
+)
+CLUSTER: Kind[str] = Kind(
+    "TEMPLATE", "a name with {dc} in it, such as {app}-{dc}", lambda text: text if _CLUSTER.fullmatch(text) else None
 )
 TEXT: Kind[str] = Kind("TEXT", "a text", lambda text: text or None)
 PATH: Kind[Path] = Kind("PATH", "a path", lambda text: Path(text) if text else None)

@@ -12,6 +12,7 @@ from sidecar.config.hosts import HostPattern
 from sidecar.config.kinds import (
     ADDRESS,
     APP_SIGNERS,
+    CLUSTER,
     COUNT,
     DURATION,
     FEWER,
@@ -241,7 +242,10 @@ class Settings:
         COUNT, "Bounds", "Maximum concurrent unary calls; excess calls get RESOURCE_EXHAUSTED.", default="1000"
     )
     max_streams: int = _option(
-        COUNT, "Bounds", "Maximum open streams, counted separately for decision streams and watches.", default="1000"
+        COUNT,
+        "Bounds",
+        "Maximum open streams, counted separately for decision streams, watches and xDS.",
+        default="1000",
     )
     workers: int = _option(
         COUNT,
@@ -273,6 +277,27 @@ class Settings:
         "a password. Needs --state-dir.",
     )
     audit_db_file: Path | None = _option(PATH, "Audit", "File with the URL of --audit-db, for a URL with a password.")
+
+    xds: bool = _option(
+        SWITCH,
+        "Followers",
+        "Serve Envoy on the gRPC addresses: weights as runtime values (RTDS) and routes (RDS) of applications, by ADS "
+        "or by themselves. Needs the extra xds.",
+        default="false",
+    )
+    xds_cluster: str = _option(
+        CLUSTER,
+        "Followers",
+        "Name of Envoy's cluster for a datacenter, with {dc} and, where each application has clusters of its own, "
+        "{app}.",
+        default="{app}-{dc}",
+    )
+    xds_runtime_prefix: str = _option(
+        LABEL,
+        "Followers",
+        "First part of the runtime keys: PREFIX.APP.DATACENTER holds a weight.",
+        default="dc",
+    )
 
     reactions: list[Any] | None = _option(
         LIST,

@@ -18,6 +18,7 @@ class FollowerKind(Enum):
     """What follows."""
 
     HAPROXY = "haproxy"
+    XDS = "xds"
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,6 +87,13 @@ class Broadcaster:
                 self._leaving[watcher] = None
                 self._changed.notify_all()
 
+    def ask(self, watcher: Watcher) -> None:
+        """Give a watcher a turn: it has got something, or has more to send."""
+        with self._changed:
+            if watcher in self._watchers:
+                self._waiting[watcher] = None
+                self._changed.notify_all()
+
     def wake(self) -> None:
         """Give every watcher a turn."""
         with self._changed:

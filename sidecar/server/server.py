@@ -17,6 +17,7 @@ from sidecar.memory import group_limit
 from sidecar.server import tls
 from sidecar.server.calls import InternalErrors, OnBegin, UnaryHandler, combine, counted, timed
 from sidecar.server.connection_guard import ConnectionGuard
+from sidecar.server.duplex import DuplexStreams, OpenSession
 from sidecar.server.engines import choose_engine
 from sidecar.server.health import SERVICE as HEALTH_SERVICE
 from sidecar.server.health import HealthService
@@ -65,7 +66,13 @@ class Server:
     """
 
     def __init__(
-        self, table: ViewProvider, *, settings: ServerSettings, source: str = "", traces: Tracing | None = None
+        self,
+        table: ViewProvider,
+        *,
+        settings: ServerSettings,
+        source: str = "",
+        traces: Tracing | None = None,
+        duplex: Mapping[str, OpenSession] | None = None,
     ) -> None:
         self.stats = CallStats()
         self._traces = traces
@@ -82,18 +89,21 @@ class Server:
         self._streams = self._engine.group(settings.max_streams)
         self._watch_slots = Slots(settings.max_streams)
         self._reflection_slots = Slots(_REFLECTIONS)
+        self._duplex_slots = Slots(settings.max_streams if duplex else 0)
         threaded = [group.slots.limit for group in (self._calls, self._checks, self._streams) if group.slots]
-        limits = (*threaded, self._watch_slots.limit, self._reflection_slots.limit)
+        streaming = (self._watch_slots, self._reflection_slots, self._duplex_slots)
+        limits = (*threaded, *(slots.limit for slots in streaming))
         self._threads = CallThreads(sum(limits) + _SPARE_THREADS)
         self._watchdog = Watchdog()
         self._gate, self._followed = opened(settings)
         bound = settings.max_connections // _TLS_BOUND if settings.tls_cert else settings.max_connections
         self._connection_guard = ConnectionGuard(max(1, bound))
         self._watches = WatchStreams(errors, room=settings.update_bytes)
+        self._duplex = DuplexStreams(errors, room=settings.update_bytes)
         self._pressure = MemoryPressure(limit)
         service = RoutingService(table, settings, source, self.stats.decisions, self._pressure)
         self.live_workers = service.live_workers.last
-        methods = self._methods(service)
+        methods = self._methods(service, duplex or {})
         self._router = Router(methods, self._engine, self._threads, self._pressure)
         self._server: grpc.Server | None = None
         table.subscribe(self._changed)
@@ -151,8 +161,9 @@ class Server:
         self._router.go_down()
         self._streams.end()
         self._watches.end()
+        self._duplex.end()
         # Reflection serves interactive tools; no scheduler depends on it.
-        awaited = (self._calls, self._checks, self._streams, self._watch_slots)
+        awaited = (self._calls, self._checks, self._streams, self._watch_slots, self._duplex_slots)
         while not all(calls.empty for calls in awaited) and time.monotonic() < deadline:
             time.sleep(_SETTLING_S / 10)
         if self._server is not None:
@@ -235,14 +246,20 @@ class Server:
         kinds = {"unix:" if listen.startswith("unix:") else "" for listen in self._settings.listen}
         peer = kinds.pop() if len(kinds) == 1 else None
         if not path.startswith(f"/{SERVICE}/"):
-            return Guard(self._gate, "Reflection", stream=True, tls=tls, peer=peer)
+            call = "Reflection" if name == "ServerReflectionInfo" else "xds"
+            return Guard(self._gate, call, stream=True, tls=tls, peer=peer)
         return Guard(self._gate, name, stream=name in ("FilterWorkersStream", "WatchRoutes"), tls=tls, peer=peer)
+
+    def _duplex_method(self, path: str, open_session: OpenSession) -> Method:
+        stats = self.stats.method(path, "bidi_stream")
+        handler = self._duplex.handler(open_session, counted(stats), self._guard(path))
+        return Method(handler, self._duplex_slots, stats, self._duplex_slots, stream=True)
 
     def _on_begin(self, path: str, counting: OnBegin) -> OnBegin:
         traces = self._traces if path.startswith(f"/{SERVICE}/") else None
         return counting if traces is None else combine(counting, traces.of(path))
 
-    def _methods(self, service: RoutingService) -> Mapping[str, Method]:
+    def _methods(self, service: RoutingService, duplex: Mapping[str, OpenSession]) -> Mapping[str, Method]:
         health = HealthService(lambda: self._serving and service.ready, frozenset({SERVICE}))
         reflection = ReflectionService((SERVICE, HEALTH_SERVICE))
         makers: dict[str, Callable[[str], Method]] = {
@@ -257,11 +274,13 @@ class Server:
         }
         for name in REFLECTION_SERVICES:
             makers[f"/{name}/ServerReflectionInfo"] = partial(self._reflection, reflection=reflection)
-        return {path: make(path) for path, make in makers.items()}
+        others = {path: self._duplex_method(path, open_session) for path, open_session in duplex.items()}
+        return {**{path: make(path) for path, make in makers.items()}, **others}
 
     def _changed(self, before: View, after: View) -> None:
         if after.state is not before.state or after.ready is not before.ready:
             self._watches.wake()
+            self._duplex.wake()
 
 
 def channel_options(settings: ServerSettings) -> list[tuple[str, int]]:

@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from sidecar.errors import ConfigError, DocumentRejected
 from sidecar.yaml_reader import Tree, read
 
-CALLS = ("FilterWorkers", "FilterWorkersStream", "GetRoute", "GetStatus", "WatchRoutes", "Reflection", "http")
+CALLS = ("FilterWorkers", "FilterWorkersStream", "GetRoute", "GetStatus", "WatchRoutes", "Reflection", "xds", "http")
 _KINDS = ("uri", "dns", "cn", "token")
 _KEYS = ("name", "match", "calls", "apps", "dispatch", "rate", "concurrent", "streams", "candidates")
 _RATE = re.compile(r"([0-9]{1,7})(?:/s)?")

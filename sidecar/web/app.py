@@ -35,10 +35,12 @@ from sidecar.web.recent_changes import RecentChanges
 from sidecar.web.routes import EncodedRoutes, app_json, workers_json
 from sidecar.web.status import EncodedDocuments, Identity, followers_json, status_json
 from sidecar.web.whatif import what_if
+from sidecar.web.xds_clients import xds_clients_json
 from sidecar.wording import no_document_text
 
 if TYPE_CHECKING:
     from sidecar.followers.registry import Follower
+    from sidecar.followers.xds_clients import XdsClients
 
 _HERE = Path(__file__).parent
 _STATIC = _HERE / "static"
@@ -77,6 +79,7 @@ class HttpApi:
         live_workers: Callable[[str], tuple[Mapping[str, int], int]],
         followers: Callable[[], Iterable[Follower]] | None = None,
         held_s: Callable[[], float] = float,
+        xds_clients: XdsClients | None = None,
     ) -> None:
         self._table = table
         self._identity = identity
@@ -89,6 +92,7 @@ class HttpApi:
         self._live_workers = live_workers
         self._followers = followers or tuple
         self._held_s = held_s
+        self._xds_clients = xds_clients
         self._routes = EncodedRoutes()
         self._documents = EncodedDocuments()
         self._explaining = asyncio.Semaphore(1)
@@ -116,6 +120,7 @@ class HttpApi:
             "/v1/changes": self._changes,
             "/v1/rates": self._all_rates,
             "/v1/explain": self._explain,
+            "/v1/xds": self._xds,
             "/v1/events": self._events,
             "/openapi.json": _openapi,
             "/": _page,
@@ -212,6 +217,11 @@ class HttpApi:
         asked = [query.get(name, "") for name in ("app", "job", "instance", "candidates")]
         async with self._explaining:
             return _json(await run_in_threadpool(what_if, view.state, view.text, *asked))
+
+    async def _xds(self, _: Request) -> Response:
+        if self._xds_clients is None:
+            return _json({"clients": []})
+        return _json(await run_in_threadpool(xds_clients_json, self._xds_clients))
 
     async def _events(self, _: Request) -> Response:
         return _EventStream(self._follow(), self._streams)

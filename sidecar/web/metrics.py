@@ -34,6 +34,7 @@ from sidecar.web.status import CAUSES, Identity
 
 if TYPE_CHECKING:
     from sidecar.followers.registry import Follower
+    from sidecar.followers.xds_clients import XdsClients
 
 _SECOND = 1e9
 _FOLLOWING_NS = 60 * 10**9
@@ -114,6 +115,8 @@ class Metrics:
         yield _probes(self._page_data)
         if self._page_data.followers is not None:
             yield _followers(self._page_data.followers())
+        if self._page_data.xds_clients is not None:
+            yield from _xds(self._page_data.xds_clients)
         if view.state is not None:
             yield from _state(view.state, self._identity)
         yield InfoMetricFamily(
@@ -240,6 +243,29 @@ def _probes(page_data: PageData) -> Metric:
     for datacenter, probe, well in page_data.probes():
         up.add_metric((datacenter, probe), int(well))
     return up
+
+
+def _xds(clients: XdsClients) -> Iterator[Metric]:
+    """Yield the clients of xDS, and the responses that they were sent."""
+    connected = [each for each in clients.all() if each.connected]
+    yield _gauge("xds_clients", "Streams of xDS clients that are connected.", len(connected))
+    rejecting = GaugeMetricFamily(
+        "dc_sidecar_xds_clients_rejecting",
+        "Connected clients that rejected the newest resources of a type and keep what they had.",
+        labels=("type",),
+    )
+    kinds = Counter(sub.type for each in connected for sub in each.subscriptions if sub.rejection is not None)
+    for name in sorted({sub.type for each in connected for sub in each.subscriptions}):
+        rejecting.add_metric((name,), kinds[name])
+    yield rejecting
+    responses = CounterMetricFamily(
+        "dc_sidecar_xds_responses",
+        "Responses to xDS clients, by type and outcome: sent, acknowledged, rejected.",
+        labels=("type", "outcome"),
+    )
+    for labels, number in clients.responses():
+        responses.add_metric(labels, number)
+    yield responses
 
 
 def _source(view: View) -> Iterator[Metric]:

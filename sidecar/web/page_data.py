@@ -13,6 +13,7 @@ from sidecar.web.recent_changes import RecentChanges
 
 if TYPE_CHECKING:
     from sidecar.followers.registry import Follower
+    from sidecar.followers.xds_clients import XdsClients
 
 
 def _no_workers(_app: str) -> tuple[Mapping[str, int], int]:
@@ -29,7 +30,8 @@ class PageData:
     where none is kept, and `recent` has the newest of it; `audit_breaks` returns how often records of the audit were
     found missing or changed. `live_workers` returns the workers of the newest dispatch of an application, by
     datacenter, and when it came (in Unix nanoseconds): none, at 0, where that is not known. `followers` returns who
-    follows the shares, None where no follower is configured.
+    follows the shares, None where no follower is configured; `xds_clients` the clients of xDS, None
+    where it is not served.
     """
 
     probes: Callable[[], Iterable[tuple[str, str, bool]]] = tuple
@@ -41,4 +43,5 @@ class PageData:
     audit_breaks: Callable[[], int] = lambda: 0
     live_workers: Callable[[str], tuple[Mapping[str, int], int]] = _no_workers
     followers: Callable[[], Iterable[Follower]] | None = None
+    xds_clients: XdsClients | None = None
     recent: RecentChanges = field(default_factory=RecentChanges)

@@ -71,6 +71,7 @@ class WebServer:
             live_workers=page_data.live_workers,
             followers=page_data.followers,
             held_s=page_data.held_s,
+            xds_clients=page_data.xds_clients,
         )
         self._gate, self._followed = opened(settings)
         memory = (settings.max_memory or group_limit()) if settings.tls_cert else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from urllib.request import urlopen
@@ -104,3 +105,21 @@ def test_a_state_directory_may_be_a_link_and_is_created_private(tmp_path: Path) 
     flags = ["--source", f"file:{tmp_path}/routing.yaml", "--listen", "127.0.0.1:0"]
     Sidecar(config.load([*flags, "--state-dir", str(tmp_path / "link")], {}))
     assert (tmp_path / "state").stat().st_mode & 0o777 == 0o700
+
+
+def test_xds_needs_one_process(tmp_path: Path) -> None:
+    """With several worker processes it is refused, with the remedy."""
+    flags = ["--source", f"file:{tmp_path}/routing.yaml", "--listen", "127.0.0.1:0", "--xds", "--workers", "2"]
+    with pytest.raises(ConfigError, match="expected --workers 1"):
+        Sidecar(config.load(flags, {}))
+
+
+def test_xds_without_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the extra is not installed the error names the package and how to install it."""
+    for name in [name for name in sys.modules if name.startswith(("envoy.", "sidecar.xds"))]:
+        monkeypatch.delitem(sys.modules, name)
+    # Importing it raises ModuleNotFoundError.
+    monkeypatch.setitem(sys.modules, "envoy", None)
+    flags = ["--source", f"file:{tmp_path}/routing.yaml", "--listen", "127.0.0.1:0", "--xds"]
+    with pytest.raises(ConfigError, match=r"--xds needs the package xds-protos .*pip install '\.\[xds\]'"):
+        Sidecar(config.load(flags, {}))

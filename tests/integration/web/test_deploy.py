@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ import yaml
 
 from sidecar.atomic_file import SaveStatus
 from sidecar.counters import CallStats
+from sidecar.followers.registry import Follower, FollowerKind
+from sidecar.followers.xds_clients import Subscription, XdsClient, XdsClients
 from sidecar.routing.document import parse_document
 from sidecar.sources.base import Content
 from sidecar.table import RoutingTable
@@ -26,6 +29,17 @@ ALERTS = ROOT / "deploy/prometheus/alerts.yaml"
 # Replaced by the chart, and by a release; `.example` is nobody's domain.
 RUNBOOK = "https://dc-sidecar.example/operations/"
 IDENTITY = Identity(source="file:/etc/dc-sidecar/routing.yaml", environment="prod", host="sidecar-1")
+ENVOY = XdsClient(
+    node="edge-1",
+    cluster="edge",
+    agent="envoy 1.40.0",
+    address="ipv4:127.0.0.1:1",
+    protocol="sotw",
+    connected=True,
+    since_ns=1,
+    seen_ns=1,
+    subscriptions=(Subscription(type="RDS", names=("a",), count=1),),
+)
 NAME = re.compile(r"\b(?:dc_sidecar|grpc_server|process)_[a-z_]+")
 
 
@@ -47,7 +61,12 @@ def metrics() -> set[str]:
     table.stop()
     stats.decisions.increment("other", "b", "SPLIT")()
     stats.method("/pkg.Service/FilterWorkers", "unary").answered(0.0)
-    page_data = PageData(probes=lambda: [("a", "tcp a:1", True)], savers=[lambda: SaveStatus("snapshot", saved_ns=1)])
+    page_data = PageData(
+        probes=lambda: [("a", "tcp a:1", True)],
+        savers=[lambda: SaveStatus("snapshot", saved_ns=1)],
+        followers=lambda: [Follower(FollowerKind.XDS, "edge-1", "RDS a", "v1", time.time_ns())],
+        xds_clients=XdsClients(lambda: [ENVOY], lambda: [(("RDS", "sent"), 1)]),
+    )
     text = Metrics(table, stats, DocumentMetrics(), page_data, IDENTITY).render("")[0].decode()
     described = set(re.findall(r"^# TYPE (\S+)", text, re.MULTILINE))
     return described | set(re.findall(r"^([a-z_]+)[{ ]", text, re.MULTILINE))

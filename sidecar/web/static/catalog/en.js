@@ -94,6 +94,7 @@ export default {
   "follower.seen": "Seen",
   "follower.more": "{count} more",
   "follower.haproxy": "HAProxy",
+  "follower.xds": "Envoy (xDS)",
 
   "rates": "Decisions per second, last 15 minutes",
   "rates.none": "No decisions yet.",

@@ -94,6 +94,7 @@ export default {
   "follower.seen": "最近一次",
   "follower.more": "另有 {count} 个",
   "follower.haproxy": "HAProxy",
+  "follower.xds": "Envoy (xDS)",
 
   "rates": "每秒决策数（最近 15 分钟）",
   "rates.none": "尚无决策。",

@@ -1,0 +1,172 @@
+"""Streams on which both sides send when they have something, as in xDS; each has two threads, which mostly wait."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, Protocol
+
+import grpc
+
+from sidecar.errors import NoRequest, SidecarError
+from sidecar.server.broadcaster import Broadcaster, Watcher
+from sidecar.server.calls import GOING_DOWN, CallGuard, InternalErrors, OnBegin, abort, admitted
+from sidecar.server.first_messages import FirstMessages
+from sidecar.trust.callers import Permit
+
+
+class Session(Protocol):
+    """The server's side of one stream. All its methods are called on one thread."""
+
+    def receive(self, request: bytes, permit: Permit | None = None) -> None:
+        """Take a request, within a permit if there is one. Raises SidecarError, which ends the stream."""
+
+    def update(self) -> bytes | None:
+        """Return what is newest now, as sent from now on; None if there is nothing to send."""
+
+    def close(self) -> None:
+        """Take note that the stream is over."""
+
+
+# Begins a session with the client at an address, as gRPC writes it.
+OpenSession = Callable[[str], Session]
+
+
+class DuplexStreams:
+    """Runs sessions, one at a time: a client that does not read misses intermediate updates and delays nobody.
+
+    `room` is how many bytes of updates may be under way.
+    """
+
+    def __init__(self, errors: InternalErrors, *, room: int) -> None:
+        self._errors = errors
+        self._broadcaster = Broadcaster(room)
+        self._first = FirstMessages()
+        self._ending = False
+
+    def handler(
+        self, open_session: OpenSession, on_begin: OnBegin, guard: CallGuard | None = None
+    ) -> grpc.RpcMethodHandler[Any, Any]:
+        """Return the handler of a method."""
+
+        def handle(requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
+            session = open_session(context.peer())
+            receive, on_end = admitted(guard, context, session.receive, on_begin(context.invocation_metadata()))
+            self._first.expect(context, context.cancel)
+            watcher = self._broadcaster.add(context)
+            inbox = _Inbox(requests, partial(self._broadcaster.ask, watcher))
+            code = "CANCELLED"
+            try:
+                # The client learns that its stream is open, also while there is nothing to send.
+                context.send_initial_metadata(())
+                yield from self._updates(session, receive, inbox, watcher, context)
+                code = "OK" if context.is_active() else "CANCELLED"
+            except grpc.RpcError:
+                # The client is gone; gRPC raises this and expects to see it again.
+                raise
+            except SidecarError as refusal:
+                code = refusal.grpc_status
+                abort(context, refusal)
+            except Exception:  # noqa: BLE001 - gRPC would send the client its text
+                error = self._errors.error()
+                code = error.grpc_status
+                abort(context, error)
+            finally:
+                on_end(code)
+                self._first.came(context)
+                self._broadcaster.remove(watcher)
+                session.close()
+                inbox.close()
+
+        return grpc.stream_stream_rpc_method_handler(handle)
+
+    def wake(self) -> None:
+        """Have every session look for an update, one after the other."""
+        self._broadcaster.wake()
+
+    def end(self) -> None:
+        """End all with UNAVAILABLE."""
+        self._ending = True
+        self.wake()
+
+    def _updates(
+        self,
+        session: Session,
+        receive: Callable[[bytes], None],
+        inbox: _Inbox,
+        watcher: Watcher,
+        context: grpc.ServicerContext,
+    ) -> Iterator[bytes]:
+        """Yield updates until the client is gone or has nothing more to say. Raises GOING_DOWN after `end`.
+
+        In its turn a session takes one request and sends one update; gRPC resumes a generator once that is sent.
+        """
+        asked = False
+        active = context.add_callback(partial(self._broadcaster.leave, watcher))
+        while active:
+            watcher.turn.wait()
+            watcher.turn.clear()
+            request, over = inbox.take()
+            if request is not None:
+                self._first.came(context)
+                asked = True
+                receive(request)
+            if self._ending:
+                raise GOING_DOWN
+            update = session.update() if context.is_active() else None
+            if update is not None:
+                self._broadcaster.sending(watcher, len(update))
+                yield update
+            elif request is None and over:
+                if not asked:
+                    raise NoRequest
+                return
+            self._broadcaster.done(watcher)
+            if request is not None or update is not None:
+                self._broadcaster.ask(watcher)
+            active = context.is_active()
+
+
+class _Inbox:
+    """The requests of a stream, read by a thread of its own, one ahead: what is not taken waits at the client.
+
+    `came` is called when a request has come, and when no further one will.
+    """
+
+    def __init__(self, requests: Iterator[bytes], came: Callable[[], None]) -> None:
+        self._requests = requests
+        self._came = came
+        self._changed = threading.Condition()
+        self._request: bytes | None = None
+        self._over = self._closed = False
+        threading.Thread(target=self._fill, name="duplex", daemon=True).start()
+
+    def take(self) -> tuple[bytes | None, bool]:
+        """Return the next request, None if none has come; and whether no further one will come."""
+        with self._changed:
+            request, self._request = self._request, None
+            if request is not None:
+                self._changed.notify()
+            return request, self._over
+
+    def close(self) -> None:
+        """Let the reading thread end."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+
+    def _fill(self) -> None:
+        try:
+            for request in self._requests:
+                with self._changed:
+                    self._changed.wait_for(lambda: self._request is None or self._closed)
+                    if self._closed:
+                        return
+                    self._request = request
+                self._came()
+        except Exception:  # noqa: BLE001, S110 - the client is gone: what answers sees that by itself
+            pass
+        finally:
+            self._over = True
+            self._came()

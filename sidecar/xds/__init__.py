@@ -1,0 +1,1 @@
+"""Envoy's xDS: shares of applications as runtime values (RTDS) and routes (RDS), over ADS."""

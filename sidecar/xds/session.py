@@ -1,0 +1,227 @@
+"""One stream of xDS, in its two variants: the state of the world, and incremental (delta).
+
+The rules are those of https://www.envoyproxy.io/docs/envoy/latest/api-docs/xds_protocol. What a client rejects is not
+sent again until it changes. A response has the resources that changed only: for these types both variants allow it.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from envoy.service.discovery.v3 import discovery_pb2
+
+from sidecar.errors import BadRequest
+from sidecar.followers.xds_clients import XdsClient
+from sidecar.gil import Yielder
+from sidecar.routing.state import State
+from sidecar.server import requests
+from sidecar.table import ViewProvider
+from sidecar.trust.callers import Permit
+from sidecar.xds.clients import Clients
+from sidecar.xds.resources import Kind, Resource, Resources
+from sidecar.xds.subscription import Subscription
+
+log = logging.getLogger(__name__)
+
+# Envoy's first request lists its extensions: about 50 KiB.
+_MAX_REQUEST = 512 * 1024
+_MAX_TEXT = 256
+_MAX_MESSAGE = 1000
+_KINDS = {kind.value: kind for kind in Kind}
+
+
+class XdsSession(ABC):
+    """The server's side of one stream; `kind` is the type of a request that names none."""
+
+    protocol: str
+
+    def __init__(
+        self,
+        table: ViewProvider,
+        resources: Resources,
+        clients: Clients,
+        address: str,
+        *,
+        kind: Kind | None = None,
+        clock: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._table = table
+        self._resources = resources
+        self._clients = clients
+        self._kind = kind
+        self._clock = clock
+        self._subscriptions: dict[Kind, Subscription] = {}
+        self._unknown: set[str] = set()
+        self._nonce = 0
+        self._checkpoint = Yielder()
+        now = clock()
+        self._client = XdsClient(
+            node="",
+            cluster="",
+            agent="",
+            address=address[:_MAX_TEXT],
+            protocol=self.protocol,
+            connected=True,
+            since_ns=now,
+            seen_ns=now,
+        )
+
+    def receive(self, request: bytes, permit: Permit | None = None) -> None:
+        """Take a request: a subscription, an acknowledgement or a rejection.
+
+        Raises BadRequest, and PermissionRefused for an application that is not within the permit.
+        """
+        if len(request) > _MAX_REQUEST:
+            raise BadRequest("request", f"found {len(request)} bytes, expected at most {_MAX_REQUEST}")
+        asked = self._read(request)
+        node = self._node(asked)
+        kind = _KINDS.get(asked.type_url) if asked.type_url else self._kind
+        if kind is None:
+            self._ignore(asked.type_url)
+        else:
+            known = kind in self._subscriptions
+            subscription = self._subscriptions.setdefault(kind, Subscription(kind))
+            # A nonce of an earlier stream belongs to no response of this one.
+            stale = bool(asked.response_nonce) and known and asked.response_nonce != subscription.nonce
+            if asked.response_nonce:
+                self._answered(subscription, asked)
+            self._subscribe(subscription, asked, first=not known, stale=stale)
+            if permit is not None:
+                permit.check_apps(tuple(subscription.sent))
+        self._report(**node, seen_ns=self._clock())
+
+    def update(self) -> bytes | None:
+        """Return the response with the resources of one type that have changed, None if there is none."""
+        state = self._table.announced.state
+        if state is None:
+            return None
+        for subscription in self._subscriptions.values():
+            due = subscription.due(self._resources, state, self._checkpoint)
+            if due:
+                self._nonce += 1
+                version = version_of(state)
+                subscription.note_sent(due, version, str(self._nonce))
+                self._clients.count(subscription.kind, "sent")
+                self._report()
+                return self._response(subscription, due)
+        return None
+
+    def close(self) -> None:
+        """Show the client as one that left."""
+        self._clients.leave(self)
+
+    @abstractmethod
+    def _read(self, request: bytes) -> Any:  # noqa: ANN401 - the messages have no types
+        """Return a request. Raises BadRequest."""
+
+    @abstractmethod
+    def _subscribe(self, subscription: Subscription, asked: Any, *, first: bool, stale: bool) -> None:  # noqa: ANN401 - as above
+        """Change what is subscribed to as a request asks; `stale` means that the client had not read the newest."""
+
+    @abstractmethod
+    def _response(self, subscription: Subscription, due: Mapping[str, Resource]) -> bytes:
+        """Return a response with some resources."""
+
+    def _answered(self, subscription: Subscription, asked: Any) -> None:  # noqa: ANN401 - as above
+        kind, now = subscription.kind, self._clock()
+        if not asked.HasField("error_detail"):
+            if subscription.accept(asked.response_nonce, now):
+                self._clients.count(kind, "acknowledged")
+            return
+        message = asked.error_detail.message[:_MAX_MESSAGE]
+        version = subscription.reject(asked.response_nonce, message, now)
+        if version is not None:
+            self._clients.count(kind, "rejected")
+            self._clients.log_rejection(kind, self._client, version, message)
+
+    def _node(self, asked: Any) -> dict[str, str]:  # noqa: ANN401 - as above
+        """Return what a request says about its client, which only the first need do."""
+        if not asked.HasField("node"):
+            return {}
+        node = asked.node
+        version = node.user_agent_build_version.version
+        numbers = f"{version.major_number}.{version.minor_number}.{version.patch}"
+        release = node.user_agent_version or (numbers if node.HasField("user_agent_build_version") else "")
+        return {
+            "node": node.id[:_MAX_TEXT],
+            "cluster": node.cluster[:_MAX_TEXT],
+            "agent": f"{node.user_agent_name} {release}".strip()[:_MAX_TEXT],
+        }
+
+    def _ignore(self, type_url: str) -> None:
+        """Leave a type that is not served without an answer, as an empty one could remove what the client has."""
+        if type_url not in self._unknown and len(self._unknown) < 16:
+            self._unknown.add(type_url)
+            log.warning(
+                "%s at %s asks for %s, which is not served: expected RTDS or RDS; configure its listeners and clusters "
+                "statically, or from another control plane",
+                self._client.node or "a client",
+                self._client.address,
+                type_url[:_MAX_TEXT],
+            )
+
+    def _report(self, **changed: Any) -> None:  # noqa: ANN401 - fields of XdsClient
+        subscriptions = tuple(each.status() for each in self._subscriptions.values())
+        self._client = replace(self._client, subscriptions=subscriptions, **changed)
+        self._clients.report(self, self._client)
+
+
+class WorldSession(XdsSession):
+    """State of the world: each request has all the names of its type."""
+
+    protocol = "sotw"
+
+    def _read(self, request: bytes) -> Any:  # noqa: ANN401 - as above
+        return requests.read(discovery_pb2.DiscoveryRequest, request)
+
+    def _subscribe(self, subscription: Subscription, asked: Any, *, first: bool, stale: bool) -> None:  # noqa: ANN401 - as above
+        # The request after the newest response has the names again.
+        if (first or not stale) and [*asked.resource_names] != [*subscription.sent]:
+            subscription.replace(asked.resource_names)
+
+    def _response(self, subscription: Subscription, due: Mapping[str, Resource]) -> bytes:
+        response = discovery_pb2.DiscoveryResponse(
+            version_info=subscription.version,
+            resources=[resource.content for resource in due.values()],
+            type_url=subscription.kind.value,
+            nonce=subscription.nonce,
+        )
+        return requests.encoded(response)
+
+
+class DeltaSession(XdsSession):
+    """Incremental: each request has the names that are added and removed."""
+
+    protocol = "delta"
+
+    def _read(self, request: bytes) -> Any:  # noqa: ANN401 - as above
+        return requests.read(discovery_pb2.DeltaDiscoveryRequest, request)
+
+    def _subscribe(self, subscription: Subscription, asked: Any, *, first: bool, stale: bool) -> None:  # noqa: ANN401, ARG002 - as above; a stale request subscribes too
+        known = dict(asked.initial_resource_versions) if first else {}
+        if asked.resource_names_unsubscribe:
+            subscription.remove(asked.resource_names_unsubscribe)
+        if asked.resource_names_subscribe:
+            subscription.add(asked.resource_names_subscribe, known)
+
+    def _response(self, subscription: Subscription, due: Mapping[str, Resource]) -> bytes:
+        response = discovery_pb2.DeltaDiscoveryResponse(
+            system_version_info=subscription.version,
+            resources=[
+                discovery_pb2.Resource(name=name, version=resource.version, resource=resource.content)
+                for name, resource in due.items()
+            ],
+            type_url=subscription.kind.value,
+            nonce=subscription.nonce,
+        )
+        return requests.encoded(response)
+
+
+def version_of(state: State) -> str:
+    """Return the version of a State: the document's revision, and a number for what the clock and checks changed."""
+    return f"{state.document.revision}.{state.generation}"

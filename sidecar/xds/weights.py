@@ -1,0 +1,78 @@
+"""The shares of an application as whole numbers, which proxies take for weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sidecar.routing.shares import Destination, Weights, shares_of
+from sidecar.routing.state import State
+
+TOTAL = 1_000_000_000
+"""What the weights add up to. Beside it a weight from a static configuration, such as 1 or 100, is next to nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyWeights:
+    """What each datacenter of the document weighs, 0 included; they add up to TOTAL unless all is `rejected`.
+
+    `unrouted` is True where the document leaves the choice to the proxy: then all datacenters weigh the same.
+    """
+
+    by_datacenter: Mapping[str, int]
+    unrouted: bool = False
+
+    @property
+    def rejected(self) -> bool:
+        """True where no datacenter may serve."""
+        return not (self.unrouted or self.serving)
+
+    @property
+    def serving(self) -> Mapping[str, int]:
+        """The weights of the datacenters that serve."""
+        return {name: weight for name, weight in self.by_datacenter.items() if weight}
+
+
+def proxy_weights(state: State, app: str) -> ProxyWeights:
+    """Return the weights for an application under a State; one that the document does not name has the default route.
+
+    As in decisions, an application without a selector is served everywhere, and `on_empty: any` by every datacenter in
+    service. A proxy cannot choose "any worker", so each of these datacenters gets the same part.
+    """
+    resolved = state.resolve((app,), app, "")
+    found = shares_of(resolved)
+    names = dict.fromkeys((*state.document.datacenter_names(), *(name for name, _ in resolved.weights)))
+    shares: Weights = ()
+    match found.destination:
+        case Destination.DATACENTERS:
+            shares = found.by_datacenter
+        case Destination.ANYWHERE:
+            shares = _equal(tuple(names))
+        case Destination.ANYWHERE_IN_SERVICE:
+            shares = _equal(tuple(name for name in names if name not in resolved.out))
+        case Destination.NOWHERE:
+            pass
+    weights = {**dict.fromkeys(names, 0), **whole(shares)}
+    return ProxyWeights(weights, unrouted=found.destination is Destination.ANYWHERE)
+
+
+def whole(shares: Weights) -> dict[str, int]:
+    """Return shares of 1 as whole numbers that add up to TOTAL, at least 1 each: the largest remainders get the rest.
+
+    No shares give no numbers.
+    """
+    exact = {name: share * TOTAL for name, share in shares}
+    found = {name: max(1, int(number)) for name, number in exact.items()}
+    missing = TOTAL - sum(found.values()) if found else 0
+    if missing > 0:
+        by_remainder = sorted(exact, key=lambda name: int(exact[name]) - exact[name])
+        for name in by_remainder[:missing]:
+            found[name] += 1
+    elif missing < 0:
+        # Shares below one billionth were made larger; the largest can spare it.
+        found[max(found, key=found.__getitem__)] += missing
+    return found
+
+
+def _equal(names: tuple[str, ...]) -> Weights:
+    return tuple((name, 1 / len(names)) for name in names)
