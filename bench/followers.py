@@ -1,8 +1,9 @@
-"""Measures what followers of the decision cost: CPU of the sidecar per question, CPU of `dc-sidecar active`.
+"""Measures what followers of the decision cost: CPU per question, and how soon HAProxy follows a switch.
 
-    python -m bench.followers [--calls 3000]
+    python -m bench.followers [--calls 3000] [--rounds 10]
 
-The sidecar runs on one core, what asks it on the other.
+The sidecar runs on one core, what asks it on the other. Latency is from the rename of a document to the last request
+that HAProxy, whose servers are checked one by one, does not send by it. What xDS costs: `python -m bench.xds`.
 """
 
 from __future__ import annotations
@@ -13,17 +14,23 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 
 import psutil
 
 from bench import results
 from bench.results import CLIENT_CORE, SERVER_CORE
 from tests.harness import SidecarProcess
+from tests.integration.followers.test_haproxy import HaProxy
+from tests.integration.followers.traffic import Backends, User
 from tests.servers.process import LOOPBACK, free_port
 
 TITLE = "Followers"
+# Some checks of HAProxy.
+_WATCHED_S = 2.0
 DOCUMENT = "apps: {shop: {split: {dc1: 90, dc2: 10}}}\ndefault: dc1\n"
 
 
@@ -31,12 +38,13 @@ def main() -> None:
     """Measure, print, and write RESULTS.md."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--calls", type=int, default=3000)
-    calls = parser.parse_args().calls
+    parser.add_argument("--rounds", type=int, default=10)
+    arguments = parser.parse_args()
     os.sched_setaffinity(0, {CLIENT_CORE})
     with tempfile.TemporaryDirectory() as folder:
-        rows = _http(Path(folder), calls)
-    heads = ("question", "CPU")
-    text = results.table(heads, rows)
+        questions = results.table(("question", "CPU"), _http(Path(folder), arguments.calls))
+        switches = results.table(("push", "latency"), _haproxy(Path(folder), arguments.rounds))
+    text = f"{questions}\n\n{switches}"
     print(text)
     results.write(TITLE, "python -m bench.followers", text)
 
@@ -111,3 +119,40 @@ def _command(command: list[str], address: str, rounds: int = 20) -> str:
 
 if __name__ == "__main__":
     main()
+
+
+def _haproxy(folder: Path, rounds: int) -> list[tuple[str, str]]:
+    """Return the latency of HAProxy, which checks every half second."""
+    document = folder / "routing.yaml"
+    document.write_text(DOCUMENT)
+    agent = f"{LOOPBACK}:{free_port()}"
+
+    def write(text: str) -> None:
+        new = document.with_suffix(".new")
+        new.write_text(text)
+        new.replace(document)
+
+    with (
+        Backends(folder) as backends,
+        SidecarProcess(f"file:{document}", "--haproxy-agent", agent, folder=folder) as sidecar,
+        HaProxy(folder, agent, backends) as haproxy,
+    ):
+        psutil.Process(sidecar.pid).cpu_affinity([SERVER_CORE])
+        moved = [_moved(haproxy.address, write, number) for number in range(rounds)]
+    figure = f"median {median(moved) * 1000:.0f} ms, worst {max(moved) * 1000:.0f} ms"
+    return [("rename to the last request that HAProxy does not send by it, checks every 500 ms", figure)]
+
+
+def _moved(listener: str, write: Callable[[str], None], number: int) -> float:
+    """Return the seconds from a rename to the last request that the datacenter of before answers."""
+    name, other = f"dc{number % 2 + 1}", f"dc{2 - number % 2}"
+    user = User(listener)
+    # At another moment between two checks each time.
+    time.sleep(0.137 * number % 0.5)
+    began = last = time.perf_counter()
+    write(f"apps: {{shop: {{active: {name}, backups: [{other}]}}}} # {number}")
+    while time.perf_counter() < began + _WATCHED_S:
+        if user.get("u1").datacenter != name:
+            last = time.perf_counter()
+    user.close()
+    return last - began

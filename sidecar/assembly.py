@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 from sidecar.audit.authorship import Authorship
 from sidecar.audit.journal_reader import FOLDER, summaries
 from sidecar.audit.service import AuditService, open_configured
-from sidecar.change_log import log_change
+from sidecar.change_log import log_change, log_signers
 from sidecar.config import Settings
 from sidecar.errors import ConfigError, DocumentRejected, SnapshotUnusable, SourceError
 from sidecar.gil import Yielder, without_gc
@@ -31,12 +31,11 @@ from sidecar.sources.base import Report, ResumableSource, Source, Unreachable
 from sidecar.state_file import make_state_folder, other_writers
 from sidecar.table import RoutingTable
 from sidecar.trust.admission import Admission, Admissions
-from sidecar.view import LoadedDocument, View
+from sidecar.view import LoadedDocument
 
 if TYPE_CHECKING:
     from sidecar.audit.database import AuditDatabase
-    from sidecar.followers.haproxy_agent import HaproxyAgent
-    from sidecar.followers.registry import Follower, FollowerRegistry
+    from sidecar.following import FollowerOutputs
     from sidecar.reactions.runner import Reactions
     from sidecar.server.server import Server
     from sidecar.server.traces import Tracing
@@ -45,7 +44,6 @@ if TYPE_CHECKING:
     from sidecar.web.recent_changes import RecentChanges
     from sidecar.web.server import WebServer
     from sidecar.workers.supervisor import Supervisor
-    from sidecar.xds.service import XdsService
 
 log = logging.getLogger(__name__)
 
@@ -125,10 +123,8 @@ class Sidecar:
         self._watch = WatchedSource(self._source, self._table.deliver)
         self._override = self._open_override()
         self._traces: Tracing | None = None
-        self._xds = self._open_xds()
-        self._server = self._supervisor or self._open_server()
         self._followers = self._open_followers()
-        self._haproxy_agent = self._open_haproxy_agent()
+        self._server = self._supervisor or self._open_server()
         self._web = self._open_web()
 
     def _connect(self) -> None:
@@ -145,7 +141,7 @@ class Sidecar:
             if part is not None:
                 self._table.subscribe(part.changed)
         if self._signed is not None:
-            self._table.subscribe(partial(_log_signers, self._signed))
+            self._table.subscribe(partial(log_signers, self._signed.admission.signers_of))
         if self._audit is not None and self._reactions is not None:
             self._audit.subscribe(self._reactions.dispatch)
         if self._audit is not None and self._recent is not None:
@@ -161,8 +157,8 @@ class Sidecar:
         for part in (self._reactions, self._audit, *kept, self._override, self._table, self._signers):
             if part is not None:
                 part.start()
-        beside = [part.start() for part in (self._web, self._haproxy_agent) if part is not None]
-        return [*self._server.start(), *beside]
+        pages = [self._web.start()] if self._web is not None else []
+        return [*self._server.start(), *pages, *(self._followers.start() if self._followers is not None else ())]
 
     def watch(self) -> None:
         """Start watching the source."""
@@ -183,17 +179,8 @@ class Sidecar:
 
     def _after_server(self) -> Iterator[Component]:
         """Yield all parts but the server, in the order in which they stop."""
-        feeding = (self._watch, self._health, self._override, self._signers)
-        fed = (
-            self._haproxy_agent,
-            self._web,
-            self._snapshot,
-            self._audit,
-            self._reactions,
-            self._failovers,
-            self._status_key,
-            self._traces,
-        )
+        feeding = (self._followers, self._watch, self._health, self._override, self._signers)
+        fed = (self._web, self._snapshot, self._audit, self._reactions, self._failovers, self._status_key, self._traces)
         yield from (part for part in (*feeding, self._table, *fed) if part is not None)
 
     def _open_table(self) -> RoutingTable:
@@ -260,34 +247,15 @@ class Sidecar:
 
         self._traces = open_tracing(os.environ)
         settings = _subset(ServerSettings, self._settings)
-        duplex = self._xds.methods if self._xds is not None else None
+        duplex = self._followers.methods if self._followers is not None else None
         return Server(self._table, settings=settings, source=self.url, traces=self._traces, duplex=duplex)
 
-    def _open_xds(self) -> XdsService | None:
-        if not self._settings.xds:
+    def _open_followers(self) -> FollowerOutputs | None:
+        if not (self._settings.xds or self._settings.haproxy_agent):
             return None
-        from sidecar.xds.opening import open_xds  # noqa: PLC0415 - only where it is configured
+        from sidecar.following import FollowerOutputs  # noqa: PLC0415 - only where it is configured
 
-        return open_xds(self._settings, self._table)
-
-    def _open_followers(self) -> FollowerRegistry | None:
-        if self._settings.haproxy_agent is None:
-            return None
-        from sidecar.followers.registry import FollowerRegistry  # noqa: PLC0415 - only where it is configured
-
-        return FollowerRegistry()
-
-    def _all_followers(self) -> list[Follower]:
-        pushed = self._xds.clients.followers() if self._xds is not None else ()
-        return [*pushed, *(self._followers.all() if self._followers is not None else ())]
-
-    def _open_haproxy_agent(self) -> HaproxyAgent | None:
-        address = self._settings.haproxy_agent
-        if address is None or self._followers is None:
-            return None
-        from sidecar.followers.haproxy_agent import HaproxyAgent  # noqa: PLC0415 - only where it is configured
-
-        return HaproxyAgent(self._table, self._followers, address, allow_plaintext=self._settings.allow_plaintext)
+        return FollowerOutputs(self._table, self._settings)
 
     def _open_status_key(self) -> StatusKey | None:
         if not self._settings.status_key:
@@ -350,8 +318,8 @@ class Sidecar:
             audit_breaks=lambda: self._audit.breaks if self._audit is not None else 0,
             recent=self._recent,
             live_workers=self._server.live_workers,
-            followers=self._all_followers if self._followers is not None or self._xds is not None else None,
-            xds_clients=self._xds.clients.shown if self._xds is not None else None,
+            followers=self._followers.all if self._followers is not None else None,
+            xds_clients=self._followers.xds_clients if self._followers is not None else None,
         )
         web = _subset(WebSettings, settings)
         return WebServer(self._table, self._server.stats, settings=web, source=self.url, page_data=page_data)
@@ -421,13 +389,6 @@ def _subset(kind: type[T], settings: Settings) -> T:
     """Return the settings of a part: those fields of the sidecar's settings that it has too."""
     shared = {field.name for field in fields(kind)} & {field.name for field in fields(settings)}  # type: ignore[arg-type]
     return kind(**{name: getattr(settings, name) for name in shared})
-
-
-def _log_signers(signed: SignedDocuments, before: View, after: View) -> None:
-    """Log who signed a new document; a listener of the table."""
-    if after.source is not None and after.source is not before.source and not after.status.from_snapshot:
-        names = ", ".join(signed.admission.signers_of(after.source.text))
-        log.info("revision %s is signed by %s", after.source.document.revision, names)
 
 
 def _stop(part: Component, timeout: float) -> None:

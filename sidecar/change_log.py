@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Iterable
 
 from sidecar.gil import Yielder
 from sidecar.lifecycle import SourceState
@@ -103,3 +104,10 @@ def _log_source(before: View, after: View) -> None:
             log.warning("the new document is refused; %s decides: %s", decides, error, extra=fields)
         case SourceState.MISSING:
             log.warning("there is no routing document; %s decides: %s", decides, error, extra=fields)
+
+
+def log_signers(signers_of: Callable[[bytes], Iterable[str]], before: View, after: View) -> None:
+    """Log who signed a new document; to be subscribed to the table."""
+    if after.source is not None and after.source is not before.source and not after.status.from_snapshot:
+        names = ", ".join(signers_of(after.source.text))
+        log.info("revision %s is signed by %s", after.source.document.revision, names)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sidecar.errors import ChangeRefused, ConfigError
-from sidecar.routing.shares import Destination, Weights, shares_of
+from sidecar.routing.shares import Destination, Weights, shares_of, whole_shares
 from sidecar.routing.state import State
 
 TOTAL = 1000
@@ -69,7 +69,7 @@ def weights(state: State, app: str) -> list[tuple[str, int]]:
             raise ChangeRefused(f"{app}: no datacenter of its route is in service, so nothing is rendered")
         names |= dict.fromkeys(every)
         shares = tuple((name, 1 / len(left)) for name in left)
-    whole = _whole(shares)
+    whole = whole_shares(shares, TOTAL)
     return [(name, whole.get(name, 0)) for name in names]
 
 
@@ -126,19 +126,6 @@ def virtual_service(
         rule = {"host": services[0], "subsets": subsets}
         made.append({**head, "kind": "DestinationRule", "metadata": placement.metadata, "spec": rule})
     return made
-
-
-def _whole(shares: Weights) -> dict[str, int]:
-    """Return shares as whole numbers that add up to TOTAL, by largest remainder, each at least 1."""
-    floors = {name: max(1, int(share * TOTAL)) for name, share in shares}
-    by_remainder = sorted(shares, key=lambda each: int(each[1] * TOTAL) - each[1] * TOTAL)
-    left = TOTAL - sum(floors.values())
-    for name, _ in by_remainder[: max(0, left)]:
-        floors[name] += 1
-    if left < 0:
-        # Small shares were raised to 1: the largest one gives.
-        floors[max(floors, key=floors.__getitem__)] += left
-    return floors
 
 
 def _parent(gateway: str) -> Manifest:

@@ -95,3 +95,21 @@ def normalized(weights: Weights) -> Weights:
 @lru_cache(maxsize=1024)
 def _rounded(shares: Weights) -> Weights:
     return tuple((name, float(f"{share:.3g}")) for name, share in shares)
+
+
+def whole_shares(shares: Weights, total: int) -> dict[str, int]:
+    """Return shares of 1 as whole numbers that add up to `total`, at least 1 each: the largest remainders get the rest.
+
+    No shares give no numbers.
+    """
+    exact = {name: share * total for name, share in shares}
+    found = {name: max(1, int(number)) for name, number in exact.items()}
+    missing = total - sum(found.values()) if found else 0
+    if missing > 0:
+        by_remainder = sorted(exact, key=lambda name: int(exact[name]) - exact[name])
+        for name in by_remainder[:missing]:
+            found[name] += 1
+    elif missing < 0:
+        # Shares below one part of the total were made larger; the largest can spare it.
+        found[max(found, key=found.__getitem__)] += missing
+    return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sidecar.routing.shares import Destination, Weights, shares_of
+from sidecar.routing.shares import Destination, Weights, shares_of, whole_shares
 from sidecar.routing.state import State
 
 TOTAL = 1_000_000_000
@@ -52,26 +52,8 @@ def proxy_weights(state: State, app: str) -> ProxyWeights:
             shares = _equal(tuple(name for name in names if name not in resolved.out))
         case Destination.NOWHERE:
             pass
-    weights = {**dict.fromkeys(names, 0), **whole(shares)}
+    weights = {**dict.fromkeys(names, 0), **whole_shares(shares, TOTAL)}
     return ProxyWeights(weights, unrouted=found.destination is Destination.ANYWHERE)
-
-
-def whole(shares: Weights) -> dict[str, int]:
-    """Return shares of 1 as whole numbers that add up to TOTAL, at least 1 each: the largest remainders get the rest.
-
-    No shares give no numbers.
-    """
-    exact = {name: share * TOTAL for name, share in shares}
-    found = {name: max(1, int(number)) for name, number in exact.items()}
-    missing = TOTAL - sum(found.values()) if found else 0
-    if missing > 0:
-        by_remainder = sorted(exact, key=lambda name: int(exact[name]) - exact[name])
-        for name in by_remainder[:missing]:
-            found[name] += 1
-    elif missing < 0:
-        # Shares below one billionth were made larger; the largest can spare it.
-        found[max(found, key=found.__getitem__)] += missing
-    return found
 
 
 def _equal(names: tuple[str, ...]) -> Weights:

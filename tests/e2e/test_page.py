@@ -467,3 +467,23 @@ def _read_by_all(browser: Browser, site: Site, width: int, scheme: str, language
             page.wait_for_timeout(45_000)
             page.evaluate("scrollTo(0, 0)")
             page.screenshot(path=Path(PICTURES) / f"page-{width}-{scheme}.png", full_page=True)
+
+
+def test_the_page_shows_who_follows(browser: Browser, tmp_path: Path) -> None:
+    """A check of HAProxy appears with its newest answer, in the language of the page; without followers no panel."""
+    document = tmp_path / "routing.yaml"
+    document.write_text(a_document())
+    agent = free_port()
+    address = f"{LOOPBACK}:{free_port()}"
+    flags = ("--http", address, "--haproxy-agent", f"{LOOPBACK}:{agent}")
+    with SidecarProcess(f"file:{document}", *flags, folder=tmp_path) as sidecar:
+        for page in _opened(browser, Site(document, sidecar, f"http://{address}/"), width=390, language="zh-CN"):
+            expect(page.locator("#applications")).to_be_visible()
+            expect(page.locator("#s-followers")).to_be_hidden()
+            with socket.create_connection((LOOPBACK, agent), timeout=5) as check:
+                check.sendall(b"search dc1\n")
+                assert check.makefile().read() == "drain\n"
+            # Followers are looked at every five seconds.
+            expect(page.locator("#s-followers")).to_contain_text("search dc1", timeout=15_000)
+            expect(page.locator("#s-followers")).to_contain_text("drain")
+            expect(page.locator("#h-followers")).to_have_text("跟随者")

@@ -25,7 +25,7 @@ ALWAYS = {
     *(f"sidecar.{name}" for name in ("secret_file", "state_file", "terminal", "trust", "view", "wording")),
 }
 WITH_HTTP = {"anyio", "click", "h11", "msgspec", "prometheus_client", "sidecar.web", "starlette", "uvicorn"}
-WITH_XDS = {"envoy", "udpa", "validate", "xds", "sidecar.followers", "sidecar.xds"}
+WITH_XDS = {"envoy", "udpa", "validate", "xds", "sidecar.followers", "sidecar.following", "sidecar.xds"}
 
 # Serves until it has answered a decision itself, then reports what it has imported.
 PROGRAM = """
@@ -86,7 +86,7 @@ def packages(modules: Iterable[str]) -> Iterable[str]:
     [
         ([], ALWAYS),
         (["--http", "127.0.0.1:0", "--state-dir", "{}/state"], ALWAYS | WITH_HTTP),
-        (["--haproxy-agent", "127.0.0.1:0"], ALWAYS | {"sidecar.followers"}),
+        (["--haproxy-agent", "127.0.0.1:0"], ALWAYS | {"sidecar.followers", "sidecar.following"}),
         (["--xds"], ALWAYS | WITH_XDS),
     ],
     ids=["file source", "all that is on by default", "HAProxy", "xDS"],

@@ -13,7 +13,7 @@ from sidecar.routing.decision import decide
 from sidecar.routing.document import parse_document
 from sidecar.routing.failover import FailoverState, Phase
 from sidecar.routing.outage import NO_WORKERS, unhealthy
-from sidecar.routing.shares import Destination, Shares, intended_shares, shares
+from sidecar.routing.shares import Destination, Shares, intended_shares, shares, whole_shares
 from sidecar.routing.state import State
 
 DC1 = Shares(Destination.DATACENTERS, (("dc1", 1.0),))
@@ -125,3 +125,23 @@ def test_shares_are_those_of_many_decisions(
     assert counted.keys() == expected.keys()
     for name, share in expected.items():
         assert counted[name] / 2000 == pytest.approx(share, abs=0.06)
+
+
+@pytest.mark.parametrize("total", [1000, 1_000_000_000])
+@given(parts=st.lists(st.floats(1e-12, 1.0), min_size=1, max_size=9))
+def test_whole_shares_add_up(total: int, parts: list[float]) -> None:
+    """Shares of any size become numbers that add up exactly, none of them 0, each next to its share."""
+    everything = sum(parts)
+    given_shares = tuple((str(position), part / everything) for position, part in enumerate(parts))
+    numbers = whole_shares(given_shares, total)
+    assert sum(numbers.values()) == total
+    for name, share in given_shares:
+        assert numbers[name] >= 1
+        assert numbers[name] == pytest.approx(share * total, abs=10)
+
+
+def test_no_shares_are_no_numbers() -> None:
+    """Nothing adds up to nothing, and what small shares gain the largest one gives."""
+    assert whole_shares((), 1000) == {}
+    assert whole_shares((("a", 0.999_9), ("b", 0.000_05), ("c", 0.000_05)), 1000) == {"a": 998, "b": 1, "c": 1}
+    assert whole_shares((("a", 1 / 3), ("b", 1 / 3), ("c", 1 / 3)), 1000) == {"a": 334, "b": 333, "c": 333}

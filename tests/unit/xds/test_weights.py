@@ -14,7 +14,7 @@ from sidecar.routing.document import parse_document
 from sidecar.routing.failover import FailoverState, Phase
 from sidecar.routing.outage import NO_WORKERS, unhealthy
 from sidecar.routing.state import State
-from sidecar.xds.weights import TOTAL, proxy_weights, whole
+from sidecar.xds.weights import TOTAL, proxy_weights
 
 NAMES = ("dc1", "dc2", "dc3")
 DATACENTERS = "datacenters: {dc1: {}, dc2: {}, dc3: {}}\n"
@@ -51,23 +51,6 @@ def test_unrouted_application_without_known_datacenters_is_not_rejected() -> Non
     """Where the document names no datacenter there is no weight, and nothing is rejected."""
     weights = proxy_weights(State(parse_document(b"default: {}"), 1, 0), "a")
     assert (weights.by_datacenter, weights.rejected, weights.unrouted) == ({}, False, True)
-
-
-@given(st.lists(st.floats(1e-12, 1.0), min_size=1, max_size=9))
-def test_whole_weights_add_up(parts: list[float]) -> None:
-    """Shares of any size become numbers that add up exactly, none of them 0, each next to its share."""
-    total = sum(parts)
-    shares = tuple((str(position), part / total) for position, part in enumerate(parts))
-    weights = whole(shares)
-    assert sum(weights.values()) == TOTAL
-    for name, share in shares:
-        assert weights[name] >= 1
-        assert weights[name] == pytest.approx(share * TOTAL, abs=10)
-
-
-def test_no_shares_are_no_weights() -> None:
-    """Nothing adds up to nothing."""
-    assert whole(()) == {}
 
 
 @settings(max_examples=20, deadline=None)
