@@ -7,6 +7,7 @@ from collections import Counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sidecar.errors import ChangeRefused
 from sidecar.followers.haproxy_agent import agent_answer
 from sidecar.followers.kubernetes import TOTAL, weights
 from sidecar.pb.dcsidecar.v1.routing_pb2 import Worker
@@ -48,11 +49,17 @@ def test_every_follower_has_the_shares_of_filter_workers(state: State) -> None:
     """Gate, forward authentication, HAProxy, manifests, and the weights of xDS."""
     chosen = {key: decide(state, "shop", key, "", EVERYWHERE).datacenter for key in KEYS}
     counts = Counter(chosen.values())
-    whole = dict(weights(state, "shop"))
+    try:
+        whole = dict(weights(state, "shop"))
+    except ChangeRefused:
+        # Nothing is left: a ramp's target has no share yet, and all others are out.
+        whole = {}
+        assert counts.keys() == {""}
     pushed = xds.proxy_weights(state, "shop").by_datacenter
     for name in NAMES:
         gate = active(state, "shop", name, "")
-        share = float(gate.headers["X-Share"])
+        # Where nothing is left there is no share at all.
+        share = float(gate.headers.get("X-Share", "0"))
         assert abs(counts[name] / len(KEYS) - share) < _TOLERANCE
         assert counts[name] == 0 or share > 0
         assert (gate.status == 200) is (share > 0)
@@ -62,6 +69,6 @@ def test_every_follower_has_the_shares_of_filter_workers(state: State) -> None:
         percent = int(answer.split()[-1].rstrip("%")) if answer.startswith("ready") else 0
         assert abs(percent / 100 - share) <= 0.01
     for key in KEYS[::20]:
-        assert decided(state, "shop", key).headers["X-Datacenter"] == chosen[key]
+        assert decided(state, "shop", key).headers.get("X-Datacenter", "") == chosen[key]
         here = [name for name in NAMES if active(state, "shop", name, key).status == 200]
-        assert here == [chosen[key]]
+        assert here == ([chosen[key]] if chosen[key] else [])
