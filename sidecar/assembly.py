@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
+from sidecar.audit.anchor_keys import signing_key
 from sidecar.audit.authorship import Authorship
 from sidecar.audit.journal_reader import FOLDER, summaries
 from sidecar.audit.service import AuditService, open_configured
@@ -275,19 +276,22 @@ class Sidecar:
             max_bytes=settings.audit_size,
             database=database,
             author_of=Authorship(self._source.history).of,
+            anchor_key=signing_key(settings.anchor_key) if settings.anchor_key else None,
         )
 
     def _open_reactions(self, audit: AuditService | None, database: AuditDatabase | None) -> Reactions | None:
         settings = self._settings
         if not settings.reactions or audit is None:
             return None
-        from sidecar.reactions.runner import Reactions  # noqa: PLC0415 - only where it is configured
+        from sidecar.reactions.actions import perform  # noqa: PLC0415 - only where it is configured
+        from sidecar.reactions.runner import Reactions  # noqa: PLC0415 - likewise
 
         return Reactions(
             settings.reactions,
             source=self.url,
             state_dir=settings.state_dir,
             claims=database,
+            perform=partial(perform, anchor_of=audit.anchor_of),
             state=lambda: self._table.view.state,
             report=audit.report,
         )
