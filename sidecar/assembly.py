@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from sidecar.audit.database import AuditDatabase
     from sidecar.following import FollowerOutputs
     from sidecar.reactions.runner import Reactions
+    from sidecar.routing.model import RoutingDocument
     from sidecar.server.server import Server
     from sidecar.server.traces import Tracing
     from sidecar.status_key import StatusKey
@@ -110,7 +111,7 @@ class Sidecar:
         self._supervisor = self._open_supervisor()
         self._signed = self._open_signatures()
         self._table = self._open_table()
-        self._signers = self._signed.reloader(self._table.judge_again) if self._signed else None
+        self._signers = self._signed.reloader(self._table.judge_again, self._in_force) if self._signed else None
         self._health = HealthChecks(self._table, AllowedHosts(settings.probe_hosts))
         self._snapshot = SnapshotStore(settings.state_dir, self.url) if settings.state_dir else None
         self._failovers = FailoverStore(settings.state_dir, self.url) if settings.state_dir else None
@@ -356,6 +357,11 @@ class Sidecar:
         except (SnapshotUnusable, DocumentRejected) as error:
             log.warning("the snapshot is not used: %s", error)
         self._table.remember(failover_store.load(folder, self.url))
+
+    def _in_force(self) -> tuple[bytes, RoutingDocument] | None:
+        """Return the source's document in force, None while there is none."""
+        source = self._table.view.source
+        return (source.text, source.document) if source is not None else None
 
     def _resume(self, versions: Sequence[str]) -> None:
         """Have an earlier version than the snapshot's confirmed before it takes the snapshot's place."""
