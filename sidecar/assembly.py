@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
-from sidecar.audit.anchor_keys import signing_key
 from sidecar.audit.authorship import Authorship
 from sidecar.audit.journal_reader import FOLDER, summaries
 from sidecar.audit.service import AuditService, open_configured
@@ -38,7 +37,6 @@ if TYPE_CHECKING:
     from sidecar.audit.database import AuditDatabase
     from sidecar.following import FollowerOutputs
     from sidecar.reactions.runner import Reactions
-    from sidecar.routing.model import RoutingDocument
     from sidecar.server.server import Server
     from sidecar.server.traces import Tracing
     from sidecar.status_key import StatusKey
@@ -111,7 +109,7 @@ class Sidecar:
         self._supervisor = self._open_supervisor()
         self._signed = self._open_signatures()
         self._table = self._open_table()
-        self._signers = self._signed.reloader(self._table.judge_again, self._in_force) if self._signed else None
+        self._signers = self._signed.reloader(self._table.judge_again, self._table.in_force) if self._signed else None
         self._health = HealthChecks(self._table, AllowedHosts(settings.probe_hosts))
         self._snapshot = SnapshotStore(settings.state_dir, self.url) if settings.state_dir else None
         self._failovers = FailoverStore(settings.state_dir, self.url) if settings.state_dir else None
@@ -277,22 +275,21 @@ class Sidecar:
             max_bytes=settings.audit_size,
             database=database,
             author_of=Authorship(self._source.history).of,
-            anchor_key=signing_key(settings.anchor_key) if settings.anchor_key else None,
+            anchor_key=settings.anchor_key,
         )
 
     def _open_reactions(self, audit: AuditService | None, database: AuditDatabase | None) -> Reactions | None:
         settings = self._settings
         if not settings.reactions or audit is None:
             return None
-        from sidecar.reactions.actions import perform  # noqa: PLC0415 - only where it is configured
-        from sidecar.reactions.runner import Reactions  # noqa: PLC0415 - likewise
+        from sidecar.reactions.runner import Reactions  # noqa: PLC0415 - only where it is configured
 
         return Reactions(
             settings.reactions,
             source=self.url,
             state_dir=settings.state_dir,
             claims=database,
-            perform=partial(perform, anchor_of=audit.anchor_of),
+            anchor_of=audit.anchor_of,
             state=lambda: self._table.view.state,
             report=audit.report,
         )
@@ -357,11 +354,6 @@ class Sidecar:
         except (SnapshotUnusable, DocumentRejected) as error:
             log.warning("the snapshot is not used: %s", error)
         self._table.remember(failover_store.load(folder, self.url))
-
-    def _in_force(self) -> tuple[bytes, RoutingDocument] | None:
-        """Return the source's document in force, None while there is none."""
-        source = self._table.view.source
-        return (source.text, source.document) if source is not None else None
 
     def _resume(self, versions: Sequence[str]) -> None:
         """Have an earlier version than the snapshot's confirmed before it takes the snapshot's place."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from sidecar.atomic_file import replace_file
 from sidecar.audit.anchor import Anchor
-from sidecar.audit.anchor_keys import SigningKey
+from sidecar.audit.anchor_keys import signing_key
 from sidecar.audit.anchor_signer import AnchorSigner
 from sidecar.audit.chain_head import HeadWitness, state_witness
 from sidecar.audit.consumer import ConsumerTask, RecordConsumer
@@ -42,8 +42,8 @@ class AuditService:
     """Records each change of the view, and calls the subscribed handlers with each record.
 
     With a `state_dir` the records are kept in the journal there, and from the journal they are copied to `database`,
-    the audit that a fleet shares. `author_of` looks up who wrote a version of the document. With an `anchor_key` the
-    journal's head is signed at each change.
+    the audit that a fleet shares. `author_of` looks up who wrote a version of the document. With an `anchor_key`
+    (a private key's file) the journal's head is signed at each change. Raises ConfigError for an unusable key.
     """
 
     def __init__(
@@ -54,11 +54,13 @@ class AuditService:
         max_bytes: int,
         database: AuditDatabase | None = None,
         author_of: AuthorLookup | None = None,
-        anchor_key: SigningKey | None = None,
+        anchor_key: Path | None = None,
     ) -> None:
         folder = state_dir / FOLDER if state_dir is not None else None
         self._recorder = Recorder(source, journal=folder, author_of=author_of)
-        self._anchors = AnchorSigner(anchor_key, source=source, journal=folder) if anchor_key and folder else None
+        self._anchors: AnchorSigner | None = None
+        if anchor_key is not None and folder is not None:
+            self._anchors = AnchorSigner(signing_key(anchor_key), source=source, journal=folder)
         self._writer = _open_writer(state_dir, max_bytes, self._anchors) if state_dir is not None else None
         self._copier: RecordConsumer | None = None
         if database is not None:
