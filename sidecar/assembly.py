@@ -109,7 +109,7 @@ class Sidecar:
         self._supervisor = self._open_supervisor()
         self._signed = self._open_signatures()
         self._table = self._open_table()
-        self._signers = self._signed.reloader(self._table.judge_again) if self._signed else None
+        self._signers = self._signed.reloader(self._table.judge_again, self._table.in_force) if self._signed else None
         self._health = HealthChecks(self._table, AllowedHosts(settings.probe_hosts))
         self._snapshot = SnapshotStore(settings.state_dir, self.url) if settings.state_dir else None
         self._failovers = FailoverStore(settings.state_dir, self.url) if settings.state_dir else None
@@ -275,6 +275,7 @@ class Sidecar:
             max_bytes=settings.audit_size,
             database=database,
             author_of=Authorship(self._source.history).of,
+            anchor_key=settings.anchor_key,
         )
 
     def _open_reactions(self, audit: AuditService | None, database: AuditDatabase | None) -> Reactions | None:
@@ -288,6 +289,7 @@ class Sidecar:
             source=self.url,
             state_dir=settings.state_dir,
             claims=database,
+            anchor_of=audit.anchor_of,
             state=lambda: self._table.view.state,
             report=audit.report,
         )

@@ -12,6 +12,7 @@ from typing import Protocol
 from sidecar.gil import Yielder
 from sidecar.routing.document import parse_document
 from sidecar.routing.failover import FailoverStates, Observation
+from sidecar.routing.model import RoutingDocument
 from sidecar.routing.outage import Outages
 from sidecar.routing.state import State
 from sidecar.sources.base import Report, Unreachable
@@ -148,6 +149,11 @@ class RoutingTable:
     def judge_again(self) -> None:
         """Queue that the rules of admission are others now."""
         self._put(AdmissionChanged())
+
+    def in_force(self) -> tuple[bytes, RoutingDocument] | None:
+        """Return the source's document in force, None while there is none."""
+        source = self.view.source
+        return (source.text, source.document) if source is not None else None
 
     def observe(self, observation: Observation) -> None:
         """Queue what a decision showed, from any thread, without a lock; it is applied within a tenth of a second."""

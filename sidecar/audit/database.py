@@ -32,8 +32,10 @@ from sqlalchemy import (
 from sqlalchemy.engine import URL, Engine, make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, SQLAlchemyError
 
+from sidecar.audit.anchor import Anchor
 from sidecar.audit.record import Record, RecordCause, record_of
 from sidecar.errors import ConfigError, DependencyUnavailable, TaskDeferred, TaskFailed
+from sidecar.trust.sshsig import read_signature
 
 log = logging.getLogger(__name__)
 
@@ -84,6 +86,17 @@ claims = Table(
     Column("until_ns", BigInteger, nullable=False),
     Column("done", Integer, nullable=False),
 )
+# Of a metadata of its own: without anchors nobody needs the permission to create another table.
+_anchor_tables = MetaData()
+anchors = Table(
+    "dc_sidecar_anchors",
+    _anchor_tables,
+    Column("signer", String(60), primary_key=True),
+    Column("hash", String(64), primary_key=True),
+    Column("sidecar", String(100), nullable=False),
+    Column("number", BigInteger, nullable=False),
+    Column("anchor", _LONG, nullable=False),
+)
 
 
 class AuditDatabase:
@@ -92,17 +105,21 @@ class AuditDatabase:
     def __init__(self, url: str, *, sidecar: str) -> None:
         self._engine = _engine(url)
         self._sidecar = sidecar
-        self._ready = False
+        self._ready = self._anchors_ready = False
 
     def close(self) -> None:
         """Close the connections."""
         self._engine.dispose()
 
-    def add(self, record: Record) -> None:
-        """Store the record unless it is there, and that this sidecar saw it. Raises TaskFailed."""
+    def add(self, record: Record, anchor: Anchor | None = None) -> None:
+        """Store the record unless it is there, that this sidecar saw it, and its anchor. Raises TaskFailed."""
         for _ in range(_ATTEMPTS):
             try:
+                if anchor is not None:
+                    self._create_anchors()
                 with self._transaction() as connection:
+                    if anchor is not None:
+                        self._store_anchor(connection, anchor)
                     if self._change_id(connection, record) is None:
                         self._store(connection, record)
             except IntegrityError:
@@ -134,6 +151,16 @@ class AuditDatabase:
         except SQLAlchemyError as error:
             raise TaskFailed(f"the shared audit cannot be read: {_why(error)}") from None
         return found
+
+    def anchors(self, signer: str) -> list[str]:
+        """Return the anchors that a key signed, by its fingerprint, as JSON, the oldest first. Raises TaskFailed."""
+        query = select(anchors.c.anchor).where(anchors.c.signer == signer).order_by(anchors.c.number)
+        try:
+            self._create_anchors()
+            with self._transaction() as connection:
+                return list(connection.execute(query).scalars())
+        except SQLAlchemyError as error:
+            raise TaskFailed(f"the shared audit cannot be read: {_why(error)}") from None
 
     def claim(self, record: Record, reaction: str, lease_s: float) -> bool:
         """Claim a reaction to a change; return True if this sidecar holds it, False if another one has finished it.
@@ -181,6 +208,20 @@ class AuditDatabase:
             self._ready = True
         with self._engine.begin() as connection:
             yield connection
+
+    def _create_anchors(self) -> None:
+        if not self._anchors_ready:
+            _anchor_tables.create_all(self._engine)
+            self._anchors_ready = True
+
+    def _store_anchor(self, connection: Connection, anchor: Anchor) -> None:
+        """Store an anchor unless that of the same head is there."""
+        signature = read_signature(anchor.signature)
+        row = {"signer": signature.fingerprint if signature else "", "hash": anchor.head.digest}
+        same = and_(*(anchors.c[name] == value for name, value in row.items()))
+        if connection.execute(select(anchors.c.number).where(same)).first() is None:
+            row |= {"sidecar": self._sidecar, "anchor": json.dumps(anchor.plain())}
+            connection.execute(insert(anchors).values(number=anchor.head.number, **row))
 
     def _change_id(self, connection: Connection, record: Record) -> int | None:
         """Return the id of the change that this sidecar stored a record as, None if it did not."""

@@ -63,19 +63,23 @@ def documents(folder: Path, source: str, checkpoint: Checkpoint = lambda: None) 
             yield record
 
 
-def verify(folder: Path, witnesses: Sequence[HeadWitness] = ()) -> Verification:
+def verify(
+    folder: Path, witnesses: Sequence[HeadWitness] = (), anchors: Sequence[tuple[ChainHead, str]] = ()
+) -> Verification:
     """Check that each record is as it was written and none is missing. Raises OSError.
 
     Records that a sidecar removed to make room are not missing: a later record says so. Records that are missing at the
-    end are known by the head in the folder and by `witnesses`. This does not protect against somebody who can write
-    all these places and makes a new chain; a copy elsewhere does, as in a shared database.
+    end are known by the head in the folder, by `witnesses`, and by `anchors`: heads of any age, kept elsewhere, each
+    with its place. Without anchors this does not protect against somebody who can write all these places and makes a
+    new chain.
     """
-    chain = _Chain()
-    heads = list(_known_heads((HeadFile(folder, "head"), *witnesses), chain.problems))
+    problems: list[str] = []
+    chain = _Chain([*_known_heads((HeadFile(folder, "head"), *witnesses), problems), *anchors])
+    chain.problems += problems
     for path in segments(folder):
         for place, line in enumerate(lines_forwards(path), 1):
-            chain.check(f"{path.name}, line {place}", line, heads)
-    chain.finish(heads)
+            chain.check(f"{path.name}, line {place}", line)
+    chain.finish()
     return Verification(
         chain.good,
         chain.first.number if chain.first else 0,
@@ -97,17 +101,22 @@ def _known_heads(witnesses: Sequence[HeadWitness], problems: list[str]) -> Itera
 
 
 class _Chain:
-    """A chain that is checked line by line."""
+    """A chain that is checked line by line, against heads that were kept, each with its place."""
 
-    def __init__(self) -> None:
+    def __init__(self, heads: Sequence[tuple[ChainHead, str]]) -> None:
         self.problems: list[str] = []
+        # By the number of their record; those whose record was found are removed.
+        self._heads: dict[int, list[tuple[str, str]]] = {}
+        for head, where in heads:
+            self._heads.setdefault(head.number, []).append((head.digest, where))
+        self._newest = max(heads, key=lambda known: known[0].number, default=(ChainHead(), ""))
         self.good = 0
         self.first: ChainLink | None = None
         self.last: ChainLink | None = None
         # The digest of the last record of each removed segment, by its number.
         self._removed: dict[int, str] = {}
 
-    def check(self, place: str, line: bytes, heads: Sequence[tuple[ChainHead, str]]) -> None:
+    def check(self, place: str, line: bytes) -> None:
         """Check the next line."""
         try:
             link = read_link(line)
@@ -125,9 +134,9 @@ class _Chain:
         except (KeyError, TypeError, ValueError, AttributeError):
             self.problems.append(f"{place}: record {link.number} is no record of ours")
         self.problems += [
-            f"record {link.number} is not the one that was written last, by {where}"
-            for head, where in heads
-            if link.number == head.number and link.digest != head.digest
+            f"record {link.number} is not the one that was written, by {where}"
+            for digest, where in self._heads.pop(link.number, ())
+            if digest != link.digest
         ]
 
     def _check_event(self, place: str, number: int, event: AuditEvent) -> None:
@@ -136,11 +145,15 @@ class _Chain:
         elif event.kind is EventKind.BROKEN or (event.detail or {}).get("cause") == "removed":
             self.problems.append(f"{place}: record {number} reports a break: {event.text}")
 
-    def finish(self, heads: Sequence[tuple[ChainHead, str]]) -> None:
+    def finish(self) -> None:
         """Check the ends, after the last line."""
         first, last = self.first, self.last.number if self.last else 0
         if first is not None and first.number > 1 and self._removed.get(first.number - 1) != first.previous:
             self.problems.append(f"records 1 to {first.number - 1} are missing, and nothing says that they made room")
-        head, where = max(heads, key=lambda known: known[0].number, default=(ChainHead(), ""))
+        head, where = self._newest
         if last < head.number:
             self.problems.append(f"records {last + 1} to {head.number} are missing at the end, by {where}")
+        # Those before the first made room, which a record says.
+        for number in sorted(self._heads):
+            if first is not None and first.number <= number <= last:
+                self.problems.append(f"record {number} is missing, by {self._heads[number][0][1]}")

@@ -11,7 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sidecar.atomic_file import replace_file
-from sidecar.audit.chain_head import state_witness
+from sidecar.audit.anchor import Anchor
+from sidecar.audit.anchor_keys import signing_key
+from sidecar.audit.anchor_signer import AnchorSigner
+from sidecar.audit.chain_head import HeadWitness, state_witness
 from sidecar.audit.consumer import ConsumerTask, RecordConsumer
 from sidecar.audit.journal import Journal
 from sidecar.audit.journal_reader import FOLDER
@@ -39,7 +42,8 @@ class AuditService:
     """Records each change of the view, and calls the subscribed handlers with each record.
 
     With a `state_dir` the records are kept in the journal there, and from the journal they are copied to `database`,
-    the audit that a fleet shares. `author_of` looks up who wrote a version of the document.
+    the audit that a fleet shares. `author_of` looks up who wrote a version of the document. With an `anchor_key`
+    (a private key's file) the journal's head is signed at each change. Raises ConfigError for an unusable key.
     """
 
     def __init__(
@@ -50,15 +54,19 @@ class AuditService:
         max_bytes: int,
         database: AuditDatabase | None = None,
         author_of: AuthorLookup | None = None,
+        anchor_key: Path | None = None,
     ) -> None:
         folder = state_dir / FOLDER if state_dir is not None else None
         self._recorder = Recorder(source, journal=folder, author_of=author_of)
-        self._writer = _open_writer(state_dir, max_bytes) if state_dir is not None else None
+        self._anchors: AnchorSigner | None = None
+        if anchor_key is not None and folder is not None:
+            self._anchors = AnchorSigner(signing_key(anchor_key), source=source, journal=folder)
+        self._writer = _open_writer(state_dir, max_bytes, self._anchors) if state_dir is not None else None
         self._copier: RecordConsumer | None = None
         if database is not None:
             task = ConsumerTask(
                 name="shared audit",
-                act=database.add,
+                act=lambda record: database.add(record, self.anchor_of(record)),
                 wanted=lambda record: record.cause is not RecordCause.AUDIT,
                 retry_for=math.inf,
                 from_start=True,
@@ -92,6 +100,13 @@ class AuditService:
         """Add a record that a reaction made."""
         self._recorder.report(record)
 
+    def anchor_of(self, record: Record) -> Anchor | None:
+        """Return an anchor that covers a record, None without a key, or while the disk does not write.
+
+        Not for threads that must not wait: it may take two seconds.
+        """
+        return self._anchors.covering(record) if self._anchors is not None else None
+
     def start(self) -> None:
         """Start the threads."""
         for part in (self._writer, self._copier, self._recorder):
@@ -108,9 +123,12 @@ class AuditService:
                 part.stop(max(0.0, deadline - time.monotonic()))
 
 
-def _open_writer(state_dir: Path, max_bytes: int) -> JournalWriter:
-    witnesses = (state_witness(state_dir),)
-    return JournalWriter(Journal(state_dir / FOLDER, max_bytes=max_bytes, witnesses=witnesses))
+def _open_writer(state_dir: Path, max_bytes: int, anchors: AnchorSigner | None) -> JournalWriter:
+    witnesses: list[HeadWitness] = [state_witness(state_dir)]
+    if anchors is None:
+        return JournalWriter(Journal(state_dir / FOLDER, max_bytes=max_bytes, witnesses=witnesses))
+    journal = Journal(state_dir / FOLDER, max_bytes=max_bytes, witnesses=[*witnesses, anchors])
+    return JournalWriter(journal, written=anchors.written)
 
 
 def open_configured(settings: Settings) -> AuditDatabase:

@@ -195,6 +195,7 @@ def _contradictions(values: Mapping[str, OptionValue]) -> Iterable[tuple[Layer, 
         ("override-signatures", "override"),
         ("max-change-signatures", "max-change"),
         ("max-change-signatures", "allowed-signers"),
+        ("anchor-key", "state-dir"),
     )
     for one, other in pairs:
         if values[one].texts and not values[other].texts:

@@ -278,6 +278,13 @@ class Settings:
     )
     audit_db_file: Path | None = _option(PATH, "Audit", "File with the URL of --audit-db, for a URL with a password.")
 
+    anchor_key: Path | None = _option(
+        PATH,
+        "Audit",
+        "Private Ed25519 key of this sidecar, which signs the newest record of the audit at each change, for webhooks, "
+        "commands and --audit-db. Needs --state-dir.",
+    )
+
     xds: bool = _option(
         SWITCH,
         "Followers",

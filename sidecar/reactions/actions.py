@@ -7,9 +7,11 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from sidecar.audit.anchor import Anchor
 from sidecar.audit.event import AuditEvent
 from sidecar.audit.record import Record
 from sidecar.errors import ConfigError, RequestFailed, SecretUnreadable, TaskFailed
@@ -26,9 +28,16 @@ _VARIABLES = frozenset({"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LAN
 _RETRIED = frozenset({408, 425, 429})
 
 
-def perform(reaction: Reaction, record: Record, events: tuple[AuditEvent, ...]) -> None:
-    """Execute a reaction to the events of a change. Raises TaskFailed."""
-    data = payload(record, events, reaction.name)
+def perform(
+    reaction: Reaction,
+    record: Record,
+    events: tuple[AuditEvent, ...],
+    *,
+    anchor_of: Callable[[Record], Anchor | None] = lambda _: None,
+) -> None:
+    """Execute a reaction to the events of a change. `anchor_of` may wait for seconds. Raises TaskFailed."""
+    anchor = anchor_of(record) if reaction.command or reaction.format == "json" else None
+    data = payload(record, events, reaction.name, anchor)
     if reaction.command:
         _run(reaction, json.dumps(data, ensure_ascii=False).encode("utf-8", "replace"))
         return

@@ -12,6 +12,7 @@ from hashlib import sha256
 from typing import Any
 from urllib.parse import quote
 
+from sidecar.audit.anchor import Anchor
 from sidecar.audit.event import AuditEvent
 from sidecar.audit.record import Record
 from sidecar.audit.wording import event_text, publisher_text
@@ -32,10 +33,13 @@ class WebhookRequest:
     headers: dict[str, str]
 
 
-def payload(record: Record, events: Sequence[AuditEvent], reaction: str) -> dict[str, Any]:
+def payload(
+    record: Record, events: Sequence[AuditEvent], reaction: str, anchor: Anchor | None = None
+) -> dict[str, Any]:
     """Return a change as data: as `dc-sidecar history -o json` shows it, with the events that are wanted only.
 
-    `delivery` is the same however often it is sent. The document's text is not included.
+    `delivery` is the same however often it is sent. The document's text is not included. `anchor` is a signed head of
+    the audit that covers the change.
     """
     identity = f"{reaction}\n{record.source}\n{record.key}\n{record.at_ns}"
     return {
@@ -43,6 +47,7 @@ def payload(record: Record, events: Sequence[AuditEvent], reaction: str) -> dict
         "delivery": sha256(identity.encode()).hexdigest()[:32],
         "sidecar": socket.gethostname(),
         **replace(record, events=tuple(events), difference=()).outline(),
+        **({} if anchor is None else {"anchor": anchor.plain()}),
     }
 
 

@@ -10,13 +10,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sidecar.audit.anchor import Anchor
 from sidecar.audit.consumer import ConsumerTask, RecordConsumer
 from sidecar.audit.event import AuditEvent
 from sidecar.audit.journal_reader import FOLDER as AUDIT_FOLDER
 from sidecar.audit.record import Record
 from sidecar.counters import RescheduleCounts, TaskStatus
 from sidecar.errors import DependencyUnavailable, TaskDeferred, TaskFailed
-from sidecar.reactions.actions import perform
+from sidecar.reactions import actions
 from sidecar.reactions.settings import LEASE_S, Reaction, read_reactions
 from sidecar.routing.state import State
 
@@ -37,7 +38,8 @@ class Reactions:
     """The reactions that the configuration lists; none delays another. Raises ConfigError.
 
     `claims` is the database through which a fleet agrees on who reacts, None where each sidecar reacts for itself.
-    `state` returns the State in force, `report` takes a record of what a reaction did.
+    `anchor_of` returns a signed head of the audit that covers a record, for webhooks and commands. `state` returns the
+    State in force, `report` takes a record of what a reaction did.
     """
 
     def __init__(
@@ -47,7 +49,8 @@ class Reactions:
         source: str,
         state_dir: Path | None,
         claims: AuditDatabase | None = None,
-        perform: Perform = perform,
+        perform: Perform | None = None,
+        anchor_of: Callable[[Record], Anchor | None] = lambda _: None,
         state: Callable[[], State | None] = lambda: None,
         report: Callable[[Record], None] = lambda _: None,
     ) -> None:
@@ -57,6 +60,7 @@ class Reactions:
         self._state_dir = state_dir
         self._claims = claims
         self._rescheduling: list[Rescheduling | CeleryMoves | Resharding] = []
+        perform = perform or partial(actions.perform, anchor_of=anchor_of)
         self._consumers = tuple(
             RecordConsumer(self._task(reaction, perform), source=source, state_dir=state_dir, journal=journal)
             for reaction in read_reactions(tree)

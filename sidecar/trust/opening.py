@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sidecar.errors import ConfigError
+from sidecar.errors import ConfigError, DocumentRejected
 from sidecar.file_reloader import FileReloader, read_file
 from sidecar.routing.model import RoutingDocument
 from sidecar.trust.allowed_signers import AllowedSigners, read_allowed_signers
@@ -15,9 +16,14 @@ from sidecar.trust.app_signers import AppSigners
 from sidecar.trust.envelope import NAMESPACE
 from sidecar.trust.signatures import Requirements, SignatureAdmission, check_requirements, verified_by
 
+log = logging.getLogger(__name__)
+
 Parse = Callable[[bytes], RoutingDocument]
+InForce = Callable[[], tuple[bytes, RoutingDocument] | None]
 
 _OPTION = "--allowed-signers"
+# Of the lines that are not used, so many are logged.
+_MOST_WARNINGS = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,12 +57,19 @@ class SignedDocuments:
         self.signers = self._read(self._content)
         self.admission = SignatureAdmission(self.signers, self.requirements)
 
-    def reloader(self, changed: Callable[[], None]) -> FileReloader:
-        """Return what reloads the signers; `changed` is called after it did."""
+    def reloader(self, changed: Callable[[], None], in_force: InForce) -> FileReloader:
+        """Return what reloads the signers; `changed` is called after it did.
+
+        `in_force` returns the source's document in force, None while there is none: it stays in force whoever signed
+        it, and the log says so where the new signers would not do.
+        """
 
         def apply(content: bytes) -> None:
-            self.signers = self._read(content)
+            before, self.signers = self.signers, self._read(content)
             self.admission.replace_signers(self.signers)
+            found = in_force()
+            if found is not None:
+                self._warn_of_lost(*found, before)
             changed()
 
         return FileReloader(self.settings.allowed_signers, _OPTION, apply, known=self._content)
@@ -77,6 +90,26 @@ class SignedDocuments:
         """Raise DocumentRejected for a snapshot that is not signed enough, at the time when it was put in force."""
         verified_by(text, self.signers, self.requirements.fewest, applied_at_ns / 1e9)
 
+    def _warn_of_lost(self, text: bytes, document: RoutingDocument, before: AllowedSigners) -> None:
+        """Log that a document was signed enough by the signers before, and is not by those since."""
+        now_ns = time.time_ns()
+
+        def at_a_restart(signers: AllowedSigners) -> None:
+            verified_by(text, signers, self.requirements.fewest, now_ns / 1e9)
+
+        def at_a_first_start(signers: AllowedSigners) -> None:
+            SignatureAdmission(signers, self.requirements).check_change(text, document, None, now_ns)
+
+        for check in (at_a_restart, at_a_first_start):
+            reason = _refusal(check, self.signers)
+            if reason and not _refusal(check, before):
+                log.warning(
+                    "the document in force stays, but would not be taken any more (%s): a new sidecar, or a restart, "
+                    "may refuse it; have it signed again",
+                    reason,
+                )
+                return
+
     def _read(self, content: bytes) -> AllowedSigners:
         place = f"{_OPTION} {self.settings.allowed_signers}"
         try:
@@ -85,4 +118,16 @@ class SignedDocuments:
             raise ConfigError(f"{place}: byte {error.start} is no UTF-8: save the file as UTF-8") from error
         signers = read_allowed_signers(text, place, NAMESPACE)
         check_requirements(self.requirements, signers, place)
+        for warning in signers.warnings[:_MOST_WARNINGS]:
+            log.warning("%s", warning)
+        if len(signers.warnings) > _MOST_WARNINGS:
+            log.warning("%s: %d more lines are not used", place, len(signers.warnings) - _MOST_WARNINGS)
         return signers
+
+
+def _refusal(check: Callable[[AllowedSigners], None], signers: AllowedSigners) -> str:
+    try:
+        check(signers)
+    except DocumentRejected as error:
+        return str(error)
+    return ""

@@ -25,7 +25,12 @@ class Signature:
     @property
     def fingerprint(self) -> str:
         """Return the fingerprint of the key, as OpenSSH shows it."""
-        return "SHA256:" + base64.b64encode(hashlib.sha256(self.key).digest()).decode().rstrip("=")
+        return fingerprint_of(self.key)
+
+
+def fingerprint_of(key: bytes) -> str:
+    """Return the fingerprint of a public key's blob, as OpenSSH shows it."""
+    return "SHA256:" + base64.b64encode(hashlib.sha256(key).digest()).decode().rstrip("=")
 
 
 def read_signature(text: str) -> Signature | None:

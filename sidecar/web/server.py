@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-import ssl
 import threading
 import time
 from asyncio.sslproto import SSLProtocol
@@ -27,6 +26,7 @@ from sidecar.web.page_data import PageData
 from sidecar.web.rates import EVERY_S, DecisionRates
 from sidecar.web.settings import WebSettings
 from sidecar.web.status import Identity
+from sidecar.web.tls import ReloadedContext
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +76,7 @@ class WebServer:
         self._gate, self._followed = opened(settings)
         memory = (settings.max_memory or group_limit()) if settings.tls_cert else None
         self._connections = HttpConnections(most_connections(memory), tls=settings.tls_cert is not None)
+        self._tls: ReloadedContext | None = None
         self._server: uvicorn.Server | None = None
         self._thread = threading.Thread(target=self._run, name="http", daemon=True)
         for listener in (documents.changed, self._changed):
@@ -101,17 +102,10 @@ class WebServer:
             proxy_headers=False,
             backlog=_BACKLOG,
             timeout_graceful_shutdown=_CLOSING_S,
-            ssl_certfile=settings.tls_cert,
-            ssl_keyfile=settings.tls_key,
-            # Probes have no certificate: who may call without one is the policy's to say.
-            ssl_ca_certs=settings.tls_client_ca if self._gate else None,
-            ssl_cert_reqs=ssl.CERT_OPTIONAL if self._gate and settings.tls_client_ca else ssl.CERT_NONE,
         )
-        try:
-            config.load()
-        except (OSError, ssl.SSLError) as error:
-            raise ConfigError(f"--http {settings.http}: the TLS files cannot be used: {error}") from error
-        if config.ssl is not None:
+        config.load()
+        config.ssl = self._tls = self._open_tls()
+        if self._tls is not None:
             SSLProtocol.max_size = _TLS_BUFFER
         listener = self._listen()
         self._server = uvicorn.Server(config)
@@ -120,7 +114,7 @@ class WebServer:
         for file in self._followed:
             file.start()
         host, port = listener.getsockname()[:2]
-        return f"http{'s' if config.ssl else ''}://{f'[{host}]' if ':' in host else host}:{port}"
+        return f"http{'s' if self._tls else ''}://{f'[{host}]' if ':' in host else host}:{port}"
 
     def go_down(self) -> None:
         """Report not ready from now on, and end the requests that wait for changes."""
@@ -135,6 +129,15 @@ class WebServer:
             for file in self._followed:
                 file.stop(_CLOSING_S)
             self._thread.join(timeout)
+
+    def _open_tls(self) -> ReloadedContext | None:
+        settings = self._settings
+        if settings.tls_cert is None:
+            return None
+        try:
+            return ReloadedContext(settings.tls_cert, settings.tls_key, settings.tls_client_ca if self._gate else None)
+        except OSError as error:
+            raise ConfigError(f"--http {settings.http}: the TLS files cannot be used: {error}") from error
 
     def _listen(self) -> socket.socket:
         host, port = self._settings.place
@@ -184,24 +187,9 @@ class WebServer:
 
     async def _sample(self) -> None:
         """Sample the rates, and load new TLS files, every few seconds."""
-        assert self._server is not None
-        settings, files = self._settings, self._tls_files()
         while True:
             self._rates.sample(time.time())
             self._api.notifier.ring()
             await asyncio.sleep(EVERY_S)
-            now = self._tls_files()
-            if now != files and self._server.config.ssl is not None and settings.tls_cert is not None:
-                try:
-                    self._server.config.ssl.load_cert_chain(settings.tls_cert, settings.tls_key)
-                    files = now
-                except (OSError, ssl.SSLError) as error:
-                    log.warning("the new TLS files cannot be used for HTTP, the ones before stay: %s", error)
-                    files = now
-
-    def _tls_files(self) -> list[int]:
-        found = []
-        for path in (self._settings.tls_cert, self._settings.tls_key):
-            with suppress(OSError):
-                found.append(path.stat().st_mtime_ns if path else 0)
-        return found
+            if self._tls is not None:
+                self._tls.reload()

@@ -409,6 +409,27 @@ def test_the_recipe_for_nacos_renders(tmp_path: Path) -> None:
     assert all(rule["annotations"]["runbook_url"].startswith("https://docs.example/") for rule in rules)
 
 
+def test_the_recipe_for_callers_and_signers_renders(tmp_path: Path) -> None:
+    """The values of docs/kubernetes.md mount the files where the options look, and the sidecar takes the options."""
+    page = (ROOT / "docs/kubernetes.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^  ```yaml\n(  options:\n    policy: .*?)^  ```$", page, re.MULTILINE | re.DOTALL)
+    objects = render({**DOCUMENT, **yaml.safe_load(block)}, folder=tmp_path)
+    check(objects, VERSIONS[-1])
+    assert set(complaints(pods(objects))) == {""}
+    spec = one(objects, "Deployment")["spec"]["template"]["spec"]
+    (container,) = spec["containers"]
+    assert {"name": "trust", "secret": {"secretName": "dc-sidecar-trust"}} in spec["volumes"]
+    mount = next(each for each in container["volumeMounts"] if each["name"] == "trust")
+    assert (mount["mountPath"], mount["readOnly"]) == ("/etc/dc-sidecar-trust", True)
+    env = {each["name"]: each["value"] for each in container["env"] if "value" in each}
+    settings = config.load(container["args"][1:], env)
+    files = (settings.policy, settings.tokens, settings.allowed_signers)
+    assert [str(file.parent) for file in files if file] == ["/etc/dc-sidecar-trust"] * 3
+    assert settings.environment == "jobs"
+    (rule,) = settings.signers_for
+    assert (rule.pattern, rule.names) == ("payments-*", ("alice", "bob"))
+
+
 def test_a_package_of_the_chart_is_whole(tmp_path: Path) -> None:
     """`helm package` takes the linked files along: what it makes renders as the folder does."""
     helm("package", str(CHART), "--destination", str(tmp_path))

@@ -12,6 +12,7 @@ import trustme
 
 from sidecar.audit.event import EventKind
 from sidecar.audit.journal_reader import FOLDER, newest_first
+from tests.certificates import Authority
 from tests.powerjob.scheduler import Scheduler
 from tests.powerjob.site import Sidecar, Tls
 from tests.powerjob.worker import Worker, places
@@ -24,6 +25,12 @@ if TYPE_CHECKING:
     from tests.powerjob.site import Site
 
 PASSWORD = "password"
+# The adapter watches all routes, so its rule names no applications.
+POLICY = """\
+callers:
+- {name: schedulers, match: "uri:spiffe://example/*", calls: [FilterWorkers, GetStatus, WatchRoutes]}
+- {name: operators, match: "dns:operator.example"}
+"""
 
 
 def certified(folder: Path) -> Tls:
@@ -37,8 +44,24 @@ def certified(folder: Path) -> Tls:
     return tls
 
 
+def mutual(folder: Path) -> Tls:
+    """Return the same with a policy, and with certificates of a scheduler, an operator and a stranger."""
+    authority = Authority()
+    (folder / "ca.pem").write_bytes(authority.pem)
+    (folder / "policy").write_text(POLICY)
+    for name, leaf in (
+        ("sidecar", authority.issue(dns=["localhost"])),
+        ("scheduler", authority.issue(uris=["spiffe://example/powerjob"])),
+        ("operator", authority.issue(dns=["operator.example"])),
+        ("stranger", authority.issue(dns=["stranger.example"])),
+    ):
+        (folder / f"{name}.pem").write_bytes(leaf.pem)
+        (folder / f"{name}.key").write_bytes(leaf.key)
+    return Tls(folder / "ca.pem", folder / "sidecar.pem", folder / "sidecar.key", folder / "policy")
+
+
 class Second:
-    """It routes by the plain filter, over TLS; its application `reports` has a worker in dc1 and one in dc3.
+    """It routes by the plain filter, over mutual TLS; its application `reports` has a worker in dc1 and one in dc3.
 
     `first` is the server that tests drive it by.
 
@@ -53,7 +76,7 @@ class Second:
         self.first = site.scheduler
         self.app = 0
         self.workers: dict[str, Worker] = {}
-        tls = certified(folder)
+        tls = mutual(folder)
         self._password = folder / "password"
         self._password.write_text(PASSWORD)
         target = f"localhost:{free_port()}"
@@ -64,6 +87,8 @@ class Second:
             address="127.0.0.2",
             dc_sidecar__target=target,
             dc_sidecar__tls__ca=str(tls.ca),
+            dc_sidecar__tls__certificate=str(folder / "scheduler.pem"),
+            dc_sidecar__tls__key=str(folder / "scheduler.key"),
             dc_sidecar__aspect="false",
             # Where the tests' machine is busy, a job that goes nowhere after 200 ms would look like a wrong route.
             dc_sidecar__timeout="10s",

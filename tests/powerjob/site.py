@@ -29,11 +29,27 @@ DATACENTERS = "datacenters: {dc1: {}, dc2: {}, dc3: {cidrs: [127.0.3.0/24]}, dc4
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """Files in PEM of a server's certificate and of whom to trust."""
+    """Files in PEM of a server's certificate and of whom to trust.
+
+    With a `policy` clients need a certificate too: `NAME.pem` and `NAME.key` beside the policy. Tests are `operator`.
+    """
 
     ca: Path
     certificate: Path
     key: Path
+    policy: Path | None = None
+
+    def credentials(self, name: str) -> grpc.ChannelCredentials:
+        """Return what a client connects with."""
+        if self.policy is None:
+            return grpc.ssl_channel_credentials(self.ca.read_bytes())
+        key, certificate = (self.policy.with_name(f"{name}.{end}").read_bytes() for end in ("key", "pem"))
+        return grpc.ssl_channel_credentials(self.ca.read_bytes(), key, certificate)
+
+    def flags(self) -> list[str]:
+        """Return the flags of the sidecar."""
+        flags = ["--tls-cert", str(self.certificate), "--tls-key", str(self.key)]
+        return flags if self.policy is None else [*flags, "--tls-client-ca", str(self.ca), "--policy", str(self.policy)]
 
 
 class Sidecar(ServerProcess):
@@ -48,7 +64,7 @@ class Sidecar(ServerProcess):
         self._tls = tls
         command = [sys.executable, "-m", "sidecar", "serve", "--source", f"file:{self.document}", "--listen", listen]
         if tls is not None:
-            command += ["--tls-cert", str(tls.certificate), "--tls-key", str(tls.key)]
+            command += tls.flags()
         if http:
             command += ["--http", http]
         self.state_dir = folder / "state"
@@ -58,8 +74,9 @@ class Sidecar(ServerProcess):
             command += ["--config", str(config), "--state-dir", str(self.state_dir)]
         super().__init__(command, ready=self._is_ready, log=folder / "sidecar.log", within=30)
 
-    def status(self) -> routing_pb2.SidecarStatus:
-        with self._channel() as channel:
+    def status(self, caller: str = "operator") -> routing_pb2.SidecarStatus:
+        """Return the status; with TLS `caller` is who asks."""
+        with self._channel(caller) as channel:
             call = channel.unary_unary(
                 "/dcsidecar.v1.RoutingService/GetStatus",
                 request_serializer=routing_pb2.GetStatusRequest.SerializeToString,
@@ -98,10 +115,10 @@ class Sidecar(ServerProcess):
         """Wait until the adapter in a scheduler decides as this sidecar would now."""
         eventually(lambda: scheduler.metric("generation") == self.status().generation, "the adapter follows")
 
-    def _channel(self) -> grpc.Channel:
+    def _channel(self, caller: str = "operator") -> grpc.Channel:
         if self._tls is None:
             return grpc.insecure_channel(self._listen)
-        return grpc.secure_channel(self._listen, grpc.ssl_channel_credentials(self._tls.ca.read_bytes()))
+        return grpc.secure_channel(self._listen, self._tls.credentials(caller))
 
     def _is_ready(self) -> bool:
         try:

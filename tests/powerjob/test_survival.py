@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import grpc
 import pytest
 
 from tests.powerjob.scheduler import Status
@@ -137,7 +138,7 @@ def second(site: Site, artifacts: Artifacts, lost: Lost, tmp_path_factory: pytes
 
 
 def test_second_server(second: Second) -> None:
-    """A second server of the cluster, joined over TLS, routes its application by the plain filter."""
+    """A second server of the cluster routes its application by the plain filter, over mutual TLS with a policy."""
     job = second.first.save_job(second.app)
     for datacenter in ("dc1", "dc3", "dc1"):
         second.route(datacenter)
@@ -150,6 +151,9 @@ def test_second_server(second: Second) -> None:
     # The first dispatch asks; after a switch the answer may have been fetched ahead.
     assert 1 <= decisions["sidecar"] <= 3
     assert decisions["sidecar"] + decisions["memory"] == 9
+    # The policy is in force: another certificate of the same authority may make no call.
+    with pytest.raises(grpc.RpcError, match=r"dns:stranger\.example"):
+        second.sidecar.status("stranger")
 
 
 def test_what_failed_is_brought_back_at_the_switch(second: Second) -> None:

@@ -16,6 +16,7 @@ _PROTECTIONS = {
     "policy": "everybody who can connect may make every call",
     "allowed-signers": "everybody who can write the key may change the routes",
     "max-change": "one document may change everything",
+    "anchor-key": "who can write the state directory can write another audit",
     "tls-cert": "connections are not encrypted",
     "state-dir": "a restart while the config center is down has no document, and nothing is audited",
 }

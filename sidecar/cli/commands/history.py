@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sidecar import config
+from sidecar.audit.anchor_keys import verifying_key
 from sidecar.audit.chain_head import state_witness
 from sidecar.audit.diff import diff_lines
 from sidecar.audit.event import AuditEvent, EventKind
 from sidecar.audit.journal_reader import FOLDER, matching, newest_first, verify
+from sidecar.audit.kept_anchors import KeptAnchors, anchors_in_file, verified_anchors
 from sidecar.audit.record import Record
 from sidecar.audit.service import database_url, open_database, saved_name
 from sidecar.audit.wording import event_text
@@ -171,33 +173,81 @@ def diff(outer: dict[str, Any], /, before: str, after: str, **where: Any) -> Non
 _VERIFY = """\b
 Examples:
   dc-sidecar history verify --state-dir /var/lib/dc-sidecar
-  dc-sidecar history verify --config sidecar.yaml -o json"""
+  dc-sidecar history verify --config sidecar.yaml -o json
+  dc-sidecar history verify --config sidecar.yaml --anchors kept.jsonl --anchor-key sidecar.pub"""
 
 
 @command.command("verify", epilog=_VERIFY)
+@click.option(
+    "--anchors",
+    "anchors_file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Anchors that were kept: JSON lines, of anchors or of what webhooks and commands got.",
+)
+@click.option(
+    "--anchor-key",
+    type=click.Path(path_type=Path),
+    metavar="PUBLIC",
+    help="The public half of the sidecar's --anchor-key: check against --anchors, and against those in --audit-db.",
+)
 @_shared
 @click.pass_obj
-def check(outer: dict[str, Any], /, **where: Any) -> int:  # noqa: ANN401 - the flags of all
+def check(
+    outer: dict[str, Any],
+    /,
+    anchors_file: Path | None,
+    anchor_key: Path | None,
+    **where: Any,  # noqa: ANN401 - the flags of all
+) -> int:
     """Verify that no record was changed or removed.
 
     Exits with 1, and names the place, if one was. With --audit-db the shared
-    database is asked for newer records of this sidecar, too.
+    database is asked for newer records of this sidecar, too. With --anchor-key
+    the records are also checked against anchors that were kept elsewhere.
     """
     settings = _settings(where, outer)
     state_dir = _state_dir(settings)
     witness = state_witness(state_dir)
-    if not Path(witness.place).exists():
+    # Before the journal: a sidecar that runs writes there first.
+    kept = _kept_anchors(settings, anchors_file, anchor_key)
+    if kept is None and not Path(witness.place).exists():
         _folder(where, outer)
-    verdict = verify(state_dir / FOLDER, [witness])
-    problems = [*verdict.problems, *_newer_in_database(settings, state_dir)]
+    verdict = verify(state_dir / FOLDER, [witness], kept.heads if kept else ())
+    problems = [*(kept.problems if kept else ()), *verdict.problems, *_newer_in_database(settings, state_dir)]
     if _chosen(where, outer, "output") == "json":
-        print_json({"good": not problems, "records": verdict.records, "problems": problems})
+        counted = {} if kept is None else {"anchors": len(kept.heads)}
+        print_json({"good": not problems, "records": verdict.records, **counted, "problems": problems})
     elif problems:
         print_lines(problems)
     else:
         span = f", numbers {verdict.first} to {verdict.last}" if verdict.records else ""
-        print_lines([f"{verdict.records} records{span}: unchanged, none missing"])
+        checked = f", as {len(kept.heads)} anchors prove" if kept is not None else ""
+        print_lines([f"{verdict.records} records{span}: unchanged, none missing{checked}"])
     return 1 if problems else 0
+
+
+def _kept_anchors(settings: config.Settings, file: Path | None, public: Path | None) -> KeptAnchors | None:
+    """Return the anchors that were kept in a file and in the shared database, None if they are not asked for.
+
+    Raises ConfigError, DatabaseUnavailable.
+    """
+    url = database_url(settings)
+    if public is None:
+        if file is None:
+            return None
+        raise ConfigError("--anchors: expected --anchor-key beside it, the public key of the sidecar")
+    if file is None and not url:
+        raise ConfigError("--anchor-key: expected --anchors or --audit-db beside it, where anchors were kept")
+    key = verifying_key(public)
+    kept = list(anchors_in_file(file)) if file is not None else []
+    if url:
+        with closing(open_database(url, sidecar="")) as shared:
+            try:
+                kept += [("shared database", text) for text in shared.anchors(key.fingerprint)]
+            except TaskFailed as error:
+                raise DatabaseUnavailable(str(error)) from None
+    return verified_anchors(kept, key)
 
 
 def _newer_in_database(settings: config.Settings, state_dir: Path) -> Iterator[str]:

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
 
 import pytest
+from sqlalchemy import inspect
 
+from sidecar.audit.anchor import anchor_of
 from sidecar.audit.database import AuditDatabase, _now_ns
 from sidecar.audit.event import AuditEvent, EventKind
 from sidecar.audit.record import Record, RecordCause
 from sidecar.errors import ConfigError, DependencyUnavailable, TaskDeferred, TaskFailed
+from sidecar.trust.anchor_key import open_public_key
 from tests.integration.audit.conftest import Postgres
+from tests.ssh_keys import Signer
+from tests.unit.audit.anchors import anchored
 from tests.waiting import eventually
 
 MINUTE_NS = 60 * 10**9
@@ -216,3 +223,18 @@ def test_a_wrong_url_is_told_at_the_start(wrong: str) -> None:
     """An invalid database URL is a configuration error."""
     with pytest.raises(ConfigError, match="expected a URL such as postgresql"):
         AuditDatabase(wrong, sidecar="s")
+
+
+def test_anchors_are_beside_the_changes(url: str, tmp_path: Path) -> None:
+    """Each head is there once, by key; the table is added to an older schema, and only by sidecars with a key."""
+    keys = [Signer(tmp_path, name).key for name in ("one", "other")]
+    ours, theirs = (anchored(tmp_path / f"audit-{key.name}", key, 2) for key in keys)
+    one, other = (open_public_key(key.with_suffix(".pub"), "").fingerprint for key in keys)
+    with fleet(url, 2) as (first, second):
+        first.add(applied("a", NOON_NS))
+        assert "dc_sidecar_anchors" not in inspect(first._engine).get_table_names()
+        for number, anchor in ((1, ours[0]), (2, ours[1]), (3, ours[1])):
+            first.add(applied("b", NOON_NS + number), anchor)
+        second.add(applied("b", NOON_NS + 1), theirs[0])
+        assert [anchor_of(json.loads(text)) for text in second.anchors(one)] == ours
+        assert [anchor_of(json.loads(text)) for text in second.anchors(other)] == theirs[:1]

@@ -51,7 +51,7 @@ def test_new_certificates_are_taken_up(tmp_path: Path) -> None:
 
 
 def test_the_policy_decides_who_may_call(tmp_path: Path) -> None:
-    """By certificate, by token, or not at all; probes need neither, and a rule for applications is not enough."""
+    """By certificate, by token, or not at all; probes need neither; another authority in the file takes over."""
     authority, document = Authority(), tmp_path / "routing.yaml"
     document.write_text("dc1")
     server = authority.issue(dns=["localhost"])
@@ -89,8 +89,11 @@ callers:
                 return int(answer.status)
         except urllib.error.HTTPError as error:
             return error.code
+        except OSError:
+            # The server does not take the certificate.
+            return 0
 
-    with SidecarProcess(f"file:{document}", *flags, "--http", f"localhost:{port}", folder=tmp_path):
+    with SidecarProcess(f"file:{document}", *flags, "--http", f"localhost:{port}", folder=tmp_path) as sidecar:
         assert status("/healthz") == 200
         assert status("/metrics") == 401
         assert status("/metrics", token="secret") == 200
@@ -103,3 +106,13 @@ callers:
         assert status("/v1/active/reports/dc1", scheduler) == 403
         assert status("/v1/decide?app=reports&key=7", scheduler) == 403
         assert status("/v1/decide?app=billing&key=7", scheduler) in (200, 204)
+        successor = Authority()
+        renewed = successor.issue(uris=["spiffe://example/prometheus"])
+        assert status("/metrics", renewed) == 0
+        (tmp_path / "ca").write_bytes(b"no certificate")
+        eventually(lambda: "the ones before stay" in sidecar.log_text(), "the refusal of the file", within=20)
+        assert status("/v1/active/billing/dc1", scheduler) == 200
+        (tmp_path / "ca").write_bytes(successor.pem)
+        eventually(lambda: status("/metrics", renewed) == 200, "the new authority", within=20)
+        assert status("/v1/active/billing/dc1", scheduler) == 0
+        assert status("/healthz") == 200

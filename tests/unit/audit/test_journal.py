@@ -256,7 +256,7 @@ def test_a_chain_that_was_computed_anew_is_not_the_one_of_the_witness(tmp_path: 
             forged.append([record(number)])
         forged.close()
         problems = verify(folder, [state_witness(folder)]).problems
-        assert any("record 5 is not the one that was written last" in problem for problem in problems)
+        assert any("record 5 is not the one that was written, by" in problem for problem in problems)
 
 
 @pytest.mark.parametrize("spoil", ["tail", "all", "head", "rewritten"])

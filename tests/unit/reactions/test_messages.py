@@ -12,6 +12,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from sidecar.audit.anchor import Anchor
+from sidecar.audit.chain_head import ChainHead
 from sidecar.audit.event import AuditEvent, EventKind
 from sidecar.audit.record import Record, RecordCause
 from sidecar.reactions.messages import WebhookRequest, message_text, payload, webhook_request
@@ -116,3 +118,17 @@ def test_every_form_is_json_in_utf_8(form: str) -> None:
     found, _ = posted(form)
     assert "→".encode() in found.body
     assert found.headers["Content-Type"] == "application/json; charset=utf-8"
+
+
+def test_an_anchor_is_data_of_its_own() -> None:
+    """The signed head is a field beside the change; without one there is no field, and the delivery is the same."""
+    anchor = Anchor(ChainHead(7, "d" * 64), "file:x", "2027-01-15T08:00:00Z", "AAAA")
+    found, without = payload(RECORD, (SWITCH,), "chat", anchor), payload(RECORD, (SWITCH,), "chat")
+    assert found.pop("anchor") == {
+        "number": 7,
+        "hash": "d" * 64,
+        "source": "file:x",
+        "at": "2027-01-15T08:00:00Z",
+        "signature": "AAAA",
+    }
+    assert found == without

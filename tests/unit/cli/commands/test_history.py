@@ -12,6 +12,8 @@ from sidecar.audit.chain_head import state_witness
 from sidecar.audit.database import AuditDatabase
 from sidecar.audit.journal import Journal
 from sidecar.audit.journal_reader import FOLDER
+from tests.ssh_keys import Signer
+from tests.unit.audit.anchors import anchored, keep
 from tests.unit.audit.test_journal import record
 from tests.unit.cli.conftest import Run
 
@@ -85,3 +87,36 @@ def test_newer_records_in_the_shared_database_are_missed(run: Run, tmp_path: Pat
     journal.append([record(2 * 10**9)])
     journal.close()
     assert run("history", "verify", *where).code == 0
+
+
+def test_anchors_are_checked_in_a_file_and_in_the_shared_database(run: Run, tmp_path: Path) -> None:
+    """Both places find a removed end, though heads and the sidecar's name were removed too."""
+    key = Signer(tmp_path, "me").key
+    database = f"sqlite:///{tmp_path}/audit.db"
+    handed_out = anchored(tmp_path / FOLDER, key, 2)
+    kept = keep(tmp_path / "kept.jsonl", handed_out)
+    with closing(AuditDatabase(database, sidecar="me-1")) as shared:
+        for number, anchor in enumerate(handed_out, 1):
+            shared.add(record(number), anchor)
+    where = ("--state-dir", str(tmp_path), "--anchor-key", str(key.with_suffix(".pub")))
+    in_file, in_database = ("--anchors", str(kept)), ("--audit-db", database)
+    assert "unchanged, none missing, as 4 anchors prove" in run("history", "verify", *where, *in_file, *in_database).out
+    assert run("history", "verify", *where, *in_file, "-o", "json").json == {
+        "good": True,
+        "records": 2,
+        "anchors": 2,
+        "problems": [],
+    }
+    shutil.rmtree(tmp_path / FOLDER)
+    for place, said in ((in_file, "kept.jsonl, line 2"), (in_database, "shared database")):
+        verdict = run("history", "verify", *where, *place)
+        assert (verdict.code, "records 1 to 2 are missing at the end" in verdict.out) == (1, True)
+        assert said in verdict.out
+
+
+def test_anchors_need_a_key_and_a_key_needs_anchors(run: Run, state: Path) -> None:
+    """Exit code 78, and what is missing."""
+    where = ("history", "verify", "--state-dir", str(state))
+    no_key, no_anchors = run(*where, "--anchors", "kept"), run(*where, "--anchor-key", "public")
+    assert (no_key.code, "expected --anchor-key beside it" in no_key.err) == (78, True)
+    assert (no_anchors.code, "expected --anchors or --audit-db beside it" in no_anchors.err) == (78, True)
