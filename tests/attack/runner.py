@@ -15,7 +15,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from tests.attack.attack import Attack, Stage, give_way
+from tests.attack.attack import Attack, Stage, all_attacks, give_way
 from tests.attack.caller import DEADLINE_S, RATE, IndependentCaller, Measured
 from tests.attack.memory_group import MemoryGroup, make_group
 from tests.attack.sidecar import COMMAND, AttackedSidecar, DidNotStart
@@ -133,9 +133,10 @@ class Running:
         self._memory = max(setting.memory, attack.memory)
         self._group = make_group(self._memory, setting.group)
         self._folder = Path(tempfile.mkdtemp(prefix=f"a-{attack.name[:12]}-"))
-        context = multiprocessing.get_context("fork")
+        # Forked from a process without threads: this one may hold those of clients, and their locks.
+        context = multiprocessing.get_context("forkserver")
         self._ours, theirs = context.Pipe(duplex=False)
-        arguments = (attack, setting, self._group, self._folder, theirs)
+        arguments = (attack.name, setting, self._group, self._folder, theirs)
         self._child = context.Process(target=_run, args=arguments, name=attack.name)
         self._child.start()
         theirs.close()
@@ -177,8 +178,9 @@ def carry_out(attack: Attack, setting: Setting) -> Result:
     return running.end()
 
 
-def _run(attack: Attack, setting: Setting, group: MemoryGroup, folder: Path, answer: Connection[Any, Any]) -> None:
+def _run(name: str, setting: Setting, group: MemoryGroup, folder: Path, answer: Connection[Any, Any]) -> None:
     os.setsid()
+    attack = next(attack for attack in all_attacks() if attack.name == name)
     _go_before_others()
     # Of this process alone: what it starts has handlers of its own.
     signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -24,7 +24,8 @@ _FLAGS: list[click.Parameter] = [
         metavar="ADDR",
     ),
     flag(["--live"], "Ask whether it is alive instead of ready.", is_flag=True),
-    *tls_flags(),
+    # Probes present no token: health answers everybody.
+    *(each for each in tls_flags() if each.name != "token_file"),
     timeout_flag("2s", "How long to wait for an answer."),
 ]
 

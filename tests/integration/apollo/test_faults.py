@@ -67,10 +67,13 @@ def test_partitioned(server: ApolloServer, wire: TcpProxy, watch: Watch, fault: 
     assert watched.reaches("dc3") - released < 2.0
 
 
-def test_a_killed_service_is_noticed_at_once_and_a_frozen_one_within_eight_seconds(
+def test_a_killed_service_is_noticed_at_once_and_a_frozen_one_within_nine_seconds(
     server: ApolloServer, watch: Watch
 ) -> None:
-    """The poll's connection breaks with the service; a frozen one is found by the next read."""
+    """The poll's connection breaks with the service; a frozen one is found by the next read.
+
+    That read comes after up to six seconds, jitter included, and gives up after three.
+    """
     watched = watch(source_url(server))
     watched.reaches("dc1")
     server.kill()
@@ -82,7 +85,7 @@ def test_a_killed_service_is_noticed_at_once_and_a_frozen_one_within_eight_secon
     server.freeze()
     frozen = time.monotonic()
     watched.becomes(Unreachable, within=10)
-    assert time.monotonic() - frozen < 8.5
+    assert time.monotonic() - frozen < 9.5
     server.thaw()
     server.operator.release(SPACE, "dc2")
     watched.reaches("dc2")

@@ -60,9 +60,11 @@ while True:
 
 REPORT = """
 import os, sys
+import sidecar.sources.file_watch
 from sidecar.sources.base import Content
 from sidecar.sources.file import open_source
 
+# All is imported: without rights the modules may be out of reach.
 if os.geteuid() == 0 and sys.argv[2] == "drop":
     os.setgroups([])
     os.setresgid(65534, 65534, 65534)
