@@ -17,6 +17,7 @@ from sidecar.audit.service import AuditService, open_configured
 from sidecar.change_log import log_change, log_signers
 from sidecar.config import Settings
 from sidecar.errors import ConfigError, DocumentRejected, SnapshotUnusable, SourceError
+from sidecar.footprint import document_budget
 from sidecar.gil import Yielder, without_gc
 from sidecar.health import failover_store
 from sidecar.health.checks import HealthChecks
@@ -52,6 +53,8 @@ T = TypeVar("T")
 # Of the grace period, what is reserved for the other parts once the calls have ended, and the least that each gets.
 _CLOSING_S = 2.0
 _MIN_STOP_S = 0.05
+# What the client of Nacos adds to the process, as the chart counts it.
+_NACOS = 64 * 1024 * 1024
 # How long the start may wait for the override's file.
 _OVERRIDE_READ_S = 2.0
 
@@ -106,6 +109,7 @@ class Sidecar:
         self._settings = settings
         self._source = open_source(settings.source or "", settings.source_options)
         self.url = self._source.url
+        self._parse = partial(parse_document, max_bytes=settings.max_document_size, budget=self._document_budget())
         self._supervisor = self._open_supervisor()
         self._signed = self._open_signatures()
         self._table = self._open_table()
@@ -185,7 +189,7 @@ class Sidecar:
 
     def _open_table(self) -> RoutingTable:
         settings = self._settings
-        parse = without_gc(partial(parse_document, max_bytes=settings.max_document_size, checkpoint=Yielder()))
+        parse = without_gc(partial(self._parse, checkpoint=Yielder()))
         if self._supervisor is not None:
             parse = self._supervisor.preloading(parse)
         signed = self._signed
@@ -203,6 +207,15 @@ class Sidecar:
             admission=Admissions(judges) if judges else None,
             parse_override=signed.parse_override(parse) if signed else None,
         )
+
+    def _memory_share(self) -> int | None:
+        """Return the bytes that each process may use; None without a limit."""
+        limit = self._settings.max_memory or group_limit()
+        processes = 1 if self._settings.workers == 1 else self._settings.workers + 1
+        return None if limit is None else limit // processes
+
+    def _document_budget(self) -> int:
+        return document_budget(self._memory_share(), beside=_NACOS if self.url.startswith("nacos") else 0)
 
     def _open_signatures(self) -> SignedDocuments | None:
         settings = self._settings
@@ -231,10 +244,8 @@ class Sidecar:
             return None
         from sidecar.workers.supervisor import Supervisor  # noqa: PLC0415 - only where it is configured
 
-        limit = settings.max_memory or group_limit()
-        share = None if limit is None else limit // (settings.workers + 1)
         return Supervisor(
-            replace(_subset(ServerSettings, settings), max_memory=share),
+            replace(_subset(ServerSettings, settings), max_memory=self._memory_share()),
             workers=settings.workers,
             source=self.url,
             max_document_size=settings.max_document_size,
@@ -348,7 +359,7 @@ class Sidecar:
             if snapshot is not None:
                 if self._signed is not None:
                     self._signed.check_snapshot(snapshot.text, snapshot.applied_at_ns)
-                document = parse_document(snapshot.text, max_bytes=self._settings.max_document_size)
+                document = self._parse(snapshot.text)
                 self._table.restore(LoadedDocument(snapshot.text, document), snapshot.applied_at_ns)
                 self._resume(snapshot.versions)
         except (SnapshotUnusable, DocumentRejected) as error:

@@ -381,6 +381,8 @@ def _read(view: View, text: bytes, now: Instant, rules: _Rules) -> View:
     try:
         loaded = rules.load(text, view.source, now)
     except DocumentRejected as error:
+        # The frames of its traceback hold what was read of the text.
+        error = DocumentRejected(error.problems)
         refusal = RejectedDocument(revision=revision_of(text), error=error, at_ns=now.wall_ns, text=text)
         refused = replace(view, status=replace(view.status, refusal=refusal))
         return _moved(refused, SourceEvent.REFUSED, now, error=error.summary)

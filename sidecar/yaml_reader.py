@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from sidecar.errors import DocumentRejected, Problem
+from sidecar.footprint import NODE, UNLIMITED, Footprint
 
 MAX_DEPTH = 16
 # Bounds the memory that a hostile text can take; nobody reads a longer report.
@@ -62,20 +63,27 @@ def show(path: Path) -> str:
     return text
 
 
-def read(text: str, checkpoint: Checkpoint, record: ParseRecord | None = None) -> Tree:
+def read(
+    text: str, checkpoint: Checkpoint, record: ParseRecord | None = None, footprint: Footprint | None = None
+) -> Tree:
     """Parse a text into plain values. `checkpoint` is called every few entries, to let other threads run.
 
     A `record` is filled in the same pass; for JSON, which the YAML parser does not see, it stays empty (see `trace`).
 
     Raises DocumentRejected, naming each place, for invalid YAML, duplicate keys, aliases, merge keys, tags, keys that
-    are not scalars, more than one document, and nesting deeper than MAX_DEPTH.
+    are not scalars, more than one document, nesting deeper than MAX_DEPTH, and the first entry that does not fit into
+    the `footprint`, to which each is added.
     """
+    footprint = footprint or Footprint(UNLIMITED)
+    before = footprint.needed
     if text.lstrip()[:1] in ("{", "["):
         try:
-            return _read_json(text, checkpoint)
+            return _read_json(text, checkpoint, footprint)
         except (ValueError, RecursionError):
-            pass  # It may still be YAML in flow style; if not, the YAML parser names the place.
+            # It may still be YAML in flow style; if not, or if it is too large, the YAML parser names the place.
+            footprint.needed = before
     reader = _YamlReader(text, checkpoint)
+    reader.footprint = footprint
     if record is not None:
         reader.places = record.places
         reader.events = record.events
@@ -108,22 +116,29 @@ def trace(text: str) -> ParseRecord:
     return record
 
 
-def _read_json(text: str, checkpoint: Checkpoint) -> Tree:
+def _read_json(text: str, checkpoint: Checkpoint, footprint: Footprint) -> Tree:
     def pairs(items: list[tuple[str, Any]]) -> dict[str, Tree]:
-        mapping = {key: _plain(value, checkpoint) for key, value in items}
+        _fit(footprint, len(items))
+        mapping = {key: _plain(value, checkpoint, footprint) for key, value in items}
         if len(mapping) != len(items):
             raise ValueError("a duplicate key")
         return mapping
 
     tree = json.loads(text, object_pairs_hook=pairs, parse_int=str, parse_float=str, parse_constant=_no_constant)
-    return _plain(tree, checkpoint)
+    return _plain(tree, checkpoint, footprint)
 
 
-def _plain(value: _Foreign, checkpoint: Checkpoint) -> Tree:
+def _plain(value: _Foreign, checkpoint: Checkpoint, footprint: Footprint) -> Tree:
     checkpoint()
     if isinstance(value, list):
-        return [_plain(item, checkpoint) for item in value]
+        _fit(footprint, len(value))
+        return [_plain(item, checkpoint, footprint) for item in value]
     return value if isinstance(value, str | dict) else _JSON_WORDS[value]
+
+
+def _fit(footprint: Footprint, entries: int) -> None:
+    if not footprint.add((1 + entries) * NODE):
+        raise ValueError("too many entries")
 
 
 def _no_constant(word: str) -> None:
@@ -144,6 +159,7 @@ class _YamlReader:
         self.places: dict[Path, Position] | None = None
         self.wanted: Collection[Path] | None = None
         self.events: list[_Foreign] | None = None
+        self.footprint: Footprint | None = None
 
     def read(self) -> Tree:
         # The substring test keeps the regular expression off almost every text.
@@ -197,6 +213,7 @@ class _YamlReader:
         if len(path) >= MAX_DEPTH:
             self._report(path, f"found nesting deeper than {MAX_DEPTH} levels, expected less", event.start_mark)
             raise _EnoughError
+        self._fit(path, event)
         if isinstance(event, yaml.SequenceStartEvent):
             return self._sequence(events, path)
         return self._mapping(events, path)
@@ -206,6 +223,7 @@ class _YamlReader:
         while not isinstance(event := next(events), yaml.SequenceEndEvent):
             here = (*path, len(items))
             self._place(here, event, event)
+            self._fit(here, event)
             items.append(self._node(event, events, here))
         return items
 
@@ -218,6 +236,7 @@ class _YamlReader:
                 self._report(here, "found a second time, expected once: remove one of the two", event.start_mark)
             value = next(events)
             self._place(here, event, value)
+            self._fit(here, event)
             entries[key] = self._node(value, events, here)
         return entries
 
@@ -239,6 +258,11 @@ class _YamlReader:
     def _place(self, path: Path, key: _Foreign, value: _Foreign) -> None:
         if self.places is not None and (self.wanted is None or path in self.wanted):
             self.places.setdefault(path, Position(_at(key.start_mark), _at(value.start_mark)))
+
+    def _fit(self, path: Path, event: _Foreign) -> None:
+        if self.footprint is not None and not self.footprint.add(NODE):
+            self._report(path, self.footprint.excess(), event.start_mark)
+            raise _EnoughError
 
     def _report_tag(self, path: Path, event: _Foreign) -> None:
         self._report(path, f"found the tag {show((event.tag,))}: remove it, tags are not allowed", event.start_mark)

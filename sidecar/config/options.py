@@ -234,7 +234,8 @@ class Settings:
     max_memory: int | None = _option(
         SIZE,
         "Bounds",
-        "Memory that the sidecar may use; bounds below are lowered to fit it. Default: the limit of its control group.",
+        "Memory that the sidecar may use; documents that need more are refused, bounds below are lowered to fit it. "
+        "Default: the limit of its control group.",
     )
     max_message_size: int = _option(SIZE, "Bounds", "Refuse larger requests.", default="4MiB")
     max_candidates: int = _option(COUNT, "Bounds", "Refuse requests with more candidates.", default="20000")

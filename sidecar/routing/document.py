@@ -10,6 +10,7 @@ from hashlib import sha256
 from typing import Any, TypeVar
 
 from sidecar.errors import DocumentRejected, Problem
+from sidecar.footprint import BYTE_OF_TEXT, NETWORK, ROUTE, UNLIMITED, Footprint
 from sidecar.routing.drains import MAX_MATCH, MAX_RULES
 from sidecar.routing.fields import FieldReader, shown
 from sidecar.routing.health_checks import CHECK_KEYS, read_checks
@@ -59,14 +60,16 @@ def revision_of(text: bytes) -> str:
 
 
 def parse_document(
-    text: bytes, *, max_bytes: int = MAX_BYTES, checkpoint: Checkpoint = lambda: None
+    text: bytes, *, max_bytes: int = MAX_BYTES, budget: int = UNLIMITED, checkpoint: Checkpoint = lambda: None
 ) -> RoutingDocument:
     """Return the routing document that a text is, its inheritance applied.
 
     `checkpoint` is called about every fraction of a millisecond: if it yields the processor, other threads run while a
-    big text is read. Raises DocumentRejected, and nothing else, for any text that is not a valid document.
+    big text is read. Raises DocumentRejected, and nothing else, for an invalid one, or beyond `budget` bytes of memory.
     """
-    return document_of(text, read_tree(text, max_bytes=max_bytes, checkpoint=checkpoint), checkpoint=checkpoint)
+    footprint = Footprint(budget, len(text) * BYTE_OF_TEXT)
+    tree = read_tree(text, max_bytes=max_bytes, checkpoint=checkpoint, footprint=footprint)
+    return _Reader(text, checkpoint, footprint).document(tree)
 
 
 def read_tree(
@@ -75,11 +78,12 @@ def read_tree(
     max_bytes: int = MAX_BYTES,
     checkpoint: Checkpoint = lambda: None,
     record: ParseRecord | None = None,
+    footprint: Footprint | None = None,
 ) -> Tree:
     """Return the tree of a document's text; a bare word is a scalar.
 
-    `checkpoint` and `record` are those of `yaml_reader.read`. Raises DocumentRejected for a text that is too long,
-    empty, or neither YAML nor JSON in UTF-8.
+    The other arguments are those of `yaml_reader.read`. Raises DocumentRejected for a text that is too long, empty, or
+    neither YAML nor JSON in UTF-8.
     """
     if len(text) > max_bytes:
         raise _refused(
@@ -97,12 +101,12 @@ def read_tree(
             "the text is empty, expected a datacenter's name or a document: to keep the routes, leave it as it is"
         )
     # Errors name places of the text as it is: only a byte order mark may be removed.
-    return word if NAME.fullmatch(word) else read(decoded, checkpoint, record)
+    return word if NAME.fullmatch(word) else read(decoded, checkpoint, record, footprint)
 
 
 def document_of(text: bytes, tree: Tree, *, checkpoint: Checkpoint = lambda: None) -> RoutingDocument:
     """Return the routing document of a tree. Raises DocumentRejected where it is not a valid one."""
-    return _Reader(text, checkpoint).document(tree)
+    return _Reader(text, checkpoint, Footprint(UNLIMITED)).document(tree)
 
 
 def _refused(message: str, line: int = 1, column: int = 1) -> DocumentRejected:
@@ -112,8 +116,8 @@ def _refused(message: str, line: int = 1, column: int = 1) -> DocumentRejected:
 class _Reader(FieldReader):
     """Turns the tree of a text into a document, inheritance applied."""
 
-    def __init__(self, text: bytes, checkpoint: Checkpoint) -> None:
-        super().__init__(text, checkpoint)
+    def __init__(self, text: bytes, checkpoint: Checkpoint, footprint: Footprint) -> None:
+        super().__init__(text, checkpoint, footprint)
         # Many routes are one bare name: they share one value.
         self._bare: dict[tuple[int, str], Route] = {}
 
@@ -165,7 +169,7 @@ class _Reader(FieldReader):
         networks = []
         for index, item in enumerate(self.items(tree, path, "a list of networks such as [10.1.0.0/16]")):
             here = (*path, index)
-            self.checkpoint()
+            self.charge(NETWORK, here)
             found = read_cidr(item) if isinstance(item, str) else None
             if found is None:
                 self.wrong(here, f"found {shown(item)}, expected a network such as 10.1.0.0/16 or fd00:1::/32")
@@ -190,6 +194,7 @@ class _Reader(FieldReader):
         for name, entry in self.mapping(tree, path, (), "a mapping of applications to their routes").items():
             here = (*path, name)
             self.free_name(name, here, "an application", key=True)
+            self.charge(ROUTE, here)
             jobs: Mapping[str, Route] = {}
             route = self._route(entry, here, default, jobs=True)
             if isinstance(entry, dict) and "jobs" in entry:
@@ -202,6 +207,7 @@ class _Reader(FieldReader):
         for name, entry in self.mapping(tree, path, (), "a mapping of job ids to their routes").items():
             here = (*path, name)
             self.free_name(name, here, "a job", key=True)
+            self.charge(ROUTE, here)
             jobs[name] = self._route(entry, here, base)
         return jobs
 

@@ -9,6 +9,7 @@ from itertools import islice
 from typing import TypeVar
 
 from sidecar.errors import DocumentRejected, Problem
+from sidecar.footprint import Footprint
 from sidecar.routing.location import NAME
 from sidecar.routing.model import Datacenter
 from sidecar.routing.scalars import parse_duration, parse_integer, parse_time
@@ -37,9 +38,10 @@ class FieldReader:
     A tree of None is a missing key that is reported already; `name`, `time` and `duration` ignore it.
     """
 
-    def __init__(self, text: bytes, checkpoint: Checkpoint) -> None:
+    def __init__(self, text: bytes, checkpoint: Checkpoint, footprint: Footprint) -> None:
         self.text = text
         self.checkpoint = checkpoint
+        self._footprint = footprint
         self._hints = _HINTS
         # Path, message, and whether the key is to blame rather than its value.
         self._wrong: list[tuple[Path, str, bool]] = []
@@ -48,6 +50,13 @@ class FieldReader:
         # Those named so far, where there is no such block.
         self._named: set[str] = set()
         self._too_many = False
+
+    def charge(self, count: int, path: Path) -> None:
+        """Add so many bytes to the document's footprint. Raises DocumentRejected where it does not fit."""
+        self.checkpoint()
+        if not self._footprint.add(count):
+            self.wrong(path, self._footprint.excess(), key=True)
+            self.refuse_if_wrong()
 
     def mapping(self, tree: Tree, path: Path, known: tuple[str, ...], expected: str) -> Mapping[str, Tree]:
         """Return the entries of a mapping; where any keys are `known`, there may be no others."""

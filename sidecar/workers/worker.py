@@ -13,6 +13,7 @@ from contextlib import suppress
 from functools import partial
 
 from sidecar.errors import ConfigError
+from sidecar.footprint import document_budget
 from sidecar.gil import Yielder, without_gc
 from sidecar.log import configure, set_level
 from sidecar.routing.document import parse_document
@@ -52,7 +53,8 @@ class WorkerServer:
     def __init__(self, sidecar: socket.socket, config: Configure) -> None:
         self._socket = sidecar
         self._sending = threading.Lock()
-        parse = partial(parse_document, max_bytes=config.max_document_size, checkpoint=Yielder())
+        budget = document_budget(config.settings.max_memory)
+        parse = partial(parse_document, max_bytes=config.max_document_size, budget=budget, checkpoint=Yielder())
         self._replica = Replica(without_gc(parse))
         self._traces = open_tracing(os.environ)
         self._server = Server(self._replica, settings=config.settings, source=config.source, traces=self._traces)

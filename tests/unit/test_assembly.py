@@ -14,6 +14,7 @@ from sidecar import config
 from sidecar.assembly import Sidecar
 from sidecar.audit.journal_reader import FOLDER, newest_first
 from sidecar.errors import ConfigError
+from sidecar.pb.dcsidecar.v1 import routing_pb2 as pb
 from sidecar.snapshot import Snapshot, save
 from sidecar.sources.file import FileSource
 from tests.harness import Client
@@ -50,6 +51,33 @@ def test_a_change_reaches_every_part(tmp_path: Path, caplog: pytest.LogCaptureFi
         assert 'dc_sidecar_task_done_total{task="reaction note"}' in metrics
         assert 'dc_sidecar_task_done_total{task="audit"}' in metrics
         assert "dc1 → dc2" in caplog.text
+    finally:
+        sidecar.stop(10)
+
+
+@pytest.mark.parametrize("workers", [(), ("--workers", "2")], ids=["one process", "worker processes"])
+def test_a_document_beyond_the_memory_is_refused(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, workers: Sequence[str]
+) -> None:
+    """By --max-memory, which processes share, a document is refused; the one before decides on, a snapshot too."""
+    caplog.set_level("INFO", "sidecar")
+    document, state = tmp_path / "routing.yaml", tmp_path / "state"
+    large = ("default: dc3\napps:\n" + "".join(f"  {number:x}: dc3\n" for number in range(8000))).encode()
+    save(state, f"file:{document}", Snapshot(large, 7, ()))
+    document.write_text("dc1")
+    flags = ["--source", f"file:{document}", "--listen", "127.0.0.1:0", "--state-dir", str(state), *workers]
+    sidecar = Sidecar(config.load([*flags, "--max-memory", "48MiB"], {}))
+    assert "the snapshot is not used: apps." in caplog.text
+    (address,) = sidecar.start()
+    try:
+        sidecar.watch()
+        with Client(address) as client:
+            first = eventually(lambda: client.status().revision, "a document in force")
+            document.write_bytes(large)
+            eventually(lambda: client.status().source_state == pb.SOURCE_STATE_REJECTED, "the refusal")
+            refused = client.status()
+            assert refused.revision == first
+            assert "MiB are allowed" in refused.source_error
     finally:
         sidecar.stop(10)
 

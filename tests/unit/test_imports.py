@@ -19,7 +19,7 @@ ALWAYS = {
     ),
     *(
         f"sidecar.{name}"
-        for name in ("ip", "lifecycle", "log", "memory", "change_log", "gil", "pb", "routing", "server")
+        for name in ("footprint", "ip", "lifecycle", "log", "memory", "change_log", "gil", "pb", "routing", "server")
     ),
     *(f"sidecar.{name}" for name in ("snapshot", "sources", "table", "counters", "backoff", "yaml_reader")),
     *(f"sidecar.{name}" for name in ("secret_file", "state_file", "terminal", "trust", "view", "wording")),

@@ -169,6 +169,14 @@ def test_a_text_is_parsed_once_whether_good_or_bad() -> None:
     assert parsed == [b"dc1", BAD[0]]
 
 
+def test_a_refusal_keeps_nothing_of_what_was_read() -> None:
+    """The error in a view has no traceback, whose frames would hold the tree of a large document."""
+    refusal = after(START, content(BAD[0])).status.refusal
+    assert refusal is not None
+    assert refusal.error.__traceback__ is None
+    assert refusal.error.__cause__ is None
+
+
 def test_what_parse_raises_beside_a_refusal_is_raised() -> None:
     """A defect is not taken for a bad document."""
 

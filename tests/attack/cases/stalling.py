@@ -403,7 +403,7 @@ ATTACKS = [
         run=_slow_documents,
         item="5",
         product="A document at the size limit that is slow to parse is applied or refused without delaying calls.",
-        open="128 MiB do not hold a document of 1 MiB that is 50,000 splits, ramps or drills",
+        open="a `meta` of 60,000 keys or more delays calls by 30 to 180 ms when it comes into force, or soon after",
     ),
     Attack(
         name="document-churn",

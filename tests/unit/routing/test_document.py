@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from sidecar.errors import DocumentRejected
+from sidecar.footprint import NODE
 from sidecar.routing.document import MAX_BYTES, parse_document, revision_of
 from sidecar.routing.model import Active, Datacenter, Drill, OnEmpty, Ramp, Route, RoutingDocument, Split, Sticky
 from sidecar.routing.networks import Cidr
@@ -333,3 +334,17 @@ def test_a_document_has_a_thousand_datacenters_at_most(text: str, path: str) -> 
         problem = refused.value.problems[0]
         assert problem.path == path
         assert problem.message.endswith("the 1,000 allowed: name larger groups of workers as one")
+
+
+def test_routes_and_networks_count_beside_their_entries() -> None:
+    """What becomes a route or a network needs more than its entry in the tree, and is refused where it stands."""
+    apps = "apps:\n a: d\n b: d\n"
+    assert _beyond(apps, 5 * NODE + 8 * len(apps) + 400) == "apps.b"
+    cidrs = "datacenters: {a: {cidrs: [10.0.0.0/16, 10.1.0.0/16]}}"
+    assert _beyond(cidrs, 9 * NODE + 8 * len(cidrs)) == "datacenters.a.cidrs[0]"
+
+
+def _beyond(text: str, budget: int) -> str:
+    with pytest.raises(DocumentRejected) as caught:
+        parse_document(text.encode(), budget=budget)
+    return caught.value.problems[0].path
