@@ -23,7 +23,7 @@ from sidecar.health import failover_store
 from sidecar.health.checks import HealthChecks
 from sidecar.health.failover_store import FailoverStore
 from sidecar.health.hosts import AllowedHosts
-from sidecar.memory import group_limit
+from sidecar.memory import process_share
 from sidecar.routing.document import parse_document
 from sidecar.server.settings import ServerSettings
 from sidecar.snapshot import SnapshotStore, load
@@ -109,7 +109,9 @@ class Sidecar:
         self._settings = settings
         self._source = open_source(settings.source or "", settings.source_options)
         self.url = self._source.url
-        self._parse = partial(parse_document, max_bytes=settings.max_document_size, budget=self._document_budget())
+        self._memory = process_share(settings.max_memory, settings.workers)
+        budget = document_budget(self._memory, beside=_NACOS if self.url.startswith("nacos") else 0)
+        self._parse = partial(parse_document, max_bytes=settings.max_document_size, budget=budget)
         self._supervisor = self._open_supervisor()
         self._signed = self._open_signatures()
         self._table = self._open_table()
@@ -208,15 +210,6 @@ class Sidecar:
             parse_override=signed.parse_override(parse) if signed else None,
         )
 
-    def _memory_share(self) -> int | None:
-        """Return the bytes that each process may use; None without a limit."""
-        limit = self._settings.max_memory or group_limit()
-        processes = 1 if self._settings.workers == 1 else self._settings.workers + 1
-        return None if limit is None else limit // processes
-
-    def _document_budget(self) -> int:
-        return document_budget(self._memory_share(), beside=_NACOS if self.url.startswith("nacos") else 0)
-
     def _open_signatures(self) -> SignedDocuments | None:
         settings = self._settings
         if settings.allowed_signers is None:
@@ -245,7 +238,7 @@ class Sidecar:
         from sidecar.workers.supervisor import Supervisor  # noqa: PLC0415 - only where it is configured
 
         return Supervisor(
-            replace(_subset(ServerSettings, settings), max_memory=self._memory_share()),
+            replace(_subset(ServerSettings, settings), max_memory=self._memory),
             workers=settings.workers,
             source=self.url,
             max_document_size=settings.max_document_size,

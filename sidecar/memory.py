@@ -31,3 +31,12 @@ def group_limit(own: Path = _OWN, root: Path = _ROOT) -> int | None:
                 with suppress(OSError, ValueError):
                     found.append(int((folder.joinpath(*parts[:depth]) / name).read_text(encoding="ascii")))
     return min((limit for limit in found if 0 < limit < _UNLIMITED), default=None)
+
+
+def process_share(limit: int | None, workers: int) -> int | None:
+    """Return the bytes that each process of a sidecar may use, of `limit` or else the control group's; None for all.
+
+    With several worker processes the first process, which serves no calls, takes one share too.
+    """
+    whole = limit or group_limit()
+    return None if whole is None else whole // (1 if workers == 1 else workers + 1)

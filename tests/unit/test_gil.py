@@ -10,6 +10,14 @@ from sidecar.routing.document import parse_document
 from tests.waiting import eventually
 
 
+@pytest.fixture(autouse=True)
+def _no_other_timer() -> None:
+    """Let the timers of earlier tests end: the interval is one for the whole process."""
+    for thread in threading.enumerate():
+        if isinstance(thread, threading.Timer):
+            thread.join(10)
+
+
 def test_short_work_is_not_rested_from() -> None:
     """Calls that come quickly one after another cost next to nothing: none of them sleeps."""
     naps: list[float] = []

@@ -25,7 +25,7 @@ _FLAGS: list[click.Parameter] = [
     ),
     flag(["--live"], "Ask whether it is alive instead of ready.", is_flag=True),
     # Probes present no token: health answers everybody.
-    *(each for each in tls_flags() if each.name != "token_file"),
+    *tls_flags(token=False),
     timeout_flag("2s", "How long to wait for an answer."),
 ]
 

@@ -174,7 +174,8 @@ _VERIFY = """\b
 Examples:
   dc-sidecar history verify --state-dir /var/lib/dc-sidecar
   dc-sidecar history verify --config sidecar.yaml -o json
-  dc-sidecar history verify --config sidecar.yaml --anchors kept.jsonl --anchor-key sidecar.pub"""
+  dc-sidecar history verify --config sidecar.yaml --anchors kept.jsonl \\
+    --anchor-key sidecar.pub"""
 
 
 @command.command("verify", epilog=_VERIFY)

@@ -98,10 +98,10 @@ def timeout_flag(default: str, help: str, *, section: str = "") -> Flag:  # noqa
     return flag(["--timeout"], help, section=section, type=TIMEOUT, default=default, show_default=True)
 
 
-def tls_flags(section: str = "") -> list[Flag]:
-    """Return the options of TLS connections to sidecars."""
+def tls_flags(section: str = "", *, token: bool = True) -> list[Flag]:
+    """Return the options of TLS connections to sidecars, and of who asks: a `token`, unless that is of no use."""
     pem: dict[str, Any] = {"type": _PEM, "section": section, "show_envvar": True}
-    return [
+    flags = [
         flag(["--tls"], "Use TLS; implied by --ca, --cert and --key.", section=section, is_flag=True),
         flag(["--ca"], "CA that signed the sidecar's certificate (PEM).", envvar="DC_SIDECAR_CA", **pem),
         flag(["--cert"], "Client certificate (PEM).", envvar="DC_SIDECAR_CERT", **pem),
@@ -113,13 +113,11 @@ def tls_flags(section: str = "") -> list[Flag]:
             default="",
             metavar="NAME",
         ),
-        flag(
-            ["--token-file"],
-            "File with the bearer token to present, where the sidecar has a --policy.",
-            envvar="DC_SIDECAR_TOKEN_FILE",
-            **pem,
-        ),
     ]
+    if token:
+        text = "File with the bearer token to present, where the sidecar has a --policy."
+        flags.append(flag(["--token-file"], text, envvar="DC_SIDECAR_TOKEN_FILE", **pem))
+    return flags
 
 
 class SidecarCommand(click.Command):

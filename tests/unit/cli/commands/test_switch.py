@@ -10,6 +10,7 @@ import pytest
 
 from sidecar import yaml_reader as reader
 from sidecar.cli import change
+from sidecar.footprint import Footprint
 from sidecar.routing.document import revision_of
 from sidecar.yaml_reader import Checkpoint, Tree
 from tests.unit.cli.conftest import TEXT, Run
@@ -46,8 +47,8 @@ def test_each_text_is_parsed_once(
         counted["yaml"] += 1
         return loader(stream)
 
-    def counting_json(stream: str, checkpoint: Checkpoint) -> Tree:
-        tree = read_json(stream, checkpoint)
+    def counting_json(stream: str, checkpoint: Checkpoint, footprint: Footprint) -> Tree:
+        tree = read_json(stream, checkpoint, footprint)
         counted["json"] += 1
         return tree
 
