@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +20,7 @@ from sidecar.audit.record import Record, RecordCause
 from sidecar.config.option import PREFIX
 from sidecar.counters import RescheduleCounts
 from sidecar.errors import TaskDeferred, TaskFailed
-from sidecar.reactions.claim_renewal import ClaimRenewal
+from sidecar.reactions.follow_up import FollowUp, Report
 from sidecar.reactions.settings import Reaction
 from sidecar.routing.state import State
 
@@ -38,15 +37,12 @@ _SHOWN = 300
 # The exit code of `celery move` where some tasks stay.
 _NOT_ALL = 5
 
-Report = Callable[[Record], None]
 
-
-class CeleryMoves:
+class CeleryMoves(FollowUp):
     """Executes a `celery` reaction by `dc-sidecar celery move`: the sidecar itself never imports Celery.
 
-    `state` returns the State in force, `report` takes a record of what was moved. While it works on a change it renews
-    its claim. When the sidecar stops it ends the process, which leaves each task in one queue, raises TaskDeferred, and
-    continues after the next start.
+    `state` returns the State in force, `report` takes a record of what was moved. When the sidecar stops it ends the
+    process, which leaves each task in one queue.
     """
 
     def __init__(
@@ -61,72 +57,41 @@ class CeleryMoves:
         again_s: float = _AGAIN_S,
     ) -> None:
         assert reaction.celery is not None
-        self._reaction = reaction
         self._settings = reaction.celery
+        super().__init__(
+            reaction, claims=claims, watch_for=self._settings.watch_for, settle_s=settle_s, every_s=again_s
+        )
+        self._timeout = reaction.timeout
         self._state = state
         self._report = report
-        self._claim = ClaimRenewal(claims, reaction)
         self._command = tuple(command)
-        self._settle_s = settle_s
-        self._again_s = again_s
-        self._newest_ns = 0
         self._left: dict[str, None] = {}
-        self._counts: RescheduleCounts | None = None
-        self._stopping = threading.Event()
-        self._wake = threading.Event()
-
-    @property
-    def counts(self) -> RescheduleCounts | None:
-        """How far the work on the current change is; None while there is none."""
-        return self._counts
-
-    def notify(self, record: Record) -> None:
-        """Note a change that is enqueued: the work on an earlier one is continued with it."""
-        if self._reaction.wanted(record):
-            self._newest_ns = record.at_ns
-            self._wake.set()
-
-    def stop(self) -> None:
-        """Make the current work end soon."""
-        self._stopping.set()
-        self._wake.set()
+        # What was moved after the current change, by queue.
+        self._moved: Counter[str] = Counter()
 
     def __call__(self, record: Record, events: Sequence[AuditEvent]) -> None:
         """Move what waits in the datacenters that a change left. Raises TaskFailed, TaskDeferred."""
         # What a newer change interrupted is looked at again: each task goes where it belongs at that time.
         self._left |= dict.fromkeys(left_by(events, self._settings.app))
         self._claim.begin()
-        moved: Counter[str] = Counter()
+        self._moved.clear()
         self._counts = RescheduleCounts(found=0, retried=0, stopped=0, waiting=0)
         try:
-            self._follow(record, moved)
+            if self._follow(record):
+                self._left = {}
         finally:
             self._counts = None
-            self._report_moved(record, moved)
+            self._report_moved(record, self._moved)
 
-    def _follow(self, record: Record, moved: Counter[str]) -> None:
-        until = record.at_ns / 1e9 + self._settings.watch_for
-        self._stopping.wait(max(0.0, record.at_ns / 1e9 + self._settle_s - time.time()))
-        while not self._superseded(record):
-            self._wake.clear()
-            waiting = 0
-            for datacenter in self._left:
-                for queue in self._move(datacenter, record):
-                    moved.update({str(name): int(count) for name, count in queue["moved"].items()})
-                    waiting += sum(int(count) for count in queue["kept"].values())
-            done = moved.total()
-            self._counts = RescheduleCounts(found=done + waiting, retried=done, stopped=0, waiting=waiting)
-            if time.time() >= until:
-                self._left = {}
-                return
-            self._claim.renew(record)
-            self._wake.wait(min(self._again_s, max(0.0, until - time.time())))
-
-    def _superseded(self, record: Record) -> bool:
-        """Return whether a newer change is enqueued. Raises TaskDeferred."""
-        if self._stopping.is_set():
-            raise TaskDeferred("the sidecar is stopping")
-        return self._newest_ns > record.at_ns
+    def _search(self, record: Record) -> None:
+        """Move what waits now."""
+        waiting = 0
+        for datacenter in self._left:
+            for queue in self._move(datacenter, record):
+                self._moved.update({str(name): int(count) for name, count in queue["moved"].items()})
+                waiting += sum(int(count) for count in queue["kept"].values())
+        done = self._moved.total()
+        self._counts = RescheduleCounts(found=done + waiting, retried=done, stopped=0, waiting=waiting)
 
     def _move(self, datacenter: str, record: Record) -> list[Mapping[str, Any]]:
         """Run the command once; return its report on each queue. Raises TaskFailed, TaskDeferred."""
@@ -139,7 +104,7 @@ class CeleryMoves:
             "--rate",
             f"{settings.rate:g}",
             "--timeout",
-            f"{self._reaction.timeout:g}s",
+            f"{self._timeout:g}s",
         ]
         words += [flag for queue in settings.queues for flag in ("--queue", queue)]
         if settings.unacked:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
@@ -18,7 +17,6 @@ from sidecar.errors import (
     PowerJobRefused,
     PowerJobUnavailable,
     SecretUnreadable,
-    TaskDeferred,
     TaskFailed,
 )
 from sidecar.gil import Yielder
@@ -28,7 +26,7 @@ from sidecar.powerjob.http import PowerJobServers
 from sidecar.powerjob.model import PowerJobWorker, Running
 from sidecar.powerjob.mover import RescheduleOutcome, execute, resume, summary
 from sidecar.powerjob.progress import RescheduleProgress
-from sidecar.reactions.claim_renewal import ClaimRenewal
+from sidecar.reactions.follow_up import FollowUp, Report
 from sidecar.reactions.powerjob_settings import PowerJobSettings
 from sidecar.reactions.settings import Reaction
 from sidecar.routing.decision import decide
@@ -52,14 +50,11 @@ _LOG_EVERY = 100
 # Changes after which running work moves too: a return or a ramp step leaves a datacenter that is healthy.
 _LEAVING = frozenset({EventKind.SWITCH, EventKind.FAILOVER})
 
-Report = Callable[[Record], None]
 
-
-class Rescheduling:
+class Rescheduling(FollowUp):
     """Executes a `powerjob` reaction; `state` returns the State in force, `report` takes a record of what was done.
 
-    While it works on a change it renews its claim. When the sidecar stops it raises TaskDeferred, and continues after
-    the next start. It waits `settle_s` seconds after the change, and searches every `poll_s` seconds.
+    It waits `settle_s` seconds after the change, and searches every `poll_s` seconds.
     """
 
     def __init__(
@@ -74,43 +69,19 @@ class Rescheduling:
         poll_s: float = _POLL_S,
     ) -> None:
         assert reaction.powerjob is not None
-        self._name = reaction.name
-        self._wanted = reaction.wanted
         self._settings: PowerJobSettings = reaction.powerjob
+        super().__init__(reaction, claims=claims, watch_for=self._settings.watch_for, settle_s=settle_s, every_s=poll_s)
+        self._name = reaction.name
         self._servers = PowerJobServers(self._settings.servers, timeout=reaction.timeout)
         self._choose = partial(_choose, state, Yielder())
         self._state = state
         self._report = report
         self._path = state_dir / FOLDER / reaction.name if state_dir is not None else None
-        self._claim = ClaimRenewal(claims, reaction)
-        self._settle_s = settle_s
-        self._poll_s = poll_s
         self._progress: RescheduleProgress | None = None
-        self._newest_ns = 0
         # Set by a change that left a datacenter, until that change, or a newer one in its place, is finished.
         self._move_running = False
-        self._counts: RescheduleCounts | None = None
         # Runs that wait, by application, as of the last look.
         self._waiting: dict[str, int] = {}
-        self._stopping = threading.Event()
-        # Ends the wait between two searches.
-        self._wake = threading.Event()
-
-    @property
-    def counts(self) -> RescheduleCounts | None:
-        """How far the work on the current change is; None while there is none."""
-        return self._counts
-
-    def notify(self, record: Record) -> None:
-        """Note a change that is enqueued: the work on an earlier one need not go on."""
-        if self._wanted(record):
-            self._newest_ns = record.at_ns
-            self._wake.set()
-
-    def stop(self) -> None:
-        """Make the current work end soon."""
-        self._stopping.set()
-        self._wake.set()
 
     def __call__(self, record: Record, events: Sequence[AuditEvent]) -> None:
         """Reschedule what a change left behind. Raises TaskFailed, TaskDeferred."""
@@ -123,32 +94,19 @@ class Rescheduling:
         self._waiting = {}
         self._count(self._progress)
         try:
-            self._reschedule(self._progress, record)
+            if self._follow(record):
+                self._move_running = False
         finally:
             self._counts = None
             self._report_outcomes(self._progress, record)
 
-    def _reschedule(self, progress: RescheduleProgress, record: Record) -> None:
-        until = record.at_ns / 1e9 + self._settings.watch_for
-        self._stopping.wait(max(0.0, record.at_ns / 1e9 + self._settle_s - time.time()))
-        while not self._superseded(record):
-            self._wake.clear()
-            failures = [failure for app in self._settings.apps if (failure := self._sweep(app, progress, record))]
-            if failures:
-                raise TaskFailed("; ".join(failures))
-            if self._superseded(record):
-                return
-            if time.time() >= until:
-                self._move_running = False
-                return
-            self._claim.renew(record)
-            self._wake.wait(min(self._poll_s, max(0.0, until - time.time())))
-
-    def _superseded(self, record: Record) -> bool:
-        """Return whether a newer change is enqueued, which searches by newer routes. Raises TaskDeferred."""
-        if self._stopping.is_set():
-            raise TaskDeferred("the sidecar is stopping")
-        return self._newest_ns > record.at_ns
+    def _search(self, record: Record) -> None:
+        """Search all applications once."""
+        assert self._progress is not None
+        progress = self._progress
+        failures = [failure for app in self._settings.apps if (failure := self._sweep(app, progress, record))]
+        if failures:
+            raise TaskFailed("; ".join(failures))
 
     def _sweep(self, name: str, progress: RescheduleProgress, record: Record) -> str:
         """Search an application once, and reschedule what is found; return why that failed, "" if it did not."""

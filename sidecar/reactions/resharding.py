@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -14,9 +13,9 @@ from sidecar.audit.record import Record, RecordCause
 from sidecar.counters import RescheduleCounts
 from sidecar.elasticjob.registry import ElasticJobRegistry, open_registry
 from sidecar.elasticjob.resharding import ReshardStep, execute, find_step
-from sidecar.errors import ElasticJobUnavailable, SecretUnreadable, TaskDeferred, TaskFailed
+from sidecar.errors import ElasticJobUnavailable, SecretUnreadable, TaskFailed
 from sidecar.gil import Yielder
-from sidecar.reactions.claim_renewal import ClaimRenewal
+from sidecar.reactions.follow_up import FollowUp, Report
 from sidecar.reactions.settings import Reaction
 from sidecar.routing.candidates import Worker
 from sidecar.routing.decision import decide
@@ -35,14 +34,11 @@ _POLL_S = 2.0
 _REQUESTS = 3
 _LISTED = 200
 
-Report = Callable[[Record], None]
 
-
-class Resharding:
+class Resharding(FollowUp):
     """Executes an `elasticjob` reaction; `state` returns the State in force, `report` takes a record of what was done.
 
-    While it works on a change it renews its claim. When the sidecar stops it raises TaskDeferred, and continues after
-    the next start. It waits `settle_s` seconds after the change, and searches every `poll_s` seconds.
+    It waits `settle_s` seconds after the change, and searches every `poll_s` seconds.
     """
 
     def __init__(
@@ -56,36 +52,15 @@ class Resharding:
         poll_s: float = _POLL_S,
     ) -> None:
         assert reaction.elasticjob is not None
-        self._reaction = reaction
         self._settings = reaction.elasticjob
+        super().__init__(reaction, claims=claims, watch_for=self._settings.watch_for, settle_s=settle_s, every_s=poll_s)
+        self._timeout = reaction.timeout
         self._state = state
         self._report = report
-        self._claim = ClaimRenewal(claims, reaction)
-        self._settle_s = settle_s
-        self._poll_s = poll_s
-        self._newest_ns = 0
-        self._counts: RescheduleCounts | None = None
         # How often each job was sharded anew after the current change.
         self._requests: Counter[str] = Counter()
         self._checkpoint = Yielder()
-        self._stopping = threading.Event()
-        self._wake = threading.Event()
-
-    @property
-    def counts(self) -> RescheduleCounts | None:
-        """How far the work on the current change is, in jobs; None while there is none."""
-        return self._counts
-
-    def notify(self, record: Record) -> None:
-        """Note a change that is enqueued: the work on an earlier one need not go on."""
-        if self._reaction.wanted(record):
-            self._newest_ns = record.at_ns
-            self._wake.set()
-
-    def stop(self) -> None:
-        """Make the current work end soon."""
-        self._stopping.set()
-        self._wake.set()
+        self._registry: ElasticJobRegistry | None = None
 
     def __call__(self, record: Record, events: Sequence[AuditEvent]) -> None:  # noqa: ARG002 - shards are looked at
         """Have jobs sharded anew after a change. Raises TaskFailed, TaskDeferred."""
@@ -95,32 +70,17 @@ class Resharding:
         try:
             file = self._settings.digest_file
             digest = read_secret(file) if file is not None else ""
-            with open_registry(self._settings.namespace, digest=digest, timeout=self._reaction.timeout) as registry:
-                self._follow(registry, record)
+            with open_registry(self._settings.namespace, digest=digest, timeout=self._timeout) as self._registry:
+                self._follow(record)
         except (ElasticJobUnavailable, SecretUnreadable) as error:
             raise TaskFailed(str(error)) from error
         finally:
             self._counts = None
 
-    def _follow(self, registry: ElasticJobRegistry, record: Record) -> None:
-        until = record.at_ns / 1e9 + self._settings.watch_for
-        self._stopping.wait(max(0.0, record.at_ns / 1e9 + self._settle_s - time.time()))
-        while not self._superseded(record):
-            self._wake.clear()
-            self._sweep(registry, record)
-            if time.time() >= until:
-                return
-            self._claim.renew(record)
-            self._wake.wait(min(self._poll_s, max(0.0, until - time.time())))
-
-    def _superseded(self, record: Record) -> bool:
-        """Return whether a newer change is enqueued. Raises TaskDeferred."""
-        if self._stopping.is_set():
-            raise TaskDeferred("the sidecar is stopping")
-        return self._newest_ns > record.at_ns
-
-    def _sweep(self, registry: ElasticJobRegistry, record: Record) -> None:
+    def _search(self, record: Record) -> None:
         """Search all jobs once, and have those sharded anew that need it."""
+        registry = self._registry
+        assert registry is not None
         done: list[ReshardStep] = []
         waiting = 0
         names = self._settings.jobs if self._settings.jobs is not None else registry.jobs()

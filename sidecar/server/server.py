@@ -33,7 +33,8 @@ from sidecar.server.traces import Tracing
 from sidecar.server.watch_streams import OpenWatch, WatchStreams
 from sidecar.server.watchdog import Watchdog
 from sidecar.table import ViewProvider
-from sidecar.trust.callers import Guard, opened
+from sidecar.trust.caller_opening import opened
+from sidecar.trust.callers import Guard
 from sidecar.view import View
 
 log = logging.getLogger(__name__)

@@ -5,15 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from sidecar.errors import CallerBound, PermissionRefused, Unauthenticated
 from sidecar.trust.policy import CallerRule, Policy
 from sidecar.trust.tokens import digest_of
-
-if TYPE_CHECKING:
-    from sidecar.file_reloader import FileReloader
 
 T = TypeVar("T")
 
@@ -245,38 +241,6 @@ def _alternative_names(certificate: Mapping[str, object]) -> list[tuple[bytes, b
     for part in subject if isinstance(subject, tuple) else ():
         found += [(b"x509_common_name", str(value).encode()) for name, value in part if name == "commonName"]
     return found
-
-
-class CallerSettings(Protocol):
-    """The settings of a server that has callers."""
-
-    @property
-    def policy(self) -> Path | None:
-        """The policy, None where everybody may do everything."""
-
-    @property
-    def tokens(self) -> Path | None:
-        """Digests of bearer tokens."""
-
-    @property
-    def tls_crl(self) -> Path | None:
-        """Lists of revoked certificates."""
-
-    @property
-    def tls_client_ca(self) -> Path | None:
-        """The authorities of the clients' certificates."""
-
-
-def opened(settings: CallerSettings) -> tuple[CallerGate | None, list[FileReloader]]:
-    """Return what decides who may call, None for everybody, and what follows its files. Raises ConfigError."""
-    if settings.policy is None:
-        return None, []
-    from sidecar.trust.caller_files import CallerFiles  # noqa: PLC0415 - only where it is configured
-
-    files = CallerFiles(
-        policy=settings.policy, tokens=settings.tokens, tls_crl=settings.tls_crl, tls_client_ca=settings.tls_client_ca
-    )
-    return files.open()
 
 
 class Guard:

@@ -16,7 +16,7 @@ from sidecar.counters import CallStats
 from sidecar.errors import ConfigError
 from sidecar.memory import group_limit
 from sidecar.table import RoutingTable
-from sidecar.trust.callers import opened
+from sidecar.trust.caller_opening import opened
 from sidecar.view import View
 from sidecar.web.app import HttpApi
 from sidecar.web.auth import AuthMiddleware, read_token

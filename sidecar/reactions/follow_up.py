@@ -1,0 +1,83 @@
+"""The work of a reaction that takes minutes after a change: it settles, then searches again and again for a time."""
+
+from __future__ import annotations
+
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from sidecar.audit.record import Record
+from sidecar.counters import RescheduleCounts
+from sidecar.errors import TaskDeferred
+from sidecar.reactions.claim_renewal import ClaimRenewal
+from sidecar.reactions.settings import Reaction
+
+if TYPE_CHECKING:
+    from sidecar.audit.database import AuditDatabase
+
+Report = Callable[[Record], None]
+
+
+class FollowUp(ABC):
+    """Searches for `watch_for` seconds after a change, every `every_s` seconds, and ends early for a newer change.
+
+    The first search comes `settle_s` seconds after the change. While it works on a change it renews its claim. When the
+    sidecar stops it raises TaskDeferred, and continues after the next start.
+    """
+
+    def __init__(
+        self, reaction: Reaction, *, claims: AuditDatabase | None, watch_for: float, settle_s: float, every_s: float
+    ) -> None:
+        self._claim = ClaimRenewal(claims, reaction)
+        self._counts: RescheduleCounts | None = None
+        self._wanted = reaction.wanted
+        self._watch_for = watch_for
+        self._settle_s = settle_s
+        self._every_s = every_s
+        self._newest_ns = 0
+        self._stopping = threading.Event()
+        # Ends the wait between two searches.
+        self._wake = threading.Event()
+
+    @property
+    def counts(self) -> RescheduleCounts | None:
+        """How far the work on the current change is; None while there is none."""
+        return self._counts
+
+    def notify(self, record: Record) -> None:
+        """Note a change that is enqueued: the work on an earlier one need not go on."""
+        if self._wanted(record):
+            self._newest_ns = record.at_ns
+            self._wake.set()
+
+    def stop(self) -> None:
+        """Make the current work end soon."""
+        self._stopping.set()
+        self._wake.set()
+
+    @abstractmethod
+    def _search(self, record: Record) -> None:
+        """Search once, and do what is to be done. Raises TaskFailed, TaskDeferred."""
+
+    def _follow(self, record: Record) -> bool:
+        """Search until the time is over; return False if a newer change came first. Raises TaskFailed, TaskDeferred."""
+        until = record.at_ns / 1e9 + self._watch_for
+        self._stopping.wait(max(0.0, record.at_ns / 1e9 + self._settle_s - time.time()))
+        while not self._superseded(record):
+            self._wake.clear()
+            self._search(record)
+            if self._superseded(record):
+                return False
+            if time.time() >= until:
+                return True
+            self._claim.renew(record)
+            self._wake.wait(min(self._every_s, max(0.0, until - time.time())))
+        return False
+
+    def _superseded(self, record: Record) -> bool:
+        """Return whether a newer change is enqueued. Raises TaskDeferred."""
+        if self._stopping.is_set():
+            raise TaskDeferred("the sidecar is stopping")
+        return self._newest_ns > record.at_ns
