@@ -1,4 +1,4 @@
-"""Keeps the parsing of a big document from delaying decisions, which need the same interpreter."""
+"""Keeps the parsing of a big document from delaying decisions, which need the same interpreter; holds off collections."""
 
 from __future__ import annotations
 
@@ -89,6 +89,29 @@ class ShortSwitchInterval:
                 sys.setswitchinterval(self._usual_s)
 
 
+class NoGc:
+    """Keeps the garbage collector off while any thread is within."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._within = 0
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._within += 1
+            gc.disable()
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._within -= 1
+            if not self._within:
+                gc.enable()
+
+
+no_gc = NoGc()
+"""The collector belongs to the whole process, so all who need it off use this one."""
+
+
 def without_gc(
     parse: Callable[[Text], Document], interval: ShortSwitchInterval | None = None
 ) -> Callable[[Text], Document]:
@@ -103,12 +126,11 @@ def without_gc(
 
     def parse_without_gc(text: Text) -> Document:
         gc.collect(0)
-        gc.disable()
-        try:
-            with interval if len(text) >= _BIG_BYTES else nullcontext():
-                return parse(text)
-        finally:
-            gc.freeze()
-            gc.enable()
+        with no_gc:
+            try:
+                with interval if len(text) >= _BIG_BYTES else nullcontext():
+                    return parse(text)
+            finally:
+                gc.freeze()
 
     return parse_without_gc

@@ -12,6 +12,8 @@ from types import CodeType, FrameType
 
 from grpc import _server as grpc_server
 
+from sidecar.gil import no_gc
+
 log = logging.getLogger(__name__)
 
 HELD_S = 10.0
@@ -22,6 +24,16 @@ _LOOK_S = 0.5
 _LOOP: CodeType | None = getattr(getattr(grpc_server, "_serve", None), "__code__", None)
 
 Frames = Callable[[], Mapping[int, FrameType]]
+
+
+def stacks() -> Mapping[int, FrameType]:
+    """Return the innermost frame of each thread.
+
+    Python 3.11 and 3.12 hold a lock of the interpreter meanwhile. A collection that begins just then can need it, to
+    finish a thread's values for example, and the whole process stands still (CPython's gh-106883): so there is none.
+    """
+    with no_gc:
+        return sys._current_frames()  # noqa: SLF001 - the way to see another thread's stack
 
 
 class Watchdog:
@@ -35,7 +47,7 @@ class Watchdog:
         *,
         limit: float = HELD_S,
         loop: CodeType | None = _LOOP,
-        frames: Frames = sys._current_frames,  # noqa: SLF001 - the way to see another thread's stack
+        frames: Frames = stacks,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._limit = limit

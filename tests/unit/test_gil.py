@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from sidecar.gil import ShortSwitchInterval, Yielder, without_gc
+from sidecar.gil import NoGc, ShortSwitchInterval, Yielder, without_gc
 from sidecar.routing.document import parse_document
 from tests.waiting import eventually
 
@@ -144,3 +144,13 @@ def test_a_big_document_after_another_keeps_turns_short() -> None:
         eventually(lambda: sys.getswitchinterval() == pytest.approx(usual), "turns are as long as before")
     finally:
         sys.setswitchinterval(usual)
+
+
+def test_the_collector_is_off_while_anybody_needs_it_off() -> None:
+    """It is on again when the last one leaves, whoever came first."""
+    off = NoGc()
+    with off:
+        with off:
+            pass
+        assert not gc.isenabled()
+    assert gc.isenabled()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 
@@ -78,3 +80,29 @@ def test_the_loop_of_this_release_is_known() -> None:
     """Else nothing is watched, and nothing else is touched."""
     assert _LOOP is not None
     Watchdog(loop=None).start()
+
+
+_COLLECTING = """
+import gc, sys
+from sidecar.server.watchdog import stacks
+
+class Ring:
+    def __init__(self):
+        self.me = self
+
+    def __del__(self):
+        sys._current_frames()  # needs the lock that Python 3.11 holds in the same call
+
+def look():
+    Ring()
+    assert stacks()
+
+gc.set_threshold(1)
+for _ in range(100):
+    look()
+"""
+
+
+def test_a_look_cannot_stop_the_process() -> None:
+    """A collection that begins while stacks are read would wait for ever for the lock that the reading holds."""
+    subprocess.run([sys.executable, "-c", _COLLECTING], timeout=30, check=True)
