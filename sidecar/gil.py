@@ -1,4 +1,4 @@
-"""Keeps the parsing of a big document from delaying decisions, which need the same interpreter; holds off collections."""
+"""Keeps big documents from delaying decisions, which need the same interpreter, and holds off collections."""
 
 from __future__ import annotations
 
