@@ -176,6 +176,7 @@ def test_two_hundred_reconnects_leave_nothing_behind(server: ApolloServer, wire:
         eventually(
             lambda: threading.active_count() <= before[0] and process.num_fds() <= before[1],
             f"no more threads and descriptors than {before}",
+            within=30,
         )
         grown = process.memory_info().rss - memory
         assert grown < 4 << 20, f"{grown} bytes more after 180 further reconnects"

@@ -100,7 +100,7 @@ def test_the_documentation_names_metrics_that_there_are(metrics: set[str]) -> No
     pages = "".join(path.read_text() for path in (ROOT / "docs").rglob("*.md"))
     families = {re.sub(r"_(bucket|count|sum|created|total)$", "", name) for name in metrics}
     named = {re.sub(r"_total$", "", name) for name in re.findall(r"`(dc_sidecar_[a-z_]+[a-z])[`{]", pages)}
-    tables_of_the_audit_database = {"dc_sidecar_changes", "dc_sidecar_sightings"}
+    tables_of_the_audit_database = {"dc_sidecar_anchors", "dc_sidecar_changes", "dc_sidecar_sightings"}
     counter_of_the_powerjob_adapter = {"dc_sidecar_outages"}
     assert named - families <= tables_of_the_audit_database | counter_of_the_powerjob_adapter
 
