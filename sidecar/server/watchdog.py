@@ -29,7 +29,7 @@ Frames = Callable[[], Mapping[int, FrameType]]
 def stacks() -> Mapping[int, FrameType]:
     """Return the innermost frame of each thread.
 
-    Python 3.11 and 3.12 hold a lock of the interpreter meanwhile. A collection that begins just then can need it, to
+    Python 3.11 holds a lock of the interpreter meanwhile. A collection that begins just then can need it, to
     finish a thread's values for example, and the whole process stands still (CPython's gh-106883): so there is none.
     """
     with no_gc:
