@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import textwrap
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict
@@ -66,6 +67,23 @@ def say(message: str) -> None:
     """Print a message to the operator, which is not data. Further lines are indented, so no text can forge one."""
     first, *rest = message.split("\n")
     print_lines([first, *(f"  {line}" for line in rest)], err=True)
+
+
+def agreed(verb: str, noun: str, count: int, *, yes: bool, quiet: bool, declined: str) -> bool:
+    """Ask whether to do `verb` with so many things; return the answer. Raises UsageError where nobody can be asked.
+
+    `yes` is the answer given already; `quiet` means that the output is data.
+    """
+    if yes:
+        return True
+    if quiet or not sys.stdin.isatty():
+        raise click.UsageError(
+            f"no terminal to confirm at: pass --yes to {verb} the {noun}s, or --dry-run to only look"
+        )
+    if click.confirm(f"{verb.capitalize()} {count:,} {noun}{'' if count == 1 else 's'}?", err=True):
+        return True
+    say(declined)
+    return False
 
 
 def print_lines(lines: Iterable[str], *, err: bool = False) -> None:

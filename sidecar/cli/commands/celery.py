@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sidecar.cli.options.flags import SidecarCommand, output_option
-from sidecar.cli.render import columns, print_json, print_lines, say
+from sidecar.cli.render import agreed, columns, print_json, print_lines, say
 from sidecar.cli.sidecars import open_client
 from sidecar.client import RoutingClient
 from sidecar.errors import ConfigError, NotServing, SecretUnreadable
@@ -124,7 +123,9 @@ def move(
         held = _held_by_lost(mover, queues, datacenter) if unacked else set()
         if dry_run:
             results = found
-        elif (waiting or held) and _agreed(waiting, yes=yes, quiet=output == "json"):
+        elif (waiting or held) and agreed(
+            "move", "task", waiting, yes=yes, quiet=output == "json", declined="Nothing was moved."
+        ):
             results = [mover.move(queue, limit, unacked=queue in held) for queue in queues]
     if output == "json":
         print_json({"app": app, "from": datacenter, "dry_run": dry_run, "queues": list(map(_plain, results or found))})
@@ -176,18 +177,6 @@ def _show(found: Sequence[MoveResult]) -> None:
         counted = [*result.moved.items(), *((f"stay: {why}", count) for why, count in result.kept.items() if count)]
         rows += [(result.queue, f"{result.found:,}", name, f"{count:,}") for name, count in counted or [("-", 0)]]
     print_lines(columns(rows))
-
-
-def _agreed(count: int, *, yes: bool, quiet: bool) -> bool:
-    """Return whether to go ahead. Raises UsageError where nobody can be asked."""
-    if yes:
-        return True
-    if quiet or not sys.stdin.isatty():
-        raise click.UsageError("no terminal to confirm at: pass --yes to move the tasks, or --dry-run to only look")
-    if click.confirm(f"Move {count:,} task{'' if count == 1 else 's'}?", err=True):
-        return True
-    say("Nothing was moved.")
-    return False
 
 
 def _plain(result: MoveResult) -> dict[str, Any]:

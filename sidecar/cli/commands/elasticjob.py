@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sidecar.cli.options.flags import SidecarCommand, output_option
-from sidecar.cli.render import columns, print_json, print_lines, say
+from sidecar.cli.render import agreed, columns, print_json, print_lines, say
 from sidecar.cli.sidecars import open_client
 from sidecar.client import RoutingClient, Worker
 from sidecar.errors import ConfigError, SecretUnreadable
@@ -109,7 +108,11 @@ def reshard(
         steps = [step for job in found if job is not None if (step := find_step(job, choose)) is not None]
         if output == "text":
             _show(steps)
-        if steps and not dry_run and _agreed(len(steps), yes=yes, quiet=output == "json"):
+        if (
+            steps
+            and not dry_run
+            and agreed("reshard", "job", len(steps), yes=yes, quiet=output == "json", declined="Nothing was changed.")
+        ):
             for step in steps:
                 if requested:
                     time.sleep(1 / rate)
@@ -160,18 +163,6 @@ def _show(steps: Sequence[ReshardStep]) -> None:
     print_lines(columns(rows))
     if len(steps) > _SHOWN:
         print_lines([f"and {len(steps) - _SHOWN:,} more (all with -o json)"])
-
-
-def _agreed(count: int, *, yes: bool, quiet: bool) -> bool:
-    """Return whether to go ahead. Raises UsageError where nobody can be asked."""
-    if yes:
-        return True
-    if quiet or not sys.stdin.isatty():
-        raise click.UsageError("no terminal to confirm at: pass --yes to reshard the jobs, or --dry-run to only look")
-    if click.confirm(f"Reshard {count:,} job{'' if count == 1 else 's'}?", err=True):
-        return True
-    say("Nothing was changed.")
-    return False
 
 
 def _plain(step: ReshardStep) -> dict[str, Any]:

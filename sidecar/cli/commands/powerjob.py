@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import asdict
@@ -15,7 +14,7 @@ import click
 
 from sidecar.cli.options.flags import SidecarCommand, output_option
 from sidecar.cli.options.values import SINCE
-from sidecar.cli.render import columns, print_json, print_lines, say
+from sidecar.cli.render import agreed, columns, print_json, print_lines, say
 from sidecar.cli.sidecars import open_client
 from sidecar.client import RoutingClient
 from sidecar.errors import ConfigError, PowerJobUnavailable, SecretUnreadable
@@ -116,7 +115,11 @@ def retry(
     if output == "text":
         _show(steps)
     outcomes: list[RescheduleOutcome] = []
-    if todo and not dry_run and _agreed(len(todo), yes=yes, quiet=output == "json"):
+    if (
+        todo
+        and not dry_run
+        and agreed("move", "run", len(todo), yes=yes, quiet=output == "json", declined="Nothing was moved.")
+    ):
         outcomes = _move(application, todo, rate)
     if output == "json":
         print_json({"app": app, "found": list(map(_plain, steps)), "outcomes": list(map(_told, outcomes))})
@@ -163,18 +166,6 @@ def _show(steps: Sequence[RescheduleStep]) -> None:
     print_lines(columns(rows))
     if len(steps) > _SHOWN:
         print_lines([f"and {len(steps) - _SHOWN:,} more (all with -o json)"])
-
-
-def _agreed(count: int, *, yes: bool, quiet: bool) -> bool:
-    """Return whether to go ahead. Raises UsageError where nobody can be asked."""
-    if yes:
-        return True
-    if quiet or not sys.stdin.isatty():
-        raise click.UsageError("no terminal to confirm at: pass --yes to move the runs, or --dry-run to only look")
-    if click.confirm(f"Move {count:,} run{'' if count == 1 else 's'}?", err=True):
-        return True
-    say("Nothing was moved.")
-    return False
 
 
 def _move(app: PowerJobApp, steps: Sequence[RescheduleStep], rate: float) -> list[RescheduleOutcome]:
