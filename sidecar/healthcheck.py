@@ -11,7 +11,9 @@ import socket
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from getopt import GetoptError, getopt
+
+from sidecar import probe
+from sidecar.probe import NoAnswer, WrongUsage
 
 LIVE = "live"
 
@@ -29,19 +31,11 @@ _MAX_FRAME = 16_384
 _MAX_FRAMES = 100
 
 
-class _NoAnswer(Exception):
-    """Nothing answers, or not as a gRPC health service; the message says which."""
-
-
-class _WrongUsage(Exception):
-    """A flag or a variable is wrong; the message says what was found and what is expected."""
-
-
 def main(argv: Sequence[str]) -> int:
     """Ask once, print the answer and return the exit code: 0 SERVING, 1 NOT_SERVING, 2 wrong usage, 6 no answer."""
     try:
         options = _options(argv, os.environ)
-        timeout = _seconds(options.get("timeout", "2s"))
+        timeout = probe.seconds(options.get("timeout", "2s"))
         status = check(
             options["sidecar"],
             service=LIVE if "live" in options else "",
@@ -50,12 +44,12 @@ def main(argv: Sequence[str]) -> int:
             if options.keys() & {"tls", "ca", "cert", "key"}
             else None,
         )
-    except _WrongUsage as error:
+    except WrongUsage as error:
         sys.stderr.write(f"Error: {error}\n")
-        return 2
-    except _NoAnswer as error:
+        return probe.USAGE
+    except NoAnswer as error:
         sys.stderr.write(f"Error: {error}\n")
-        return 6
+        return probe.NO_ANSWER
     sys.stdout.write(status + "\n")
     return 0 if status == "SERVING" else 1
 
@@ -64,7 +58,7 @@ def check(address: str, *, service: str, timeout: float, tls: Mapping[str, str] 
     """Return SERVING or NOT_SERVING, as the sidecar at `host:port` or `unix:/path` answers within `timeout` seconds.
 
     `tls` is None for plaintext, or else has any of `ca`, `cert` and `key` (PEM files) and `server-name`. Raises
-    _NoAnswer, and _WrongUsage for an address or files that cannot be used.
+    NoAnswer, and WrongUsage for an address or files that cannot be used.
     """
     deadline = time.monotonic() + timeout
     try:
@@ -72,46 +66,31 @@ def check(address: str, *, service: str, timeout: float, tls: Mapping[str, str] 
             connection.sendall(_question(service, address, secure=tls is not None))
             answer = _answer(connection, deadline)
     except TimeoutError:
-        raise _NoAnswer(f"{address}: no answer within {timeout:g} s") from None
+        raise NoAnswer(f"{address}: no answer within {timeout:g} s") from None
     except OSError as error:
-        raise _NoAnswer(f"{address}: {error.strerror or error}") from None
-    except _NoAnswer as error:
-        raise _NoAnswer(f"{address}: {error}") from None
+        raise NoAnswer(f"{address}: {error.strerror or error}") from None
+    except NoAnswer as error:
+        raise NoAnswer(f"{address}: {error}") from None
     # One byte, four of length, then field 1 (a varint) of HealthCheckResponse.
     status = _STATUSES.get(answer[6], "") if len(answer) == 7 and answer[5] == 0x08 else ""
     if not status:
         what = f"a dc-sidecar with the service {service}" if service else "a dc-sidecar"
-        raise _NoAnswer(f"{address}: the health check was refused: is this {what}?")
+        raise NoAnswer(f"{address}: the health check was refused: is this {what}?")
     return status
 
 
 def _connect(address: str, deadline: float, tls: Mapping[str, str] | None) -> socket.socket:
     if address.startswith("unix:"):
         if tls is not None:
-            raise _WrongUsage(f"{address}: there is no TLS on Unix sockets: leave out the TLS flags")
+            raise WrongUsage(f"{address}: there is no TLS on Unix sockets: leave out the TLS flags")
         connection = socket.socket(socket.AF_UNIX)
-        connection.settimeout(_left(deadline))
+        connection.settimeout(probe.left(deadline))
         connection.connect(address.removeprefix("unix:"))
         return connection
-    host, colon, port = address.rpartition(":")
-    if not (colon and host and port.isdecimal() and int(port) < 2**16):
-        raise _WrongUsage(f"the sidecar's address: found {address!r}, expected host:port or unix:/path")
-    host = host.strip("[]")
-    connection = socket.create_connection((host, int(port)), timeout=_left(deadline))
-    if tls is None:
-        return connection
-    import ssl  # noqa: PLC0415 - 5 MiB that only TLS needs
-
-    try:
-        context = ssl.create_default_context(cafile=tls.get("ca"))
-        if "cert" in tls:
-            context.load_cert_chain(tls["cert"], tls.get("key"))
-    except OSError as error:
-        connection.close()
-        raise _WrongUsage(f"--ca, --cert and --key: expected readable PEM files: {error}") from None
-    context.set_alpn_protocols(["h2"])
-    connection.settimeout(_left(deadline))
-    return context.wrap_socket(connection, server_hostname=tls.get("server-name", host))
+    found = probe.host_and_port(address)
+    if found is None:
+        raise WrongUsage(f"the sidecar's address: found {address!r}, expected host:port or unix:/path")
+    return probe.connect(*found, deadline, tls, protocols=["h2"])
 
 
 def _question(service: str, address: str, *, secure: bool) -> bytes:
@@ -148,40 +127,28 @@ def _answer(connection: socket.socket, deadline: float) -> bytes:
         if kind in {_SETTINGS, _PING} and not flags & _ACK:
             connection.sendall(_frame(kind, _ACK, 0, payload if kind == _PING else b""))
         elif kind == _GOAWAY:
-            raise _NoAnswer("the server is going down")
+            raise NoAnswer("the server is going down")
         elif stream == 1:
             if kind == _RST_STREAM:
-                raise _NoAnswer("the server reset the call")
+                raise NoAnswer("the server reset the call")
             if kind == _DATA:
                 data += payload
             if kind in {_DATA, _HEADERS} and flags & _END_STREAM:
                 return data
-    raise _NoAnswer("the server closed the connection without an answer")
+    raise NoAnswer("the server closed the connection without an answer")
 
 
 def _frames(connection: socket.socket, deadline: float) -> Iterator[tuple[int, int, int, bytes]]:
     """Yield type, flags, stream and payload of each frame, until the connection ends."""
     for _ in range(_MAX_FRAMES):
-        head = _read(connection, 9, deadline)
+        head = probe.read(connection, 9, deadline)
         length = int.from_bytes(head[:3], "big")
         if len(head) < 9:
             return
         if length > _MAX_FRAME:
-            raise _NoAnswer("the answer is not gRPC")
-        payload = _read(connection, length, deadline)
+            raise NoAnswer("the answer is not gRPC")
+        payload = probe.read(connection, length, deadline)
         yield head[3], head[4], int.from_bytes(head[5:], "big") & 0x7FFFFFFF, payload
-
-
-def _read(connection: socket.socket, count: int, deadline: float) -> bytes:
-    """Return `count` bytes, or fewer where the connection ends before."""
-    data = b""
-    while len(data) < count:
-        connection.settimeout(_left(deadline))
-        more = connection.recv(count - len(data))
-        if not more:
-            break
-        data += more
-    return data
 
 
 def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
@@ -199,39 +166,11 @@ def _text(value: bytes) -> bytes:
     return more + bytes([rest]) + value
 
 
-def _left(deadline: float) -> float:
-    left = deadline - time.monotonic()
-    if left <= 0:
-        raise TimeoutError
-    return left
-
-
 def _options(argv: Sequence[str], environ: Mapping[str, str]) -> dict[str, str]:
     """Return the options by flag, else by variable; the address defaults to the first that `serve` listens on."""
-    names = [f"{name}=" for name in _VALUES] + list(_SWITCHES)
-    try:
-        flags, rest = getopt(list(argv), "", names)
-    except GetoptError as error:
-        raise _WrongUsage(
-            f"{error.msg}; expected {', '.join('--' + name for name in (*_VALUES, *_SWITCHES))}"
-        ) from None
+    rest, options = probe.options(argv, environ, values=_VALUES, switches=_SWITCHES)
     if rest:
-        raise _WrongUsage(f"found {rest[0]!r}, expected only flags: name the address with --sidecar")
-    variables = {name: environ.get(f"DC_SIDECAR_{variable}", "") for name, variable in _VALUES.items() if variable}
-    options = {name: value for name, value in variables.items() if value}
-    options.update((flag.removeprefix("--"), value) for flag, value in flags)
+        raise WrongUsage(f"found {rest[0]!r}, expected only flags: name the address with --sidecar")
     listen = environ.get("DC_SIDECAR_LISTEN", "").partition(",")[0].strip()
-    options.setdefault("sidecar", listen.replace("0.0.0.0:", "127.0.0.1:").replace("[::]:", "[::1]:") or _DEFAULT)
+    options.setdefault("sidecar", probe.on_this_machine(listen) or _DEFAULT)
     return options
-
-
-def _seconds(text: str) -> float:
-    number = text.removesuffix("s")
-    scale = 0.001 if number.endswith("m") and number != text else 1
-    try:
-        seconds = float(number.removesuffix("m")) * scale
-    except ValueError:
-        seconds = 0
-    if number == text or not 0 < seconds < 3600:
-        raise _WrongUsage(f"--timeout: found {text!r}, expected a duration such as 2s or 500ms")
-    return seconds

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, ClassVar, NoReturn, Protocol, TypeVar
 
 import grpc
@@ -155,6 +156,29 @@ class InternalErrors:
 def abort(context: grpc.ServicerContext, error: SidecarError) -> NoReturn:
     """End a call that has a thread with the status and the message of an error; raises what gRPC expects to see."""
     context.abort(grpc.StatusCode[error.grpc_status], str(error))
+
+
+@contextmanager
+def ending(context: grpc.ServicerContext, on_end: OnEnd, errors: InternalErrors) -> Iterator[None]:
+    """Report how the call that is answered within this block ended; an exception ends it with its status.
+
+    A client that has left is reported as CANCELLED. gRPC's own exception passes, as gRPC expects to see it again.
+    """
+    code = "CANCELLED"
+    try:
+        yield
+        code = "OK"
+    except grpc.RpcError:
+        raise
+    except SidecarError as refusal:
+        code = refusal.grpc_status
+        abort(context, refusal)
+    except Exception:  # noqa: BLE001 - gRPC would send the client its text
+        error = errors.error()
+        code = error.grpc_status
+        abort(context, error)
+    finally:
+        on_end(code if context.is_active() else "CANCELLED")
 
 
 def timed(stats: MethodStats) -> OnBegin:

@@ -9,9 +9,9 @@ from typing import Any, Protocol
 
 import grpc
 
-from sidecar.errors import NoRequest, SidecarError
+from sidecar.errors import NoRequest
 from sidecar.server.broadcaster import Broadcaster, Watcher
-from sidecar.server.calls import GOING_DOWN, CallGuard, InternalErrors, OnBegin, abort, admitted
+from sidecar.server.calls import GOING_DOWN, CallGuard, InternalErrors, OnBegin, admitted, ending
 from sidecar.server.first_messages import FirstMessages
 from sidecar.trust.callers import Permit
 
@@ -56,24 +56,12 @@ class DuplexStreams:
             self._first.expect(context, context.cancel)
             watcher = self._broadcaster.add(context)
             inbox = _Inbox(requests, partial(self._broadcaster.ask, watcher))
-            code = "CANCELLED"
             try:
-                # The client learns that its stream is open, also while there is nothing to send.
-                context.send_initial_metadata(())
-                yield from self._updates(session, receive, inbox, watcher, context)
-                code = "OK" if context.is_active() else "CANCELLED"
-            except grpc.RpcError:
-                # The client is gone; gRPC raises this and expects to see it again.
-                raise
-            except SidecarError as refusal:
-                code = refusal.grpc_status
-                abort(context, refusal)
-            except Exception:  # noqa: BLE001 - gRPC would send the client its text
-                error = self._errors.error()
-                code = error.grpc_status
-                abort(context, error)
+                with ending(context, on_end, self._errors):
+                    # The client learns that its stream is open, also while there is nothing to send.
+                    context.send_initial_metadata(())
+                    yield from self._updates(session, receive, inbox, watcher, context)
             finally:
-                on_end(code)
                 self._first.came(context)
                 self._broadcaster.remove(watcher)
                 session.close()

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import grpc
 
 from sidecar.errors import NoRequest, SidecarError
-from sidecar.server.calls import GOING_DOWN, CallGuard, InternalErrors, OnBegin, UnaryHandler, abort, admitted
+from sidecar.server.calls import GOING_DOWN, CallGuard, InternalErrors, OnBegin, UnaryHandler, abort, admitted, ending
 from sidecar.server.first_messages import FirstMessages
 from sidecar.server.large_requests import LARGE_BYTES, LargeRequest, LargeRequests
 from sidecar.server.slots import Slots
@@ -70,29 +70,16 @@ class ThreadedCalls:
         """Return the handler of a method that answers its one request with `answer`."""
 
         def handle(requests: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
-            error: SidecarError
             answering, on_end = admitted(guard, context, answer, on_begin(context.invocation_metadata()))
             self._first.expect(context, context.cancel)
-            try:
-                request = next(requests, None)
-            except grpc.RpcError:
-                on_end("CANCELLED")
-                raise
-            finally:
-                self._first.came(context)
-            try:
+            with ending(context, on_end, self._errors):
+                try:
+                    request = next(requests, None)
+                finally:
+                    self._first.came(context)
                 if request is None:
-                    raise NoRequest  # noqa: TRY301 - ended below like every other error
-                response = self._made(answering(request))
-            except SidecarError as refusal:
-                error = refusal
-            except Exception:  # noqa: BLE001 - gRPC would send the client its text
-                error = self._errors.error()
-            else:
-                on_end("OK")
-                return response
-            on_end(error.grpc_status)
-            return abort(context, error)
+                    raise NoRequest
+                return self._made(answering(request))
 
         # As a stream of requests: gRPC then hands the call over before its message is there, so it can be counted.
         return grpc.stream_unary_rpc_method_handler(handle)
@@ -110,25 +97,14 @@ class ThreadedCalls:
                 self._streams.add(inbox)
             if self._ending:
                 inbox.end()
-            code = "CANCELLED"
             try:
-                # The client learns that its stream is open before its first request is answered.
-                context.send_initial_metadata(())
-                for request in inbox.read():
-                    self._first.came(context)
-                    yield self._made(answering(request))
-                code = "OK" if context.is_active() else "CANCELLED"
-            except grpc.RpcError:
-                raise
-            except SidecarError as refusal:
-                code = refusal.grpc_status
-                abort(context, refusal)
-            except Exception:  # noqa: BLE001 - gRPC would send the client its text
-                error = self._errors.error()
-                code = error.grpc_status
-                abort(context, error)
+                with ending(context, on_end, self._errors):
+                    # The client learns that its stream is open before its first request is answered.
+                    context.send_initial_metadata(())
+                    for request in inbox.read():
+                        self._first.came(context)
+                        yield self._made(answering(request))
             finally:
-                on_end(code)
                 self._first.came(context)
                 inbox.close()
                 with self._lock:

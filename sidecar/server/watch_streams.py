@@ -8,9 +8,9 @@ from typing import Any
 
 import grpc
 
-from sidecar.errors import NoRequest, SidecarError
+from sidecar.errors import NoRequest
 from sidecar.server.broadcaster import Broadcaster
-from sidecar.server.calls import GOING_DOWN, CallGuard, InternalErrors, OnBegin, abort, admitted
+from sidecar.server.calls import GOING_DOWN, CallGuard, InternalErrors, OnBegin, admitted, ending
 from sidecar.server.first_messages import FirstMessages
 
 # The next update after the one sent last (None: nothing yet): a value to compare, and its encoder. None if unchanged.
@@ -35,26 +35,17 @@ class WatchStreams:
 
         def watch(requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
             opening, on_end = admitted(guard, context, open_watch, on_begin(context.invocation_metadata()))
-            error: SidecarError = NoRequest()
             self._first.expect(context, context.cancel)
             try:
-                for request in requests:
+                with ending(context, on_end, self._errors):
+                    request = next(requests, None)
+                    if request is None:
+                        raise NoRequest
                     self._first.came(context)
                     yield from self._updates(opening(request), context)
-                    error = GOING_DOWN
-                    break
-            except SidecarError as refusal:
-                error = refusal
-            except (grpc.RpcError, GeneratorExit):
-                # The client is gone; gRPC raises this and expects to see it again, or drops what it would have sent.
-                on_end("CANCELLED")
-                raise
-            except Exception:  # noqa: BLE001 - gRPC would send the client its text
-                error = self._errors.error()
+                    raise GOING_DOWN
             finally:
                 self._first.came(context)
-            on_end(error.grpc_status if context.is_active() else "CANCELLED")
-            abort(context, error)
 
         return grpc.stream_stream_rpc_method_handler(watch)
 

@@ -15,7 +15,8 @@ import trustme
 
 from sidecar import healthcheck
 from sidecar.cli.commands.health import command
-from sidecar.healthcheck import _NoAnswer, check
+from sidecar.healthcheck import check
+from sidecar.probe import NoAnswer
 from tests.harness import SidecarProcess
 from tests.servers.process import free_port
 from tests.waiting import eventually
@@ -108,7 +109,7 @@ def test_it_fits_beside_the_sidecar(tmp_path: Path) -> None:
 def test_a_silent_server_is_given_up_in_time(stranger: socket.socket) -> None:
     """A server that takes the connection and says nothing costs the timeout, no more."""
     port = stranger.getsockname()[1]
-    with pytest.raises(_NoAnswer, match=r"no answer within 0\.2 s"):
+    with pytest.raises(NoAnswer, match=r"no answer within 0\.2 s"):
         check(f"127.0.0.1:{port}", service="", timeout=0.2)
 
 
@@ -134,7 +135,7 @@ def test_strangers_are_not_taken_for_a_sidecar(stranger: socket.socket, said: by
             connection.sendall(said)
 
     threading.Thread(target=answer).start()
-    with pytest.raises(_NoAnswer, match=complaint):
+    with pytest.raises(NoAnswer, match=complaint):
         check(f"127.0.0.1:{stranger.getsockname()[1]}", service="", timeout=5)
 
 
