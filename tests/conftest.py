@@ -25,22 +25,25 @@ pytest_plugins = ["tests.servers.fixtures"]
 
 # Folders whose tests share servers that are too big to be there once for each worker.
 _TOGETHER = ("celery", "elasticjob", "powerjob")
+# Files of theirs that use none of these servers.
+_APART = ("tests/powerjob/test_stock_server.py", "tests/powerjob/test_schedulers_guide.py")
 # What takes longest begins first, so that no worker is left with it at the end.
 _LONGEST = (
     "powerjob",
     "celery",
     "elasticjob",
     "tests/integration/nacos/test_faults.py",
+    "tests/powerjob/test_stock_server.py",
     "tests/integration/failures/test_contract.py",
     "tests/e2e/test_page.py",
 )
 
 
 def _group(nodeid: str) -> str:
-    """Return what runs on one worker with this test: its file, or its folder if that is one of _TOGETHER."""
+    """Return what runs on one worker with this test: its file, or its folder where that shares servers."""
     file = nodeid.split("::", 1)[0]
     folder = file.split("/")[1]
-    return folder if folder in _TOGETHER else file
+    return folder if folder in _TOGETHER and file not in _APART else file
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -12,28 +12,28 @@ from tests.servers.rabbitmq.server import RabbitMqServer
 from tests.servers.redis.server import RedisServer
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     """Run a Redis; what breaks it starts it again."""
     with RedisServer(tmp_path_factory.mktemp("redis")) as server:
         yield server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMqServer]:
     """Run a RabbitMQ; what breaks it starts it again."""
     with RabbitMqServer(tmp_path_factory.mktemp("rabbitmq")) as server:
         yield server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def redis_site(redis: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CelerySite]:
     """Run three datacenters on Redis; each test sets the routes that it needs, and brings back what it breaks."""
     with CelerySite(tmp_path_factory.mktemp("on-redis"), redis, redis.url.removesuffix("0") + "1") as running:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def rabbitmq_site(rabbitmq: RabbitMqServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CelerySite]:
     """Run three datacenters on RabbitMQ, without results, and with a sidecar that listens with TLS."""
     folder = tmp_path_factory.mktemp("on-rabbitmq")

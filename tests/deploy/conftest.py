@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import pickle
 from pathlib import Path
 
 import pytest
@@ -14,11 +17,20 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="session")
 def image(tmp_path_factory: pytest.TempPathFactory) -> Image:
-    """Build the image once, as its Dockerfile says, with all sources."""
+    """Build the image as its Dockerfile says, with all sources: once, for all workers of the session."""
     require_namespaces()
-    return build(
-        ROOT / "deploy/docker/Dockerfile",
-        ROOT,
-        tmp_path_factory.mktemp("image"),
-        {"VERSION": "9.8.7", "REVISION": "0123abc"},
-    )
+    session = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        session = session.parent
+    with (session / "image.pickle").open("a+b") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        if made := file.read():
+            image = pickle.loads(made)  # written below
+            assert isinstance(image, Image)
+            return image
+        folder = session / "image"
+        folder.mkdir()
+        image = build(ROOT / "deploy/docker/Dockerfile", ROOT, folder, {"VERSION": "9.8.7", "REVISION": "0123abc"})
+        file.write(pickle.dumps(image))
+        return image
