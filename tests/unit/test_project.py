@@ -60,7 +60,7 @@ def test_a_test_says_what_it_pins(path: Path) -> None:
 def test_the_generated_code_is_that_of_the_contract(tmp_path: Path) -> None:
     """What `make proto` writes is what is committed, byte by byte."""
     subprocess.run([ROOT / "protos/generate", tmp_path], check=True, timeout=200, capture_output=True)
-    for path in sorted(GENERATED.rglob("routing_pb2.py*")):
+    for path in sorted(GENERATED.rglob("*_pb2.py*")):
         assert path.read_bytes() == (tmp_path / path.relative_to(GENERATED)).read_bytes(), "run `make proto`"
 
 
