@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterable
 from enum import Enum, auto
 
 _REMEMBERED = 1024
@@ -22,8 +23,10 @@ class VersionOrder:
     Decision 0401 says why an earlier version needs a second witness, and what counts as one.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, accepted: Iterable[str] = ()) -> None:
         self._accepted: OrderedDict[str, None] = OrderedDict()
+        for version in accepted:
+            self.accept(version)
 
     @property
     def newest(self) -> str | None:

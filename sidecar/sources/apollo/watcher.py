@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 import random
 import threading
 from collections.abc import Callable, Sequence
 
-from sidecar.backoff import Backoff, Uniform, jitter
-from sidecar.errors import SourceError
+from sidecar.backoff import Uniform, jitter
 from sidecar.sources.apollo.client import ApolloClient, Found, FoundRelease
 from sidecar.sources.apollo.poll import Announcements, LongPoll
-from sidecar.sources.base import Content, Gray, Missing, Report, Unreachable
-from sidecar.sources.ordering import OrderVerdict, VersionOrder
-
-log = logging.getLogger(__name__)
+from sidecar.sources.base import Content, Gray, Missing, Report
+from sidecar.sources.ordering import VersionOrder
+from sidecar.sources.read_loop import READ_TIMEOUT_S, ReadLoop
 
 POLL_S = 5.0
-READ_TIMEOUT_S = 6.0
-CONFIRM_AFTER_S = 0.3
-FIRST_PAUSE_S = 0.25
-LONGEST_PAUSE_S = 3.0
 
 
 class ApolloWatcher:
@@ -39,64 +32,38 @@ class ApolloWatcher:
         """Read with `client`; `versions` were in force before, newest last."""
         self._client = client
         self._poll = poll
-        self._deliver = deliver
-        self._order = VersionOrder()
-        for version in versions:
-            self._order.accept(version)
+        self._order = VersionOrder(versions)
         self._accepted_at = 0
         self._away = False
-        self._backoff = Backoff(first_s=FIRST_PAUSE_S, longest_s=LONGEST_PAUSE_S, uniform=uniform)
         self._uniform = uniform
-        self._wake = wake
-        self._stopped = threading.Event()
-        self._delivering = threading.Lock()
-        self._thread = threading.Thread(target=self._run, name="apollo-reader", daemon=True)
+        self._loop = ReadLoop("Apollo", self._read, deliver, wake, client, on_failure=self._note_away, uniform=uniform)
 
     def start(self) -> None:
         """Start; returns at once."""
-        self._thread.start()
+        self._loop.start()
 
     def stop(self, timeout: float) -> None:
         """Stop; nothing is delivered after this returns, even if the thread takes longer than `timeout` seconds."""
-        with self._delivering:
-            self._stopped.set()
-        self._wake.set()
-        self._client.abort()
-        self._thread.join(timeout)
+        self._loop.stop(timeout)
 
-    def _run(self) -> None:
-        while not self._stopped.is_set():
-            self._wake.clear()
-            self._wake.wait(self._read_once())
-        self._client.close()
-
-    def _read_once(self) -> float:
-        """Read once and report; return the pause until the next read, in seconds."""
+    def _read(self) -> float:
+        """Read once and report; return the pause until the next read, in seconds. Raises SourceError."""
         announced = self._poll.announced
-        try:
-            found = self._confirmed(self._client.read(READ_TIMEOUT_S, announced.messages), announced)
-        except SourceError as error:
-            return self._failed(str(error))
-        except Exception as error:
-            log.exception("reading from Apollo failed by a defect")
-            return self._failed(f"reading failed: {type(error).__name__}, see the log")
-        self._backoff.reset()
+        found = self._confirmed(self._client.read(READ_TIMEOUT_S, announced.messages), announced)
         if found is None:
-            return jitter(CONFIRM_AFTER_S, uniform=self._uniform)
+            return self._loop.confirm_pause_s()
         self._follow(found, announced)
         self._order.accept(found.version)
         self._accepted_at = announced.count
         if isinstance(found, FoundRelease):
             gray = Gray(found.branch) if found.branch else None
-            self._report(Content(found.text, found.version, gray))
+            self._loop.report(Content(found.text, found.version, gray))
         else:
-            self._report(Missing(found.reason))
+            self._loop.report(Missing(found.reason))
         return jitter(POLL_S, uniform=self._uniform)
 
-    def _failed(self, reason: str) -> float:
+    def _note_away(self) -> None:
         self._away = True
-        self._report(Unreachable(reason))
-        return self._backoff.fail()
 
     def _follow(self, found: Found, announced: Announcements) -> None:
         """Poll the service that answered; anew where it was away, or where its polls missed a release."""
@@ -108,20 +75,14 @@ class ApolloWatcher:
 
     def _confirmed(self, found: Found, announced: Announcements) -> Found | None:
         """Return what to report; None if it is an earlier version that no second witness confirms."""
-        newest = self._order.newest
-        if newest is None or self._order.judge(found.version) is not OrderVerdict.EARLIER:
-            return found
-        if announced.count > self._accepted_at and announced.server == self._client.server:
-            return found  # A rollback, announced by the service that shows it.
-        if self._stopped.wait(CONFIRM_AFTER_S):
-            return None
-        again = self._client.read(READ_TIMEOUT_S, announced.messages, other_server=True)
-        if again.version == found.version or self._order.judge(again.version) is not OrderVerdict.EARLIER:
-            return again
-        log.info("Apollo's config services disagree (%s, %s); keeping %s", found.version, again.version, newest)
-        return None
 
-    def _report(self, report: Report) -> None:
-        with self._delivering:
-            if not self._stopped.is_set():
-                self._deliver(report)
+        def is_rollback(_newest: str) -> bool:
+            """Return whether the service that shows the version has announced it."""
+            return announced.count > self._accepted_at and announced.server == self._client.server
+
+        return self._loop.confirmed(
+            found,
+            self._order,
+            witnessed=is_rollback,
+            read_again=lambda: self._client.read(READ_TIMEOUT_S, announced.messages, other_server=True),
+        )

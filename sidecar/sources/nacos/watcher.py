@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import logging
 import random
 import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from sidecar.backoff import Backoff, Uniform, jitter
-from sidecar.errors import SourceError
-from sidecar.sources.base import Content, Gray, Missing, Report, Unreachable
+from sidecar.backoff import Uniform, jitter
+from sidecar.sources.base import Content, Gray, Missing, Report
 from sidecar.sources.nacos.api import AbsentConfig, FoundConfig, NacosApi
 from sidecar.sources.nacos.gray import served_gray
-from sidecar.sources.ordering import OrderVerdict, VersionOrder
-
-log = logging.getLogger(__name__)
+from sidecar.sources.ordering import VersionOrder
+from sidecar.sources.read_loop import READ_TIMEOUT_S, ReadLoop
 
 POLL_S = 2.0
 """How often the key is read while the push is in doubt."""
 REREAD_S = 10.0
 """By default, how long a push may go unnoticed that was lost although the push is proved to work."""
-READ_TIMEOUT_S = 6.0
-CONFIRM_AFTER_S = 0.3
-FIRST_PAUSE_S = 0.25
-LONGEST_PAUSE_S = 3.0
 GRAY_REFRESH_S = 60.0
 """How old the list of a gray version's clients may be."""
 
@@ -66,55 +59,33 @@ class NacosWatcher:
         self._api = api
         self._reread_s = reread_s
         self._witness = witness
-        self._deliver = deliver
-        self._order = VersionOrder()
-        for version in known:
-            self._order.accept(version)
+        self._order = VersionOrder(known)
         # The gray version that was read last, its version, and when its clients were read.
         self._gray: tuple[str, Gray, float] | None = None
-        self._backoff = Backoff(first_s=FIRST_PAUSE_S, longest_s=LONGEST_PAUSE_S, uniform=uniform)
         self._uniform = uniform
-        self._wake = wake
-        self._stopped = threading.Event()
-        self._delivering = threading.Lock()
-        self._thread = threading.Thread(target=self._run, name="nacos-reader", daemon=True)
+        self._loop = ReadLoop(
+            "Nacos", self._read, deliver, wake, api, on_failure=lambda: witness.observed(None), uniform=uniform
+        )
 
     def start(self) -> None:
         """Start; returns at once."""
-        self._thread.start()
+        self._loop.start()
 
     def stop(self, timeout: float) -> None:
         """Stop; nothing is delivered after this returns, even if the thread takes longer than `timeout` seconds."""
-        with self._delivering:
-            self._stopped.set()
-        self._wake.set()
-        self._api.abort()
-        self._thread.join(timeout)
+        self._loop.stop(timeout)
 
-    def _run(self) -> None:
-        while not self._stopped.is_set():
-            self._wake.clear()
-            self._wake.wait(self._poll())
-        self._api.close()
-
-    def _poll(self) -> float:
-        """Read once and report; return the pause until the next poll, in seconds."""
-        try:
-            found = self._confirmed(self._api.read(READ_TIMEOUT_S))
-        except SourceError as error:
-            return self._failed(str(error))
-        except Exception as error:
-            log.exception("reading from Nacos failed by a defect")
-            return self._failed(f"reading failed: {type(error).__name__}, see the log")
-        self._backoff.reset()
+    def _read(self) -> float:
+        """Read once and report; return the pause until the next read, in seconds. Raises SourceError."""
+        found = self._confirmed(self._api.read(READ_TIMEOUT_S))
         if found is None:
-            return jitter(CONFIRM_AFTER_S, uniform=self._uniform)
+            return self._loop.confirm_pause_s()
         self._order.accept(found.version)
         self._witness.observed(found.version)
         if isinstance(found, FoundConfig):
-            self._report(Content(found.text, found.version, self._gray_of(found)))
+            self._loop.report(Content(found.text, found.version, self._gray_of(found)))
         else:
-            self._report(Missing(found.reason))
+            self._loop.report(Missing(found.reason))
         return self._pause_s(found.version)
 
     def _pause_s(self, version: str) -> float:
@@ -123,25 +94,14 @@ class NacosWatcher:
             return self._reread_s * self._uniform(0.8, 1.0)
         return min(jitter(POLL_S, uniform=self._uniform), self._reread_s)
 
-    def _failed(self, reason: str) -> float:
-        self._witness.observed(None)
-        self._report(Unreachable(reason))
-        return self._backoff.fail()
-
     def _confirmed(self, found: FoundConfig | AbsentConfig) -> FoundConfig | AbsentConfig | None:
         """Return what to report; None if it is an earlier version that no second witness confirms."""
-        newest = self._order.newest
-        if newest is None or self._order.judge(found.version) is not OrderVerdict.EARLIER:
-            return found
-        if self._witness.has_moved(newest, found.version):
-            return found
-        if self._stopped.wait(CONFIRM_AFTER_S):
-            return None
-        again = self._api.read(READ_TIMEOUT_S, other_server=True)
-        if again.version == found.version or self._order.judge(again.version) is not OrderVerdict.EARLIER:
-            return again
-        log.info("Nacos servers disagree (%s, %s); keeping %s", found.version, again.version, newest)
-        return None
+        return self._loop.confirmed(
+            found,
+            self._order,
+            witnessed=lambda newest: self._witness.has_moved(newest, found.version),
+            read_again=lambda: self._api.read(READ_TIMEOUT_S, other_server=True),
+        )
 
     def _gray_of(self, found: FoundConfig) -> Gray | None:
         """Return the gray version that a text is, None for the ordinary one; its clients are read once a minute."""
@@ -152,8 +112,3 @@ class NacosWatcher:
         if self._gray is None or self._gray[0] != found.version or now - self._gray[2] > GRAY_REFRESH_S:
             self._gray = found.version, served_gray(self._api, READ_TIMEOUT_S), now
         return self._gray[1]
-
-    def _report(self, report: Report) -> None:
-        with self._delivering:
-            if not self._stopped.is_set():
-                self._deliver(report)

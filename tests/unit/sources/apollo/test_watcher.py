@@ -10,7 +10,7 @@ from typing import cast
 import pytest
 
 from sidecar.errors import SourceError
-from sidecar.sources.apollo import watcher as module
+from sidecar.sources import read_loop
 from sidecar.sources.apollo.client import AbsentKey, ApolloClient, Found, FoundRelease
 from sidecar.sources.apollo.poll import Announcements, LongPoll
 from sidecar.sources.apollo.url import ApolloAddress
@@ -69,7 +69,7 @@ class Scene:
         """Let one read find these answers; return what is reported at it."""
         self.client.answers = [*answers]
         before = len(self.reports)
-        self.watcher._read_once()
+        self.watcher._loop.read_once()
         assert not self.client.answers, "not all was asked for"
         return self.reports[before:]
 
@@ -77,7 +77,7 @@ class Scene:
 @pytest.fixture
 def scene(monkeypatch: pytest.MonkeyPatch) -> Scene:
     """Make a reader that does not pause before it confirms."""
-    monkeypatch.setattr(module, "CONFIRM_AFTER_S", 0.0)
+    monkeypatch.setattr(read_loop, "CONFIRM_AFTER_S", 0.0)
     return Scene()
 
 
@@ -160,7 +160,7 @@ def test_polls_begin_afresh_after_an_outage_and_a_release_that_they_missed(scene
 def test_a_defect_is_reported_and_outlived(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
     """An error that nobody expects is unreachable to the sidecar, and in the log."""
     scene.client.answers = []
-    scene.watcher._read_once()
+    scene.watcher._loop.read_once()
     assert scene.reports == [Unreachable("reading failed: IndexError, see the log")]
     assert "failed by a defect" in caplog.text
     assert scene.read(release(1)) == [content(1)]

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.errors import SourceError
+from sidecar.sources import read_loop
 from sidecar.sources.base import Content, Missing, Report, Unreachable
-from sidecar.sources.nacos import watcher as module
+from sidecar.sources.nacos import watcher as watcher_module
 from sidecar.sources.nacos.api import AbsentConfig, FoundConfig
 from sidecar.sources.nacos.watcher import NacosWatcher
 from sidecar.sources.ordering import OrderVerdict, VersionOrder
@@ -55,7 +56,7 @@ class Push:
 @pytest.fixture(autouse=True)
 def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take no time between the first read and the second."""
-    monkeypatch.setattr(module, "CONFIRM_AFTER_S", 0.0)
+    monkeypatch.setattr(read_loop, "CONFIRM_AFTER_S", 0.0)
 
 
 def found(name: str) -> FoundConfig:
@@ -76,7 +77,7 @@ def play(script: Script, push: Push | None = None, *, known: Sequence[str] = ())
         uniform=lambda low, high: (low + high) / 2,
     )
     while script.answers:
-        pauses.append(watcher._poll())
+        pauses.append(watcher._loop.read_once())
     return reports, pauses
 
 
@@ -136,7 +137,7 @@ def test_pauses_grow_while_nobody_answers_and_start_over() -> None:
     """Pauses grow from a quarter of a second to three, and start over after a success."""
     away = [SourceError("away") for _ in range(6)]
     reports, pauses = play(Script(*away, found("a"), SourceError("away")))
-    assert pauses == [0.25, 0.5, 1.0, 2.0, 3.0, 3.0, module.POLL_S, 0.25]
+    assert pauses == [0.25, 0.5, 1.0, 2.0, 3.0, 3.0, watcher_module.POLL_S, 0.25]
     assert [type(report) for report in reports] == [Unreachable] * 6 + [Content, Unreachable]
 
 
@@ -150,7 +151,7 @@ def test_the_push_is_told_what_was_found() -> None:
 def test_reads_are_rare_while_push_is_proved_and_never_rarer_than_allowed() -> None:
     """The bound is not exceeded by its jitter; in doubt, or without a document, a read follows in 2 s."""
     script = Script(found("a"), AbsentConfig("gone"), AbsentConfig("gone"))
-    assert play(script, Push(proved=True))[1] == [module.REREAD_S * 0.9, module.POLL_S]
+    assert play(script, Push(proved=True))[1] == [watcher_module.REREAD_S * 0.9, watcher_module.POLL_S]
     for chance in (min, max):
         watcher = NacosWatcher(
             Script(found("a")),  # type: ignore[arg-type]
@@ -160,7 +161,7 @@ def test_reads_are_rare_while_push_is_proved_and_never_rarer_than_allowed() -> N
             reread_s=30.0,
             uniform=lambda low, high, chance=chance: chance(low, high),  # type: ignore[misc]
         )
-        assert watcher._poll() == {min: 24.0, max: 30.0}[chance]
+        assert watcher._loop.read_once() == {min: 24.0, max: 30.0}[chance]
 
 
 @given(st.lists(st.sampled_from(["a", "b", "c", ""]), max_size=40))
@@ -172,7 +173,7 @@ def test_a_single_read_never_brings_an_earlier_version_back(answers: list[str]) 
     seen: list[str] = []
     while len(script.answers) >= 2:
         before = len(script.answers)
-        watcher._poll()
+        watcher._loop.read_once()
         used = answers[len(answers) - before : len(answers) - len(script.answers)]
         now = [report.version if isinstance(report, Content) else "" for report in reports]
         if len(now) > len(seen) and now[-1] != (seen[-1] if seen else None):
