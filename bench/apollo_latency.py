@@ -22,18 +22,16 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from statistics import median, quantiles
 from typing import Protocol
 from urllib.parse import urlencode
 
+from bench.latency import Sightings, bursts, compare, decided, kills
 from tests.harness import Caller, SidecarProcess
 from tests.servers.apollo.server import APP, ApolloServer, source_url
 
-_ALLOWED = 1.2
 _BURST = 200
-_BURST_WITHIN = 3.0
-_KILL_WITHIN = 10.0
 BARE, OURS = "bare.yaml", "ours.yaml"
 
 
@@ -60,9 +58,18 @@ def main() -> int:
             Caller(sidecar.address, every=0.0005) as caller,
         ):
             good = latency(server.operator, caller, options.rounds)
-            good &= bursts(server.operator, caller, options.bursts)
+            release = partial(server.operator.release, OURS)
+            good &= bursts(caller, partial(release_all, server), count=options.bursts, size=_BURST, settled_s=1.5)
             print(f"resident   {sidecar.rss / 2**20:.1f} MiB")
-            good &= kills(server, caller, options.kills)
+            noticed: list[float] = []
+            good &= kills(
+                caller,
+                kill=lambda: kill(server, caller, noticed),
+                start=server.start,
+                publish=release,
+                count=options.kills,
+            )
+            print(f"           noticed after at most {max(noticed, default=0):.2f} s")
             print(f"resident   {sidecar.rss / 2**20:.1f} MiB")
         print(f"decisions  {len(caller.answers)}, failed {len(caller.failures)}")
         return 0 if good and not caller.failures else 1
@@ -83,70 +90,28 @@ def latency(operator: Operator, caller: Caller, rounds: int) -> bool:
             took["sidecar"].append(1000 * (decided(caller, text, since) - released[OURS]))
             took["long poll"].append(1000 * (bare.wait(text) - released[BARE]))
             time.sleep(random.uniform(0.1, 1.1))
-    for name, values in took.items():
-        cuts = quantiles(values, n=20)
-        print(f"{name:10} median {median(values):6.1f} ms   p95 {cuts[-1]:6.1f} ms   of {len(values)}")
-    ratio = median(took["sidecar"]) / median(took["long poll"])
-    print(f"ratio      {ratio:.2f} (allowed {_ALLOWED})")
-    return ratio <= _ALLOWED
+    return compare(took)
 
 
-def bursts(operator: Operator, caller: Caller, count: int) -> bool:
-    behind = []
-    for number in range(count):
-        last = f"dc{number % 2 + 1}"
-        for each in range(_BURST - 1):
-            operator.release(OURS, f"other-{number}-{each}")
-        operator.release(OURS, last)
-        ended = time.monotonic()
-        behind.append(decided(caller, last, len(caller.answers)) - ended)
-        time.sleep(1.5)
-        assert caller.answers[-1].datacenter == last, "went back after the burst"
-    print(f"bursts     of {_BURST}: {count}, the last in force at most {max(behind, default=0):.2f} s later")
-    return max(behind, default=0) <= _BURST_WITHIN
-
-
-def kills(server: ApolloServer, caller: Caller, count: int) -> bool:
-    behind = []
-    noticed = []
-    for number in range(count):
-        since = len(caller.answers)
-        killed = time.monotonic()
-        server.kill()
-        caller.until(lambda answer: answer.stale, "stale answers", within=30)
-        noticed.append(next(answer.at for answer in caller.answers[since:] if answer.stale) - killed)
-        time.sleep(random.uniform(0, 3))
-        server.start()
-        ready, since = time.monotonic(), len(caller.answers)
-        text = f"dc{number % 2 + 2}"
+def release_all(server: ApolloServer, texts: list[str]) -> None:
+    for text in texts:
         server.operator.release(OURS, text)
-        behind.append(decided(caller, text, since, within=60) - ready)
-        time.sleep(random.uniform(0, 3))
-    slowest = ", ".join(f"{seconds:.2f}" for seconds in sorted(behind)[-3:])
-    print(f"kills      {count}, noticed after at most {max(noticed, default=0):.2f} s")
-    print(f"           in force after the server was ready: slowest {slowest} s")
-    return max(behind, default=0) <= _KILL_WITHIN
 
 
-def decided(caller: Caller, datacenter: str, since: int, within: float = 10.0) -> float:
-    """Return when the first decision for this datacenter was answered, of those from the index `since` on."""
-    deadline = time.monotonic() + within
-    while time.monotonic() < deadline:
-        for answer in caller.answers[since:]:
-            if answer.datacenter == datacenter:
-                return answer.at + answer.took
-            since += 1
-        time.sleep(0.001)
-    raise AssertionError(f"no decision for {datacenter} within {within:g} s")
+def kill(server: ApolloServer, caller: Caller, noticed: list[float]) -> None:
+    since = len(caller.answers)
+    killed = time.monotonic()
+    server.kill()
+    caller.until(lambda answer: answer.stale, "stale answers", within=30)
+    noticed.append(next(answer.at for answer in caller.answers[since:] if answer.stale) - killed)
 
 
-class _Bare:
+class _Bare(Sightings):
     """A client that polls and reads in a loop, and notes when it had which text."""
 
     def __init__(self, port: int) -> None:
+        super().__init__()
         self._port = port
-        self._seen: dict[str, float] = {}
-        self._changed = threading.Condition()
         self.stopping = False
 
     def run_until_gone(self) -> None:
@@ -163,14 +128,7 @@ class _Bare:
                 continue
             number = json.loads(body)[0]["notificationId"]
             text = json.loads(_get(read, f"/configs/{APP}/default/{BARE}")[1])["configurations"]["content"]
-            with self._changed:
-                self._seen[text] = time.monotonic()
-                self._changed.notify_all()
-
-    def wait(self, text: str) -> float:
-        with self._changed:
-            assert self._changed.wait_for(lambda: text in self._seen, 30), f"the bare client never saw {text!r}"
-            return self._seen.pop(text)
+            self.note(text)
 
 
 def _get(connection: http.client.HTTPConnection, path: str, **query: str) -> tuple[int, bytes]:

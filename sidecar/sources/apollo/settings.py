@@ -5,56 +5,16 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
-from sidecar.errors import ConfigError, SecretUnreadable, SourceError
-from sidecar.secret_file import read_secret
+from sidecar.errors import ConfigError
 from sidecar.sources.apollo.url import DEFAULT_CLUSTER, ApolloAddress, ApolloKey, parse_address
-from sidecar.sources.tls import client_context
+from sidecar.sources.secret import Secret
+from sidecar.sources.tls import ClientTls
 
 _ITEM_LIMIT = 20_000
 """Apollo's own default of `item.value.length.limit`, in UTF-16 units."""
-
-
-class Secret:
-    """A secret from an option, or from a file that is read at each use: it can be rotated while running."""
-
-    def __init__(self, options: Mapping[str, str], name: str) -> None:
-        self._name = name
-        self._value = options.get(name, "")
-        self._file = options.get(f"{name}-file", "")
-
-    def __bool__(self) -> bool:
-        return bool(self._value or self._file)
-
-    def read(self) -> str:
-        """Return the secret, "" where none is configured. Raises SourceError if its file cannot be read."""
-        if not self._file:
-            return self._value
-        try:
-            return read_secret(Path(self._file)).strip()
-        except SecretUnreadable as error:
-            raise SourceError(f"The file {self._file} of {self._name} {error}.") from None
-
-
-@dataclass(frozen=True, slots=True)
-class ApolloTls:
-    """TLS to https servers: paths of PEM files; without `ca` the system's authorities are trusted."""
-
-    ca: str = ""
-    cert: str = ""
-    key: str = ""
-
-    def context(self) -> ssl.SSLContext:
-        """Return the context for HTTPS. Raises ConfigError if a file cannot be used."""
-        try:
-            return client_context(self.ca, self.cert, self.key)
-        except (OSError, ValueError) as error:
-            named = ", ".join(filter(None, (self.ca, self.cert, self.key)))
-            raise ConfigError(f"The TLS files for Apollo cannot be used ({named}): {error}.") from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +44,7 @@ class ApolloSettings:
     access_key: Secret
     admin_token: Secret
     portal: PortalSettings | None
-    tls: ApolloTls
+    tls: ClientTls
 
     def signature(self, path: str, timestamp_ms: int) -> dict[str, str]:
         """Return the headers that sign a request for `path`, its query included; none without an access key.
@@ -124,7 +84,7 @@ def settings_from(key: ApolloKey, options: Mapping[str, str]) -> ApolloSettings:
         access_key=Secret(options, "apollo-access-key"),
         admin_token=Secret(options, "apollo-admin-token"),
         portal=_portal(options),
-        tls=_tls(options),
+        tls=ClientTls.from_options("Apollo", options),
     )
 
 
@@ -144,12 +104,3 @@ def _portal(options: Mapping[str, str]) -> PortalSettings | None:
         emergency=options.get("apollo-emergency-publish", "").lower() == "true",
         item_limit=int(options.get("apollo-item-limit", "") or _ITEM_LIMIT),
     )
-
-
-def _tls(options: Mapping[str, str]) -> ApolloTls:
-    tls = ApolloTls(options.get("apollo-ca", ""), options.get("apollo-cert", ""), options.get("apollo-key", ""))
-    if tls.key and not tls.cert:
-        raise ConfigError("apollo-key is configured without apollo-cert; expected the certificate that belongs to it.")
-    if tls != ApolloTls():
-        tls.context()
-    return tls

@@ -12,13 +12,14 @@ from sidecar.errors import ConfigError
 from sidecar.sources.base import NO_NOTE, ChangeNote, Content, Gray, History, Missing, Report, Source
 from sidecar.sources.nacos.address import client_address
 from sidecar.sources.nacos.api import FoundConfig, NacosApi, ordinary_config
-from sidecar.sources.nacos.credentials import NacosCredentials, NacosTls, tls_from
+from sidecar.sources.nacos.credentials import NacosCredentials, tls_from
 from sidecar.sources.nacos.gray import stored_gray
 from sidecar.sources.nacos.history import NacosHistory
 from sidecar.sources.nacos.publish import publish
 from sidecar.sources.nacos.push import PushListener
 from sidecar.sources.nacos.url import NacosKey, parse
 from sidecar.sources.nacos.watcher import POLL_S, REREAD_S, NacosWatcher
+from sidecar.sources.tls import ClientTls
 
 __all__ = ["NacosSource", "open_source"]
 
@@ -61,7 +62,7 @@ class NacosSource:
     """A `Source` whose versions are those of Nacos: the MD5 of the text."""
 
     def __init__(
-        self, target: NacosKey, credentials: NacosCredentials, tls: NacosTls | None, *, reread_s: float = REREAD_S
+        self, target: NacosKey, credentials: NacosCredentials, tls: ClientTls | None, *, reread_s: float = REREAD_S
     ) -> None:
         self._target = target
         self._reread_s = reread_s

@@ -11,8 +11,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from sidecar.backoff import Backoff
-from sidecar.sources.nacos.credentials import NacosCredentials, NacosTls
+from sidecar.sources.nacos.credentials import NacosCredentials
 from sidecar.sources.nacos.url import NacosKey
+from sidecar.sources.tls import ClientTls
 
 if TYPE_CHECKING:
     from sidecar.sources.nacos.sdk import SdkSession
@@ -43,7 +44,7 @@ class PushListener:
         self,
         target: Callable[[], NacosKey],
         credentials: NacosCredentials,
-        tls: NacosTls | None,
+        tls: ClientTls | None,
         *,
         address: str,
         token: Callable[[], str],

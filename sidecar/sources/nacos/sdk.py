@@ -14,8 +14,9 @@ from typing import Any, TypeVar
 
 from sidecar.errors import SdkFault
 from sidecar.sources.nacos.api import md5
-from sidecar.sources.nacos.credentials import NacosCredentials, NacosTls
+from sidecar.sources.nacos.credentials import NacosCredentials
 from sidecar.sources.nacos.url import NacosKey
+from sidecar.sources.tls import ClientTls
 
 # What a listener to one key never calls: service discovery, models of AI services, encryption by Alibaba's KMS, HTTP.
 # They bring 33 of the SDK's 48 MiB, and two thirds of its CPU time at the start.
@@ -94,7 +95,7 @@ class SdkSession:
         cls,
         target: NacosKey,
         credentials: NacosCredentials,
-        tls: NacosTls | None,
+        tls: ClientTls | None,
         *,
         address: str,
         token: Callable[[], str],
@@ -218,7 +219,7 @@ async def bounded(call: Coroutine[Any, Any, T], seconds: float) -> T:
 
 
 def _service(
-    target: NacosKey, credentials: NacosCredentials, tls: NacosTls | None, token: Callable[[], str]
+    target: NacosKey, credentials: NacosCredentials, tls: ClientTls | None, token: Callable[[], str]
 ) -> _Service:
     access_key, secret_key = credentials.keys() if credentials.has_keys else (None, None)
     config = ClientConfig(
