@@ -16,6 +16,7 @@ from sidecar.routing.model import RoutingDocument
 from sidecar.routing.outage import Outages
 from sidecar.routing.state import State
 from sidecar.sources.base import Report, Unreachable
+from sidecar.transition import next_view
 from sidecar.trust.admission import Admission
 from sidecar.view import (
     AdmissionChanged,
@@ -33,7 +34,6 @@ from sidecar.view import (
     SourceReported,
     View,
     initial_view,
-    next_view,
 )
 
 # How long a jump of the wall clock may go unnoticed: a drill or a ramp step is at most so late after one.

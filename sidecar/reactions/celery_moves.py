@@ -9,14 +9,13 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from sidecar.audit.event import MOVES, AuditEvent, EventKind
-from sidecar.audit.record import Record, RecordCause
+from sidecar.audit.record import Record
 from sidecar.config.option import PREFIX
 from sidecar.counters import RescheduleCounts
 from sidecar.errors import TaskDeferred, TaskFailed
@@ -59,11 +58,15 @@ class CeleryMoves(FollowUp):
         assert reaction.celery is not None
         self._settings = reaction.celery
         super().__init__(
-            reaction, claims=claims, watch_for=self._settings.watch_for, settle_s=settle_s, every_s=again_s
+            reaction,
+            state=state,
+            report=report,
+            claims=claims,
+            watch_for=self._settings.watch_for,
+            settle_s=settle_s,
+            every_s=again_s,
         )
         self._timeout = reaction.timeout
-        self._state = state
-        self._report = report
         self._command = tuple(command)
         self._left: dict[str, None] = {}
         # What was moved after the current change, by queue.
@@ -140,7 +143,6 @@ class CeleryMoves(FollowUp):
     def _report_moved(self, record: Record, moved: Counter[str]) -> None:
         if not moved:
             return
-        state = self._state()
         went = ", ".join(f"{count:,} tasks moved to {queue}" for queue, count in moved.items())
         results = [{"done": True, "result": f"moved to {queue}", "count": count} for queue, count in moved.items()]
         event = AuditEvent(
@@ -149,16 +151,7 @@ class CeleryMoves(FollowUp):
             detail={"app": self._settings.app, "results": results},
             subjects=(self._settings.app,),
         )
-        log.info("rescheduled: %s", event.text)
-        self._report(
-            Record(
-                at_ns=time.time_ns(),
-                source=record.source,
-                cause=RecordCause.REACTION,
-                events=(event,),
-                revision=state.document.revision if state else "",
-            )
-        )
+        self._report_done(record, [event])
 
 
 def left_by(events: Sequence[AuditEvent], app: str) -> list[str]:

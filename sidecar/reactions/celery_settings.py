@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 from sidecar.config.kinds import ADDRESS
 from sidecar.errors import ConfigError
-from sidecar.reactions.fields import seconds, secret_file, switch, text, words
+from sidecar.reactions.fields import rate, seconds, secret_file, switch, text, words
 
 _TLS_FILES = ("ca", "cert", "key")
 KEYS = (
@@ -61,7 +60,7 @@ def read_celery(entry: Mapping[str, Any], place: str) -> CeleryMoveSettings:
         tls=_tls(entry, place),
         template=text(entry, place, "template") or "{queue}.{dc}",
         unacked=switch(entry, place, "unacked", default=False),
-        rate=_rate(entry, place),
+        rate=rate(entry, place, _RATE, "tasks"),
         watch_for=seconds(entry, place, "watch-for", 60.0, zero=True),
     )
 
@@ -79,14 +78,3 @@ def _tls(entry: Mapping[str, Any], place: str) -> tuple[str, ...]:
         raise ConfigError(f"{place}: expected cert and key, both or none")
     name = text(entry, place, "server-name")
     return (*flags, "--server-name", name) if name is not None else tuple(flags)
-
-
-def _rate(entry: Mapping[str, Any], place: str) -> float:
-    found = text(entry, place, "rate")
-    try:
-        rate = _RATE if found is None else float(found)
-    except ValueError:
-        rate = math.nan
-    if not 0 < rate < math.inf:
-        raise ConfigError(f"{place}.rate: found {found!r}, expected a number of tasks per second")
-    return rate

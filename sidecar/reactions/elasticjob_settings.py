@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sidecar.errors import ConfigError
-from sidecar.reactions.fields import seconds, secret_file, switch, text, words
+from sidecar.reactions.fields import rate, seconds, secret_file, switch, text, words
 
 if TYPE_CHECKING:
     from sidecar.elasticjob.registry import Namespace
@@ -52,17 +51,6 @@ def read_elasticjob(entry: Mapping[str, Any], place: str) -> ElasticJobSettings:
         jobs=words(entry, place, "jobs") if "jobs" in entry else None,
         digest_file=secret_file(entry, place, "digest-file"),
         running=switch(entry, place, "running", default=False),
-        rate=_rate(entry, place),
+        rate=rate(entry, place, _RATE, "jobs"),
         watch_for=seconds(entry, place, "watch-for", 60.0, zero=True),
     )
-
-
-def _rate(entry: Mapping[str, Any], place: str) -> float:
-    found = text(entry, place, "rate")
-    try:
-        rate = _RATE if found is None else float(found)
-    except ValueError:
-        rate = math.nan
-    if not 0 < rate < math.inf:
-        raise ConfigError(f"{place}.rate: found {found!r}, expected a number of jobs per second")
-    return rate

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -69,3 +70,15 @@ def secret_file(entry: Mapping[str, Any], place: str, key: str) -> Path | None:
     except SecretUnreadable as error:
         raise ConfigError(f"{place}.{key}: {path} {error}") from error
     return path
+
+
+def rate(entry: Mapping[str, Any], place: str, default: float, unit: str) -> float:
+    """Return the `rate` of a reaction, in a unit such as jobs per second. Raises ConfigError."""
+    found = text(entry, place, "rate")
+    try:
+        number = default if found is None else float(found)
+    except ValueError:
+        number = math.nan
+    if not 0 < number < math.inf:
+        raise ConfigError(f"{place}.rate: found {found!r}, expected a number over 0: {unit} per second")
+    return number

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from sidecar.audit.record import Record
+from sidecar.audit.event import AuditEvent
+from sidecar.audit.record import Record, RecordCause
 from sidecar.counters import RescheduleCounts
 from sidecar.errors import TaskDeferred
 from sidecar.reactions.claim_renewal import ClaimRenewal
 from sidecar.reactions.settings import Reaction
+from sidecar.routing.state import State
 
 if TYPE_CHECKING:
     from sidecar.audit.database import AuditDatabase
+
+log = logging.getLogger(__name__)
 
 Report = Callable[[Record], None]
 
@@ -28,8 +33,19 @@ class FollowUp(ABC):
     """
 
     def __init__(
-        self, reaction: Reaction, *, claims: AuditDatabase | None, watch_for: float, settle_s: float, every_s: float
+        self,
+        reaction: Reaction,
+        *,
+        state: Callable[[], State | None],
+        report: Report,
+        claims: AuditDatabase | None,
+        watch_for: float,
+        settle_s: float,
+        every_s: float,
     ) -> None:
+        """Take what returns the State in force, and what takes a record of what was done."""
+        self._state = state
+        self._report = report
         self._claim = ClaimRenewal(claims, reaction)
         self._counts: RescheduleCounts | None = None
         self._wanted = reaction.wanted
@@ -75,6 +91,22 @@ class FollowUp(ABC):
             self._claim.renew(record)
             self._wake.wait(min(self._every_s, max(0.0, until - time.time())))
         return False
+
+    def _report_done(self, change: Record, events: Sequence[AuditEvent], changes: Sequence[str] = ()) -> None:
+        """Log and record what was done after a change."""
+        for event in events:
+            log.info("rescheduled: %s", event.text)
+        state = self._state()
+        self._report(
+            Record(
+                at_ns=time.time_ns(),
+                source=change.source,
+                cause=RecordCause.REACTION,
+                events=tuple(events),
+                revision=state.document.revision if state else "",
+                changes=tuple(changes),
+            )
+        )
 
     def _superseded(self, record: Record) -> bool:
         """Return whether a newer change is enqueued. Raises TaskDeferred."""

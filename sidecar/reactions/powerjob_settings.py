@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 from sidecar.errors import ConfigError
 from sidecar.powerjob.http import check_server
 from sidecar.powerjob.model import Running
-from sidecar.reactions.fields import seconds, secret_file, switch, text, words
+from sidecar.reactions.fields import rate, seconds, secret_file, switch, text, words
 
 KEYS = ("powerjob", "apps", "password-file", "running", "map-reduce", "score-by", "lost", "since", "watch-for", "rate")
 
@@ -61,7 +60,7 @@ def read_powerjob(entry: Mapping[str, Any], place: str) -> PowerJobSettings:
         lost=switch(entry, place, "lost", default=True),
         since=seconds(entry, place, "since", 600.0),
         watch_for=seconds(entry, place, "watch-for", 180.0, zero=True),
-        rate=_rate(entry, place),
+        rate=rate(entry, place, 10.0, "runs"),
     )
 
 
@@ -71,14 +70,3 @@ def _choice(entry: Mapping[str, Any], place: str, key: str, choices: tuple[str, 
     if found not in choices:
         raise ConfigError(f"{place}.{key}: found {found!r}, expected {', '.join(choices[:-1])} or {choices[-1]}")
     return found
-
-
-def _rate(entry: Mapping[str, Any], place: str) -> float:
-    found = text(entry, place, "rate") or "10"
-    try:
-        rate = float(found)
-    except ValueError:
-        rate = 0.0
-    if not 0 < rate < math.inf:
-        raise ConfigError(f"{place}.rate: found {found!r}, expected a number over 0: runs per second")
-    return rate

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sidecar.audit.event import AuditEvent, EventKind
-from sidecar.audit.record import Record, RecordCause
+from sidecar.audit.record import Record
 from sidecar.counters import RescheduleCounts
 from sidecar.errors import (
     PowerJobRefused,
@@ -70,12 +69,18 @@ class Rescheduling(FollowUp):
     ) -> None:
         assert reaction.powerjob is not None
         self._settings: PowerJobSettings = reaction.powerjob
-        super().__init__(reaction, claims=claims, watch_for=self._settings.watch_for, settle_s=settle_s, every_s=poll_s)
+        super().__init__(
+            reaction,
+            state=state,
+            report=report,
+            claims=claims,
+            watch_for=self._settings.watch_for,
+            settle_s=settle_s,
+            every_s=poll_s,
+        )
         self._name = reaction.name
         self._servers = PowerJobServers(self._settings.servers, timeout=reaction.timeout)
         self._choose = partial(_choose, state, Yielder())
-        self._state = state
-        self._report = report
         self._path = state_dir / FOLDER / reaction.name if state_dir is not None else None
         self._progress: RescheduleProgress | None = None
         # Set by a change that left a datacenter, until that change, or a newer one in its place, is finished.
@@ -184,22 +189,11 @@ class Rescheduling(FollowUp):
         outcomes = progress.unreported
         if not outcomes:
             return
-        state = self._state()
-        events = []
-        for app in dict.fromkeys(outcome.step.app for outcome in outcomes):
-            event = _event(app, [outcome for outcome in outcomes if outcome.step.app == app])
-            events.append(event)
-            log.info("rescheduled: %s", event.text)
-        self._report(
-            Record(
-                at_ns=time.time_ns(),
-                source=record.source,
-                cause=RecordCause.REACTION,
-                events=tuple(events),
-                revision=state.document.revision if state else "",
-                changes=tuple(map(str, outcomes[:_LISTED])),
-            )
-        )
+        events = [
+            _event(app, [outcome for outcome in outcomes if outcome.step.app == app])
+            for app in dict.fromkeys(outcome.step.app for outcome in outcomes)
+        ]
+        self._report_done(record, events, [*map(str, outcomes[:_LISTED])])
         progress.mark_reported()
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from sidecar.audit.event import AuditEvent, EventKind
-from sidecar.audit.record import Record, RecordCause
+from sidecar.audit.record import Record
 from sidecar.counters import RescheduleCounts
 from sidecar.elasticjob.registry import ElasticJobRegistry, open_registry
 from sidecar.elasticjob.resharding import ReshardStep, execute, find_step
@@ -53,10 +52,16 @@ class Resharding(FollowUp):
     ) -> None:
         assert reaction.elasticjob is not None
         self._settings = reaction.elasticjob
-        super().__init__(reaction, claims=claims, watch_for=self._settings.watch_for, settle_s=settle_s, every_s=poll_s)
+        super().__init__(
+            reaction,
+            state=state,
+            report=report,
+            claims=claims,
+            watch_for=self._settings.watch_for,
+            settle_s=settle_s,
+            every_s=poll_s,
+        )
         self._timeout = reaction.timeout
-        self._state = state
-        self._report = report
         # How often each job was sharded anew after the current change.
         self._requests: Counter[str] = Counter()
         self._checkpoint = Yielder()
@@ -117,7 +122,6 @@ class Resharding(FollowUp):
     def _report_steps(self, steps: Sequence[ReshardStep], record: Record) -> None:
         if not steps:
             return
-        state = self._state()
         app = self._settings.app
         shards = sum(len(step.shards) for step in steps)
         jobs = "1 job" if len(steps) == 1 else f"{len(steps):,} jobs"
@@ -127,17 +131,7 @@ class Resharding(FollowUp):
             detail={"app": app, "results": [{"done": True, "result": "sharding requested", "count": len(steps)}]},
             subjects=(app,),
         )
-        log.info("rescheduled: %s", event.text)
-        self._report(
-            Record(
-                at_ns=time.time_ns(),
-                source=record.source,
-                cause=RecordCause.REACTION,
-                events=(event,),
-                revision=state.document.revision if state else "",
-                changes=tuple(map(_line, steps[:_LISTED])),
-            )
-        )
+        self._report_done(record, [event], [*map(_line, steps[:_LISTED])])
 
 
 def _line(step: ReshardStep) -> str:

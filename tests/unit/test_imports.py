@@ -22,7 +22,10 @@ ALWAYS = {
         for name in ("footprint", "ip", "lifecycle", "log", "memory", "change_log", "gil", "pb", "routing", "server")
     ),
     *(f"sidecar.{name}" for name in ("snapshot", "sources", "table", "counters", "backoff", "yaml_reader")),
-    *(f"sidecar.{name}" for name in ("secret_file", "state_file", "terminal", "trust", "view", "wording")),
+    *(
+        f"sidecar.{name}"
+        for name in ("secret_file", "state_file", "terminal", "transition", "trust", "view", "wording")
+    ),
 }
 WITH_HTTP = {"anyio", "click", "h11", "msgspec", "prometheus_client", "sidecar.web", "starlette", "uvicorn"}
 WITH_XDS = {"envoy", "udpa", "validate", "xds", "sidecar.followers", "sidecar.following", "sidecar.xds"}

@@ -14,6 +14,7 @@ from sidecar.routing.model import RoutingDocument
 from sidecar.routing.outage import NO_WORKERS, Fault, FaultKind, Outages, unhealthy
 from sidecar.routing.scalars import SECOND_NS
 from sidecar.sources.base import Content, Gray, Missing, Report, Unreachable
+from sidecar.transition import next_view
 from sidecar.view import (
     AdmissionChanged,
     ClockTicked,
@@ -32,7 +33,6 @@ from sidecar.view import (
     SourceReported,
     View,
     initial_view,
-    next_view,
 )
 
 PATIENT = b"default: {active: dc1, backups: [dc2], failover: {after: 5s, back_after: 5s}}\napps: {billing: {}}"
