@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.servers.maven import QUICK_START
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -92,7 +94,9 @@ def built(name: str, sources: Sequence[Path], tools: Sequence[str], make: Callab
 def maven(*arguments: str) -> None:
     """Run Maven; a download that failed is tried once more, anything else fails the test with what Maven said."""
     for attempt in (1, 2):
-        done = subprocess.run(["mvn", "-B", "-q", *arguments], capture_output=True, text=True, timeout=900, check=False)
+        environment = {"MAVEN_OPTS": QUICK_START, **os.environ}
+        words = ["mvn", "-B", "-q", *arguments]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=900, check=False, env=environment)
         if done.returncode == 0:
             return
         output = (done.stdout + done.stderr)[-6000:]
