@@ -15,7 +15,7 @@ from pathlib import Path
 import grpc
 
 from bench import results
-from sidecar.xds.resources import Kind
+from sidecar.xds.kinds import Kind
 from tests.harness import SidecarProcess
 from tests.integration.xds.test_streams import LightClient
 from tests.waiting import eventually

@@ -252,10 +252,13 @@ class Sidecar:
         self._traces = open_tracing(os.environ)
         settings = _subset(ServerSettings, self._settings)
         duplex = self._followers.methods if self._followers is not None else None
-        return Server(self._table, settings=settings, source=self.url, traces=self._traces, duplex=duplex)
+        server = Server(self._table, settings=settings, source=self.url, traces=self._traces, duplex=duplex)
+        if self._followers is not None:
+            self._followers.connect(server.wake_duplex)
+        return server
 
     def _open_followers(self) -> FollowerOutputs | None:
-        if not (self._settings.xds or self._settings.haproxy_agent):
+        if not (self._settings.xds or self._settings.xds_endpoints or self._settings.haproxy_agent):
             return None
         from sidecar.following import FollowerOutputs  # noqa: PLC0415 - only where it is configured
 

@@ -45,6 +45,11 @@ class FileReloader(BackgroundThread):
         self._every = every
         self._problem = ""
 
+    @property
+    def problem(self) -> str:
+        """Why the newest content is not in force, "" where it is."""
+        return self._problem
+
     def _run(self) -> None:
         while not self._stopping.wait(self._every):
             self.look()

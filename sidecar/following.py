@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from sidecar.config import Settings
+from sidecar.errors import ConfigError
 from sidecar.table import ViewProvider
 
 if TYPE_CHECKING:
@@ -36,14 +37,22 @@ class FollowerOutputs:
         """The clients of xDS."""
         return self._xds.clients.shown if self._xds is not None else None
 
+    def connect(self, wake: Callable[[], None]) -> None:
+        """Have `wake` called when a file has changed what xDS has to send."""
+        if self._xds is not None:
+            self._xds.connect(wake)
+
     def start(self) -> list[str]:
-        """Start to answer HAProxy; return the addresses. Raises ConfigError."""
+        """Start to answer HAProxy, and to follow files; return the addresses. Raises ConfigError."""
+        if self._xds is not None:
+            self._xds.start()
         return [self._agent.start()] if self._agent is not None else []
 
     def stop(self, timeout: float) -> None:
         """Stop within `timeout` seconds."""
-        if self._agent is not None:
-            self._agent.stop(timeout)
+        for part in (self._agent, self._xds):
+            if part is not None:
+                part.stop(timeout / 2)
 
     def all(self) -> Iterator[Follower]:
         """Yield the clients of xDS, then the checks of HAProxy in the last hour."""
@@ -55,6 +64,8 @@ class FollowerOutputs:
 
 def _open_xds(table: ViewProvider, settings: Settings) -> XdsService | None:
     if not settings.xds:
+        if settings.xds_endpoints is not None:
+            raise ConfigError("--xds-endpoints: expected --xds beside it, which serves them")
         return None
     from sidecar.xds.opening import open_xds  # noqa: PLC0415 - only where it is configured
 

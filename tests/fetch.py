@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.tools import ACTIONLINT, GATEWAY_API, HELM, ISTIO_API, KUSTOMIZE, PODSECURITY, module, tool
+from tests.deploy.tools import ACTIONLINT, GATEWAY_API, GRPC_PEER, HELM, ISTIO_API, KUSTOMIZE, PODSECURITY, module, tool
 from tests.powerjob.build import build
 from tests.servers.apollo.server import classes as apollo_classes
 from tests.servers.maven import runtime_jars
@@ -52,6 +52,7 @@ _WORK: tuple[tuple[tuple[str, Callable[[], object]], ...], ...] = (
         ("helm", lambda: tool(HELM)),
         ("kustomize", lambda: tool(KUSTOMIZE)),
         ("the Pod Security judge", lambda: tool(PODSECURITY)),
+        ("the gRPC client and servers of xDS", lambda: tool(GRPC_PEER)),
     ),
 )
 

@@ -307,6 +307,13 @@ class Settings:
         default="dc",
     )
 
+    xds_endpoints: Path | None = _option(
+        PATH,
+        "Followers",
+        "File with the endpoints of applications by datacenter (YAML), for gRPC clients of xds:///APP: served by LDS, "
+        "RDS, CDS and EDS. Reloaded. Needs --xds.",
+    )
+
     reactions: list[Any] | None = _option(
         LIST,
         "Reactions",

@@ -49,9 +49,24 @@ class XdsClient:
     subscriptions: tuple[Subscription, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointsStatus:
+    """The file of endpoints: what is in force of it, and the `problem` of a newer content that is not, "" for none."""
+
+    file: str
+    revision: str
+    applications: int
+    endpoints: int
+    problem: str
+
+
 @dataclass(frozen=True, slots=True)
 class XdsClients:
-    """Returns the clients, those that left included for a while; and the responses by type and outcome."""
+    """Returns the clients, those that left included for a while; and the responses by type and outcome.
+
+    `endpoints` returns the status of the file of endpoints; it is None where there is no such file.
+    """
 
     all: Callable[[], Sequence[XdsClient]]
     responses: Callable[[], Iterable[tuple[Labels, int]]]
+    endpoints: Callable[[], EndpointsStatus] | None = None

@@ -5,7 +5,7 @@ Every datacenter that is in service counts as having enough workers: how many th
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
@@ -80,6 +80,30 @@ def serving_weights(resolved: ResolvedRoute, lost: Container[str]) -> Weights:
         return serving
     backup = next((name for name in resolved.route.backups if name not in lost), None)
     return () if backup is None else ((backup, 1.0),)
+
+
+def takeovers(resolved: ResolvedRoute, datacenter: str, names: Sequence[str]) -> tuple[Weights, ...]:
+    """Return which datacenters take over from one that does not answer, in steps: the next when none of a step does.
+
+    The order is that of decisions: the rest of the split by weight, the backups one by one, then in the same way those
+    that work has left after faults; under `on_empty: any`, and without a selector, last the rest of `names` in equal
+    parts. No step has a datacenter that is out of service.
+    """
+    lost = {datacenter, *resolved.out}
+    steps: list[Weights] = []
+    for avoided in (set(resolved.failed_over), set[str]()) if resolved.route.selector is not None else ():
+        while weights := serving_weights(resolved, lost | avoided):
+            steps.append(weights)
+            lost.update(name for name, _ in weights)
+    rest = tuple(name for name in names if name not in lost)
+    if rest and (resolved.route.selector is None or resolved.route.on_empty is OnEmpty.ANY):
+        steps.append(equal(rest))
+    return tuple(steps)
+
+
+def equal(names: Sequence[str]) -> Weights:
+    """Return equal shares."""
+    return tuple((name, 1 / len(names)) for name in names)
 
 
 # Many routes of a document share few sets of weights.

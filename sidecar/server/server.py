@@ -278,6 +278,10 @@ class Server:
         others = {path: self._duplex_method(path, open_session) for path, open_session in duplex.items()}
         return {**{path: make(path) for path, make in makers.items()}, **others}
 
+    def wake_duplex(self) -> None:
+        """Have the sessions of `duplex` look for updates that no change of the table brought."""
+        self._duplex.wake()
+
     def _changed(self, before: View, after: View) -> None:
         if after.state is not before.state or after.ready is not before.ready:
             self._watches.wake()

@@ -266,6 +266,14 @@ def _xds(clients: XdsClients) -> Iterator[Metric]:
     for labels, number in clients.responses():
         responses.add_metric(labels, number)
     yield responses
+    if clients.endpoints is not None:
+        status = clients.endpoints()
+        yield _gauge("xds_endpoints", "Endpoints in the file for gRPC clients.", status.endpoints)
+        yield _gauge(
+            "xds_endpoints_refused",
+            "1 while the newest content of the file cannot be used, and the last good one is in force.",
+            bool(status.problem),
+        )
 
 
 def _source(view: View) -> Iterator[Metric]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from sidecar.routing.plain import time_plain
@@ -13,8 +14,11 @@ Json = dict[str, Any]
 
 
 def xds_clients_json(clients: XdsClients) -> Json:
-    """Return the clients that are connected, and those that left."""
-    return {"clients": [_client(each) for each in clients.all()]}
+    """Return the clients that are connected, those that left, and the file of endpoints if there is one."""
+    found: Json = {"clients": [_client(each) for each in clients.all()]}
+    if clients.endpoints is not None:
+        found["endpoints"] = asdict(clients.endpoints())
+    return found
 
 
 def _client(client: XdsClient) -> Json:

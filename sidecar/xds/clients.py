@@ -11,8 +11,8 @@ from dataclasses import replace
 from sidecar.backoff import Backoff
 from sidecar.counters import LabeledCounters
 from sidecar.followers.registry import Follower, FollowerKind
-from sidecar.followers.xds_clients import XdsClient, XdsClients
-from sidecar.xds.resources import Kind
+from sidecar.followers.xds_clients import EndpointsStatus, XdsClient, XdsClients
+from sidecar.xds.kinds import Kind
 
 log = logging.getLogger(__name__)
 
@@ -27,9 +27,14 @@ class Clients:
     """What streams report about their clients; each stream is known by itself. For any thread."""
 
     def __init__(
-        self, clock: Callable[[], float] = time.monotonic, wall_clock: Callable[[], int] = time.time_ns
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], int] = time.time_ns,
+        *,
+        endpoints: Callable[[], EndpointsStatus] | None = None,
     ) -> None:
         self._wall_clock = wall_clock
+        self._endpoints = endpoints
         self.responses = LabeledCounters()
         self._clock = clock
         self._lock = threading.Lock()
@@ -40,7 +45,7 @@ class Clients:
     @property
     def shown(self) -> XdsClients:
         """What the JSON API and the metrics read."""
-        return XdsClients(self.all, self.responses.totals)
+        return XdsClients(self.all, self.responses.totals, self._endpoints)
 
     def followers(self) -> tuple[Follower, ...]:
         """Return what each client has of each type: the version acknowledged, or why it rejected the newest one."""

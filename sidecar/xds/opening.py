@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 
 
 def open_xds(settings: Settings, table: ViewProvider) -> XdsService:
-    """Return the service. Raises ConfigError without the package of the messages, and for several worker processes."""
+    """Return the service.
+
+    Raises ConfigError without the package of the messages, for several worker processes, and for a file of endpoints
+    that cannot be used.
+    """
     if settings.workers > 1:
         raise ConfigError(
             "--xds: expected --workers 1, as one process serves all Envoys: leave --workers out, or run another "
@@ -27,4 +31,8 @@ def open_xds(settings: Settings, table: ViewProvider) -> XdsService:
             f"--xds needs the package xds-protos (found no {error.name}): pip install '.[xds]' in a checkout"
         ) from None
     names = XdsSettings(xds_cluster=settings.xds_cluster, xds_runtime_prefix=settings.xds_runtime_prefix)
-    return XdsService(table, names)
+    if settings.xds_endpoints is None:
+        return XdsService(table, names)
+    from sidecar.xds.endpoints_file import EndpointsFile  # noqa: PLC0415 - only where it is configured
+
+    return XdsService(table, names, EndpointsFile(settings.xds_endpoints))

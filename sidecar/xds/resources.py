@@ -1,10 +1,10 @@
-"""The xDS resources of applications, encoded once under each State for all streams."""
+"""The xDS resources of applications, encoded once under each State and file of endpoints, for all streams."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from enum import Enum
 from hashlib import sha256
 
 from envoy.config.route.v3 import route_components_pb2, route_pb2
@@ -14,28 +14,17 @@ from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Struct
 from google.protobuf.wrappers_pb2 import BoolValue
 
-from sidecar.routing.state import State
+from sidecar.xds import grpc_resources
+from sidecar.xds.inputs import Inputs
+from sidecar.xds.kinds import FOR_ENVOY, Kind, cluster_name, routes_name
 from sidecar.xds.settings import XdsSettings
 from sidecar.xds.weights import ProxyWeights, proxy_weights
 
-# Of those kept under one State; streams may subscribe to more, which are then encoded again.
+# Of those kept for the same inputs; streams may subscribe to more, which are then encoded again.
 _MAX_KEPT = 10_000
 _REJECTED = 503
 # As a fraction with the denominator MILLION.
 _ALWAYS = 1_000_000
-_URL = "type.googleapis.com/"
-
-
-class Kind(Enum):
-    """The types of resources that are served, by their URLs."""
-
-    RUNTIME = _URL + rtds_pb2.Runtime.DESCRIPTOR.full_name
-    ROUTES = _URL + route_pb2.RouteConfiguration.DESCRIPTOR.full_name
-
-    @property
-    def label(self) -> str:
-        """What operators call it."""
-        return {Kind.RUNTIME: "RTDS", Kind.ROUTES: "RDS"}[self]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,30 +36,48 @@ class Resource:
 
 
 class Resources:
-    """Makes the resources of the newest State that was asked for. A resource is named for its application."""
+    """Makes the resources of the newest inputs that were asked for; without endpoints, those for Envoy only."""
 
     def __init__(self, settings: XdsSettings) -> None:
         self._settings = settings
         self._lock = threading.Lock()
-        self._state: State | None = None
-        self._made: dict[tuple[Kind, str], Resource] = {}
+        self._inputs: Inputs | None = None
+        self._made: dict[tuple[Kind, str], Resource | None] = {}
 
-    def find(self, state: State, kind: Kind, name: str) -> Resource:
-        """Return a resource; a caller that comes while another one makes it waits for the same one."""
+    def find(self, inputs: Inputs, kind: Kind, name: str) -> Resource | None:
+        """Return a resource, None where there is none of this name.
+
+        A caller that comes while another one makes it waits for the same one.
+        """
         with self._lock:
-            if self._state is not state or len(self._made) >= _MAX_KEPT:
-                self._state, self._made = state, {}
-            resource = self._made.get((kind, name))
-            if resource is None:
-                resource = self._made[kind, name] = self._make(state, kind, name)
-            return resource
+            if not inputs.same(self._inputs) or len(self._made) >= _MAX_KEPT:
+                self._inputs, self._made = inputs, {}
+            if (kind, name) not in self._made:
+                self._made[kind, name] = self._make(inputs, kind, name)
+            return self._made[kind, name]
 
-    def _make(self, state: State, kind: Kind, app: str) -> Resource:
-        weights = proxy_weights(state, app)
-        message = self._runtime(app, weights) if kind is Kind.RUNTIME else self._routes(app, weights)
+    def _make(self, inputs: Inputs, kind: Kind, name: str) -> Resource | None:
+        message = self._message(inputs, kind, name)
+        if message is None:
+            return None
         # Maps are sorted, or equal contents would have different bytes.
         encoded = message.SerializeToString(deterministic=True)
         return Resource(Any(type_url=kind.value, value=encoded), sha256(encoded).hexdigest()[:16])
+
+    def _message(self, inputs: Inputs, kind: Kind, name: str) -> Message | None:
+        if inputs.endpoints is None and kind not in FOR_ENVOY:
+            return None
+        match kind:
+            case Kind.RUNTIME:
+                return self._runtime(name, proxy_weights(inputs.state, name))
+            case Kind.ROUTES:
+                return self._routes(inputs, name)
+            case Kind.LISTENERS:
+                return grpc_resources.listener(name)
+            case Kind.CLUSTERS:
+                return grpc_resources.cluster(name)
+            case Kind.ENDPOINTS:
+                return grpc_resources.load_assignment(inputs, name)
 
     def _runtime(self, app: str, weights: ProxyWeights) -> Message:
         """Return the runtime layer of an application: a weight for each datacenter and for its cluster.
@@ -88,19 +95,40 @@ class Resources:
         runtime: Message = rtds_pb2.Runtime(name=app, layer=layer)
         return runtime
 
-    def _routes(self, app: str, weights: ProxyWeights) -> Message:
-        """Return a route of everything to the clusters of the datacenters that serve an application."""
-        parts = route_components_pb2
-        route = parts.Route(match=parts.RouteMatch(prefix="/"))
-        if not weights.serving:
-            route.direct_response.status = _REJECTED
-            route.direct_response.body.inline_string = f"no datacenter in service may serve {app}\n"
-        else:
-            clusters = route.route.weighted_clusters.clusters
-            for name, weight in weights.serving.items():
-                clusters.add(name=self._settings.cluster(app, name)).weight.value = weight
-        host = parts.VirtualHost(name=app, domains=["*"], routes=[route])
-        # Envoy then rejects clusters that it does not have, and keeps its routes; else it would answer 503.
-        validate = BoolValue(value=True)
-        routes: Message = route_pb2.RouteConfiguration(name=app, virtual_hosts=[host], validate_clusters=validate)
-        return routes
+    def _routes(self, inputs: Inputs, name: str) -> Message:
+        """Return the routes of an application: to clusters of Envoy's configuration, or by name to those of CDS."""
+        app = Kind.ROUTES.app_of(name)
+        if inputs.endpoints is None or name != routes_name(app):
+            return _route_configuration(name, name, proxy_weights(inputs.state, name), self._settings.cluster)
+        endpoints = inputs.endpoints.of(app)
+        weights = proxy_weights(inputs.state, app, tuple(endpoints))
+        standby = tuple(datacenter for datacenter, found in endpoints.items() if found)
+        return _route_configuration(name, app, weights, cluster_name, standby)
+
+
+def _route_configuration(
+    name: str, app: str, weights: ProxyWeights, cluster: Callable[[str, str], str], standby: Sequence[str] = ()
+) -> Message:
+    """Return a route of everything to the clusters of the datacenters that serve an application.
+
+    Behind it, where nothing reaches it, is one to the `standby`: gRPC clients connect to all clusters of all routes, so
+    they are connected before a switch. grpc-go 1.85 fails calls that choose a cluster at the moment when it is new.
+    """
+    parts = route_components_pb2
+    route = parts.Route(match=parts.RouteMatch(prefix="/"))
+    if not weights.serving:
+        route.direct_response.status = _REJECTED
+        route.direct_response.body.inline_string = f"no datacenter in service may serve {app}\n"
+    else:
+        clusters = route.route.weighted_clusters.clusters
+        for datacenter, weight in weights.serving.items():
+            clusters.add(name=cluster(app, datacenter)).weight.value = weight
+    host = parts.VirtualHost(name=app, domains=["*"], routes=[route])
+    if standby:
+        behind = host.routes.add(match=parts.RouteMatch(prefix="/"))
+        for datacenter in standby:
+            behind.route.weighted_clusters.clusters.add(name=cluster(app, datacenter)).weight.value = 1
+    # Envoy then rejects clusters that it does not have, and keeps its routes; else it would answer 503.
+    validate = BoolValue(value=True)
+    routes: Message = route_pb2.RouteConfiguration(name=name, virtual_hosts=[host], validate_clusters=validate)
+    return routes

@@ -1,7 +1,7 @@
 """One stream of xDS, in its two variants: the state of the world, and incremental (delta).
 
 The rules are those of https://www.envoyproxy.io/docs/envoy/latest/api-docs/xds_protocol. What a client rejects is not
-sent again until it changes. A response has the resources that changed only: for these types both variants allow it.
+sent again until it changes. A response has the resources that changed only, where variant and type allow it.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -18,12 +18,12 @@ from envoy.service.discovery.v3 import discovery_pb2
 from sidecar.errors import BadRequest
 from sidecar.followers.xds_clients import XdsClient
 from sidecar.gil import Yielder
-from sidecar.routing.state import State
 from sidecar.server import requests
-from sidecar.table import ViewProvider
 from sidecar.trust.callers import Permit
 from sidecar.xds.clients import Clients
-from sidecar.xds.resources import Kind, Resource, Resources
+from sidecar.xds.inputs import Inputs
+from sidecar.xds.kinds import FOR_ENVOY, Kind
+from sidecar.xds.resources import Resource, Resources
 from sidecar.xds.subscription import Subscription
 
 log = logging.getLogger(__name__)
@@ -32,28 +32,35 @@ log = logging.getLogger(__name__)
 _MAX_REQUEST = 512 * 1024
 _MAX_TEXT = 256
 _MAX_MESSAGE = 1000
-_KINDS = {kind.value: kind for kind in Kind}
 
 
 class XdsSession(ABC):
-    """The server's side of one stream; `kind` is the type of a request that names none."""
+    """The server's side of one stream.
+
+    `inputs` returns what resources are made of now, None while there is no document; `kinds` are the types that are
+    served, `kind` is that of a request that names none.
+    """
 
     protocol: str
+    sends_whole: bool
+    """Whether a response has all resources of a type, where a missing one would be removed."""
 
     def __init__(
         self,
-        table: ViewProvider,
+        inputs: Callable[[], Inputs | None],
         resources: Resources,
         clients: Clients,
         address: str,
         *,
         kind: Kind | None = None,
+        kinds: Collection[Kind] = FOR_ENVOY,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
-        self._table = table
+        self._inputs = inputs
         self._resources = resources
         self._clients = clients
         self._kind = kind
+        self._kinds = {each.value: each for each in kinds}
         self._clock = clock
         self._subscriptions: dict[Kind, Subscription] = {}
         self._unknown: set[str] = set()
@@ -80,8 +87,8 @@ class XdsSession(ABC):
             raise BadRequest("request", f"found {len(request)} bytes, expected at most {_MAX_REQUEST}")
         asked = self._read(request)
         node = self._node(asked)
-        kind = _KINDS.get(asked.type_url) if asked.type_url else self._kind
-        if kind is None:
+        kind = self._kinds.get(asked.type_url) if asked.type_url else self._kind
+        if kind is None or (kind.whole and kind not in self._subscriptions and not self._named(asked)):
             self._ignore(asked.type_url)
         else:
             known = kind in self._subscriptions
@@ -92,20 +99,20 @@ class XdsSession(ABC):
                 self._answered(subscription, asked)
             self._subscribe(subscription, asked, first=not known, stale=stale)
             if permit is not None:
-                permit.check_apps(tuple(subscription.sent))
+                permit.check_apps([kind.app_of(name) for name in subscription.sent])
         self._report(**node, seen_ns=self._clock())
 
     def update(self) -> bytes | None:
         """Return the response with the resources of one type that have changed, None if there is none."""
-        state = self._table.announced.state
-        if state is None:
+        inputs = self._inputs()
+        if inputs is None:
             return None
         for subscription in self._subscriptions.values():
-            due = subscription.due(self._resources, state, self._checkpoint)
+            whole = self.sends_whole and subscription.kind.whole
+            due = subscription.due(self._resources, inputs, self._checkpoint, whole=whole)
             if due:
                 self._nonce += 1
-                version = version_of(state)
-                subscription.note_sent(due, version, str(self._nonce))
+                subscription.note_sent(due, inputs.version, str(self._nonce))
                 self._clients.count(subscription.kind, "sent")
                 self._report()
                 return self._response(subscription, due)
@@ -118,6 +125,10 @@ class XdsSession(ABC):
     @abstractmethod
     def _read(self, request: bytes) -> Any:  # noqa: ANN401 - the messages have no types
         """Return a request. Raises BadRequest."""
+
+    @abstractmethod
+    def _named(self, asked: Any) -> bool:  # noqa: ANN401 - as above
+        """Return whether a request names resources, and does not want all there are."""
 
     @abstractmethod
     def _subscribe(self, subscription: Subscription, asked: Any, *, first: bool, stale: bool) -> None:  # noqa: ANN401 - as above
@@ -158,11 +169,13 @@ class XdsSession(ABC):
         if type_url not in self._unknown and len(self._unknown) < 16:
             self._unknown.add(type_url)
             log.warning(
-                "%s at %s asks for %s, which is not served: expected RTDS or RDS; configure its listeners and clusters "
-                "statically, or from another control plane",
+                "%s at %s asks for %s, which is not served: expected %s; configure other types statically, or from "
+                "another control plane%s",
                 self._client.node or "a client",
                 self._client.address,
                 type_url[:_MAX_TEXT],
+                ", ".join(f"{each.label} by names" if each.whole else each.label for each in self._kinds.values()),
+                "" if Kind.LISTENERS in self._kinds.values() else "; gRPC clients need --xds-endpoints",
             )
 
     def _report(self, **changed: Any) -> None:  # noqa: ANN401 - fields of XdsClient
@@ -175,9 +188,13 @@ class WorldSession(XdsSession):
     """State of the world: each request has all the names of its type."""
 
     protocol = "sotw"
+    sends_whole = True
 
     def _read(self, request: bytes) -> Any:  # noqa: ANN401 - as above
         return requests.read(discovery_pb2.DiscoveryRequest, request)
+
+    def _named(self, asked: Any) -> bool:  # noqa: ANN401 - as above
+        return bool(asked.resource_names)
 
     def _subscribe(self, subscription: Subscription, asked: Any, *, first: bool, stale: bool) -> None:  # noqa: ANN401 - as above
         # The request after the newest response has the names again.
@@ -198,9 +215,13 @@ class DeltaSession(XdsSession):
     """Incremental: each request has the names that are added and removed."""
 
     protocol = "delta"
+    sends_whole = False
 
     def _read(self, request: bytes) -> Any:  # noqa: ANN401 - as above
         return requests.read(discovery_pb2.DeltaDiscoveryRequest, request)
+
+    def _named(self, asked: Any) -> bool:  # noqa: ANN401 - as above
+        return bool(asked.resource_names_subscribe)
 
     def _subscribe(self, subscription: Subscription, asked: Any, *, first: bool, stale: bool) -> None:  # noqa: ANN401, ARG002 - as above; a stale request subscribes too
         known = dict(asked.initial_resource_versions) if first else {}
@@ -220,8 +241,3 @@ class DeltaSession(XdsSession):
             nonce=subscription.nonce,
         )
         return requests.encoded(response)
-
-
-def version_of(state: State) -> str:
-    """Return the version of a State: the document's revision, and a number for what the clock and checks changed."""
-    return f"{state.document.revision}.{state.generation}"

@@ -9,13 +9,16 @@ from sidecar.errors import BadRequest
 from sidecar.followers import xds_clients
 from sidecar.followers.xds_clients import Rejection
 from sidecar.routing.fields import TEXT
-from sidecar.routing.state import State
-from sidecar.xds.resources import Kind, Resource, Resources
+from sidecar.xds.inputs import Inputs
+from sidecar.xds.kinds import Kind
+from sidecar.xds.resources import Resource, Resources
 
 MAX_NAMES = 1000
 """Names of one type that a stream may subscribe to."""
 
 _SHOWN = 20
+# Where one response would be larger, several are sent: clients take 4 MiB by default.
+_MAX_RESPONSE = 1024 * 1024
 # Responses that a client may owe an answer for; those of older ones are not awaited any more.
 _MAX_OPEN = 16
 
@@ -35,8 +38,8 @@ class Subscription:
     _rejected: set[str] = field(default_factory=set)
     # The version and the names of each response without an answer, by nonce.
     _open: dict[str, tuple[str, frozenset[str]]] = field(default_factory=dict)
-    # The State under which everything was sent, None where a name is new.
-    _current: State | None = None
+    # For which everything was sent, None where a name is new.
+    _current: Inputs | None = None
 
     def replace(self, names: Iterable[str]) -> None:
         """Subscribe to these names only. What was sent stays known. Raises BadRequest."""
@@ -62,19 +65,33 @@ class Subscription:
             self.sent.pop(name, None)
             self._rejected.discard(name)
 
-    def due(self, resources: Resources, state: State, checkpoint: Callable[[], None]) -> dict[str, Resource]:
-        """Return the resources that differ from what was sent, by name; `checkpoint` is called often."""
-        if self._current is state:
+    def due(
+        self, resources: Resources, inputs: Inputs, checkpoint: Callable[[], None], *, whole: bool = False
+    ) -> dict[str, Resource]:
+        """Return the resources that differ from what was sent, by name: all there are if one does and it is `whole`.
+
+        `checkpoint` is called often.
+        """
+        if inputs.same(self._current):
             return {}
-        due = {}
+        due: dict[str, Resource] = {}
+        same: dict[str, Resource] = {}
+        size = 0
         for name, sent in self.sent.items():
             checkpoint()
-            resource = resources.find(state, self.kind, name)
-            if resource.version != sent:
-                due[name] = resource
+            resource = resources.find(inputs, self.kind, name)
+            if resource is None:
+                continue
+            if resource.version == sent:
+                same[name] = resource
+                continue
+            due[name] = resource
+            size += len(resource.content.value)
+            if size > _MAX_RESPONSE and not whole:
+                return due
         if not due:
-            self._current = state
-        return due
+            self._current = inputs
+        return {**same, **due} if due and whole else due
 
     def note_sent(self, due: Mapping[str, Resource], version: str, nonce: str) -> None:
         """Take note that these resources are sent."""
@@ -123,6 +140,6 @@ class Subscription:
         if len(names) > MAX_NAMES:
             raise BadRequest("resource_names", f"found {len(names)} names, expected at most {MAX_NAMES}")
         for name in names:
-            if not TEXT.fullmatch(name):
+            if not TEXT.fullmatch(self.kind.app_of(name)):
                 expected = "the name of an application, 1 to 256 characters, no control characters"
                 raise BadRequest("resource_names", f"found {name[:80]!r}, expected {expected}")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sidecar.routing.shares import Destination, Weights, shares_of, whole_shares
+from sidecar.routing.shares import Destination, Weights, equal, shares_of, whole_shares
 from sidecar.routing.state import State
 
 TOTAL = 1_000_000_000
@@ -33,28 +33,25 @@ class ProxyWeights:
         return {name: weight for name, weight in self.by_datacenter.items() if weight}
 
 
-def proxy_weights(state: State, app: str) -> ProxyWeights:
+def proxy_weights(state: State, app: str, more: Sequence[str] = ()) -> ProxyWeights:
     """Return the weights for an application under a State; one that the document does not name has the default route.
 
-    As in decisions, an application without a selector is served everywhere, and `on_empty: any` by every datacenter in
-    service. A proxy cannot choose "any worker", so each of these datacenters gets the same part.
+    `more` are datacenters that count beside those of the document. As in decisions, an application without a selector
+    is served everywhere, and `on_empty: any` by every datacenter in service. A proxy cannot choose "any worker", so
+    each of these datacenters gets the same part.
     """
     resolved = state.resolve((app,), app, "")
     found = shares_of(resolved)
-    names = dict.fromkeys((*state.document.datacenter_names(), *(name for name, _ in resolved.weights)))
+    names = dict.fromkeys((*state.document.datacenter_names(), *(name for name, _ in resolved.weights), *more))
     shares: Weights = ()
     match found.destination:
         case Destination.DATACENTERS:
             shares = found.by_datacenter
         case Destination.ANYWHERE:
-            shares = _equal(tuple(names))
+            shares = equal(tuple(names))
         case Destination.ANYWHERE_IN_SERVICE:
-            shares = _equal(tuple(name for name in names if name not in resolved.out))
+            shares = equal(tuple(name for name in names if name not in resolved.out))
         case Destination.NOWHERE:
             pass
     weights = {**dict.fromkeys(names, 0), **whole_shares(shares, TOTAL)}
     return ProxyWeights(weights, unrouted=found.destination is Destination.ANYWHERE)
-
-
-def _equal(names: tuple[str, ...]) -> Weights:
-    return tuple((name, 1 / len(names)) for name in names)

@@ -142,6 +142,20 @@ def test_xds_needs_one_process(tmp_path: Path) -> None:
         Sidecar(config.load(flags, {}))
 
 
+def test_endpoints_need_xds(tmp_path: Path) -> None:
+    """By themselves they would not be served to anybody."""
+    flags = [
+        "--source",
+        f"file:{tmp_path}/routing.yaml",
+        "--listen",
+        "127.0.0.1:0",
+        "--xds-endpoints",
+        "endpoints.yaml",
+    ]
+    with pytest.raises(ConfigError, match="--xds-endpoints: expected --xds beside it"):
+        Sidecar(config.load(flags, {}))
+
+
 def test_xds_without_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the extra is not installed the error names the package and how to install it."""
     for name in [name for name in sys.modules if name.startswith(("envoy.", "sidecar.xds"))]:

@@ -15,7 +15,7 @@ from envoy.config.route.v3 import route_pb2
 from envoy.service.discovery.v3 import discovery_pb2
 from envoy.service.runtime.v3 import rtds_pb2
 
-from sidecar.xds.resources import Kind
+from sidecar.xds.kinds import Kind
 from tests.harness import Caller
 from tests.integration.xds.conftest import Served
 from tests.waiting import eventually

@@ -13,7 +13,7 @@ from sidecar.routing.decision import decide
 from sidecar.routing.document import parse_document
 from sidecar.routing.failover import FailoverState, Phase
 from sidecar.routing.outage import NO_WORKERS, unhealthy
-from sidecar.routing.shares import Destination, Shares, intended_shares, shares, whole_shares
+from sidecar.routing.shares import Destination, Shares, intended_shares, shares, takeovers, whole_shares
 from sidecar.routing.state import State
 
 DC1 = Shares(Destination.DATACENTERS, (("dc1", 1.0),))
@@ -145,3 +145,60 @@ def test_no_shares_are_no_numbers() -> None:
     assert whole_shares((), 1000) == {}
     assert whole_shares((("a", 0.999_9), ("b", 0.000_05), ("c", 0.000_05)), 1000) == {"a": 998, "b": 1, "c": 1}
     assert whole_shares((("a", 1 / 3), ("b", 1 / 3), ("c", 1 / 3)), 1000) == {"a": 334, "b": 333, "c": 333}
+
+
+@pytest.mark.parametrize(
+    ("route", "down", "left", "expected"),
+    [
+        ("dc1", (), (), ()),
+        ("{active: dc1, backups: [dc2, dc3]}", (), (), ((("dc2", 1.0),), (("dc3", 1.0),))),
+        ("{active: dc1, backups: [dc2, dc3]}", ("dc2",), (), ((("dc3", 1.0),),)),
+        ("{split: {dc1: 1, dc2: 3}, backups: [dc3]}", (), (), ((("dc2", 3.0),), (("dc3", 1.0),))),
+        (
+            "{active: dc1, backups: [dc2, dc3], failover: {back_after: 1m}}",
+            (),
+            ("dc2",),
+            ((("dc3", 1.0),), (("dc2", 1.0),)),
+        ),
+        ("{active: dc1, on_empty: any}", ("dc3",), (), ((("dc2", 1.0),),)),
+        ("{active: dc1, on_empty: any}", ("dc2", "dc3"), (), ()),
+        ("{backups: [dc3]}", (), (), ((("dc2", 0.5), ("dc3", 0.5)),)),
+    ],
+)
+def test_takeovers(route: str, down: tuple[str, ...], left: tuple[str, ...], expected: tuple[object, ...]) -> None:
+    """Who serves when dc1 does not answer: as decisions would without it, never a datacenter that is out."""
+    now = state(route, *down, left=left)
+    assert takeovers(now.resolve(("a",), "a", ""), "dc1", ("dc1", "dc2", "dc3")) == expected
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.dictionaries(st.sampled_from(names), st.sampled_from([1.0, 2.0, 5.0]), min_size=1),
+    st.lists(st.sampled_from(names), unique=True),
+    st.sets(st.sampled_from(names)),
+    st.sets(st.sampled_from(names)),
+    st.sampled_from(["reject", "any"]),
+)
+def test_takeovers_are_the_decisions_of_what_is_lost(
+    weights: dict[str, float], backups: list[str], down: set[str], left: set[str], on_empty: str
+) -> None:
+    """A datacenter without workers hands its jobs to the first step, that one to the next; none is out of service."""
+    split = ", ".join(f"{name}: {weight}" for name, weight in weights.items())
+    text = (
+        f"{{split: {{{split}}}, backups: [{', '.join(backups)}], on_empty: {on_empty}, failover: {{back_after: 1m}}}}"
+    )
+    now = state(text, *down, left=tuple(left))
+    resolved = now.resolve(("a",), "a", "")
+    for lost in shares(now, "a").by_datacenter:
+        gone = {lost[0]}
+        for step in takeovers(resolved, lost[0], names):
+            assert not {name for name, _ in step} & {*down, *gone}
+            workers = [Worker(address=name, datacenter=name) for name in names if name not in gone]
+            for job in range(30):
+                decision = decide(now, "a", str(job), "", workers)
+                chosen = (
+                    {decision.datacenter} if decision.datacenter else {workers[i].datacenter for i in decision.indices}
+                )
+                # Datacenters that are left after faults may have the rest of a split beside them.
+                assert chosen <= {name for name, _ in step}
+            gone |= {name for name, _ in step}

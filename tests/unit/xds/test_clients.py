@@ -10,7 +10,7 @@ import pytest
 from sidecar.followers.registry import Follower, FollowerKind
 from sidecar.followers.xds_clients import Rejection, Subscription, XdsClient
 from sidecar.xds.clients import Clients
-from sidecar.xds.resources import Kind
+from sidecar.xds.kinds import Kind
 
 CLIENT = XdsClient(
     node="edge-1",

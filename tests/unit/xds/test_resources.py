@@ -7,7 +7,9 @@ from envoy.service.runtime.v3 import rtds_pb2
 
 from sidecar.routing.document import parse_document
 from sidecar.routing.state import State
-from sidecar.xds.resources import Kind, Resources
+from sidecar.xds.inputs import Inputs
+from sidecar.xds.kinds import Kind
+from sidecar.xds.resources import Resource, Resources
 from sidecar.xds.settings import XdsSettings
 
 OUT = "datacenters: {dc1: {available: false}}\n"
@@ -18,9 +20,16 @@ def state(text: str) -> State:
     return State(parse_document(text.encode()), 1, 0)
 
 
+def found(inputs: Inputs, kind: Kind, name: str, **settings: str) -> Resource:
+    """Return a resource that there is."""
+    resource = Resources(XdsSettings(**settings)).find(inputs, kind, name)
+    assert resource is not None
+    return resource
+
+
 def runtime(text: str, app: str = "billing", **settings: str) -> dict[str, float]:
     """Return the values of an application's runtime layer."""
-    resource = Resources(XdsSettings(**settings)).find(state(text), Kind.RUNTIME, app)
+    resource = found(Inputs(state(text)), Kind.RUNTIME, app, **settings)
     message = rtds_pb2.Runtime.FromString(resource.content.value)
     assert message.name == app
     return {key: value.number_value for key, value in message.layer.fields.items()}
@@ -39,8 +48,8 @@ def test_runtime_has_a_key_for_each_datacenter_and_its_cluster() -> None:
 
 def test_names_follow_the_settings() -> None:
     """Prefix and template can be set; braces in the name of an application are only a name."""
-    found = runtime("dc1", "{dc}", xds_cluster="{dc}/{app}", xds_runtime_prefix="shares")
-    assert found == {"shares-rejected.{dc}": 0, "shares.{dc}.dc1": 1e9, "shares.{dc}.dc1/{dc}": 1e9}
+    values = runtime("dc1", "{dc}", xds_cluster="{dc}/{app}", xds_runtime_prefix="shares")
+    assert values == {"shares-rejected.{dc}": 0, "shares.{dc}.dc1": 1e9, "shares.{dc}.dc1/{dc}": 1e9}
 
 
 def test_runtime_of_an_application_that_nothing_may_serve() -> None:
@@ -55,9 +64,7 @@ def test_runtime_leaves_an_open_choice_to_envoy() -> None:
 
 def test_routes_have_the_clusters_that_serve() -> None:
     """One route for everything, checked by Envoy to name known clusters only."""
-    resource = Resources(XdsSettings()).find(
-        state("default: {split: {dc1: 9, dc2: 1, dc3: 0}}"), Kind.ROUTES, "billing"
-    )
+    resource = found(Inputs(state("default: {split: {dc1: 9, dc2: 1, dc3: 0}}")), Kind.ROUTES, "billing")
     routes = route_pb2.RouteConfiguration.FromString(resource.content.value)
     assert routes.validate_clusters.value
     (host,) = routes.virtual_hosts
@@ -69,7 +76,7 @@ def test_routes_have_the_clusters_that_serve() -> None:
 
 def test_routes_of_an_application_that_nothing_may_serve() -> None:
     """They answer 503 with the reason."""
-    resource = Resources(XdsSettings()).find(state(OUT + "default: dc1"), Kind.ROUTES, "billing")
+    resource = found(Inputs(state(OUT + "default: dc1")), Kind.ROUTES, "billing")
     (host,) = route_pb2.RouteConfiguration.FromString(resource.content.value).virtual_hosts
     assert host.routes[0].direct_response.status == 503
     assert "billing" in host.routes[0].direct_response.body.inline_string
@@ -79,9 +86,10 @@ def test_resource_is_encoded_once_under_a_state() -> None:
     """All streams share it; equal contents have equal versions under another State, others do not."""
     resources = Resources(XdsSettings())
     now = state("dc1")
-    found = resources.find(now, Kind.ROUTES, "billing")
-    assert resources.find(now, Kind.ROUTES, "billing") is found
-    same = resources.find(state("default: dc1"), Kind.ROUTES, "billing")
-    assert same is not found
-    assert same.version == found.version
-    assert resources.find(state("dc2"), Kind.ROUTES, "billing").version != found.version
+    first = resources.find(Inputs(now), Kind.ROUTES, "billing")
+    assert resources.find(Inputs(now), Kind.ROUTES, "billing") is first
+    same = resources.find(Inputs(state("default: dc1")), Kind.ROUTES, "billing")
+    other = resources.find(Inputs(state("dc2")), Kind.ROUTES, "billing")
+    assert same is not first
+    versions = [each.version if each is not None else "" for each in (first, same, other)]
+    assert versions[0] == versions[1] != versions[2] != ""

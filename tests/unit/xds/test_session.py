@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,12 +10,13 @@ from envoy.service.discovery.v3 import discovery_pb2
 
 from sidecar.errors import BadRequest, PermissionRefused
 from sidecar.followers.xds_clients import Subscription, XdsClient
-from sidecar.routing.failover import Observation
 from sidecar.trust.callers import Permit
 from sidecar.trust.policy import CallerRule
-from sidecar.view import View
 from sidecar.xds.clients import Clients
-from sidecar.xds.resources import Kind, Resources
+from sidecar.xds.endpoints import Endpoint, Endpoints
+from sidecar.xds.inputs import Inputs
+from sidecar.xds.kinds import FOR_ENVOY, Kind
+from sidecar.xds.resources import Resources
 from sidecar.xds.session import DeltaSession, WorldSession, XdsSession
 from sidecar.xds.settings import XdsSettings
 from tests.views import NOTHING, view
@@ -27,32 +27,28 @@ ROUTES = "default: dc1\napps: {a: dc1, b: dc1, c: dc1}\n"
 CHANGED = "default: dc1\napps: {a: dc2, b: dc1, c: dc1}\n"
 
 
-class Table:
-    """A table whose view a test sets."""
-
-    def __init__(self, announced: View) -> None:
-        self.view = self.announced = announced
-
-    def subscribe(self, listener: Callable[[View, View], None]) -> None:
-        """Take no listener: a test asks itself."""
-
-    def observe(self, observation: Observation) -> None:
-        """Take no observation."""
-
-
 class Stream:
     """A session with a client that speaks for a test; `read` returns the next response, None if there is none."""
 
-    def __init__(self, kind: type[XdsSession] = WorldSession, text: str = ROUTES) -> None:
-        self.table = Table(view(text))
+    def __init__(
+        self, kind: type[XdsSession] = WorldSession, text: str = ROUTES, *, endpoints: Endpoints | None = None
+    ) -> None:
+        self.state = view(text).state
+        self.endpoints = endpoints
         self.clients = Clients()
-        self.session = kind(self.table, Resources(XdsSettings()), self.clients, "ipv4:127.0.0.1:1", clock=lambda: 7)
+        kinds = FOR_ENVOY if endpoints is None else tuple(Kind)
+        self.session = kind(
+            self._inputs, Resources(XdsSettings()), self.clients, "ipv4:127.0.0.1:1", kinds=kinds, clock=lambda: 7
+        )
         self._response: Any = (
             discovery_pb2.DiscoveryResponse if kind is WorldSession else discovery_pb2.DeltaDiscoveryResponse
         )
 
     def put(self, text: str, generation: int) -> None:
-        self.table.announced = view(text, generation=generation)
+        self.state = view(text, generation=generation).state
+
+    def _inputs(self) -> Inputs | None:
+        return None if self.state is None else Inputs(self.state, self.endpoints)
 
     def read(self) -> Any:  # noqa: ANN401 - the messages have no types
         update = self.session.update()
@@ -66,7 +62,7 @@ class Stream:
 
     def delta(self, *names: str, nonce: str = "", error: str = "", **more: Any) -> None:  # noqa: ANN401 - fields
         request = discovery_pb2.DeltaDiscoveryRequest(
-            type_url=URL, resource_names_subscribe=names, response_nonce=nonce, **more
+            resource_names_subscribe=names, response_nonce=nonce, **{"type_url": URL, **more}
         )
         if error:
             request.error_detail.message = error
@@ -97,7 +93,7 @@ def test_a_change_is_sent_once() -> None:
     stream.world("a", "b")
     first = stream.read()
     assert (names(first), first.type_url) == (["a", "b"], URL)
-    assert first.version_info == f"{stream.table.announced.state.document.revision}.1"  # type: ignore[union-attr]
+    assert first.version_info == f"{stream.state.document.revision}.1"  # type: ignore[union-attr]
     assert stream.read() is None
     stream.put(CHANGED, 2)
     second = stream.read()
@@ -122,7 +118,7 @@ def test_only_the_newest_is_sent() -> None:
 def test_nothing_is_sent_without_a_document() -> None:
     """An empty answer would be an order to drop what the client has."""
     stream = Stream()
-    stream.table.announced = NOTHING
+    stream.state = NOTHING.state
     stream.world("a")
     assert stream.read() is None
 
@@ -295,3 +291,94 @@ def test_names_are_bounded() -> None:
         stream.delta("one-more")
     with pytest.raises(BadRequest, match="expected the name of an application"):
         Stream().world("a\nb")
+
+
+ENDPOINTS = Endpoints("e1", {"a": {"dc1": (Endpoint("10.1.0.20", 8000),), "dc2": (Endpoint("10.2.0.20", 8000),)}})
+
+
+def test_types_for_grpc_clients_need_endpoints(caplog: pytest.LogCaptureFixture) -> None:
+    """Without a file a listener gets no answer, and the log says what is missing."""
+    stream = Stream()
+    with caplog.at_level(logging.WARNING):
+        stream.world("a", url=Kind.LISTENERS.value)
+    assert stream.read() is None
+    assert caplog.messages[0].endswith("gRPC clients need --xds-endpoints")
+
+
+def test_listeners_and_clusters_are_sent_whole() -> None:
+    """A response of the state of the world has those that the client has already: it would drop them else."""
+    stream = Stream(endpoints=ENDPOINTS)
+    stream.world("a", url=Kind.LISTENERS.value)
+    first = stream.read()
+    assert names(first) == ["a"]
+    stream.world("a", "b", nonce=first.nonce, url=Kind.LISTENERS.value)
+    second = stream.read()
+    assert names(second) == ["a", "b"]
+    stream.put(CHANGED, 2)
+    assert stream.read() is None
+    delta = Stream(DeltaSession, endpoints=ENDPOINTS)
+    delta.delta("a", type_url=Kind.LISTENERS.value)
+    delta.read()
+    delta.delta("b", type_url=Kind.LISTENERS.value)
+    assert [resource.name for resource in delta.read().resources] == ["b"]
+
+
+@pytest.mark.parametrize("kind", [WorldSession, DeltaSession])
+def test_client_that_wants_all_clusters_gets_none(kind: type[XdsSession], caplog: pytest.LogCaptureFixture) -> None:
+    """An Envoy that gets its clusters by ADS would drop what it has: no answer, and a warning."""
+    stream = Stream(kind, endpoints=ENDPOINTS)
+    with caplog.at_level(logging.WARNING):
+        if kind is WorldSession:
+            stream.world(url=Kind.CLUSTERS.value)
+        else:
+            stream.delta(type_url=Kind.CLUSTERS.value)
+    assert stream.read() is None
+    assert "CDS by names" in caplog.messages[0]
+
+
+def test_new_endpoints_are_sent() -> None:
+    """Where the file changes, and nothing else: the version says so."""
+    stream = Stream(endpoints=ENDPOINTS)
+    stream.world("a/dc1", url=Kind.ENDPOINTS.value)
+    first = stream.read()
+    stream.endpoints = Endpoints("e2", {"a": {"dc1": (Endpoint("10.1.0.21", 8000),)}})
+    second = stream.read()
+    assert (first.version_info.rpartition(".")[2], second.version_info.rpartition(".")[2]) == ("e1", "e2")
+    assert stream.read() is None
+
+
+def test_large_endpoints_are_sent_in_several_responses() -> None:
+    """Each below what clients take."""
+    many = tuple(Endpoint(f"10.1.{number // 250}.{number % 250}", 8000) for number in range(1000))
+    wanted = [f"app-{number}/dc1" for number in range(100)]
+    stream = Stream(endpoints=Endpoints("e1", {f"app-{number}": {"dc1": many} for number in range(100)}))
+    stream.world(*wanted, url=Kind.ENDPOINTS.value)
+    responses = []
+    while (response := stream.read()) is not None:
+        responses.append(response)
+    assert len(responses) > 1
+    assert max(response.ByteSize() for response in responses) < 2 * 2**20
+    assert [name for response in responses for name in names(response)] == wanted
+
+
+def test_names_that_no_cluster_has_are_not_answered() -> None:
+    """Such as those of an Envoy with clusters of its own."""
+    stream = Stream(endpoints=ENDPOINTS)
+    stream.world("billing-dc1", url=Kind.ENDPOINTS.value)
+    assert stream.read() is None
+
+
+def test_permit_is_for_the_application_of_a_cluster() -> None:
+    """Whatever the type of the resource."""
+    permit = Permit("token:edge", CallerRule(name="edges", match=("token:edge",), apps=("a",)))
+    for kind, name in (
+        (Kind.LISTENERS, "{}"),
+        (Kind.ROUTES, "{}/*"),
+        (Kind.CLUSTERS, "{}/dc1"),
+        (Kind.ENDPOINTS, "{}/x"),
+    ):
+        request = discovery_pb2.DiscoveryRequest(type_url=kind.value, resource_names=[name.format("a")])
+        Stream(endpoints=ENDPOINTS).session.receive(request.SerializeToString(), permit=permit)
+        request.resource_names.append(name.format("c"))
+        with pytest.raises(PermissionRefused, match="may not ask about the application 'c'"):
+            Stream(endpoints=ENDPOINTS).session.receive(request.SerializeToString(), permit=permit)
