@@ -15,7 +15,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.tools import ACTIONLINT, GATEWAY_API, GRPC_PEER, HELM, ISTIO_API, KUSTOMIZE, PODSECURITY, module, tool
+from tests.deploy.tools import (
+    ACTIONLINT,
+    CRD_JUDGE,
+    GATEWAY_API,
+    GRPC_PEER,
+    HELM,
+    ISTIO_API,
+    KUSTOMIZE,
+    PODSECURITY,
+    module,
+    tool,
+)
 from tests.powerjob.build import build
 from tests.servers.apollo.server import classes as apollo_classes
 from tests.servers.maven import runtime_jars
@@ -52,6 +63,7 @@ _WORK: tuple[tuple[tuple[str, Callable[[], object]], ...], ...] = (
         ("helm", lambda: tool(HELM)),
         ("kustomize", lambda: tool(KUSTOMIZE)),
         ("the Pod Security judge", lambda: tool(PODSECURITY)),
+        ("the judge of CRDs", lambda: tool(CRD_JUDGE)),
         ("the gRPC client and servers of xDS", lambda: tool(GRPC_PEER)),
     ),
 )

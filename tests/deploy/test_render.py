@@ -1,7 +1,9 @@
-"""Rendered manifests against the schemas of the CRDs that a cluster would check them by."""
+"""Rendered manifests against schemas and rules of the CRDs that a cluster would check them by."""
 
 from __future__ import annotations
 
+import json
+import subprocess
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
@@ -11,7 +13,7 @@ import pytest
 import yaml
 
 from sidecar.cli import main
-from tests.deploy.tools import GATEWAY_API, ISTIO_API, module
+from tests.deploy.tools import CRD_JUDGE, GATEWAY_API, ISTIO_API, module, tool
 
 DOCUMENT = """\
 default: {active: dc1, backups: [dc2]}
@@ -20,14 +22,19 @@ apps: {shop: {split: {dc1: 90, dc2: 10}}}
 
 
 @cache
-def schemas() -> dict[tuple[str, str], Any]:
-    """Return the schema of each version of each kind in the CRDs."""
-    files = [
+def crds() -> tuple[Path, ...]:
+    """Return the files with the CRDs."""
+    return (
         module(GATEWAY_API) / "config/crd/standard/gateway.networking.k8s.io_httproutes.yaml",
         module(ISTIO_API) / "kubernetes/customresourcedefinitions.gen.yaml",
-    ]
+    )
+
+
+@cache
+def schemas() -> dict[tuple[str, str], Any]:
+    """Return the schema of each version of each kind in the CRDs."""
     found = {}
-    for file in files:
+    for file in crds():
         for crd in yaml.load_all(file.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader):
             spec = crd["spec"]
             for version in spec["versions"]:
@@ -54,6 +61,20 @@ def validate(manifest: dict[str, Any]) -> None:
     # The other fields are those of every manifest.
     assert set(manifest) == {"apiVersion", "kind", "metadata", "spec"}
     jsonschema.Draft202012Validator(schema["properties"]["spec"]).validate(manifest["spec"])
+
+
+def judged(*manifests: dict[str, Any]) -> list[str]:
+    """Return the problems that the API server's own code finds: by schema, and by the rules in CEL."""
+    done = subprocess.run(
+        [tool(CRD_JUDGE), *crds()],
+        input=json.dumps(manifests),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == bool(done.stdout), done.stderr
+    return done.stdout.splitlines()
 
 
 def rendered(capfd: pytest.CaptureFixture[str], folder: Path, *words: str) -> list[dict[str, Any]]:
@@ -89,6 +110,16 @@ def test_manifests_are_valid(
         validate(each)
         with pytest.raises(jsonschema.ValidationError):
             validate({**each, "spec": {**each["spec"], "weigth": 1}})
+    assert judged(*manifests) == []
+
+
+def test_rules_of_the_crds_are_judged(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """A Service without a port is against a rule in CEL, and against no schema."""
+    (route,) = rendered(capfd, tmp_path, "httproute", "shop", "--gateway", "public")
+    del route["spec"]["rules"][0]["backendRefs"][0]["port"]
+    validate(route)
+    (problem,) = judged(route)
+    assert "Must have port for Service reference" in problem
 
 
 def test_the_weights_are_in_the_manifests(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:

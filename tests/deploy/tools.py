@@ -18,6 +18,7 @@ KUSTOMIZE = "sigs.k8s.io/kustomize/kustomize/v5@v5.6.0"
 GATEWAY_API = "sigs.k8s.io/gateway-api@v1.6.3"
 ISTIO_API = "istio.io/api@v1.32.0"
 PODSECURITY = Path(__file__).with_name("podsecurity")
+CRD_JUDGE = Path(__file__).with_name("crdjudge")
 GRPC_PEER = Path(__file__).parents[1] / "integration" / "xds" / "grpcpeer"
 
 
