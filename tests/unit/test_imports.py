@@ -59,6 +59,7 @@ def imported(tmp_path: Path, *flags: str) -> set[str]:
     """Return what a started `serve` has imported: third parties by their first name, ours by two."""
     document = tmp_path / "routing.yaml"
     document.write_text("dc1")
+    (tmp_path / "endpoints.yaml").write_text("apps: {}")
     address = f"unix:{tmp_path}/socket"
     words = ["serve", "--source", f"file:{document}", "--listen", address, "--grace", "1s", *flags]
     done = subprocess.run(
@@ -91,8 +92,9 @@ def packages(modules: Iterable[str]) -> Iterable[str]:
         (["--http", "127.0.0.1:0", "--state-dir", "{}/state"], ALWAYS | WITH_HTTP),
         (["--haproxy-agent", "127.0.0.1:0"], ALWAYS | {"sidecar.followers", "sidecar.following"}),
         (["--xds"], ALWAYS | WITH_XDS),
+        (["--xds", "--xds-endpoints", "{}/endpoints.yaml"], ALWAYS | WITH_XDS | {"sidecar.file_reloader"}),
     ],
-    ids=["file source", "all that is on by default", "HAProxy", "xDS"],
+    ids=["file source", "all that is on by default", "HAProxy", "xDS", "xDS for gRPC clients"],
 )
 def test_serve_imports_only_what_is_listed_here(tmp_path: Path, flags: list[str], allowed: set[str]) -> None:
     """Once it answers, it has imported the listed packages and no other: nothing of the command line, say."""
