@@ -8,9 +8,10 @@ from hashlib import sha256
 from ipaddress import ip_address
 
 from sidecar.errors import ConfigError, DocumentRejected
+from sidecar.footprint import NODE, Footprint
 from sidecar.routing.fields import TEXT
 from sidecar.routing.location import NAME
-from sidecar.yaml_reader import Path, Tree, places, read, show
+from sidecar.yaml_reader import Checkpoint, Path, Tree, places, read, show
 
 MAX_ENDPOINTS = 20_000
 """Endpoints of a file."""
@@ -20,6 +21,8 @@ MAX_APPS = 10_000
 MAX_DATACENTERS = 100
 """Datacenters of one application."""
 MAX_WEIGHT = 1000
+# Keys, items, mappings and lists: five for each endpoint with a weight, four for each datacenter of an application.
+_MAX_ENTRIES = 200_000
 
 _AN_ENDPOINT = "an IP address and a port such as 10.1.0.20:8000 or '[fd00::1]:8000'"
 _MAX_SHOWN = 80
@@ -60,27 +63,35 @@ class _WrongEntryError(Exception):
         self.path = path
 
 
-def read_endpoints(content: bytes, place: str) -> Endpoints:
-    """Return the endpoints in a file. Raises ConfigError with the place of what is wrong."""
+def read_endpoints(content: bytes, place: str, checkpoint: Checkpoint = lambda: None) -> Endpoints:
+    """Return the endpoints in a file; `checkpoint` is called often. Raises ConfigError, naming the place."""
     text = ""
+    footprint = Footprint(_MAX_ENTRIES * NODE)
     try:
         text = content.decode().removeprefix("\ufeff")
-        endpoints = Endpoints(sha256(content).hexdigest()[:12], _apps(read(text, lambda: None)))
-        if endpoints.count > MAX_ENDPOINTS:
-            raise ConfigError(f"{place}: found {endpoints.count} endpoints, expected at most {MAX_ENDPOINTS}")
+        apps = _apps(read(text, checkpoint, footprint=footprint), checkpoint)
     except UnicodeDecodeError as error:
         raise ConfigError(f"{place}: byte {error.start} is no UTF-8: save the file as UTF-8") from error
     except DocumentRejected as error:
+        if footprint.needed > footprint.allowed:
+            raise ConfigError(f"{place}: {_too_many('more')}") from None
         raise ConfigError("\n".join(f"{place}:{p.line}:{p.column}: {p.message}" for p in error.problems)) from error
     except _WrongEntryError as error:
-        position = places(text, wanted=(error.path,)).get(error.path)
+        position = places(text, wanted=(error.path,), checkpoint=checkpoint).get(error.path)
         where = f":{position.key[0]}:{position.key[1]}" if position else ""
         name = f" {show(error.path)}:" if error.path else ""
         raise ConfigError(f"{place}{where}:{name} {error}") from None
+    endpoints = Endpoints(sha256(content).hexdigest()[:12], apps)
+    if endpoints.count > MAX_ENDPOINTS:
+        raise ConfigError(f"{place}: {_too_many(str(endpoints.count))}")
     return endpoints
 
 
-def _apps(tree: Tree) -> Mapping[str, Mapping[str, tuple[Endpoint, ...]]]:
+def _too_many(found: str) -> str:
+    return f"found {found} endpoints, expected at most {MAX_ENDPOINTS}: give applications to sidecars of their own"
+
+
+def _apps(tree: Tree, checkpoint: Checkpoint) -> Mapping[str, Mapping[str, tuple[Endpoint, ...]]]:
     expected = "`apps:` with a mapping of applications, such as {billing: {dc1: ['10.1.0.20:8000']}}"
     if not isinstance(tree, dict):
         raise _WrongEntryError((), f"found {_shown(tree)}, expected {expected}")
@@ -92,10 +103,10 @@ def _apps(tree: Tree) -> Mapping[str, Mapping[str, tuple[Endpoint, ...]]]:
         raise _WrongEntryError((), f"found {_shown(apps)} as apps, expected {expected}")
     if len(apps) > MAX_APPS:
         raise _WrongEntryError(("apps",), f"found {len(apps)} applications, expected at most {MAX_APPS}")
-    return {app: _datacenters(app, entry) for app, entry in apps.items()}
+    return {app: _datacenters(app, entry, checkpoint) for app, entry in apps.items()}
 
 
-def _datacenters(app: str, tree: Tree) -> Mapping[str, tuple[Endpoint, ...]]:
+def _datacenters(app: str, tree: Tree, checkpoint: Checkpoint) -> Mapping[str, tuple[Endpoint, ...]]:
     path = ("apps", app)
     if not TEXT.fullmatch(app):
         expected = "the name of an application, 1 to 256 characters, no control characters"
@@ -104,10 +115,10 @@ def _datacenters(app: str, tree: Tree) -> Mapping[str, tuple[Endpoint, ...]]:
         raise _WrongEntryError(path, f"found {_shown(tree)}, expected a mapping of datacenters to lists of endpoints")
     if len(tree) > MAX_DATACENTERS:
         raise _WrongEntryError(path, f"found {len(tree)} datacenters, expected at most {MAX_DATACENTERS}")
-    return {name: _endpoints((*path, name), entry) for name, entry in tree.items()}
+    return {name: _endpoints((*path, name), entry, checkpoint) for name, entry in tree.items()}
 
 
-def _endpoints(path: tuple[str, str, str], tree: Tree) -> tuple[Endpoint, ...]:
+def _endpoints(path: tuple[str, str, str], tree: Tree, checkpoint: Checkpoint) -> tuple[Endpoint, ...]:
     if not NAME.fullmatch(path[-1]):
         expected = "a datacenter name: 1 to 63 of A-Z a-z 0-9 . _ -, the first a letter or digit"
         raise _WrongEntryError(path, f"found {_shown(path[-1])}, expected {expected}")
@@ -117,6 +128,7 @@ def _endpoints(path: tuple[str, str, str], tree: Tree) -> tuple[Endpoint, ...]:
         raise _WrongEntryError(path, f"found {len(tree)} endpoints, expected at most {MAX_OF_DATACENTER}")
     found: dict[tuple[str, int], Endpoint] = {}
     for number, entry in enumerate(tree):
+        checkpoint()
         endpoint = _endpoint((*path, number), entry)
         key = endpoint.host, endpoint.port
         if key in found:

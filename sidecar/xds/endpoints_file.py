@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sidecar.file_reloader import FileReloader, read_file
 from sidecar.followers.xds_clients import EndpointsStatus
+from sidecar.gil import Yielder
 from sidecar.xds.endpoints import Endpoints, read_endpoints
 
 OPTION = "--xds-endpoints"
@@ -50,4 +51,4 @@ class EndpointsFile:
         self._changed()
 
     def _read(self, content: bytes) -> Endpoints:
-        return read_endpoints(content, f"{OPTION} {self._path}")
+        return read_endpoints(content, f"{OPTION} {self._path}", Yielder())

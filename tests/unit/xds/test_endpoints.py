@@ -79,6 +79,8 @@ def test_sizes_are_bounded() -> None:
     full = many.rpartition(",")[0]
     with pytest.raises(ConfigError, match="found 21000 endpoints, expected at most 20000"):
         read_endpoints(f"apps: {{{', '.join(f'a{n}: {{dc1: [{full}]}}' for n in range(21))}}}".encode(), "FILE")
+    with pytest.raises(ConfigError, match="found more endpoints, expected at most 20000"):
+        read_endpoints(b"[" + b"[]," * 210_000 + b"]", "FILE")
     with pytest.raises(ConfigError, match="found 101 datacenters, expected at most 100"):
         read_endpoints(f"apps: {{b: {{{', '.join(f'd{n}: []' for n in range(101))}}}}}".encode(), "FILE")
     with pytest.raises(ConfigError, match="found 10001 applications, expected at most 10000"):
