@@ -1,14 +1,16 @@
-"""Measures what followers of the decision cost: CPU per question, and how soon HAProxy follows a switch.
+"""Measures what followers cost: CPU per question, and how soon HAProxy and gRPC clients follow a switch.
 
     python -m bench.followers [--calls 3000] [--rounds 10]
 
 The sidecar runs on one core, what asks it on the other. Latency is from the rename of a document to the last request
-that HAProxy, whose servers are checked one by one, does not send by it. What xDS costs: `python -m bench.xds`.
+that HAProxy, whose servers are checked one by one, does not send by it, and to the first call that a gRPC client does.
+What xDS costs: `python -m bench.xds`.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import socket
 import subprocess
@@ -16,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
 
@@ -26,7 +29,9 @@ from bench.results import CLIENT_CORE, SERVER_CORE
 from tests.harness import SidecarProcess
 from tests.integration.followers.test_haproxy import HaProxy
 from tests.integration.followers.traffic import Backends, User
+from tests.integration.xds.grpc_clients import CLIENTS, Backend, GrpcClient, failures, now_ns
 from tests.servers.process import LOOPBACK, free_port
+from tests.waiting import eventually
 
 TITLE = "Followers"
 # Some checks of HAProxy.
@@ -43,7 +48,8 @@ def main() -> None:
     os.sched_setaffinity(0, {CLIENT_CORE})
     with tempfile.TemporaryDirectory() as folder:
         questions = results.table(("question", "CPU"), _http(Path(folder), arguments.calls))
-        switches = results.table(("push", "latency"), _haproxy(Path(folder), arguments.rounds))
+        latencies = [*_haproxy(Path(folder), arguments.rounds), *_grpc(Path(folder), arguments.rounds)]
+        switches = results.table(("push", "latency"), latencies)
     text = f"{questions}\n\n{switches}"
     print(text)
     results.write(TITLE, "python -m bench.followers", text)
@@ -117,10 +123,6 @@ def _command(command: list[str], address: str, rounds: int = 20) -> str:
     return f"{sorted(took)[rounds // 2] * 1000:.0f} ms"
 
 
-if __name__ == "__main__":
-    main()
-
-
 def _haproxy(folder: Path, rounds: int) -> list[tuple[str, str]]:
     """Return the latency of HAProxy, which checks every half second."""
     document = folder / "routing.yaml"
@@ -156,3 +158,48 @@ def _moved(listener: str, write: Callable[[str], None], number: int) -> float:
             last = time.perf_counter()
     user.close()
     return last - began
+
+
+def _grpc(folder: Path, rounds: int) -> list[tuple[str, str]]:
+    """Return the latency of gRPC clients that call all the time."""
+    document, endpoints = folder / "routing.yaml", folder / "endpoints.yaml"
+    port = free_port()
+    texts = {name: f"apps: {{billing: {name}}}\ndatacenters: [dc1, dc2]\n" for name in ("dc1", "dc2")}
+    document.write_text(texts["dc2"])
+    took: dict[str, list[float]] = {}
+    with ExitStack() as stack:
+        backends = {name: stack.enter_context(Backend(name, folder)) for name in texts}
+        endpoints.write_text(
+            json.dumps({"apps": {"billing": {name: [each.address] for name, each in backends.items()}}})
+        )
+        flags = ("--listen", f"{LOOPBACK}:{port}", "--xds", "--xds-endpoints", str(endpoints))
+        sidecar = stack.enter_context(SidecarProcess(f"file:{document}", *flags, folder=folder))
+        psutil.Process(sidecar.pid).cpu_affinity([SERVER_CORE])
+        clients = [stack.enter_context(GrpcClient(kind, folder, port)) for kind in CLIENTS]
+        for number in range(rounds):
+            target = f"dc{number % 2 + 1}"
+            new = document.with_suffix(".new")
+            new.write_text(f"{texts[target]}# {number}\n")
+            renamed = now_ns()
+            new.replace(document)
+            for client in clients:
+
+                def first(client: GrpcClient = client, since: int = renamed, to: str = target) -> int | None:
+                    return next((each.at_ns for each in client.since(since) if each.server == to), None)
+
+                at = eventually(first, "a call to the other datacenter", every=0.1)
+                took.setdefault(client.node, []).append(((at or 0) - renamed) / 1e6)
+        failed = sum(len(failures(client.calls)) for client in clients)
+        calls = sum(len(client.calls) for client in clients)
+    rows = [
+        (
+            f"rename to the first call by it of a client in {kind.title()}",
+            f"median {median(ms):.0f} ms, worst {max(ms):.0f} ms",
+        )
+        for kind, ms in zip(CLIENTS, took.values(), strict=True)
+    ]
+    return [*rows, (f"… failed of {calls:,} calls of both", str(failed))]
+
+
+if __name__ == "__main__":
+    main()
