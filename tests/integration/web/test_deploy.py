@@ -16,7 +16,7 @@ import yaml
 from sidecar.atomic_file import SaveStatus
 from sidecar.counters import CallStats
 from sidecar.followers.registry import Follower, FollowerKind
-from sidecar.followers.xds_clients import Subscription, XdsClient, XdsClients
+from sidecar.followers.xds_clients import EndpointsStatus, Subscription, XdsClient, XdsClients
 from sidecar.routing.document import parse_document
 from sidecar.sources.base import Content
 from sidecar.table import RoutingTable
@@ -28,6 +28,7 @@ ROOT = Path(__file__).parents[3]
 ALERTS = ROOT / "deploy/prometheus/alerts.yaml"
 # Replaced by the chart, and by a release; `.example` is nobody's domain.
 RUNBOOK = "https://dc-sidecar.example/operations/"
+ENDPOINTS = EndpointsStatus(file="endpoints.yaml", revision="e1", applications=1, endpoints=2, problem="")
 IDENTITY = Identity(source="file:/etc/dc-sidecar/routing.yaml", environment="prod", host="sidecar-1")
 ENVOY = XdsClient(
     node="edge-1",
@@ -65,7 +66,7 @@ def metrics() -> set[str]:
         probes=lambda: [("a", "tcp a:1", True)],
         savers=[lambda: SaveStatus("snapshot", saved_ns=1)],
         followers=lambda: [Follower(FollowerKind.XDS, "edge-1", "RDS a", "v1", time.time_ns())],
-        xds_clients=XdsClients(lambda: [ENVOY], lambda: [(("RDS", "sent"), 1)]),
+        xds_clients=XdsClients(lambda: [ENVOY], lambda: [(("RDS", "sent"), 1)], lambda: ENDPOINTS),
     )
     text = Metrics(table, stats, DocumentMetrics(), page_data, IDENTITY).render("")[0].decode()
     described = set(re.findall(r"^# TYPE (\S+)", text, re.MULTILINE))
