@@ -8,16 +8,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
-from envoy.config.cluster.v3 import circuit_breaker_pb2, cluster_pb2
-from envoy.config.core.v3 import base_pb2, config_source_pb2
-from envoy.config.endpoint.v3 import endpoint_components_pb2, endpoint_pb2
-from envoy.config.listener.v3 import api_listener_pb2, listener_pb2
-from envoy.extensions.filters.http.router.v3 import router_pb2
-from envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2 as manager_pb2
 from google.protobuf.any_pb2 import Any
 from google.protobuf.message import Message
 from google.protobuf.wrappers_pb2 import UInt32Value
 
+from sidecar.pb.dcsidecar.xds import messages_pb2 as messages
 from sidecar.routing.shares import Weights, equal, normalized, takeovers, whole_shares
 from sidecar.xds.endpoints import Endpoint
 from sidecar.xds.inputs import Inputs
@@ -26,15 +21,17 @@ from sidecar.xds.kinds import routes_name, split_cluster
 # What the weights of a priority add up to.
 _TOTAL = 1_000_000
 _UNLIMITED = 2**32 - 1
+ROUTER = "envoy.extensions.filters.http.router.v3.Router"
+MANAGER = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 
 
 def listener(app: str) -> Message:
     """Return the listener of an application, which refers to its routes."""
-    routes = manager_pb2.Rds(route_config_name=routes_name(app), config_source=_ads())
-    router = manager_pb2.HttpFilter(name="router", typed_config=_packed(router_pb2.Router()))
-    manager = manager_pb2.HttpConnectionManager(rds=routes, http_filters=[router])
-    api_listener = api_listener_pb2.ApiListener(api_listener=_packed(manager))
-    message: Message = listener_pb2.Listener(name=app, api_listener=api_listener)
+    routes = messages.Rds(route_config_name=routes_name(app), config_source=_ads())
+    router = messages.HttpFilter(name="router", typed_config=_packed(messages.Router(), ROUTER))
+    manager = messages.HttpConnectionManager(rds=routes, http_filters=[router])
+    api_listener = messages.ApiListener(api_listener=_packed(manager, MANAGER))
+    message: Message = messages.Listener(name=app, api_listener=api_listener)
     return message
 
 
@@ -43,14 +40,14 @@ def cluster(name: str) -> Message | None:
     app, datacenter = split_cluster(name)
     if not app or not datacenter:
         return None
-    found = cluster_pb2.Cluster(
+    found = messages.Cluster(
         name=name,
-        type=cluster_pb2.Cluster.EDS,
-        eds_cluster_config=cluster_pb2.Cluster.EdsClusterConfig(eds_config=_ads()),
-        lb_policy=cluster_pb2.Cluster.ROUND_ROBIN,
+        type=messages.Cluster.EDS,
+        eds_cluster_config=messages.Cluster.EdsClusterConfig(eds_config=_ads()),
+        lb_policy=messages.Cluster.ROUND_ROBIN,
     )
     # By default clients fail all beyond 1,024 calls at the same time.
-    thresholds = circuit_breaker_pb2.CircuitBreakers.Thresholds(max_requests=UInt32Value(value=_UNLIMITED))
+    thresholds = messages.CircuitBreakers.Thresholds(max_requests=UInt32Value(value=_UNLIMITED))
     found.circuit_breakers.thresholds.append(thresholds)
     message: Message = found
     return message
@@ -67,7 +64,7 @@ def load_assignment(inputs: Inputs, name: str) -> Message | None:
     by_datacenter = inputs.endpoints.of(app) if inputs.endpoints is not None else {}
     resolved = inputs.state.resolve((app,), app, "")
     names = tuple(dict.fromkeys((*inputs.state.document.datacenter_names(), *by_datacenter)))
-    found = endpoint_pb2.ClusterLoadAssignment(cluster_name=name)
+    found = messages.ClusterLoadAssignment(cluster_name=name)
     priority = 0
     for step in (equal((datacenter,)), *takeovers(resolved, datacenter, names)):
         localities = _localities(step, by_datacenter)
@@ -80,9 +77,7 @@ def load_assignment(inputs: Inputs, name: str) -> Message | None:
     return message
 
 
-def _localities(
-    step: Weights, by_datacenter: Mapping[str, tuple[Endpoint, ...]]
-) -> list[endpoint_components_pb2.LocalityLbEndpoints]:
+def _localities(step: Weights, by_datacenter: Mapping[str, tuple[Endpoint, ...]]) -> list[messages.LocalityLbEndpoints]:
     """Return a locality for the endpoints of each datacenter that weigh the same.
 
     Clients send each endpoint of a locality the same part, whatever it weighs; they heed the weights of localities.
@@ -98,8 +93,8 @@ def _localities(
             shares[key] = share * weight * count / total
             members[key] = name, [each for each in endpoints if each.weight == weight]
     return [
-        endpoint_components_pb2.LocalityLbEndpoints(
-            locality=base_pb2.Locality(region=members[key][0], sub_zone=f"weight-{key.rpartition('/')[2]}"),
+        messages.LocalityLbEndpoints(
+            locality=messages.Locality(region=members[key][0], sub_zone=f"weight-{key.rpartition('/')[2]}"),
             load_balancing_weight=UInt32Value(value=weight),
             lb_endpoints=[_endpoint(each) for each in members[key][1]],
         )
@@ -107,19 +102,18 @@ def _localities(
     ]
 
 
-def _endpoint(endpoint: Endpoint) -> endpoint_components_pb2.LbEndpoint:
-    found = endpoint_components_pb2.LbEndpoint()
+def _endpoint(endpoint: Endpoint) -> messages.LbEndpoint:
+    found = messages.LbEndpoint()
     address = found.endpoint.address.socket_address
     address.address, address.port_value = endpoint.host, endpoint.port
     return found
 
 
-def _ads() -> config_source_pb2.ConfigSource:
-    source = config_source_pb2.AggregatedConfigSource()
-    return config_source_pb2.ConfigSource(ads=source, resource_api_version=config_source_pb2.V3)
+def _ads() -> messages.ConfigSource:
+    source = messages.AggregatedConfigSource()
+    return messages.ConfigSource(ads=source, resource_api_version=messages.V3)
 
 
-def _packed(message: Message) -> Any:
-    packed = Any()
-    packed.Pack(message, deterministic=True)
-    return packed
+def _packed(message: Message, original: str) -> Any:
+    """Return a message as one of this full name, which is the same on the wire."""
+    return Any(type_url=f"type.googleapis.com/{original}", value=message.SerializeToString(deterministic=True))

@@ -7,13 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
-from envoy.config.route.v3 import route_components_pb2, route_pb2
-from envoy.service.runtime.v3 import rtds_pb2
 from google.protobuf.any_pb2 import Any
 from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Struct
 from google.protobuf.wrappers_pb2 import BoolValue
 
+from sidecar.pb.dcsidecar.xds import messages_pb2 as messages
 from sidecar.xds import grpc_resources
 from sidecar.xds.inputs import Inputs
 from sidecar.xds.kinds import FOR_ENVOY, Kind, cluster_name, routes_name
@@ -92,7 +91,7 @@ class Resources:
                 values[f"{prefix}.{app}.{settings.cluster(app, name)}"] = weight
         layer = Struct()
         layer.update(values)
-        runtime: Message = rtds_pb2.Runtime(name=app, layer=layer)
+        runtime: Message = messages.Runtime(name=app, layer=layer)
         return runtime
 
     def _routes(self, inputs: Inputs, name: str) -> Message:
@@ -114,8 +113,7 @@ def _route_configuration(
     Behind it, where nothing reaches it, is one to the `standby`: gRPC clients connect to all clusters of all routes, so
     they are connected before a switch. grpc-go 1.85 fails calls that choose a cluster at the moment when it is new.
     """
-    parts = route_components_pb2
-    route = parts.Route(match=parts.RouteMatch(prefix="/"))
+    route = messages.Route(match=messages.RouteMatch(prefix="/"))
     if not weights.serving:
         route.direct_response.status = _REJECTED
         route.direct_response.body.inline_string = f"no datacenter in service may serve {app}\n"
@@ -123,12 +121,12 @@ def _route_configuration(
         clusters = route.route.weighted_clusters.clusters
         for datacenter, weight in weights.serving.items():
             clusters.add(name=cluster(app, datacenter)).weight.value = weight
-    host = parts.VirtualHost(name=app, domains=["*"], routes=[route])
+    host = messages.VirtualHost(name=app, domains=["*"], routes=[route])
     if standby:
-        behind = host.routes.add(match=parts.RouteMatch(prefix="/"))
+        behind = host.routes.add(match=messages.RouteMatch(prefix="/"))
         for datacenter in standby:
             behind.route.weighted_clusters.clusters.add(name=cluster(app, datacenter)).weight.value = 1
     # Envoy then rejects clusters that it does not have, and keeps its routes; else it would answer 503.
     validate = BoolValue(value=True)
-    routes: Message = route_pb2.RouteConfiguration(name=name, virtual_hosts=[host], validate_clusters=validate)
+    routes: Message = messages.RouteConfiguration(name=name, virtual_hosts=[host], validate_clusters=validate)
     return routes

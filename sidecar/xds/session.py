@@ -13,11 +13,10 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
-from envoy.service.discovery.v3 import discovery_pb2
-
 from sidecar.errors import BadRequest
 from sidecar.followers.xds_clients import XdsClient
 from sidecar.gil import Yielder
+from sidecar.pb.dcsidecar.xds import messages_pb2 as messages
 from sidecar.server import requests
 from sidecar.trust.callers import Permit
 from sidecar.xds.clients import Clients
@@ -191,7 +190,7 @@ class WorldSession(XdsSession):
     sends_whole = True
 
     def _read(self, request: bytes) -> Any:  # noqa: ANN401 - as above
-        return requests.read(discovery_pb2.DiscoveryRequest, request)
+        return requests.read(messages.DiscoveryRequest, request)
 
     def _named(self, asked: Any) -> bool:  # noqa: ANN401 - as above
         return bool(asked.resource_names)
@@ -202,7 +201,7 @@ class WorldSession(XdsSession):
             subscription.replace(asked.resource_names)
 
     def _response(self, subscription: Subscription, due: Mapping[str, Resource]) -> bytes:
-        response = discovery_pb2.DiscoveryResponse(
+        response = messages.DiscoveryResponse(
             version_info=subscription.version,
             resources=[resource.content for resource in due.values()],
             type_url=subscription.kind.value,
@@ -218,7 +217,7 @@ class DeltaSession(XdsSession):
     sends_whole = False
 
     def _read(self, request: bytes) -> Any:  # noqa: ANN401 - as above
-        return requests.read(discovery_pb2.DeltaDiscoveryRequest, request)
+        return requests.read(messages.DeltaDiscoveryRequest, request)
 
     def _named(self, asked: Any) -> bool:  # noqa: ANN401 - as above
         return bool(asked.resource_names_subscribe)
@@ -231,10 +230,10 @@ class DeltaSession(XdsSession):
             subscription.add(asked.resource_names_subscribe, known)
 
     def _response(self, subscription: Subscription, due: Mapping[str, Resource]) -> bytes:
-        response = discovery_pb2.DeltaDiscoveryResponse(
+        response = messages.DeltaDiscoveryResponse(
             system_version_info=subscription.version,
             resources=[
-                discovery_pb2.Resource(name=name, version=resource.version, resource=resource.content)
+                messages.Resource(name=name, version=resource.version, resource=resource.content)
                 for name, resource in due.items()
             ],
             type_url=subscription.kind.value,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from urllib.request import urlopen
@@ -153,15 +152,4 @@ def test_endpoints_need_xds(tmp_path: Path) -> None:
         "endpoints.yaml",
     ]
     with pytest.raises(ConfigError, match="--xds-endpoints: expected --xds beside it"):
-        Sidecar(config.load(flags, {}))
-
-
-def test_xds_without_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the extra is not installed the error names the package and how to install it."""
-    for name in [name for name in sys.modules if name.startswith(("envoy.", "sidecar.xds"))]:
-        monkeypatch.delitem(sys.modules, name)
-    # Importing it raises ModuleNotFoundError.
-    monkeypatch.setitem(sys.modules, "envoy", None)
-    flags = ["--source", f"file:{tmp_path}/routing.yaml", "--listen", "127.0.0.1:0", "--xds"]
-    with pytest.raises(ConfigError, match=r"--xds needs the package xds-protos .*pip install '\.\[xds\]'"):
         Sidecar(config.load(flags, {}))

@@ -28,7 +28,7 @@ ALWAYS = {
     ),
 }
 WITH_HTTP = {"anyio", "click", "h11", "msgspec", "prometheus_client", "sidecar.web", "starlette", "uvicorn"}
-WITH_XDS = {"envoy", "udpa", "validate", "xds", "sidecar.followers", "sidecar.following", "sidecar.xds"}
+WITH_XDS = {"sidecar.followers", "sidecar.following", "sidecar.xds"}
 
 # Serves until it has answered a decision itself, then reports what it has imported.
 PROGRAM = """

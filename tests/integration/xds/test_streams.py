@@ -10,11 +10,8 @@ from typing import Any
 
 import grpc
 import pytest
-from envoy.config.core.v3 import base_pb2
-from envoy.config.route.v3 import route_pb2
-from envoy.service.discovery.v3 import discovery_pb2
-from envoy.service.runtime.v3 import rtds_pb2
 
+from sidecar.pb.dcsidecar.xds import messages_pb2 as messages
 from sidecar.xds.kinds import Kind
 from tests.harness import Caller
 from tests.integration.xds.conftest import Served
@@ -43,8 +40,8 @@ class LightClient:
         self._call: Any = method(iter(self._requests.get, None))
 
     def subscribe(self, kind: Kind, *names: str, version: str = "", nonce: str = "", error: str = "") -> None:
-        request = discovery_pb2.DiscoveryRequest(
-            node=base_pb2.Node(id=self._node, user_agent_name="light"),
+        request = messages.DiscoveryRequest(
+            node=messages.Node(id=self._node, user_agent_name="light"),
             type_url=kind.value,
             resource_names=names,
             version_info=version,
@@ -56,7 +53,7 @@ class LightClient:
 
     def read(self) -> Any:  # noqa: ANN401 - the messages have no types
         """Return the next response, without acknowledging it."""
-        return discovery_pb2.DiscoveryResponse.FromString(next(self._call))
+        return messages.DiscoveryResponse.FromString(next(self._call))
 
     def follow(self, kind: Kind, *names: str) -> None:
         """Acknowledge responses on a thread, until the end of the stream."""
@@ -67,7 +64,7 @@ class LightClient:
                 while True:
                     response = self.read()
                     for resource in response.resources:
-                        name = rtds_pb2.Runtime.FromString(resource.value).name
+                        name = messages.Runtime.FromString(resource.value).name
                         self.resources[name] = resource.value
                     self.versions.append(response.version_info)
                     self.subscribe(kind, *names, version=response.version_info, nonce=response.nonce)
@@ -130,7 +127,7 @@ def test_many_streams(big: Served, channels: list[grpc.Channel]) -> None:
         caller.until(lambda answer: answer.datacenter == "dc2", "the switch")
         eventually(lambda: all(len(client.versions) == 2 for client in clients[1::2]), "the change", within=30)
         caller.no_failures()
-    weights = rtds_pb2.Runtime.FromString(clients[1].resources["app-2"]).layer.fields
+    weights = messages.Runtime.FromString(clients[1].resources["app-2"]).layer.fields
     assert weights["dc.app-2.dc2"].number_value == 1_000_000_000
     assert weights["dc.app-2.dc1"].number_value == 0
     assert {len(client.versions) for client in clients[::2]} == {1}
@@ -198,7 +195,7 @@ def test_no_document(tmp_path: Path) -> None:
         eventually(lambda: served.client("early"), "it is connected")
         assert served.subscription("early", "RDS")["sent"] == ""
         served.write("dc1\n")
-        routes = route_pb2.RouteConfiguration.FromString(client.read().resources[0].value)
+        routes = messages.RouteConfiguration.FromString(client.read().resources[0].value)
         assert routes.name == "billing"
         process.end()
         assert client.error() is grpc.StatusCode.UNAVAILABLE

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from envoy.config.route.v3 import route_pb2
-from envoy.service.runtime.v3 import rtds_pb2
-
+from sidecar.pb.dcsidecar.xds import messages_pb2 as messages
 from sidecar.routing.document import parse_document
 from sidecar.routing.state import State
 from sidecar.xds.inputs import Inputs
@@ -30,7 +28,7 @@ def found(inputs: Inputs, kind: Kind, name: str, **settings: str) -> Resource:
 def runtime(text: str, app: str = "billing", **settings: str) -> dict[str, float]:
     """Return the values of an application's runtime layer."""
     resource = found(Inputs(state(text)), Kind.RUNTIME, app, **settings)
-    message = rtds_pb2.Runtime.FromString(resource.content.value)
+    message = messages.Runtime.FromString(resource.content.value)
     assert message.name == app
     return {key: value.number_value for key, value in message.layer.fields.items()}
 
@@ -65,7 +63,7 @@ def test_runtime_leaves_an_open_choice_to_envoy() -> None:
 def test_routes_have_the_clusters_that_serve() -> None:
     """One route for everything, checked by Envoy to name known clusters only."""
     resource = found(Inputs(state("default: {split: {dc1: 9, dc2: 1, dc3: 0}}")), Kind.ROUTES, "billing")
-    routes = route_pb2.RouteConfiguration.FromString(resource.content.value)
+    routes = messages.RouteConfiguration.FromString(resource.content.value)
     assert routes.validate_clusters.value
     (host,) = routes.virtual_hosts
     (route,) = host.routes
@@ -77,7 +75,7 @@ def test_routes_have_the_clusters_that_serve() -> None:
 def test_routes_of_an_application_that_nothing_may_serve() -> None:
     """They answer 503 with the reason."""
     resource = found(Inputs(state(OUT + "default: dc1")), Kind.ROUTES, "billing")
-    (host,) = route_pb2.RouteConfiguration.FromString(resource.content.value).virtual_hosts
+    (host,) = messages.RouteConfiguration.FromString(resource.content.value).virtual_hosts
     assert host.routes[0].direct_response.status == 503
     assert "billing" in host.routes[0].direct_response.body.inline_string
 

@@ -6,10 +6,10 @@ import logging
 from typing import Any
 
 import pytest
-from envoy.service.discovery.v3 import discovery_pb2
 
 from sidecar.errors import BadRequest, PermissionRefused
 from sidecar.followers.xds_clients import Subscription, XdsClient
+from sidecar.pb.dcsidecar.xds import messages_pb2 as messages
 from sidecar.trust.callers import Permit
 from sidecar.trust.policy import CallerRule
 from sidecar.xds.clients import Clients
@@ -40,9 +40,7 @@ class Stream:
         self.session = kind(
             self._inputs, Resources(XdsSettings()), self.clients, "ipv4:127.0.0.1:1", kinds=kinds, clock=lambda: 7
         )
-        self._response: Any = (
-            discovery_pb2.DiscoveryResponse if kind is WorldSession else discovery_pb2.DeltaDiscoveryResponse
-        )
+        self._response: Any = messages.DiscoveryResponse if kind is WorldSession else messages.DeltaDiscoveryResponse
 
     def put(self, text: str, generation: int) -> None:
         self.state = view(text, generation=generation).state
@@ -55,13 +53,13 @@ class Stream:
         return None if update is None else self._response.FromString(update)
 
     def world(self, *names: str, nonce: str = "", error: str = "", url: str = URL) -> None:
-        request = discovery_pb2.DiscoveryRequest(type_url=url, resource_names=names, response_nonce=nonce)
+        request = messages.DiscoveryRequest(type_url=url, resource_names=names, response_nonce=nonce)
         if error:
             request.error_detail.message = error
         self.session.receive(request.SerializeToString())
 
     def delta(self, *names: str, nonce: str = "", error: str = "", **more: Any) -> None:  # noqa: ANN401 - fields
-        request = discovery_pb2.DeltaDiscoveryRequest(
+        request = messages.DeltaDiscoveryRequest(
             resource_names_subscribe=names, response_nonce=nonce, **{"type_url": URL, **more}
         )
         if error:
@@ -236,7 +234,7 @@ def test_nonce_of_an_earlier_stream_is_no_answer() -> None:
 def test_client_is_shown_by_its_node() -> None:
     """Node, cluster and release are those of the first request, bounded; the times are of the last."""
     stream = Stream()
-    request = discovery_pb2.DiscoveryRequest(type_url=URL, resource_names=["a"])
+    request = messages.DiscoveryRequest(type_url=URL, resource_names=["a"])
     request.node.id, request.node.cluster, request.node.user_agent_name = "x" * 1000, "edge", "envoy"
     request.node.user_agent_build_version.version.major_number = 1
     request.node.user_agent_build_version.version.minor_number = 40
@@ -263,7 +261,7 @@ def test_unknown_types_are_logged_once(caplog: pytest.LogCaptureFixture) -> None
 @pytest.mark.parametrize(
     ("request_", "message"),
     [
-        (b"\xff", "that are no envoy.service.discovery.v3.DiscoveryRequest"),
+        (b"\xff", "that are no dcsidecar.xds.DiscoveryRequest"),
         (b"\x0a" * (512 * 1024 + 1), "expected at most 524288"),
     ],
 )
@@ -276,7 +274,7 @@ def test_bad_requests_are_refused(request_: bytes, message: str) -> None:
 def test_permit_bounds_the_applications() -> None:
     """A client may subscribe to the applications of its rule only; the error names the one that is not."""
     permit = Permit("token:edge", CallerRule(name="edges", match=("token:edge",), apps=("a", "b*")))
-    request = discovery_pb2.DiscoveryRequest(type_url=URL, resource_names=["a", "b1"])
+    request = messages.DiscoveryRequest(type_url=URL, resource_names=["a", "b1"])
     Stream().session.receive(request.SerializeToString(), permit=permit)
     request.resource_names.append("c")
     with pytest.raises(PermissionRefused, match="may not ask about the application 'c'"):
@@ -377,7 +375,7 @@ def test_permit_is_for_the_application_of_a_cluster() -> None:
         (Kind.CLUSTERS, "{}/dc1"),
         (Kind.ENDPOINTS, "{}/x"),
     ):
-        request = discovery_pb2.DiscoveryRequest(type_url=kind.value, resource_names=[name.format("a")])
+        request = messages.DiscoveryRequest(type_url=kind.value, resource_names=[name.format("a")])
         Stream(endpoints=ENDPOINTS).session.receive(request.SerializeToString(), permit=permit)
         request.resource_names.append(name.format("c"))
         with pytest.raises(PermissionRefused, match="may not ask about the application 'c'"):
