@@ -105,9 +105,11 @@ def read_tree(
     return word if NAME.fullmatch(word) else read(decoded, checkpoint, record, footprint)
 
 
-def document_of(text: bytes, tree: Tree, *, checkpoint: Checkpoint = lambda: None) -> RoutingDocument:
-    """Return the routing document of a tree. Raises DocumentRejected where it is not a valid one."""
-    return _Reader(text, checkpoint, Footprint(UNLIMITED)).document(tree)
+def document_of(
+    text: bytes, tree: Tree, *, checkpoint: Checkpoint = lambda: None, footprint: Footprint | None = None
+) -> RoutingDocument:
+    """Return the routing document of a tree. Raises DocumentRejected where it is not a valid one, or does not fit."""
+    return _Reader(text, checkpoint, footprint or Footprint(UNLIMITED)).document(tree)
 
 
 def _refused(message: str, line: int = 1, column: int = 1) -> DocumentRejected:
