@@ -17,7 +17,7 @@ from sidecar.audit.service import AuditService, open_configured
 from sidecar.change_log import log_change, log_signers
 from sidecar.config import Settings
 from sidecar.errors import ConfigError, DocumentRejected, SnapshotUnusable, SourceError
-from sidecar.footprint import document_budget
+from sidecar.footprint import NACOS_CLIENT, document_budget
 from sidecar.gil import Yielder, without_gc
 from sidecar.health import failover_store
 from sidecar.health.checks import HealthChecks
@@ -53,8 +53,6 @@ T = TypeVar("T")
 # Of the grace period, what is reserved for the other parts once the calls have ended, and the least that each gets.
 _CLOSING_S = 2.0
 _MIN_STOP_S = 0.05
-# What the client of Nacos adds to the process, as the chart counts it.
-_NACOS = 64 * 1024 * 1024
 # How long the start may wait for the override's file.
 _OVERRIDE_READ_S = 2.0
 
@@ -110,7 +108,7 @@ class Sidecar:
         self._source = open_source(settings.source or "", settings.source_options)
         self.url = self._source.url
         self._memory = process_share(settings.max_memory, settings.workers)
-        budget = document_budget(self._memory, beside=_NACOS if self.url.startswith("nacos") else 0)
+        budget = document_budget(self._memory, beside=NACOS_CLIENT if self.url.startswith("nacos") else 0)
         self._parse = partial(parse_document, max_bytes=settings.max_document_size, budget=budget)
         self._supervisor = self._open_supervisor()
         self._signed = self._open_signatures()

@@ -17,6 +17,9 @@ BYTE_OF_TEXT = 8
 UNLIMITED = 1024 * _MIB
 """Bytes that a document may need where no limit of memory is known: beyond any of 1 MiB, the default bound of texts."""
 
+NACOS_CLIENT = 64 * _MIB
+"""Bytes that the client of Nacos needs beside the sidecar, as the chart counts them."""
+
 _SIDECAR = 45 * _MIB
 _LEAST = 4 * _MIB
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import sys
 import threading
 import time
@@ -58,6 +59,24 @@ class Yielder:
             self._rest(min(_LONGEST_REST_S, max(_REST_S, _REST_PER_OTHERS * (self._seen - seen))))
             self._rested = self._clock()
             self.rests += 1
+
+
+def encode_json(
+    value: object,
+    checkpoint: Callable[[], None] = lambda: None,
+    *,
+    ensure_ascii: bool = False,
+    separators: tuple[str, str] = (", ", ": "),
+) -> str:
+    """Return a value as JSON, as `json.dumps` does, but in Python, with a `checkpoint` at each piece.
+
+    The encoder in C keeps all other threads waiting: 40 ms for 100,000 names.
+    """
+    pieces = []
+    for piece in json.JSONEncoder(ensure_ascii=ensure_ascii, separators=separators).iterencode(value):
+        pieces.append(piece)
+        checkpoint()
+    return "".join(pieces)
 
 
 class ShortSwitchInterval:

@@ -11,6 +11,7 @@ import ipaddress
 import json
 import math
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from fractions import Fraction
 from typing import Any
@@ -82,6 +83,8 @@ def parse(text: str) -> Plain:
     _need(isinstance(document.get("signatures", {}), dict), "signatures")
     _need(document.get("version", "1") == "1", "version")
     _need(isinstance(document.get("meta", {}), dict), "meta")
+    texts = list(_free(document.get("meta", {})))
+    _need(len(texts) <= 10_000 and sum(map(len, texts)) <= 262_144, "meta is too large")
     if "datacenters" in document:
         document["datacenters"] = _datacenters(document["datacenters"])
     known = document.get("datacenters")
@@ -99,6 +102,14 @@ def parse(text: str) -> Plain:
     matches = [w["match"] for w in document["workers"]]
     _need(len(matches) <= 1000 and len(set(matches)) == len(matches), "1000 at most, none twice")
     return document
+
+
+def _free(value: Plain) -> Iterator[str]:
+    """Yield the key and the scalar of each entry, at any depth."""
+    for key, entry in value.items() if isinstance(value, dict) else (("", item) for item in value):
+        yield key + (entry if isinstance(entry, str) else "")
+        if not isinstance(entry, str):
+            yield from _free(entry)
 
 
 def _known_keys(value: Plain, keys: str) -> None:
@@ -186,7 +197,7 @@ def _drill(value: Plain, known: Plain) -> dict[str, Plain]:
     if "apps" in value:
         _need(isinstance(value["apps"], list) and all(isinstance(name, str) for name in value["apps"]), "apps")
         found["apps"] = [_entity(name) for name in value["apps"]]
-    _need(isinstance(value.get("reason", ""), str), "reason")
+    _need(isinstance(value.get("reason", ""), str) and len(value.get("reason", "")) <= 4096, "reason")
     return found
 
 
@@ -201,7 +212,7 @@ def _worker(value: Plain) -> dict[str, Plain]:
         except ValueError as error:
             raise RefusedError(str(error)) from None
     _need(value.get("available", "true") in ("true", "false"), "available")
-    _need(isinstance(value.get("reason", ""), str), "reason")
+    _need(isinstance(value.get("reason", ""), str) and len(value.get("reason", "")) <= 4096, "reason")
     return dict(value)
 
 

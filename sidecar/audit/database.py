@@ -35,6 +35,7 @@ from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, SQL
 from sidecar.audit.anchor import Anchor
 from sidecar.audit.record import Record, RecordCause, record_of
 from sidecar.errors import ConfigError, DependencyUnavailable, TaskDeferred, TaskFailed
+from sidecar.gil import Yielder, encode_json
 from sidecar.trust.sshsig import read_signature
 
 log = logging.getLogger(__name__)
@@ -244,7 +245,7 @@ class AuditDatabase:
                 "cause": record.cause.value,
                 "at_ns": record.at_ns,
                 "revision": record.revision,
-                "record": json.dumps(record.plain()),
+                "record": encode_json(record.plain(), Yielder(), ensure_ascii=True),
             }
             (change,) = connection.execute(insert(changes).values(**row)).inserted_primary_key or (None,)
         connection.execute(insert(sightings).values(change=change, sidecar=self._sidecar, at_ns=record.at_ns))

@@ -9,6 +9,8 @@ from hashlib import sha256
 from typing import Any
 
 from sidecar.errors import ChainBroken
+from sidecar.gil import encode_json
+from sidecar.yaml_reader import Checkpoint
 
 START = "0" * 64
 """The digest that the first line names as its predecessor's."""
@@ -27,10 +29,12 @@ class ChainLink:
     body: Mapping[str, Any]
 
 
-def append_link(body: Mapping[str, Any], number: int, previous: str) -> tuple[bytes, str]:
-    """Return the next line of a chain, line break included, and its digest."""
+def append_link(
+    body: Mapping[str, Any], number: int, previous: str, checkpoint: Checkpoint = lambda: None
+) -> tuple[bytes, str]:
+    """Return the next line of a chain, line break included, and its digest. `checkpoint` is called at each value."""
     whole = {"number": number, **body, "previous": previous}
-    start = json.dumps(whole, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    start = encode_json(whole, checkpoint, separators=(",", ":")).encode("utf-8", "replace")
     digest = sha256(start).hexdigest()
     return start[:-1] + _HASH + digest.encode() + b'"}\n', digest
 

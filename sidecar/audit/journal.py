@@ -21,6 +21,7 @@ from sidecar.audit.segments import complete_length, first_number, lines_backward
 from sidecar.audit.wording import broken_text, gone_text, removal_text
 from sidecar.errors import ChainBroken, JournalInUse
 from sidecar.state_file import make_state_folder, open_state_file
+from sidecar.yaml_reader import Checkpoint
 
 log = logging.getLogger(__name__)
 
@@ -44,13 +45,22 @@ class Journal:
     `max_bytes` bounds all segments together, but for the last append. The oldest ones are removed to stay below, which
     a record says. `witnesses` keep the head of the chain in other places than the folder. `breaks` counts how often
     records were found missing or changed: then a record says so at the beginning of a new segment, and the log.
+    `checkpoint` is called while a record is written, to let other threads run.
     """
 
-    def __init__(self, folder: Path, *, max_bytes: int, witnesses: Sequence[HeadWitness] = ()) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        max_bytes: int,
+        witnesses: Sequence[HeadWitness] = (),
+        checkpoint: Checkpoint = lambda: None,
+    ) -> None:
         self.breaks = 0
         self._folder = folder
         self._segment_bytes = max(1, max_bytes // _SEGMENTS)
         self._max_bytes = max_bytes
+        self._checkpoint = checkpoint
         self._heads: tuple[HeadWitness, ...] = (HeadFile(folder, _HEAD), *witnesses)
         self._lock = -1
         self._file = -1
@@ -252,7 +262,7 @@ class Journal:
         number, digest, lines = self._head.number, self._head.digest, []
         for body in bodies:
             number += 1
-            line, digest = append_link(body, number, digest)
+            line, digest = append_link(body, number, digest, self._checkpoint)
             lines.append(line)
         rest = memoryview(b"".join(lines))
         length = len(rest)

@@ -25,6 +25,7 @@ from sidecar.config import Settings
 from sidecar.config.masking import has_password
 from sidecar.counters import TaskStatus
 from sidecar.errors import ConfigError, SecretUnreadable
+from sidecar.gil import Yielder
 from sidecar.secret_file import read_secret
 from sidecar.state_file import read_state_file
 from sidecar.view import View
@@ -125,10 +126,10 @@ class AuditService:
 
 def _open_writer(state_dir: Path, max_bytes: int, anchors: AnchorSigner | None) -> JournalWriter:
     witnesses: list[HeadWitness] = [state_witness(state_dir)]
-    if anchors is None:
-        return JournalWriter(Journal(state_dir / FOLDER, max_bytes=max_bytes, witnesses=witnesses))
-    journal = Journal(state_dir / FOLDER, max_bytes=max_bytes, witnesses=[*witnesses, anchors])
-    return JournalWriter(journal, written=anchors.written)
+    if anchors is not None:
+        witnesses.append(anchors)
+    journal = Journal(state_dir / FOLDER, max_bytes=max_bytes, witnesses=witnesses, checkpoint=Yielder())
+    return JournalWriter(journal) if anchors is None else JournalWriter(journal, written=anchors.written)
 
 
 def open_configured(settings: Settings) -> AuditDatabase:

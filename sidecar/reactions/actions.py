@@ -15,6 +15,7 @@ from sidecar.audit.anchor import Anchor
 from sidecar.audit.event import AuditEvent
 from sidecar.audit.record import Record
 from sidecar.errors import ConfigError, RequestFailed, SecretUnreadable, TaskFailed
+from sidecar.gil import encode_json
 from sidecar.http_client import request
 from sidecar.reactions.messages import WebhookRequest, message_text, payload, webhook_request
 from sidecar.reactions.settings import Reaction, check_url
@@ -39,7 +40,7 @@ def perform(
     anchor = anchor_of(record) if reaction.command or reaction.format == "json" else None
     data = payload(record, events, reaction.name, anchor)
     if reaction.command:
-        _run(reaction, json.dumps(data, ensure_ascii=False).encode("utf-8", "replace"))
+        _run(reaction, encode_json(data).encode("utf-8", "replace"))
         return
     url = reaction.webhook
     if reaction.webhook_file is not None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hmac
-import json
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +15,7 @@ from sidecar.audit.anchor import Anchor
 from sidecar.audit.event import AuditEvent
 from sidecar.audit.record import Record
 from sidecar.audit.wording import event_text, publisher_text
+from sidecar.gil import encode_json
 from sidecar.routing.scalars import SECOND_NS
 from sidecar.routing.wording import second
 
@@ -94,7 +94,7 @@ def webhook_request(form: str, url: str, secret: str, data: dict[str, Any], text
                 body |= {"timestamp": seconds, "sign": _base64(f"{seconds}\n{secret}".encode(), b"")}
         case _:
             body = {**data, "text": text}
-    encoded = json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
+    encoded = encode_json(body).encode("utf-8", "replace")
     if form == "json":
         headers["X-DC-Sidecar-Delivery"] = data["delivery"]
         if secret:

@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from enum import Enum
 from hashlib import sha256
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from sidecar.errors import DocumentRejected, Problem
 from sidecar.footprint import BYTE_OF_TEXT, NETWORK, ROUTE, UNLIMITED, Footprint
 from sidecar.routing.drains import MAX_MATCH, MAX_RULES
 from sidecar.routing.fields import FieldReader, shown
+from sidecar.routing.free_content import check_free, read_meta, read_reason
 from sidecar.routing.health_checks import CHECK_KEYS, read_checks
 from sidecar.routing.location import NAME, locator_of
 from sidecar.routing.model import (
@@ -35,7 +36,7 @@ from sidecar.routing.model import (
 )
 from sidecar.routing.networks import Cidr, Mapped, read_cidr
 from sidecar.routing.scalars import format_time, parse_number
-from sidecar.yaml_reader import MAX_DEPTH, Checkpoint, ParseRecord, Path, Tree, read
+from sidecar.yaml_reader import Checkpoint, ParseRecord, Path, Tree, read
 
 MAX_BYTES = 1024 * 1024
 
@@ -104,9 +105,11 @@ def read_tree(
     return word if NAME.fullmatch(word) else read(decoded, checkpoint, record, footprint)
 
 
-def document_of(text: bytes, tree: Tree, *, checkpoint: Checkpoint = lambda: None) -> RoutingDocument:
-    """Return the routing document of a tree. Raises DocumentRejected where it is not a valid one."""
-    return _Reader(text, checkpoint, Footprint(UNLIMITED)).document(tree)
+def document_of(
+    text: bytes, tree: Tree, *, checkpoint: Checkpoint = lambda: None, footprint: Footprint | None = None
+) -> RoutingDocument:
+    """Return the routing document of a tree. Raises DocumentRejected where it is not a valid one, or does not fit."""
+    return _Reader(text, checkpoint, footprint or Footprint(UNLIMITED)).document(tree)
 
 
 def _refused(message: str, line: int = 1, column: int = 1) -> DocumentRejected:
@@ -130,11 +133,11 @@ class _Reader(FieldReader):
         version = top.get("version")
         if version is not None and version != "1":
             self.wrong(("version",), f"found {shown(version)}, expected 1, the only version there is")
-        meta = self._meta(top["meta"]) if "meta" in top else {}
+        meta = read_meta(self, top["meta"]) if "meta" in top else {}
         if "signatures" in top:
             # Those of a JSON document, which has no comments; what they mean is not for the routes (sidecar/trust).
             if isinstance(top["signatures"], dict):
-                self._free(top["signatures"], ("signatures",))
+                check_free(self, top["signatures"], ("signatures",))
             else:
                 self.wrong(("signatures",), f"found {shown(top['signatures'])}, expected what `dc-sidecar sign` writes")
         self.datacenters = self._datacenters(top["datacenters"]) if "datacenters" in top else None
@@ -301,7 +304,7 @@ class _Reader(FieldReader):
             if start is not None and until is not None and until <= start:
                 self.wrong((*path, "until"), f"found an end that is not after the start, {format_time(start)}")
             apps = self._covered(keys["apps"], (*path, "apps")) if "apps" in keys else None
-            drills.append(Drill(datacenter, until or 0, start, apps, self._reason(keys, (*path, "reason"))))
+            drills.append(Drill(datacenter, until or 0, start, apps, read_reason(self, keys, (*path, "reason"))))
         return tuple(drills)
 
     def _workers(self, tree: Tree) -> tuple[WorkerRule, ...]:
@@ -323,7 +326,7 @@ class _Reader(FieldReader):
             if rule is not None and first.setdefault(rule.match, index) != index:
                 self.wrong(here, f"found {shown(rule.match)} again, expected each worker or pattern once")
             available = self.choice(keys, path, "available", {"true": True, "false": False}, default=True)
-            reason = self._reason(keys, (*path, "reason"))
+            reason = read_reason(self, keys, (*path, "reason"))
             if rule is not None:
                 rules.append(replace(rule, available=available, reason=reason))
         return tuple(rules)
@@ -349,15 +352,6 @@ class _Reader(FieldReader):
             return None
         return WorkerRule(match, network=network)
 
-    def _reason(self, keys: Mapping[str, Tree], path: Path) -> str:
-        """Return a drill's reason in one line, as it is logged and shown."""
-        reason = keys.get("reason", "")
-        if not isinstance(reason, str):
-            self.wrong(path, f"found {shown(reason)}, expected a text")
-            return ""
-        self._free(reason, path)
-        return " ".join(reason.split())
-
     def _covered(self, tree: Tree, path: Path) -> frozenset[str]:
         names: set[str] = set()
         items = self.items(tree, path, "a list of applications")
@@ -369,31 +363,6 @@ class _Reader(FieldReader):
         if tree == []:
             self.wrong(path, "found an empty list, expected applications: leave `apps` out for all of them")
         return frozenset(names)
-
-    def _meta(self, tree: Tree) -> Mapping[str, Any]:
-        if not isinstance(tree, dict):
-            self.wrong(
-                ("meta",), f"found {shown(tree)}, expected a mapping such as {{by: lin, reason: DC1 cooling fails}}"
-            )
-            return {}
-        self._free(tree, ("meta",))
-        return tree
-
-    def _free(self, tree: Tree, path: Path) -> None:
-        """Check free text and trees: only their depth, and that they can be written as UTF-8."""
-        self.checkpoint()
-        if isinstance(tree, str):
-            if any("\ud800" <= char <= "\udfff" for char in tree):
-                self.wrong(path, "found half of a character (an escape from \\ud800 to \\udfff), expected whole ones")
-        elif len(path) >= MAX_DEPTH:
-            self.wrong(path, f"found nesting deeper than {MAX_DEPTH} levels, expected less")
-        elif isinstance(tree, dict):
-            for key, entry in tree.items():
-                self._free(key, path)
-                self._free(entry, (*path, key))
-        else:
-            for index, item in enumerate(tree or ()):
-                self._free(item, (*path, index))
 
 
 def _values(kind: type[E]) -> Mapping[str, E]:

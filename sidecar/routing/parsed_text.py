@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from sidecar.errors import DocumentRejected
+from sidecar.footprint import BYTE_OF_TEXT, UNLIMITED, Footprint
 from sidecar.routing.document import MAX_BYTES, document_of, read_tree, revision_of
 from sidecar.routing.model import RoutingDocument
 from sidecar.yaml_reader import ParseRecord, Tree, trace
@@ -36,17 +37,20 @@ class ParsedText:
         return self.text.decode().removeprefix("\ufeff")
 
 
-def parse_text(text: bytes, *, max_bytes: int = MAX_BYTES) -> ParsedText:
-    """Return what a text says, valid or not, in one pass of the parser; JSON takes one of JSON's own beside it."""
-    record = ParseRecord()
+def parse_text(text: bytes, *, max_bytes: int = MAX_BYTES, budget: int = UNLIMITED) -> ParsedText:
+    """Return what a text says, valid or not, in one pass of the parser; JSON takes one of JSON's own beside it.
+
+    One that needs more than `budget` bytes of memory is refused, as by `parse_document`.
+    """
+    record, footprint = ParseRecord(), Footprint(budget, len(text) * BYTE_OF_TEXT)
     try:
-        tree = read_tree(text, max_bytes=max_bytes, record=record)
+        tree = read_tree(text, max_bytes=max_bytes, record=record, footprint=footprint)
     except DocumentRejected as refusal:
         return ParsedText(text, refusal=refusal)
     is_json = not record.events and not isinstance(tree, str)
     if is_json:
         record = trace(text.decode().removeprefix("\ufeff"))
     try:
-        return ParsedText(text, tree, document_of(text, tree), is_json=is_json, record=record)
+        return ParsedText(text, tree, document_of(text, tree, footprint=footprint), is_json=is_json, record=record)
     except DocumentRejected as refusal:
         return ParsedText(text, tree, refusal=refusal, is_json=is_json, record=record)

@@ -9,6 +9,7 @@ from typing import Any
 
 from sidecar.routing.drains import MAX_RULES
 from sidecar.routing.fields import MAX_DATACENTERS
+from sidecar.routing.free_content import MAX_META_ENTRIES, MAX_REASON
 from sidecar.routing.health_checks import MAX_PROBES
 from sidecar.routing.location import NAME
 from sidecar.routing.model import MAX_OBSERVATIONS
@@ -63,6 +64,7 @@ def _document() -> Schema:
             "version": {"enum": [1, "1"], "description": "The version of the format; 1 is the only one."},
             "meta": {
                 "type": "object",
+                "maxProperties": MAX_META_ENTRIES,
                 "description": "Free: who changed the document, when, why. Shown and audited.",
                 "examples": [{"by": "lin", "reason": "DC1 cooling fails", "ticket": "OPS-417"}],
             },
@@ -103,6 +105,7 @@ def _worker() -> Schema:
             },
             "reason": {
                 "type": ["string", "number", "boolean", "null"],
+                "maxLength": MAX_REASON,
                 "description": "Why, for those who look later.",
             },
         },
@@ -271,7 +274,11 @@ def _drill() -> Schema:
             "uniqueItems": True,
             "description": "For these applications only; left out, for all.",
         },
-        "reason": {"type": ["string", "number", "boolean"], "description": "Why; shown wherever the drill shows."},
+        "reason": {
+            "type": ["string", "number", "boolean"],
+            "maxLength": MAX_REASON,
+            "description": "Why; shown wherever the drill shows.",
+        },
     }
     return _object("A time in which a datacenter counts as lost.", keys) | {"required": ["datacenter", "until"]}
 

@@ -178,7 +178,8 @@ class Stage:
 
 
 def give_way() -> None:
-    """Lower the priority of this process below sidecar and caller."""
+    """Lower the priority of this thread, and of what it starts, below sidecar and caller."""
+    os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
     os.nice(_AFTER_OTHERS)
 
 

@@ -201,8 +201,11 @@ def _run(name: str, setting: Setting, group: MemoryGroup, folder: Path, answer: 
 def _go_before_others() -> None:
     """Raise the priority of this session, if permitted: noise of other sessions must not be measured.
 
-    With autogroup scheduling, nice values only order processes within a session.
+    With autogroup scheduling, nice values only order processes within a session. Sidecar and caller inherit real-time
+    scheduling: on two cores with a load of 15, sleeps of 2 ms end up to 1 ms late with it, and up to 100 ms without.
     """
+    with suppress(OSError):
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
     with suppress(OSError):
         Path("/proc/self/autogroup").write_text(str(_SESSION_NICE), encoding="ascii")
 

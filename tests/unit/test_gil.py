@@ -1,11 +1,13 @@
 import gc
+import json
 import sys
 import threading
 import time
+from typing import Any
 
 import pytest
 
-from sidecar.gil import NoGc, ShortSwitchInterval, Yielder, without_gc
+from sidecar.gil import NoGc, ShortSwitchInterval, Yielder, encode_json, without_gc
 from sidecar.routing.document import parse_document
 from tests.waiting import eventually
 
@@ -77,6 +79,17 @@ def test_other_threads_run_while_a_big_document_is_read() -> None:
     other.join()
     assert pacer.rests > 50
     assert during > pacer.rests
+
+
+@pytest.mark.parametrize("options", [{}, {"ensure_ascii": True}, {"separators": (",", ":")}])
+def test_json_is_encoded_in_pieces(options: dict[str, Any]) -> None:
+    """It is what json.dumps returns, with a checkpoint at each entry; never in one piece."""
+    value = {"names": [f"名-{number}" for number in range(1000)], "half": "\ud83d", "none": None, "floats": [1.5, True]}
+    steps: list[None] = []
+    assert encode_json(value, lambda: steps.append(None), **options) == json.dumps(
+        value, **{"ensure_ascii": False} | options
+    )
+    assert len(steps) > 1000
 
 
 def test_no_collection_runs_while_a_document_is_read_nor_looks_at_it_later() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sidecar.errors import DocumentRejected
-from sidecar.yaml_reader import MAX_DEPTH, MAX_PROBLEMS, Position, places, read, show
+from sidecar.yaml_reader import MAX_DEPTH, MAX_PROBLEMS, Position, _JsonDecoder, places, read, show
 
 
 def _nothing() -> None:
@@ -42,6 +42,15 @@ def _problems(text: str) -> list[tuple[str, int | None, int | None, str]]:
 def test_every_scalar_is_its_text(text: str, tree: object) -> None:
     """No scalar becomes a number, a boolean or null; an unused anchor changes nothing."""
     assert read(text, _nothing) == tree
+
+
+def test_json_is_read_in_pieces() -> None:
+    """A flat mapping in JSON is read with a checkpoint at each entry, before the mapping is complete."""
+    steps: list[None] = []
+    text = '{"a": {' + ", ".join(f'"k{number}": "v"' for number in range(1000)) + "}, "
+    with pytest.raises(ValueError, match="Expecting"):
+        _JsonDecoder(dict, lambda: steps.append(None)).decode(text)
+    assert len(steps) >= 1000
 
 
 @pytest.mark.parametrize(

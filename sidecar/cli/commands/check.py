@@ -14,6 +14,7 @@ from sidecar.cli.options.values import SIZE, TIME
 from sidecar.cli.options.zone import utc_option
 from sidecar.cli.render import Style, print_json, print_lines, say, styled
 from sidecar.errors import Problem
+from sidecar.footprint import NACOS_CLIENT, document_budget
 from sidecar.routing.lint import warnings
 from sidecar.routing.model import RoutingDocument
 from sidecar.routing.parsed_text import ParsedText, parse_text
@@ -22,6 +23,7 @@ _EPILOG = """\b
 Examples:
   dc-sidecar check routing.yaml
   dc-sidecar check --strict -o json routing.yaml
+  dc-sidecar check --max-memory 128MiB routing.yaml
   git show HEAD:routing.yaml | dc-sidecar check -"""
 
 
@@ -29,16 +31,30 @@ Examples:
 @click.argument("file", type=click.File("rb"))
 @click.option("--strict", is_flag=True, help="Exit with 1 for warnings too.")
 @click.option("--max-document-size", type=SIZE, default="1MiB", show_default=True, help="Maximum document size.")
+@click.option(
+    "--max-memory", type=SIZE, help="Memory of the sidecar, as in `serve`; a document must fit into it.  [default: any]"
+)
+@click.option("--nacos", is_flag=True, help="The source is Nacos: its client takes 64 MiB of --max-memory.")
 @click.option("--now", type=TIME, help="Check as of this time.  [default: now]")
 @utc_option
 @output_option
-def command(file: BinaryIO, *, strict: bool, max_document_size: int, now: int | None, output: str) -> int:
+def command(
+    file: BinaryIO,
+    *,
+    strict: bool,
+    max_document_size: int,
+    max_memory: int | None,
+    nacos: bool,
+    now: int | None,
+    output: str,
+) -> int:
     """Check the routing document in FILE (- for standard input).
 
     Prints every problem as FILE:LINE:COLUMN: path: message, and warns of what
     is valid but odd. Exits with 1 if there is a problem.
     """
-    parsed = parse_text(file.read(), max_bytes=max_document_size)
+    budget = document_budget(max_memory, beside=NACOS_CLIENT if nacos else 0)
+    parsed = parse_text(file.read(), max_bytes=max_document_size, budget=budget)
     problems = parsed.refusal.problems if parsed.refusal else ()
     odd = warnings(parsed, time.time_ns() if now is None else now)
     name = "-" if file.name == "<stdin>" else str(file.name)

@@ -409,7 +409,8 @@ ATTACKS = [
         run=_header_bomb,
         item="8",
         product="Headers are bounded by their decoded size.",
-        open="until a client acknowledges our settings, gRPC takes 16 MiB of headers for each of 100 streams",
+        open="until a client acknowledges our settings, gRPC takes 16 MiB of headers for each of 100 streams, and "
+        "parses them before it serves others",
     ),
     Attack(
         name="ping-flood",
@@ -425,7 +426,7 @@ ATTACKS = [
     ),
     Attack(
         name="idle-connections",
-        open="3,000 connections within half a second keep a new client away for as long",
+        open="3,000 connections within half a second delay others by 100 ms; a new client may be refused meanwhile",
         run=_idle_connections,
         item="9",
         product="gRPC connections are bounded; source, command line and HTTP keep descriptors.",

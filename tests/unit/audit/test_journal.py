@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -359,6 +360,18 @@ def test_a_journal_whose_lock_was_removed_takes_it_again(tmp_path: Path) -> None
     first.append([record(3)])
     first.close()
     assert (times(tmp_path), verify(tmp_path).problems) == ([3, 2, 1], ())
+
+
+def test_a_record_is_written_in_pieces(tmp_path: Path) -> None:
+    """While a record with many names is encoded, other threads get the interpreter: a checkpoint at each name."""
+    steps: list[None] = []
+    journal = Journal(tmp_path, max_bytes=SIZE, checkpoint=lambda: steps.append(None))
+    names = tuple(f"app-{number}" for number in range(1000))
+    moved = AuditEvent(kind=EventKind.SWITCH, text="moved", subjects=names)
+    journal.append([replace(record(1), events=(moved,))])
+    journal.close()
+    assert len(steps) > len(names)
+    assert [one.events[0].subjects for one in newest_first(tmp_path)] == [names]
 
 
 @pytest.mark.parametrize("name", ["lock", "000000000001.jsonl", ".head.new", "head"])

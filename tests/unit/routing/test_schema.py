@@ -29,6 +29,7 @@ BEYOND_A_SCHEMA = {
     "an unknown split",
     "an unknown drill",
     "one network in two datacenters",
+    "a meta of too many entries",
 }
 
 VALIDATOR = jsonschema.Draft202012Validator(schema())

@@ -93,3 +93,22 @@ def test_none_that_has_sent_more_goes_in_place_of_a_new_one() -> None:
     assert guard.excess(found) == frozenset()
     guard._first_seen = {1: 10.0, 2: 99.0, 3: 99.0}
     assert guard.excess(found) == {2, 3}
+
+
+def test_in_a_flood_connections_are_spared_for_less(stack: ExitStack) -> None:
+    """Beyond twice the bound, silent ones go after 20 ms; while fewer come they have ten times as long."""
+    listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+    clock = _Clock()
+    guard = ConnectionGuard(3, clock=clock)
+    guard._ports = frozenset([listener.getsockname()[1]])
+    few = _connected(stack, listener, 6, b"")
+    for _ in range(2):
+        guard.look()
+        clock.now += 0.03
+    assert all(map(_open, few))
+    many = _connected(stack, listener, 4, b"x" * 100)
+    for _ in range(2):
+        guard.look()
+        clock.now += 0.03
+    eventually(lambda: not any(map(_open, few)), "all that sent nothing are closed")
+    assert sum(map(_open, many)) == 3

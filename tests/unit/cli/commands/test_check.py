@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
+from sidecar.errors import DocumentRejected
+from sidecar.footprint import NACOS_CLIENT, document_budget
+from sidecar.routing.document import parse_document
 from tests.unit.cli.conftest import Run
 
 
@@ -63,3 +67,33 @@ def test_a_file_that_cannot_be_read(run: Run, tmp_path: Path, name: str) -> None
     result = run("check", str(tmp_path / name))
     assert result.code == 2
     assert "No such file or directory" in result.err or "Is a directory" in result.err
+
+
+@pytest.mark.parametrize(
+    ("flags", "applications", "fits"),
+    [
+        (("--max-memory", "64MiB"), 10_000, True),
+        (("--max-memory", "64MiB"), 30_000, False),
+        (("--max-memory", "128MiB"), 30_000, True),
+        (("--max-memory", "128MiB", "--nacos"), 30_000, False),
+        ((), 30_000, True),
+    ],
+)
+@pytest.mark.parametrize("form", ["yaml", "json"])
+def test_a_document_that_a_pod_refuses_for_memory_is_invalid(
+    run: Run, document: Path, flags: tuple[str, ...], applications: int, fits: bool, form: str
+) -> None:
+    """It is refused at the same entry, with the same remedy, as by a sidecar with that limit; else it is valid."""
+    routes = {f"{number:x}": "d" for number in range(applications)}
+    text = json.dumps({"apps": routes}) if form == "json" else "apps:\n" + "".join(f"  {n}: d\n" for n in routes)
+    document.write_text(text)
+    result = run("check", *flags, str(document))
+    assert result.code == (0 if fits else 1)
+    if not fits:
+        budget = document_budget(int(flags[1].removesuffix("MiB")) << 20, beside=NACOS_CLIENT if flags[2:] else 0)
+        with pytest.raises(DocumentRejected) as refused:
+            parse_document(text.encode(), budget=budget)
+        (problem,) = refused.value.problems
+        place = f"{document}:{problem.line}:{problem.column}: {problem.path}: "
+        assert result.out == f"{place}{problem.message}\n"
+        assert "raise --max-memory" in result.out
