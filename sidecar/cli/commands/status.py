@@ -56,7 +56,10 @@ def _print_one(status: Status | SidecarError, output: str) -> int:
     if output == "json":
         print_json(status_plain(status))
         return 0
-    rows = [("version", status.version), ("source", status.source), ("state", _state(status))]
+    rows = [("version", status.version), ("source", status.source)]
+    if status.environment:
+        rows.append(("environment", status.environment))
+    rows.append(("state", _state(status)))
     if status.source_error:
         rows.append(("", status.source_error))
     rows += [("revision", _revision(status)), ("applied", _ago(status.applied_at_ms))]
