@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CHECK_S = 1.0
+PROVED_CHECK_S = 2.5
 DEAF_AFTER_S = 5.0
 HEALTH_CHECK_S = 3.3
 PROVED_AFTER_S = 10.0
@@ -174,7 +175,7 @@ class PushListener:
                 checked_at = time.monotonic()
             if self._answered:
                 session.omit_own_check()
-            await asyncio.sleep(CHECK_S)
+            await asyncio.sleep(PROVED_CHECK_S if self.is_proved(version) else CHECK_S)
 
     def _check_is_due(self, checked_at: float) -> bool:
         """Return whether it is time for a health check: midway between reads, as a read shows that the server works."""

@@ -80,6 +80,7 @@ def sdk(monkeypatch: pytest.MonkeyPatch) -> Sdk:
         ("HEALTH_CHECK_S", 0.05),
         ("PROVED_AFTER_S", 0.2),
         ("CHECK_S", 0.02),
+        ("PROVED_CHECK_S", 0.05),
         ("FIRST_PAUSE_S", 0.02),
         ("LONGEST_PAUSE_S", 0.1),
         ("DEAF_AFTER_S", 0.2),
