@@ -1,8 +1,9 @@
-"""The command `dc-sidecar`: `serve`, `health` and `active` start without what only the other commands need."""
+"""The command `dc-sidecar`: `serve`, `health`, `active` and completion start without what only other commands need."""
 
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from importlib import import_module
 
@@ -13,6 +14,12 @@ _DIRECT = {"serve": "sidecar.daemon", "health": "sidecar.healthcheck", "active":
 
 def main() -> int:
     """Run the command line of this process; return the exit code."""
+    if "_DC_SIDECAR_COMPLETE" in os.environ:
+        gc.disable()
+        answer: str | None = import_module("sidecar.cli.completion.answer").completed(os.environ)
+        if answer is not None:
+            sys.stdout.write(f"{answer}\n")
+            return 0
     words = sys.argv[1:]
     # What follows is the command that `active` runs, with flags of its own.
     own = words[: words.index("--")] if "--" in words else words
@@ -20,7 +27,7 @@ def main() -> int:
     if direct is None:
         # What a command imports stays until its end: looking for garbage in it takes a tenth of a short command's time.
         gc.set_threshold(50_000)
-    module = import_module(direct or "sidecar.cli")
+    module = import_module(direct or "sidecar.cli.main")
     code: int = module.main(words[1:] if direct else words)
     return code
 

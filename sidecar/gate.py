@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 
 from sidecar import probe
 from sidecar.probe import NoAnswer, WrongUsage
+from sidecar.unanswered import HTTP, SLOW
 
 _DEFAULT = "127.0.0.1:8080"
 # Each with its variable, "" where it has none.
@@ -65,9 +66,9 @@ class _Question:
                 connection.sendall(self._request(known, wait))
                 answer = probe.read(connection, _MAX_ANSWER, deadline)
         except TimeoutError:
-            raise NoAnswer(f"{self.address}: no answer within {self._timeout:g} s") from None
+            raise NoAnswer(f"{self.address}: no answer within {self._timeout:g} s: {SLOW}") from None
         except OSError as error:
-            raise NoAnswer(f"{self.address}: {error.strerror or error}") from None
+            raise NoAnswer(f"{self.address}: no sidecar answers there ({error.strerror or error}): {HTTP}") from None
         return self._judged(answer)
 
     def _request(self, known: str, wait: int) -> bytes:

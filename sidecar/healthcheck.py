@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from sidecar import probe
 from sidecar.probe import NoAnswer, WrongUsage
+from sidecar.unanswered import GRPC, SLOW
 
 LIVE = "live"
 
@@ -66,9 +67,9 @@ def check(address: str, *, service: str, timeout: float, tls: Mapping[str, str] 
             connection.sendall(_question(service, address, secure=tls is not None))
             answer = _answer(connection, deadline)
     except TimeoutError:
-        raise NoAnswer(f"{address}: no answer within {timeout:g} s") from None
+        raise NoAnswer(f"{address}: no answer within {timeout:g} s: {SLOW}") from None
     except OSError as error:
-        raise NoAnswer(f"{address}: {error.strerror or error}") from None
+        raise NoAnswer(f"{address}: no sidecar answers there ({error.strerror or error}): {GRPC}") from None
     except NoAnswer as error:
         raise NoAnswer(f"{address}: {error}") from None
     # One byte, four of length, then field 1 (a varint) of HealthCheckResponse.

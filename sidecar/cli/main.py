@@ -15,8 +15,9 @@ import click
 
 from sidecar import __version__
 from sidecar.cli.options.zone import utc_option
-from sidecar.errors import SidecarError
+from sidecar.errors import SidecarError, SidecarUnreachable
 from sidecar.routing.zone import use_zone
+from sidecar.unanswered import GRPC
 
 # Each has a module of its own in `commands`, imported when it is used. In the order of the help.
 _SECTIONS = {
@@ -119,7 +120,8 @@ def _main(arguments: Sequence[str]) -> int:
     except SidecarError as error:
         from sidecar.cli.render import say  # noqa: PLC0415 - likewise
 
-        say(f"Error: {error}")
+        remedy = f": {GRPC}" if isinstance(error, SidecarUnreachable) else ""
+        say(f"Error: {error}{remedy}")
         return error.exit_code
     except click.Abort:
         return 130

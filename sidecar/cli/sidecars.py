@@ -19,7 +19,7 @@ from sidecar.cli.options.contexts import CliContext, chosen
 from sidecar.cli.options.flags import DEFAULT_ADDRESS
 from sidecar.config.kinds import ADDRESS
 from sidecar.editing.facts import LiveWorkers
-from sidecar.errors import ConfigError, NotServing, SidecarError
+from sidecar.errors import ConfigError, NotServing, SidecarError, SidecarUnreachable
 
 if TYPE_CHECKING:
     from sidecar.client import RouteUpdate, RoutingClient, Status, Tls
@@ -145,7 +145,14 @@ def open_client(ctx: click.Context, on_routes: OnRoutes | None = None) -> Routin
             failures.append(error)
         else:
             return client
-    raise NotServing(f"none of {len(failures)} sidecars answers; the first: {failures[0]}")
+    raise none_answers(failures)
+
+
+def none_answers(failures: Sequence[SidecarError]) -> NotServing:
+    """Return the error of several sidecars of which none answers: SidecarUnreachable where nothing runs at any."""
+    away = all(isinstance(failure, SidecarUnreachable) for failure in failures)
+    kind = SidecarUnreachable if away else NotServing
+    return kind(f"none of {len(failures)} sidecars answers; the first: {failures[0]}")
 
 
 def resolve(named: Iterable[str]) -> list[Endpoint]:

@@ -148,6 +148,7 @@ class Status:
     from_snapshot: bool
     outages: tuple[Outage, ...] = ()
     gray: GrayVersion | None = None
+    environment: str = ""
 
 
 def filter_result(answer: pb.FilterWorkersResponse, candidates: list[str]) -> FilterResult:
@@ -241,6 +242,7 @@ def status(answer: pb.SidecarStatus) -> Status:
         from_snapshot=answer.from_snapshot,
         outages=tuple(map(outage, answer.outages)),
         gray=_gray(answer.gray) if answer.HasField("gray") else None,
+        environment=answer.environment,
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from sidecar.config.arguments import parse_flags
 from sidecar.config.layers import Layer, OptionValue, resolve, settings_of
 from sidecar.config.option import Option
 from sidecar.config.options import OPTIONS, Settings
@@ -31,6 +30,8 @@ def load(argv: Sequence[str], environ: Mapping[str, str]) -> Settings:
     Raises FlagError for invalid flags (exit code 2), ConfigError for everything else (78), naming each flag, variable
     or key, what was found and what is expected.
     """
+    from sidecar.config.arguments import parse_flags  # noqa: PLC0415 - only `serve` reads its flags with argparse
+
     settings = settings_of(resolve(parse_flags(argv), environ))
     if settings.source is None:
         raise ConfigError(

@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields
-from difflib import get_close_matches
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -126,6 +125,8 @@ def settings_of(values: Iterable[OptionValue]) -> Settings:
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return `: did you mean X?` if a known word is similar, else ""."""
+    from difflib import get_close_matches  # noqa: PLC0415 - only an error needs it
+
     close = get_close_matches(word, tuple(known), n=1)
     return f": did you mean {close[0]}?" if close else ""
 

@@ -13,12 +13,15 @@ WITHIN_S = 10.0
 # Where places are short, one may be taken from a call that waits for longer: headers and message come together.
 _PATIENCE_S = 1.0
 _LOOK_S = 0.5
+# Looks without a call after which the thread sleeps until there is one: it wakes a busy server no more often than that.
+_LOOKS_WITHOUT = 20
 
 
 class FirstMessages:
     """The calls whose first message has not come, the oldest first. Threads share it without a lock.
 
-    `within` is in seconds. A thread ends what is overdue; it starts with the first call.
+    `within` is in seconds. A thread ends what is overdue; it starts with the first call, and sleeps while there are
+    none.
     """
 
     def __init__(self, *, within: float = WITHIN_S, clock: Callable[[], float] = time.monotonic) -> None:
@@ -26,6 +29,8 @@ class FirstMessages:
         self._clock = clock
         self._waiting: dict[object, tuple[float, Callable[[], None]]] = {}
         self._thread: threading.Thread | None = None
+        self._asleep = False
+        self._awake = threading.Event()
 
     def expect(self, call: object, end: Callable[[], None]) -> None:
         """Have `end` called, on another thread, unless `came` is called in time."""
@@ -33,6 +38,8 @@ class FirstMessages:
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="first-messages", daemon=True)
             self._thread.start()
+        elif self._asleep:
+            self._awake.set()
 
     def came(self, call: object) -> None:
         """Take note that the first message of a call has come, or that the call is over."""
@@ -58,7 +65,16 @@ class FirstMessages:
         return False
 
     def _run(self) -> None:
-        pause = threading.Event()
+        pause, looks = threading.Event(), 0
         while True:
             pause.wait(min(_LOOK_S, self._within / 4))
             self.end_overdue()
+            looks = 0 if self._waiting else looks + 1
+            if looks < _LOOKS_WITHOUT:
+                continue
+            self._asleep = True
+            # A call that came before it could see that the thread sleeps is seen here.
+            if not self._waiting:
+                self._awake.wait()
+            self._asleep, looks = False, 0
+            self._awake.clear()

@@ -43,6 +43,7 @@ class RoutingService:
     ) -> None:
         self._table = table
         self._source = source
+        self._environment = settings.environment or ""
         self._updates = RouteUpdateCache()
         # What was last built, with what it was built from: built once for each, not for each call.
         self._status: tuple[View | None, bytes] = None, b""
@@ -131,6 +132,7 @@ class RoutingService:
                 from_snapshot=status.from_snapshot,
                 outages=outages(view.state) if view.state else (),
                 gray=_gray(status),
+                environment=self._environment,
             )
         )
 

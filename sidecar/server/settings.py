@@ -37,6 +37,7 @@ class ServerSettings:
     update_bytes: updates under way to watchers.
     max_connections: connections to each address.
     reuse_port: let several processes listen on the same port, each for a share of the connections.
+    environment: what GetStatus says that this sidecar is for, such as `prod`.
     """
 
     listen: tuple[str, ...] = ("127.0.0.1:50051",)
@@ -60,6 +61,7 @@ class ServerSettings:
     reuse_port: bool = False
     large_bytes: int = 16 * MIB
     update_bytes: int = 4 * MIB
+    environment: str | None = None
     max_connections: int = 500
 
     def within(self, limit: int | None) -> ServerSettings:

@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 HELD_S = 10.0
 """An event may keep the thread for so long: the longest legal one takes 20 ms."""
 
-_LOOK_S = 0.5
+_LOOK_S = 2.0
 # The loop of the thread; without this private name of grpcio nothing is watched.
 _LOOP: CodeType | None = getattr(getattr(grpc_server, "_serve", None), "__code__", None)
 
@@ -37,7 +37,7 @@ def stacks() -> Mapping[int, FrameType]:
 
 
 class Watchdog:
-    """Looks twice a second at what the thread is doing; logs its stack, once, where one event keeps it for `limit` s.
+    """Looks every 2 s at what the thread is doing; logs its stack, once, where one event keeps it for `limit` s.
 
     The thread's loop calls a function for each event: while that is the same call, the thread has not turned.
     """

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
 
-from sidecar.trust.changed_parts import ChangedParts
+if TYPE_CHECKING:
+    from sidecar.trust.changed_parts import ChangedParts
 
 _FOR = re.compile(r"([^=]+)=([^=]+)")
 _FEWER = re.compile(r"(drill|mark|pin)=([1-9][0-9]?)")

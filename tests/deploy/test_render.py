@@ -12,7 +12,7 @@ import jsonschema
 import pytest
 import yaml
 
-from sidecar.cli import main
+from sidecar.cli.main import main
 from tests.deploy.tools import CRD_JUDGE, GATEWAY_API, ISTIO_API, module, tool
 
 DOCUMENT = """\

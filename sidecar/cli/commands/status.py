@@ -12,9 +12,9 @@ import click
 from sidecar import client
 from sidecar.cli.options.flags import FleetCommand, output_option
 from sidecar.cli.render import Style, columns, print_json, print_lines, status_plain, styled
-from sidecar.cli.sidecars import Endpoint, connecting, named_sidecars, resolve, statuses
+from sidecar.cli.sidecars import Endpoint, connecting, named_sidecars, none_answers, resolve, statuses
 from sidecar.client import GrayVersion, SourceState, Status
-from sidecar.errors import NotServing, SidecarError
+from sidecar.errors import SidecarError
 from sidecar.routing.outage import Outage
 from sidecar.routing.scalars import format_duration
 from sidecar.routing.wording import outage_text
@@ -56,7 +56,10 @@ def _print_one(status: Status | SidecarError, output: str) -> int:
     if output == "json":
         print_json(status_plain(status))
         return 0
-    rows = [("version", status.version), ("source", status.source), ("state", _state(status))]
+    rows = [("version", status.version), ("source", status.source)]
+    if status.environment:
+        rows.append(("environment", status.environment))
+    rows.append(("state", _state(status)))
     if status.source_error:
         rows.append(("", status.source_error))
     rows += [("revision", _revision(status)), ("applied", _ago(status.applied_at_ms))]
@@ -87,7 +90,7 @@ def _gray(gray: GrayVersion) -> str:
 def _print_fleet(found: Sequence[tuple[Endpoint, Status | SidecarError]], output: str) -> int:
     revisions = Counter(status.revision for _, status in found if isinstance(status, Status))
     if not revisions:
-        raise NotServing(f"none of {len(found)} sidecars answers; the first: {found[0][1]}")
+        raise none_answers([failure for _, failure in found if isinstance(failure, SidecarError)])
     usual = _usual(revisions)
     if output == "json":
         print_json([_entry(endpoint.address, status, usual) for endpoint, status in found])

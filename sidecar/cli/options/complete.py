@@ -8,62 +8,55 @@ from typing import TypeVar
 import click
 from click.shell_completion import CompletionItem
 
-from sidecar.cli.earlier import ChangeMemory, history_of
+from sidecar.cli.completion import names
+from sidecar.cli.completion.answer import READ_TIMEOUT_S
 from sidecar.cli.options import contexts as known_contexts
 from sidecar.cli.options.flags import Key, open_key
-from sidecar.routing.document import parse_document
-from sidecar.routing.model import RoutingDocument
 from sidecar.sources.base import Content
+from sidecar.yaml_reader import Tree
 
 T = TypeVar("T")
 
 Complete = Callable[[click.Context, click.Parameter, str], list[str]]
 
-# Whoever presses a key does not wait longer for a config center.
-_TIMEOUT_S = 1.0
 _REVISIONS = 30
 
 
 def apps(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001 - as click calls it
     """Complete applications of the document."""
-    document = _document(ctx)
-    return _matching(document.apps if document else (), incomplete)
+    return _matching(names.apps(_document(ctx)), incomplete)
 
 
 def datacenters(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001 - as click calls it
     """Complete datacenters of the document."""
-    document = _document(ctx)
-    return _matching(document.datacenter_names() if document else (), incomplete)
+    return _matching(names.datacenters(_document(ctx)), incomplete)
 
 
 def apps_and_datacenters(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001 - as click calls it
     """Complete applications, and the datacenter that follows them."""
     document = _document(ctx)
-    return _matching((*document.apps, *document.datacenter_names()) if document else (), incomplete)
+    return _matching((*names.apps(document), *names.datacenters(document)), incomplete)
 
 
 def apps_and_weights(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001 - as click calls it
     """Complete an application, and weights of datacenters behind it."""
     document = _document(ctx)
-    if document is None:
-        return []
-    weights = [f"{name}=" for name in document.datacenter_names()]
-    return _matching(weights if ctx.params.get("words") else (*document.apps, *weights), incomplete)
+    weights = [f"{name}=" for name in names.datacenters(document)]
+    return _matching(weights if ctx.params.get("words") else (*names.apps(document), *weights), incomplete)
 
 
 def jobs(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001 - as click calls it
     """Complete the jobs of the application before that have routes of their own."""
-    document = _document(ctx)
-    application = document.apps.get(str(ctx.params.get("app"))) if document else None
-    return _matching(application.jobs if application else (), incomplete)
+    return _matching(names.jobs(_document(ctx), str(ctx.params.get("app"))), incomplete)
 
 
 def revisions(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001 - as click calls it
     """Complete revisions of earlier documents."""
+    from sidecar.cli.earlier import ChangeMemory, history_of  # noqa: PLC0415 - names of the document need no history
 
     def found(key: Key) -> Iterable[str]:
         history = history_of(key.source, key.option("state-dir"), ChangeMemory(key.source.url))
-        versions = history.versions(_REVISIONS, _TIMEOUT_S) if history else ()
+        versions = history.versions(_REVISIONS, READ_TIMEOUT_S) if history else ()
         return dict.fromkeys(version.revision for version in versions)
 
     return _matching(_quietly(ctx, found) or (), incomplete)
@@ -83,12 +76,12 @@ def contexts(ctx: click.Context, param: click.Parameter, incomplete: str) -> lis
         return []
 
 
-def _document(ctx: click.Context) -> RoutingDocument | None:
-    def read(key: Key) -> RoutingDocument | None:
-        content = key.source.read(_TIMEOUT_S)
-        return parse_document(content.text, max_bytes=key.max_bytes) if isinstance(content, Content) else None
+def _document(ctx: click.Context) -> Tree:
+    def read(key: Key) -> Tree:
+        content = key.source.read(READ_TIMEOUT_S)
+        return names.tree_of(content.text, key.max_bytes) if isinstance(content, Content) else ""
 
-    return _quietly(ctx, read)
+    return _quietly(ctx, read) or ""
 
 
 def _quietly(ctx: click.Context, ask: Callable[[Key], T]) -> T | None:
@@ -98,5 +91,5 @@ def _quietly(ctx: click.Context, ask: Callable[[Key], T]) -> T | None:
         return None
 
 
-def _matching(names: Iterable[str], incomplete: str) -> list[str]:
-    return [name for name in names if name.startswith(incomplete)]
+def _matching(found: Iterable[str], incomplete: str) -> list[str]:
+    return [name for name in found if name.startswith(incomplete)]

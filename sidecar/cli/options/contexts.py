@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import click
-
-from sidecar.atomic_file import replace_file
 from sidecar.config import OPTIONS
 from sidecar.config.kinds import PATH
 from sidecar.config.layers import nearest
@@ -57,7 +55,9 @@ class CliContext:
 
 def folder() -> Path:
     """Return the user's folder of configuration: below XDG_CONFIG_HOME, or as the platform has it."""
-    return Path(click.get_app_dir("dc-sidecar"))
+    if sys.platform == "darwin":
+        return Path("~/Library/Application Support/dc-sidecar").expanduser()
+    return Path(os.environ.get("XDG_CONFIG_HOME", "~/.config")).expanduser() / "dc-sidecar"
 
 
 def contexts() -> dict[str, CliContext]:
@@ -131,6 +131,8 @@ def checked(name: str, entry: Tree) -> CliContext:
 
 
 def _write(name: str, text: str) -> None:
+    from sidecar.atomic_file import replace_file  # noqa: PLC0415 - completion reads contexts, and has no time for it
+
     try:
         replace_file(folder(), name, text.encode())
     except OSError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +10,8 @@ from typing import Any, TypeVar
 import click
 
 from sidecar import config
-from sidecar.cli.options.contexts import CliContext, chosen, contexts, production_of
+from sidecar.cli.options.contexts import CliContext, contexts, production_of
+from sidecar.cli.options.layers import resolve_options
 from sidecar.cli.options.output import OutputFormat
 from sidecar.cli.options.target import Target
 from sidecar.cli.options.values import TIMEOUT
@@ -226,23 +226,13 @@ def open_key(ctx: click.Context) -> Key:
 def resolved(ctx: click.Context) -> tuple[tuple[config.OptionValue, ...], CliContext | None]:
     """Return the options of the configuration, and the context that names the key, None if none does.
 
-    A context that is named by --context stands over environment and file, the current one below them. Where something
-    else names the key, nothing of the context is used: its credentials are for its own servers. Raises ConfigError.
+    Raises ConfigError, and click's error for a --context beside a --source.
     """
     flags = flags_of(ctx)
     name = ctx.params.get("context")
-    context = chosen(name)
     if name and "source" in flags:
         raise click.UsageError("found --context and --source, expected one of them", ctx)
-    if context is None:
-        return config.resolve(flags, os.environ), None
-    if not name:
-        found = {value.option.name: value for value in config.resolve(flags, os.environ)}
-        if found["source"].texts:
-            return tuple(found.values()), None
-        options = {key: texts for key, texts in context.options.items() if found[key].layer is config.Layer.DEFAULT}
-        return config.resolve({**options, **flags}, {**context.environment(), **os.environ}), context
-    return config.resolve({**context.options, **flags}, {**os.environ, **context.environment()}), context
+    return resolve_options(flags, name)
 
 
 def serve_flags() -> list[click.Parameter]:

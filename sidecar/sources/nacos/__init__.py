@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from sidecar.errors import ConfigError
 from sidecar.sources.base import NO_NOTE, ChangeNote, Content, Gray, History, Missing, Report, Source
@@ -16,10 +17,12 @@ from sidecar.sources.nacos.credentials import NacosCredentials, tls_from
 from sidecar.sources.nacos.gray import stored_gray
 from sidecar.sources.nacos.history import NacosHistory
 from sidecar.sources.nacos.publish import publish
-from sidecar.sources.nacos.push import PushListener
 from sidecar.sources.nacos.url import NacosKey, parse
 from sidecar.sources.nacos.watcher import POLL_S, REREAD_S, NacosWatcher
 from sidecar.sources.tls import ClientTls
+
+if TYPE_CHECKING:
+    from sidecar.sources.nacos.push import PushListener
 
 __all__ = ["NacosSource", "open_source"]
 
@@ -88,6 +91,8 @@ class NacosSource:
 
     def start(self, deliver: Callable[[Report], None]) -> None:
         """Start watching the key: one thread reads, one runs the SDK."""
+        from sidecar.sources.nacos.push import PushListener  # noqa: PLC0415 - asyncio, which a single read does without
+
         address = client_address()
         api = self._api(address)
         wake = threading.Event()

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CHECK_S = 1.0
+PROVED_CHECK_S = 2.5
+# A server questions a connection that is silent for 20 s. Nacos 3.1 had dropped the push afterwards, each time.
+SILENT_S = 15.0
 DEAF_AFTER_S = 5.0
 HEALTH_CHECK_S = 3.3
 PROVED_AFTER_S = 10.0
@@ -174,14 +177,15 @@ class PushListener:
                 checked_at = time.monotonic()
             if self._answered:
                 session.omit_own_check()
-            await asyncio.sleep(CHECK_S)
+            await asyncio.sleep(PROVED_CHECK_S if self.is_proved(version) else CHECK_S)
 
     def _check_is_due(self, checked_at: float) -> bool:
         """Return whether it is time for a health check: midway between reads, as a read shows that the server works."""
         now = time.monotonic()
         if not self._answered:
             return now - checked_at >= HEALTH_CHECK_S
-        return now - max(checked_at, self._read_at) >= self._check_s or now - checked_at >= 3 * self._check_s
+        longest = min(3 * self._check_s, SILENT_S)
+        return now - max(checked_at, self._read_at) >= self._check_s or now - checked_at >= longest
 
     async def _check_health(self, session: SdkSession) -> None:
         """Note whether the server answers over the session's connection; the SDK replaces a connection that broke."""

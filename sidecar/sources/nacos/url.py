@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -126,7 +125,9 @@ def _parameters(query: str) -> tuple[str, str]:
     known = {"namespace": "", "context": "/nacos"}
     for name, value in parse_qsl(query, keep_blank_values=True):
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
+            from difflib import get_close_matches  # noqa: PLC0415 - only an error needs it
+
+            near = get_close_matches(name, known, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             raise ConfigError(
                 f"The Nacos URL has the unknown parameter {name!r}; known are {', '.join(sorted(known))}{hint}"

@@ -91,7 +91,7 @@ class NacosWatcher:
     def _pause_s(self, version: str) -> float:
         if self._witness.is_proved(version):
             # Never longer than promised, so the jitter only shortens it.
-            return self._reread_s * self._uniform(0.8, 1.0)
+            return self._reread_s * self._uniform(0.9, 1.0)
         return min(jitter(POLL_S, uniform=self._uniform), self._reread_s)
 
     def _confirmed(self, found: FoundConfig | AbsentConfig) -> FoundConfig | AbsentConfig | None:

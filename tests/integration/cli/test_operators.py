@@ -54,7 +54,7 @@ def test_twenty_operators_at_once_lose_nothing(key: Path) -> None:
 
 _PUT = """
 import sys
-from sidecar.cli import main
+from sidecar.cli.main import main
 while True:
     for file in sys.argv[2:]:
         main(["put", file, "--yes", "--source", "file:" + sys.argv[1], "--hold-off", "0"])

@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from sidecar.unanswered import HTTP
 from tests.harness import a_request
 from tests.integration.followers.conftest import DOCUMENT, DRILL, Followed
 from tests.integration.followers.pages import ROOT, blocks
@@ -130,7 +131,7 @@ def test_without_an_answer_the_caller_chooses() -> None:
     nobody = f"{LOOPBACK}:{free_port()}"
     words = ("billing", "--datacenter", "dc1")
     code, _, error = active(nobody, *words)
-    assert (code, error) == (6, f"Error: {nobody}: Connection refused")
+    assert (code, error) == (6, f"Error: {nobody}: no sidecar answers there (Connection refused): {HTTP}")
     assert active(nobody, *words, "--when-away", "run", "--", "echo", "ran")[:2] == (0, "ran")
     assert active(nobody, *words, "--when-away", "skip", "--", "echo", "ran")[:2] == (75, "")
     assert active(nobody, *words, "--when-away", "no")[0] == 2

@@ -65,7 +65,7 @@ def test_nacos_3_pushes_in_every_namespace(nacos3: NacosServer, key: str, namesp
 def test_reads_are_rare_while_push_is_proved_and_find_a_lost_one(
     nacos3: NacosServer, key: str, watch: Watch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With a proved push the next read follows after 6.4 to 8 s, not 2; it finds the change whose push is lost."""
+    """With a proved push the next read follows after 7.2 to 8 s, not 2; it finds the change whose push is lost."""
     monkeypatch.setattr(push_module, "PROVED_AFTER_S", 1.0)
     nacos3.operator.publish(key, "dc1")
     watched = watch(source_url([nacos3], key), {"nacos-reread": "8"})

@@ -133,8 +133,10 @@ def test_the_route_of_an_application(serve: Serve) -> None:
 
 def test_the_status(serve: Serve) -> None:
     """GetStatus reports the version, the source, and how fresh the document is."""
-    served = serve()
+    served = serve(environment="prod")
     status = served.client.status()
+    assert status.environment == "prod"
+    assert serve().client.status().environment == ""
     view = served.table.view
     assert (status.version, status.source, status.source_state) == (__version__, "fake:routing", pb.SOURCE_STATE_SYNCED)
     assert status.applied_at_ms == view.status.applied_at_ns // 1_000_000

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import pytest
 
-from sidecar.cli import main
+from sidecar.cli.main import main
 from tests.unit.client.conftest import sidecar as sidecar  # noqa: PLC0414 - a fixture of these tests too
 
 TEXT = """\

@@ -23,7 +23,9 @@ class Sidecar:
 
     def begin(self) -> None:
         self._table = RoutingTable()
-        self._server = Server(self._table, settings=ServerSettings(listen=(self.address,)), source="file:test")
+        self._server = Server(
+            self._table, settings=ServerSettings(listen=(self.address,), environment="staging"), source="file:test"
+        )
         self.address = self._server.start()[0]
         self._table.start()
 

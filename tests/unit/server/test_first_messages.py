@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 from sidecar.server.first_messages import FirstMessages
+from tests.waiting import eventually
 
 
 class _Clock:
@@ -52,3 +53,14 @@ def test_overdue_calls_are_ended_by_a_thread() -> None:
     ended = threading.Event()
     FirstMessages(within=0.01).expect("a", ended.set)
     assert ended.wait(10)
+
+
+def test_the_thread_sleeps_while_there_are_no_calls() -> None:
+    """An idle server has nothing to look at; the next call wakes it."""
+    first, ended = FirstMessages(within=0.01), threading.Event()
+    first.expect("a", lambda: None)
+    first.came("a")
+    eventually(lambda: first._asleep, "the thread to sleep")
+    first.expect("b", ended.set)
+    assert ended.wait(10)
+    eventually(lambda: first._asleep, "the thread to sleep again")

@@ -274,7 +274,7 @@ class GrayVersion(_message.Message):
     def __init__(self, rule: _Optional[str] = ..., clients: _Optional[_Iterable[str]] = ..., since_ms: _Optional[int] = ...) -> None: ...
 
 class SidecarStatus(_message.Message):
-    __slots__ = ("version", "source", "source_state", "source_error", "revision", "generation", "applied_at_ms", "confirmed_at_ms", "from_snapshot", "outages", "gray")
+    __slots__ = ("version", "source", "source_state", "source_error", "revision", "generation", "applied_at_ms", "confirmed_at_ms", "from_snapshot", "outages", "gray", "environment")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     SOURCE_FIELD_NUMBER: _ClassVar[int]
     SOURCE_STATE_FIELD_NUMBER: _ClassVar[int]
@@ -286,6 +286,7 @@ class SidecarStatus(_message.Message):
     FROM_SNAPSHOT_FIELD_NUMBER: _ClassVar[int]
     OUTAGES_FIELD_NUMBER: _ClassVar[int]
     GRAY_FIELD_NUMBER: _ClassVar[int]
+    ENVIRONMENT_FIELD_NUMBER: _ClassVar[int]
     version: str
     source: str
     source_state: SourceState
@@ -297,4 +298,5 @@ class SidecarStatus(_message.Message):
     from_snapshot: bool
     outages: _containers.RepeatedCompositeFieldContainer[AppRoute.Outage]
     gray: GrayVersion
-    def __init__(self, version: _Optional[str] = ..., source: _Optional[str] = ..., source_state: _Optional[_Union[SourceState, str]] = ..., source_error: _Optional[str] = ..., revision: _Optional[str] = ..., generation: _Optional[int] = ..., applied_at_ms: _Optional[int] = ..., confirmed_at_ms: _Optional[int] = ..., from_snapshot: bool = ..., outages: _Optional[_Iterable[_Union[AppRoute.Outage, _Mapping]]] = ..., gray: _Optional[_Union[GrayVersion, _Mapping]] = ...) -> None: ...
+    environment: str
+    def __init__(self, version: _Optional[str] = ..., source: _Optional[str] = ..., source_state: _Optional[_Union[SourceState, str]] = ..., source_error: _Optional[str] = ..., revision: _Optional[str] = ..., generation: _Optional[int] = ..., applied_at_ms: _Optional[int] = ..., confirmed_at_ms: _Optional[int] = ..., from_snapshot: bool = ..., outages: _Optional[_Iterable[_Union[AppRoute.Outage, _Mapping]]] = ..., gray: _Optional[_Union[GrayVersion, _Mapping]] = ..., environment: _Optional[str] = ...) -> None: ...

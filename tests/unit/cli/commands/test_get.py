@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sidecar.cli import main
+from sidecar.cli.main import main
 from tests.unit.cli.conftest import Run
 
 

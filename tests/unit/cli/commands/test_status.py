@@ -26,8 +26,10 @@ def test_one_sidecar_is_shown_in_lines(run: Run, sidecar: Sidecar) -> None:
     at = ("--sidecar", sidecar.address, "--timeout", "20s")
     result = run("status", *at)
     assert result.code == 0
-    assert dict(line.split(maxsplit=1) for line in result.out.splitlines())["state"] == "SYNCED"
-    assert run("status", "-o", "json", *at).json["source"] == "file:test"
+    shown = dict(line.split(maxsplit=1) for line in result.out.splitlines())
+    assert (shown["state"], shown["environment"]) == ("SYNCED", "staging")
+    found = run("status", "-o", "json", *at).json
+    assert (found["source"], found["environment"]) == ("file:test", "staging")
 
 
 def test_a_gray_version_is_shown(run: Run, sidecar: Sidecar) -> None:

@@ -80,6 +80,7 @@ def sdk(monkeypatch: pytest.MonkeyPatch) -> Sdk:
         ("HEALTH_CHECK_S", 0.05),
         ("PROVED_AFTER_S", 0.2),
         ("CHECK_S", 0.02),
+        ("PROVED_CHECK_S", 0.05),
         ("FIRST_PAUSE_S", 0.02),
         ("LONGEST_PAUSE_S", 0.1),
         ("DEAF_AFTER_S", 0.2),
@@ -238,6 +239,17 @@ def test_a_check_is_midway_between_two_reads(push: PushListener, sdk: Sdk, monke
         push.observed("a")
         time.sleep(0.01)
     assert session.checks[checks] - session.checks[checks - 1] >= 0.9
+
+
+def test_a_session_is_never_silent_for_long(push: PushListener, sdk: Sdk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However rare reads are allowed to be: a server drops the push of a connection that is silent for 20 s."""
+    monkeypatch.setattr(push, "_check_s", 30.0)
+    monkeypatch.setattr(module, "SILENT_S", 0.2)
+    push.observed("a")
+    session = sessions(sdk, 1)
+    session.shown = "a"
+    eventually(lambda: len(session.checks) >= 3, "checks without a read between them", within=20)
+    assert module.PROVED_CHECK_S < module.SILENT_S
 
 
 def test_the_sdk_checks_by_itself_once_ours_has_failed(push: PushListener, sdk: Sdk) -> None:
