@@ -6,15 +6,16 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sidecar.audit.authorship import Authorship
 from sidecar.audit.journal_reader import FOLDER, summaries
 from sidecar.audit.service import AuditService, open_configured
 from sidecar.change_log import log_change, log_signers
+from sidecar.components import Component, WatchedServer, WatchedSource
 from sidecar.config import Settings
 from sidecar.errors import ConfigError, DocumentRejected, SnapshotUnusable, SourceError
 from sidecar.footprint import NACOS_CLIENT, document_budget
@@ -28,7 +29,7 @@ from sidecar.routing.document import parse_document
 from sidecar.server.settings import ServerSettings
 from sidecar.snapshot import SnapshotStore, load
 from sidecar.sources import open_source
-from sidecar.sources.base import Report, ResumableSource, Source, Unreachable
+from sidecar.sources.base import ResumableSource, Unreachable
 from sidecar.state_file import make_state_folder, other_writers
 from sidecar.table import RoutingTable
 from sidecar.trust.admission import Admission, Admissions
@@ -55,40 +56,6 @@ _CLOSING_S = 2.0
 _MIN_STOP_S = 0.05
 # How long the start may wait for the override's file.
 _OVERRIDE_READ_S = 2.0
-
-
-class Component(Protocol):
-    """A part that can be stopped."""
-
-    def stop(self, timeout: float, /) -> None:
-        """Stop within `timeout` seconds."""
-
-
-@runtime_checkable
-class WatchedServer(Protocol):
-    """A server whose thread and memory are watched in this process; worker processes log by themselves."""
-
-    def held_s(self) -> float:
-        """Return for how many seconds one event has kept the thread that answers; 0 while it turns."""
-
-    def memory_high(self) -> bool:
-        """Return whether large requests and new streams are refused because memory is short."""
-
-
-@dataclass(frozen=True, slots=True)
-class WatchedSource:
-    """A source, and what takes its reports."""
-
-    source: Source
-    deliver: Callable[[Report], None]
-
-    def start(self) -> None:
-        """Start watching."""
-        self.source.start(self.deliver)
-
-    def stop(self, timeout: float) -> None:
-        """Stop watching."""
-        self.source.stop(timeout)
 
 
 class Sidecar:

@@ -15,7 +15,17 @@ ALWAYS = {
     *("google", "grpc", "grpc_health", "grpc_reflection", "typing_extensions", "watchdog", "yaml"),
     *(
         f"sidecar.{name}"
-        for name in ("assembly", "audit", "background", "config", "daemon", "atomic_file", "errors", "health")
+        for name in (
+            "assembly",
+            "audit",
+            "background",
+            "components",
+            "config",
+            "daemon",
+            "atomic_file",
+            "errors",
+            "health",
+        )
     ),
     *(
         f"sidecar.{name}"
