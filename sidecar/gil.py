@@ -80,7 +80,7 @@ def encode_json(
 
 
 class ShortSwitchInterval:
-    """Shortens Python's switch interval while, and for a while after, a big document keeps threads busy.
+    """Shortens Python's switch interval while anybody needs it short, and for a while after a big document.
 
     Python takes the interpreter from a busy thread after 5 ms if another one waits. A short interval all the time would
     cost calls a tenth: the threads that answer them would interrupt each other.
@@ -90,22 +90,32 @@ class ShortSwitchInterval:
         self._afterwards_s = afterwards_s
         self._usual_s = sys.getswitchinterval()
         self._lock = threading.Lock()
-        self._begun = 0
+        self._users = 0
 
-    def __enter__(self) -> None:
+    def begin(self) -> None:
+        """Make it short until as many calls of `end`."""
         with self._lock:
-            self._begun += 1
+            self._users += 1
             sys.setswitchinterval(_SHORT_S)
 
+    def end(self) -> None:
+        """Make it as usual, if nobody else needs it short."""
+        with self._lock:
+            self._users -= 1
+            if not self._users:
+                sys.setswitchinterval(self._usual_s)
+
+    def __enter__(self) -> None:
+        self.begin()
+
     def __exit__(self, *_: object) -> None:
-        end = threading.Timer(self._afterwards_s, self._lengthen, (self._begun,))
+        end = threading.Timer(self._afterwards_s, self.end)
         end.daemon = True
         end.start()
 
-    def _lengthen(self, begun: int) -> None:
-        with self._lock:
-            if begun == self._begun:
-                sys.setswitchinterval(self._usual_s)
+
+short_switch_interval = ShortSwitchInterval()
+"""The interval belongs to the whole process, so all who need it short use this one."""
 
 
 class NoGc:
@@ -141,7 +151,7 @@ def without_gc(
     it is freed with its last reference. Cyclic garbage that exists at the freeze stays until the process ends; the
     collection just before leaves little of it. A big document is parsed under a short switch `interval`.
     """
-    interval = interval or ShortSwitchInterval()
+    interval = interval or short_switch_interval
 
     def parse_without_gc(text: Text) -> Document:
         gc.collect(0)

@@ -17,6 +17,8 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from sidecar.gil import short_switch_interval
+
 MOST = 256
 """Connections at the same time, if the limit of descriptors has room for them."""
 REQUEST_S = 10.0
@@ -37,6 +39,10 @@ _REFUSAL = (
 )
 
 
+# A page, a scraper, a load balancer and some commands have fewer.
+_MANY = 32
+
+
 def most_connections(memory: int | None = None) -> int:
     """Return how many connections HTTP may have under the soft limit of descriptors.
 
@@ -52,6 +58,9 @@ class HttpConnections:
 
     A connection waits for its client until a request has arrived, and while a response is not read. Those that handle
     a request, long polls and followers of events among them, are never closed for a new one.
+
+    Above 32 connections threads take short turns: to answer them all, as at a change of what they follow, takes the
+    interpreter for so long that calls would wait.
     """
 
     def __init__(self, most: int, *, tls: bool = False, clock: Callable[[], float] = time.monotonic) -> None:
@@ -60,6 +69,7 @@ class HttpConnections:
         self._open: dict[int, socket.socket] = {}
         self._tls = tls
         self._closed = 0
+        self._many = False
         # Since when; the oldest first.
         self._requested: dict[int, float] = {}
         self._unread: dict[int, float] = {}
@@ -77,6 +87,7 @@ class HttpConnections:
                 return False
             self._end(oldest)
         self._open[connection.fileno()] = connection
+        self._set_turns()
         self.wait_for_request(connection.fileno())
         return True
 
@@ -87,6 +98,7 @@ class HttpConnections:
             gc.collect()
         for known in (self._open, self._requested, self._unread):
             known.pop(descriptor, None)
+        self._set_turns()
 
     def wait_for_request(self, descriptor: int) -> None:
         """Note that the client's next request is awaited from now on."""
@@ -113,6 +125,14 @@ class HttpConnections:
         for since, most_s in ((self._requested, REQUEST_S), (self._unread, READ_S)):
             for descriptor in [descriptor for descriptor, began in since.items() if now - began > most_s]:
                 self._end(descriptor)
+
+    def _set_turns(self) -> None:
+        many = len(self._open) > _MANY
+        if many and not self._many:
+            short_switch_interval.begin()
+        elif self._many and not many:
+            short_switch_interval.end()
+        self._many = many
 
     def _end(self, descriptor: int) -> None:
         # Its transport notices, and closes it.

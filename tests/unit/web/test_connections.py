@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import resource
 import socket
+import sys
 import weakref
 from collections.abc import Iterator
 
@@ -160,3 +161,26 @@ def test_http_has_a_share_of_the_descriptors(monkeypatch: pytest.MonkeyPatch, so
     assert most_connections() == most
     assert most_connections(1024**3) == most
     assert most_connections(16 * 1024**2) == min(most, 32)
+
+
+def test_threads_take_short_turns_while_there_are_many() -> None:
+    """Above 32 connections calls need not wait for those who answer them all; below, turns are as usual."""
+    many = Clients(100)
+    usual = sys.getswitchinterval()
+    try:
+        for _ in range(32):
+            many.open()
+        assert sys.getswitchinterval() == usual
+        many.open()
+        many.open()
+        assert sys.getswitchinterval() < usual
+        many.connections.remove(many.fd(0))
+        assert sys.getswitchinterval() < usual
+        many.connections.remove(many.fd(1))
+        assert sys.getswitchinterval() == usual
+    finally:
+        for number in range(len(many.ends)):
+            many.connections.remove(many.fd(number))
+        for pair in many.ends:
+            for end in pair:
+                end.close()
