@@ -48,10 +48,7 @@ $(DOCS_STAMP): $(DOCS_INPUTS)
 .PHONY: test
 test: install ## Run all checks: lint, types, layers, unit tests, real servers, end to end
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target lint servers
-	@$(MAKE) --no-print-directory fuzz-short
-	@$(PYTEST) tests/unit/routing --deselect tests/unit/routing/test_properties.py --numprocesses 2 --quiet \
-	  --cov=sidecar.routing --cov-branch --cov-report=term-missing --cov-fail-under=100
-	@$(PYTEST) tests/unit --numprocesses 2 --dist loadfile --quiet
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target fuzz-short units
 	@$(PYTEST) tests --ignore=tests/unit --numprocesses $(WORKERS) --dist loadfile --durations=10
 
 .PHONY: lint
@@ -66,6 +63,12 @@ lint: install ## Check lint, format, types, layers, shell scripts
 servers: install
 	@tests/servers/install_packages
 	@$(BIN)/python -m tests.fetch
+
+.PHONY: units
+units: install
+	@$(PYTEST) tests/unit/routing --deselect tests/unit/routing/test_properties.py --numprocesses 2 --quiet \
+	  --cov=sidecar.routing --cov-branch --cov-report=term-missing --cov-fail-under=100
+	@$(PYTEST) tests/unit --numprocesses 2 --dist loadfile --quiet
 
 .PHONY: unit
 unit: install ## Run the fast tests

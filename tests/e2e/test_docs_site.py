@@ -125,7 +125,11 @@ def test_search_finds_pages_offline(words: str, page: str, served: str) -> None:
         window.on("request", lambda request: asked.append(request.url))
         window.goto(served)
         window.keyboard.press("/")
+        # What is typed before the index is there is not searched for.
+        expect(window.locator(".md-search-result__meta")).to_have_text("Type to start searching", timeout=20_000)
         window.keyboard.type(words)
+        # The search looks at the field when a key is released; text of an input method comes without one here.
+        window.keyboard.press("End")
         results = window.locator(f".md-search-result__link[href*='{page}']")
         expect(results.first).to_be_attached(timeout=20_000)
         browser.close()
