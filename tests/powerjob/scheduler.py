@@ -143,12 +143,18 @@ class Scheduler:
         Long enough for PowerJob to send once more what it lost, which it notices after a minute.
         """
         statuses = wanted or FINISHED
-        eventually(
-            lambda: self.status(instance) in statuses,
-            f"instance {instance} is {'/'.join(status.name for status in statuses)}; it is {self.instance(instance)}",
-            within=within,
-            every=0.05,
-        )
+        wanted_names = "/".join(status.name for status in statuses)
+        try:
+            eventually(
+                lambda: self.status(instance) in statuses,
+                f"instance {instance} is {wanted_names}",
+                within=within,
+                every=0.05,
+            )
+        except AssertionError as error:
+            log = self.process.log.read_text(errors="replace").splitlines()
+            lines = [line for line in log if str(instance) in line]
+            raise AssertionError("\n".join([str(error), str(self.instance(instance)), *lines])) from None
         return self.instance(instance)
 
     def workers(self, app: int) -> dict[str, dict[str, Any]]:
