@@ -55,7 +55,7 @@ def main() -> int:
     began = time.monotonic()
     deadline = began + given.budget
     setting = Setting(
-        seconds=given.seconds or 1.5,
+        seconds=given.seconds or 1.0,
         memory=size(given.memory),
         group=given.group,
         latency_ms=given.latency,
@@ -115,7 +115,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--only", action="append", default=[], metavar="NAME", help="Only these; * matches; repeatable."
     )
-    parser.add_argument("--seconds", type=float, help="For each attack, and as long without it (default 1.5).")
+    parser.add_argument("--seconds", type=float, help="For each attack, and as long without it (default 1).")
     parser.add_argument("--memory", default="64MiB", help="The sidecar's limit (default 64MiB).")
     parser.add_argument("--short", action="store_true", help="The attacks of the short form only, in under a minute.")
     parser.add_argument("--budget", type=float, default=285.0, help="Seconds for everything (default 285).")
