@@ -22,7 +22,7 @@ _MAX_NAME = 256
 # No control characters, and no halves of characters, which JSON's escapes can write and UTF-8 cannot.
 TEXT = re.compile(rf"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{{1,{_MAX_NAME}}}")
 _A_TIME = "a day and time that exist, with an offset, such as 2026-11-22T10:00:00Z or 2026-11-22T18:00:00+08:00"
-_A_NAME = "a datacenter name: 1 to 63 of A-Z a-z 0-9 . _ -, the first a letter or digit"
+A_NAME = "a datacenter name: 1 to 63 of A-Z a-z 0-9 . _ -, the first a letter or digit"
 _REMEDY = "allowed: name larger groups of workers as one"
 
 # Finding the nearest name takes milliseconds; a thousand hints help no more than the first.
@@ -101,7 +101,7 @@ class FieldReader:
         if tree is None:
             return ""
         if not isinstance(tree, str) or not NAME.fullmatch(tree):
-            self.wrong(path, f"found {shown(tree)}, expected {_A_NAME}", key=key)
+            self.wrong(path, f"found {shown(tree)}, expected {A_NAME}", key=key)
             return ""
         if used and self.datacenters is not None and tree not in self.datacenters:
             # Those that are none are reported in their own place, and must not be shown as they are.

@@ -9,7 +9,7 @@ from ipaddress import ip_address
 
 from sidecar.errors import ConfigError, DocumentRejected
 from sidecar.footprint import NODE, Footprint
-from sidecar.routing.fields import TEXT
+from sidecar.routing.fields import A_NAME, TEXT, shown
 from sidecar.routing.location import NAME
 from sidecar.yaml_reader import Checkpoint, Path, Tree, places, read, show
 
@@ -25,7 +25,6 @@ MAX_WEIGHT = 1000
 _MAX_ENTRIES = 200_000
 
 _AN_ENDPOINT = "an IP address and a port such as 10.1.0.20:8000 or '[fd00::1]:8000'"
-_MAX_SHOWN = 80
 _MAX_PORT = 65535
 
 
@@ -94,13 +93,13 @@ def _too_many(found: str) -> str:
 def _apps(tree: Tree, checkpoint: Checkpoint) -> Mapping[str, Mapping[str, tuple[Endpoint, ...]]]:
     expected = "`apps:` with a mapping of applications, such as {billing: {dc1: ['10.1.0.20:8000']}}"
     if not isinstance(tree, dict):
-        raise _WrongEntryError((), f"found {_shown(tree)}, expected {expected}")
+        raise _WrongEntryError((), f"found {shown(tree)}, expected {expected}")
     for key in tree:
         if key != "apps":
             raise _WrongEntryError((key,), "no such key, expected apps only")
     apps = tree.get("apps", "")
     if not isinstance(apps, dict):
-        raise _WrongEntryError((), f"found {_shown(apps)} as apps, expected {expected}")
+        raise _WrongEntryError((), f"found {shown(apps)} as apps, expected {expected}")
     if len(apps) > MAX_APPS:
         raise _WrongEntryError(("apps",), f"found {len(apps)} applications, expected at most {MAX_APPS}")
     return {app: _datacenters(app, entry, checkpoint) for app, entry in apps.items()}
@@ -110,9 +109,9 @@ def _datacenters(app: str, tree: Tree, checkpoint: Checkpoint) -> Mapping[str, t
     path = ("apps", app)
     if not TEXT.fullmatch(app):
         expected = "the name of an application, 1 to 256 characters, no control characters"
-        raise _WrongEntryError(path, f"found {_shown(app)}, expected {expected}")
+        raise _WrongEntryError(path, f"found {shown(app)}, expected {expected}")
     if not isinstance(tree, dict):
-        raise _WrongEntryError(path, f"found {_shown(tree)}, expected a mapping of datacenters to lists of endpoints")
+        raise _WrongEntryError(path, f"found {shown(tree)}, expected a mapping of datacenters to lists of endpoints")
     if len(tree) > MAX_DATACENTERS:
         raise _WrongEntryError(path, f"found {len(tree)} datacenters, expected at most {MAX_DATACENTERS}")
     return {name: _endpoints((*path, name), entry, checkpoint) for name, entry in tree.items()}
@@ -120,10 +119,9 @@ def _datacenters(app: str, tree: Tree, checkpoint: Checkpoint) -> Mapping[str, t
 
 def _endpoints(path: tuple[str, str, str], tree: Tree, checkpoint: Checkpoint) -> tuple[Endpoint, ...]:
     if not NAME.fullmatch(path[-1]):
-        expected = "a datacenter name: 1 to 63 of A-Z a-z 0-9 . _ -, the first a letter or digit"
-        raise _WrongEntryError(path, f"found {_shown(path[-1])}, expected {expected}")
+        raise _WrongEntryError(path, f"found {shown(path[-1])}, expected {A_NAME}")
     if not isinstance(tree, list):
-        raise _WrongEntryError(path, f"found {_shown(tree)}, expected a list of endpoints, each {_AN_ENDPOINT}")
+        raise _WrongEntryError(path, f"found {shown(tree)}, expected a list of endpoints, each {_AN_ENDPOINT}")
     if len(tree) > MAX_OF_DATACENTER:
         raise _WrongEntryError(path, f"found {len(tree)} endpoints, expected at most {MAX_OF_DATACENTER}")
     found: dict[tuple[str, int], Endpoint] = {}
@@ -132,7 +130,7 @@ def _endpoints(path: tuple[str, str, str], tree: Tree, checkpoint: Checkpoint) -
         endpoint = _endpoint((*path, number), entry)
         key = endpoint.host, endpoint.port
         if key in found:
-            raise _WrongEntryError((*path, number), f"found {_shown(_address(entry))} a second time, expected it once")
+            raise _WrongEntryError((*path, number), f"found {shown(_address(entry))} a second time, expected it once")
         found[key] = endpoint
     return tuple(found.values())
 
@@ -148,7 +146,7 @@ def _endpoint(path: Path, tree: Tree) -> Endpoint:
     if number is None:
         raise _WrongEntryError(
             path,
-            f"found the weight {_shown(weight)}, expected a whole number from 1 to {MAX_WEIGHT}: leave out an "
+            f"found the weight {shown(weight)}, expected a whole number from 1 to {MAX_WEIGHT}: leave out an "
             "endpoint that is to get nothing",
         )
     address = _address(tree)
@@ -161,7 +159,7 @@ def _endpoint(path: Path, tree: Tree) -> Endpoint:
     port = _integer(port_text, _MAX_PORT)
     if ip is None or port is None or bracketed is not (ip.version == 6):
         raise _WrongEntryError(
-            path, f"found {_shown(address)}, expected {_AN_ENDPOINT}: gRPC clients look up no names of endpoints"
+            path, f"found {shown(address)}, expected {_AN_ENDPOINT}: gRPC clients look up no names of endpoints"
         )
     return Endpoint(str(ip), port, number)
 
@@ -175,9 +173,3 @@ def _integer(tree: Tree, most: int) -> int | None:
     if not isinstance(tree, str) or not (tree.isascii() and tree.isdigit()) or len(tree) > len(str(most)):
         return None
     return int(tree) if 1 <= int(tree) <= most else None
-
-
-def _shown(tree: Tree) -> str:
-    if isinstance(tree, str):
-        return repr(tree if len(tree) <= _MAX_SHOWN else tree[:_MAX_SHOWN] + "…") if tree else "nothing"
-    return "a mapping" if isinstance(tree, dict) else "a list" if isinstance(tree, list) else "nothing"

@@ -16,7 +16,7 @@ from sidecar.pb.dcsidecar.xds import messages_pb2 as messages
 from sidecar.routing.shares import Weights, equal, normalized, takeovers, whole_shares
 from sidecar.xds.endpoints import Endpoint
 from sidecar.xds.inputs import Inputs
-from sidecar.xds.kinds import routes_name, split_cluster
+from sidecar.xds.kinds import URL, routes_name, split_cluster
 
 # What the weights of a priority add up to.
 _TOTAL = 1_000_000
@@ -116,4 +116,4 @@ def _ads() -> messages.ConfigSource:
 
 def _packed(message: Message, original: str) -> Any:
     """Return a message as one of this full name, which is the same on the wire."""
-    return Any(type_url=f"type.googleapis.com/{original}", value=message.SerializeToString(deterministic=True))
+    return Any(type_url=URL + original, value=message.SerializeToString(deterministic=True))

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from enum import Enum
 
-_URL = "type.googleapis.com/"
+URL = "type.googleapis.com/"
+"""What the URL of a type begins with."""
 _EVERY = "*"
 
 
 class Kind(Enum):
     """A type of resource, by its URL."""
 
-    RUNTIME = _URL + "envoy.service.runtime.v3.Runtime"
-    ROUTES = _URL + "envoy.config.route.v3.RouteConfiguration"
-    LISTENERS = _URL + "envoy.config.listener.v3.Listener"
-    CLUSTERS = _URL + "envoy.config.cluster.v3.Cluster"
-    ENDPOINTS = _URL + "envoy.config.endpoint.v3.ClusterLoadAssignment"
+    RUNTIME = URL + "envoy.service.runtime.v3.Runtime"
+    ROUTES = URL + "envoy.config.route.v3.RouteConfiguration"
+    LISTENERS = URL + "envoy.config.listener.v3.Listener"
+    CLUSTERS = URL + "envoy.config.cluster.v3.Cluster"
+    ENDPOINTS = URL + "envoy.config.endpoint.v3.ClusterLoadAssignment"
 
     @property
     def label(self) -> str:

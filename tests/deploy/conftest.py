@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import os
 import pickle
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 
 from tests.deploy.container import require_namespaces
 from tests.deploy.image import Image, build
+from tests.servers.shared import session_folder
 
 ROOT = Path(__file__).parents[2]
 
@@ -19,9 +19,7 @@ ROOT = Path(__file__).parents[2]
 def image(tmp_path_factory: pytest.TempPathFactory) -> Image:
     """Build the image as its Dockerfile says, with all sources: once, for all workers of the session."""
     require_namespaces()
-    session = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        session = session.parent
+    session = session_folder(tmp_path_factory)
     with (session / "image.pickle").open("a+b") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         file.seek(0)

@@ -16,6 +16,12 @@ from tests.servers.nacos.server import NacosServer
 Make = Callable[[Path, int | None], NacosServer]
 
 
+def session_folder(factory: pytest.TempPathFactory) -> Path:
+    """Return the folder that all workers of the session have."""
+    folder = factory.getbasetemp()
+    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+
+
 @contextmanager
 def shared(
     factory: pytest.TempPathFactory,
@@ -27,10 +33,7 @@ def shared(
 
     `prepare` is called once, when it has started. Nobody may break it: there is no telling who else uses it.
     """
-    session = factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        session = session.parent
-    folder = session / f"shared-{name}"
+    folder = session_folder(factory) / f"shared-{name}"
     folder.mkdir(exist_ok=True)
     with _state(folder) as state:
         server = make(folder / "home", state.get("port"))

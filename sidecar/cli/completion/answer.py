@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from itertools import chain
+from collections.abc import Mapping
 
 from sidecar.cli.completion import names
 from sidecar.cli.completion.line import COMPLETE_VARIABLE, Line, read_line
@@ -20,24 +19,10 @@ def completed(environ: Mapping[str, str]) -> str | None:
         return None
     form = "plain\n{}\n_" if environ[COMPLETE_VARIABLE] == "zsh_complete" else "plain,{}"
     try:
-        found = _names(line, _document(line))
+        found = names.of_kind(line.kind, _document(line), line.arguments)
     except Exception:  # noqa: BLE001 - the shell would show any error in the middle of a line
         found = ()
     return "\n".join(form.format(name) for name in found if name.startswith(line.incomplete))
-
-
-def _names(line: Line, tree: Tree) -> Iterable[str]:
-    if line.kind == "apps":
-        return names.apps(tree)
-    if line.kind == "jobs":
-        return names.jobs(tree, line.arguments[0])
-    known = names.datacenters(tree)
-    if line.kind == "apps_and_datacenters":
-        return chain(names.apps(tree), known)
-    if line.kind == "apps_and_weights":
-        weights = [f"{name}=" for name in known]
-        return weights if line.arguments else chain(names.apps(tree), weights)
-    return known
 
 
 def _document(line: Line) -> Tree:

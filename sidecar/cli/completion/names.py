@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from sidecar.yaml_reader import Tree, read
 
@@ -13,6 +13,21 @@ def tree_of(text: bytes, max_bytes: int) -> Tree:
     Raises DocumentRejected where it is neither YAML nor JSON, UnicodeDecodeError where it is not UTF-8.
     """
     return read(text.decode().removeprefix("\ufeff"), lambda: None) if len(text) <= max_bytes else ""
+
+
+def of_kind(kind: str, tree: Tree, arguments: Sequence[str]) -> Iterable[str]:
+    """Return the names of a kind (see `table`), behind the command's `arguments` so far."""
+    if kind == "apps":
+        return apps(tree)
+    if kind == "jobs":
+        return jobs(tree, arguments[0])
+    known = datacenters(tree)
+    if kind == "apps_and_datacenters":
+        return (*apps(tree), *known)
+    if kind == "apps_and_weights":
+        weights = [f"{name}=" for name in known]
+        return weights if arguments else (*apps(tree), *weights)
+    return known
 
 
 def apps(tree: Tree) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 import click
@@ -24,30 +24,27 @@ _REVISIONS = 30
 
 def apps(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001 - as click calls it
     """Complete applications of the document."""
-    return _matching(names.apps(_document(ctx)), incomplete)
+    return _of_document("apps", ctx, incomplete)
 
 
 def datacenters(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001 - as click calls it
     """Complete datacenters of the document."""
-    return _matching(names.datacenters(_document(ctx)), incomplete)
+    return _of_document("datacenters", ctx, incomplete)
 
 
 def apps_and_datacenters(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001 - as click calls it
     """Complete applications, and the datacenter that follows them."""
-    document = _document(ctx)
-    return _matching((*names.apps(document), *names.datacenters(document)), incomplete)
+    return _of_document("apps_and_datacenters", ctx, incomplete)
 
 
 def apps_and_weights(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001 - as click calls it
     """Complete an application, and weights of datacenters behind it."""
-    document = _document(ctx)
-    weights = [f"{name}=" for name in names.datacenters(document)]
-    return _matching(weights if ctx.params.get("words") else (*names.apps(document), *weights), incomplete)
+    return _of_document("apps_and_weights", ctx, incomplete, ctx.params.get("words") or ())
 
 
 def jobs(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001 - as click calls it
     """Complete the jobs of the application before that have routes of their own."""
-    return _matching(names.jobs(_document(ctx), str(ctx.params.get("app"))), incomplete)
+    return _of_document("jobs", ctx, incomplete, [str(ctx.params.get("app"))])
 
 
 def revisions(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001 - as click calls it
@@ -74,6 +71,10 @@ def contexts(ctx: click.Context, param: click.Parameter, incomplete: str) -> lis
         return _matching(known_contexts.contexts(), incomplete)
     except Exception:  # noqa: BLE001 - the shell would show any error in the middle of a line
         return []
+
+
+def _of_document(kind: str, ctx: click.Context, incomplete: str, arguments: Sequence[str] = ()) -> list[str]:
+    return _matching(names.of_kind(kind, _document(ctx), arguments), incomplete)
 
 
 def _document(ctx: click.Context) -> Tree:
