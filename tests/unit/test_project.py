@@ -57,6 +57,13 @@ def test_a_test_says_what_it_pins(path: Path) -> None:
     assert not silent
 
 
+@pytest.mark.parametrize("path", [path for path in MODULES if path.name == "conftest.py"], ids=_name)
+def test_a_fixture_of_a_folder_ends_with_it(path: Path) -> None:
+    """Its folder is a package: pytest takes `scope="package"` for the whole session elsewhere, and servers idle on."""
+    if 'scope="package"' in path.read_text(encoding="utf-8"):
+        assert (path.parent / "__init__.py").exists()
+
+
 def test_the_generated_code_is_that_of_the_contract(tmp_path: Path) -> None:
     """What `make proto` writes is what is committed, byte by byte."""
     subprocess.run([ROOT / "protos/generate", tmp_path], check=True, timeout=200, capture_output=True)

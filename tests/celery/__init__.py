@@ -1,0 +1,1 @@
+"""Runs Celery's workers on real brokers with the router."""

@@ -1,0 +1,1 @@
+"""Runs ElasticJob's jobs with the adapter."""

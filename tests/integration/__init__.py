@@ -1,0 +1,1 @@
+"""Runs the sidecar beside real servers."""

@@ -1,0 +1,1 @@
+"""Runs the sidecar while its sources fail."""

@@ -1,0 +1,1 @@
+"""Runs Envoys and gRPC clients that follow the sidecar over xDS."""

@@ -1,0 +1,1 @@
+"""Runs PowerJob's scheduler and workers with the adapter."""
