@@ -6,8 +6,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# Fault tests mostly wait, so three workers keep two cores busy.
-WORKERS ?= 3
+# Tests beside servers mostly wait: four workers keep two cores busy.
+WORKERS ?= 4
 # `make run` and `make docs` have environments of their own, a tenth of the size.
 RUN_VENV := .venv-run
 DOCS_VENV := .venv-docs

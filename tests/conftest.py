@@ -36,6 +36,10 @@ _LONGEST = (
     "tests/powerjob/test_stock_server.py",
     "tests/integration/failures/test_contract.py",
     "tests/e2e/test_page.py",
+    "tests/deploy/test_release.py",
+    "tests/integration/zookeeper/test_faults.py",
+    "tests/integration/apollo/test_faults.py",
+    "tests/integration/nacos/test_cluster.py",
 )
 
 
