@@ -49,8 +49,7 @@ $(DOCS_STAMP): $(DOCS_INPUTS)
 
 .PHONY: test
 test: install ## Run all checks: lint, types, layers, unit tests, real servers, end to end
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target lint servers
-	@$(MAKE) --no-print-directory --jobs=2 units-aside integration
+	@$(MAKE) --no-print-directory --jobs=3 lint servers units-aside integration
 
 .PHONY: lint
 lint: install ## Check lint, format, types, layers, shell scripts
@@ -66,13 +65,14 @@ servers: install
 	@$(BIN)/python -m tests.fetch
 
 .PHONY: integration
-integration: install
+integration: servers
 	@$(PYTEST) tests --ignore=tests/unit --numprocesses $(WORKERS) --dist loadfile --durations=10
 
 # The tests beside real servers wait a fifth of their time: what only computes gives way to them. Printed at its end.
 .PHONY: units-aside
 units-aside: install
-	@nice -n 5 $(MAKE) --no-print-directory --jobs=1 units fuzz-short >$(VENV)/units.log 2>&1 || failed=$$?; \
+	@{ nice -n 5 $(MAKE) --no-print-directory units && nice -n 5 $(MAKE) --no-print-directory fuzz-short; } \
+	  >$(VENV)/units.log 2>&1 || failed=$$?; \
 	cat $(VENV)/units.log; exit $${failed:-0}
 
 .PHONY: units

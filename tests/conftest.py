@@ -27,7 +27,7 @@ pytest_plugins = ["tests.servers.fixtures"]
 _TOGETHER = ("celery", "elasticjob", "powerjob")
 # Files of theirs that use none of these servers.
 _APART = ("tests/powerjob/test_stock_server.py", "tests/powerjob/test_schedulers_guide.py")
-# What takes longest begins first, so that no worker is left with it at the end.
+# What takes or waits longest begins first: no worker is left with it at the end, and the unit tests use the waiting.
 _LONGEST = (
     "powerjob",
     "celery",
@@ -36,10 +36,16 @@ _LONGEST = (
     "tests/powerjob/test_stock_server.py",
     "tests/integration/failures/test_contract.py",
     "tests/e2e/test_page.py",
-    "tests/deploy/test_release.py",
     "tests/integration/zookeeper/test_faults.py",
     "tests/integration/apollo/test_faults.py",
     "tests/integration/nacos/test_cluster.py",
+    "tests/e2e/test_nacos_console.py",
+    "tests/deploy/test_release.py",
+    "tests/integration/nacos/test_watch.py",
+    "tests/integration/nacos/test_access_keys.py",
+    "tests/integration/nacos/test_credentials.py",
+    "tests/attack/test_short.py",
+    "tests/chaos/test_short.py",
 )
 
 

@@ -14,14 +14,17 @@ log = logging.getLogger(__name__)
 
 _TIMEOUT_S = 2.0
 _RETRY_S = 600.0
+# A busy server may be too slow once; one that answers no lookup refuses them, or is gone.
+_FAILURES = 3
 
 
 class Authorship:
-    """Asks a source's history; after a failure not again for ten minutes, because reactions wait for the answer."""
+    """Asks a source's history; after three failures in a row not again for ten minutes: reactions wait for it."""
 
     def __init__(self, history: History | None, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._history = history
         self._clock = clock
+        self._failures = 0
         self._retry_at = -math.inf
 
     def of(self, version: str) -> Mapping[str, str]:
@@ -31,8 +34,11 @@ class Authorship:
         try:
             author = self._history.author(version, _TIMEOUT_S)
         except SidecarError as error:
-            log.info("the config center's history is not readable; changes are recorded without author: %s", error)
-            self._retry_at = self._clock() + _RETRY_S
+            log.info("the config center's history is not readable; the change is recorded without author: %s", error)
+            self._failures += 1
+            if self._failures >= _FAILURES:
+                self._failures, self._retry_at = 0, self._clock() + _RETRY_S
             return {}
+        self._failures = 0
         known = {"user": author.user, "address": author.address} if author else {}
         return {name: value for name, value in known.items() if value}

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tests.powerjob.build import Artifacts
 
 PROCESSORS = "io.dcsidecar.powerjob.testworker"
-JVM = ("-Xmx192m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:+PerfDisableSharedMem")
+JVM = ("-Xms192m", "-Xmx192m", "-Xmn96m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:+PerfDisableSharedMem")
 
 
 class Status(IntEnum):

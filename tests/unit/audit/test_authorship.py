@@ -43,9 +43,22 @@ def test_a_source_without_a_history_has_no_authors() -> None:
 
 
 def test_a_history_that_may_not_be_read_is_left_alone_for_a_while() -> None:
-    """After a refusal the history is not asked for ten minutes, then again."""
-    center, now = Center({"v3": Author("lin")}, refuses=True), [0.0]
+    """After three failures in a row the history is not asked for ten minutes, then again."""
+    center, now = Center({"v5": Author("lin")}, refuses=True), [0.0]
     authorship = Authorship(center, clock=lambda: now[0])
-    assert (authorship.of("v1"), authorship.of("v2"), center.asked) == ({}, {}, ["v1"])
+    assert [authorship.of(version) for version in ("v1", "v2", "v3", "v4")] == [{}] * 4
+    assert center.asked == ["v1", "v2", "v3"]
     center.refuses, now[0] = False, 601.0
-    assert authorship.of("v3") == {"user": "lin"}
+    assert authorship.of("v5") == {"user": "lin"}
+
+
+def test_one_slow_answer_costs_one_author() -> None:
+    """A failure alone changes nothing for the next lookup, and an answer between failures makes them count anew."""
+    center = Center({"good": Author("lin")})
+    authorship = Authorship(center, clock=lambda: 0.0)
+    for _ in range(4):
+        center.refuses = True
+        assert authorship.of("bad") == {}
+        assert authorship.of("bad") == {}
+        center.refuses = False
+        assert authorship.of("good") == {"user": "lin"}
