@@ -49,7 +49,7 @@ $(DOCS_STAMP): $(DOCS_INPUTS)
 
 .PHONY: test
 test: install ## Run all checks: lint, types, layers, unit tests, real servers, end to end
-	@$(MAKE) --no-print-directory --jobs=3 lint servers units-aside integration
+	@$(MAKE) --no-print-directory --jobs=2 computed-aside integration
 
 .PHONY: lint
 lint: install ## Check lint, format, types, layers, shell scripts
@@ -68,12 +68,11 @@ servers: install
 integration: servers
 	@$(PYTEST) tests --ignore=tests/unit --numprocesses $(WORKERS) --dist loadfile --durations=10
 
-# The tests beside real servers wait a fifth of their time: what only computes gives way to them. Printed at its end.
-.PHONY: units-aside
-units-aside: install
-	@{ nice -n 5 $(MAKE) --no-print-directory units && nice -n 5 $(MAKE) --no-print-directory fuzz-short; } \
-	  >$(VENV)/units.log 2>&1 || failed=$$?; \
-	cat $(VENV)/units.log; exit $${failed:-0}
+# The tests beside real servers wait a good deal: what only computes gives way to them. Printed at its end.
+.PHONY: computed-aside
+computed-aside: install
+	@(for target in lint units fuzz-short; do nice $(MAKE) --no-print-directory $$target || exit; done) \
+	  >$(VENV)/computed.log 2>&1 || failed=$$?; cat $(VENV)/computed.log; exit $${failed:-0}
 
 .PHONY: units
 units: install

@@ -210,6 +210,9 @@ class Operator:
 
     def _do(self, method: str, path: str, fields: Mapping[str, str], headers: Mapping[str, str] | None = None) -> str:
         status, body = self._ask(method, path, fields, headers)
+        if status == 500 and "A lock could not be obtained" in body:
+            # Its database gave up on a starved machine, and changed nothing.
+            status, body = self._ask(method, path, fields, headers)
         assert status == 200, f"{method} {path}: {status} {body}"
         return body
 
