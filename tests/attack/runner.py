@@ -21,10 +21,10 @@ from tests.attack.memory_group import MemoryGroup, make_group
 from tests.attack.sidecar import COMMAND, AttackedSidecar, DidNotStart
 
 _MIB = 1024**2
-_WARM_UP_S = 0.4
+_WARM_UP_S = 0.3
 # How long the effects of an attack count as its own, and how long the caller is measured after that, in calm again.
 _AFTERMATH_S = 0.3
-_CALM_S = 0.7
+_CALM_S = 0.5
 # Allowance for start, end and outstanding deadlines.
 _AROUND_S = 45.0
 _SESSION_NICE = -20

@@ -156,12 +156,15 @@ class ElasticSite:
 
     def wait_until_assigned(self, job: str, expected: list[str], *, within: float = 40.0) -> None:
         """Wait until each shard of a job is in its datacenter."""
-        eventually(
-            lambda: self.assigned(job) == expected,
-            f"{job} is sharded as {Counter(expected)}; it is {Counter(self.assigned(job))}",
-            within=within,
-            every=0.1,
-        )
+        try:
+            eventually(
+                lambda: self.assigned(job) == expected,
+                f"{job} is sharded as {Counter(expected)}",
+                within=within,
+                every=0.1,
+            )
+        except AssertionError as error:
+            raise AssertionError(f"{error}; it is {Counter(self.assigned(job))}") from None
 
     def all_in(self, datacenter: str, job: str = "settle", *, within: float = 40.0) -> None:
         """Wait until all shards of a job are in one datacenter."""

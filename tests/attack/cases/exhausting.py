@@ -403,7 +403,7 @@ ATTACKS = [
         run=_continuations,
         item="8",
         product="Header blocks are bounded across CONTINUATION frames: the connection is closed.",
-        open="a block of 16 MiB, gRPC's bound until a client acknowledges our settings, delays a call by 20 to 28 ms",
+        open="a block of 16 MiB, gRPC's bound until a client acknowledges our settings, delays a call by 20 to 90 ms",
     ),
     Attack(
         name="header-bomb",

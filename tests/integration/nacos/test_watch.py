@@ -87,6 +87,7 @@ def test_going_back_and_forth_between_two_texts_is_as_quick(server: NacosServer,
     server.operator.publish(key, "dc1")
     watched = watch(source_url([server], key))
     watched.is_told_of(1)
+    watched.reaches("dc1")
     delays = []
     for text in ["dc2", "dc1"] * 5:
         watched.seen.clear()

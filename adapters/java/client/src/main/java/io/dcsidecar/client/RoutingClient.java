@@ -110,7 +110,7 @@ public final class RoutingClient<J, W> implements AutoCloseable {
         return prefetcher != null && prefetcher.isWarm();
     }
 
-    /** Waits until the sidecar has answered, or was found unavailable, at most {@code millis}; returns whether it answers. */
+    /** Waits until the sidecar has answered, or cannot be reached, at most {@code millis}; returns whether it answers. */
     public boolean awaitFirstContact(long millis) throws InterruptedException {
         long deadline = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(millis);
         while (!sidecar.isContacted() && System.nanoTime() < deadline) {

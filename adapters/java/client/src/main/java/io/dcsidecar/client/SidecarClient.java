@@ -73,9 +73,10 @@ final class SidecarClient implements AutoCloseable {
         return status == null ? null : status.getDescription() == null ? status.getCode().name() : status.getDescription();
     }
 
-    /** Returns whether the first check is done. */
+    /** Returns whether the sidecar has answered or cannot be reached. A late answer says neither: a JVM that starts is slow itself. */
     boolean isContacted() {
-        return unavailable != NOT_CONNECTED;
+        Status status = unavailable;
+        return status == null || status != NOT_CONNECTED && status.getCode() != Status.Code.DEADLINE_EXCEEDED;
     }
 
     /**

@@ -55,6 +55,24 @@ class RoutingClientTest {
     }
 
     @Test
+    @DisplayName("A first check that gets no answer in time does not end the wait: the next one may")
+    void slowFirstAnswer() throws InterruptedException {
+        fake.hang();
+        client = open();
+        Thread resume = new Thread(() -> {
+            try {
+                Thread.sleep(1500);
+            } catch (InterruptedException stopping) {
+                Thread.currentThread().interrupt();
+            }
+            fake.resume();
+        });
+        resume.start();
+        assertTrue(client.awaitFirstContact(15_000));
+        resume.join();
+    }
+
+    @Test
     @DisplayName("JMX and Prometheus show the same figures, and are gone once the client is closed")
     void metrics() throws Exception {
         client = open("metrics", "127.0.0.1:0");
