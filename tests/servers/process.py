@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import itertools
 import os
 import random
 import signal
@@ -10,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Self
@@ -33,6 +35,16 @@ for pid in left:
         pass
 """
 _guard: subprocess.Popen[str] | None = None
+
+_PORTS = range(12_000, 30_000)
+_MOST_WORKERS = 8
+_worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % _MOST_WORKERS
+_own_ports = _PORTS[_worker * len(_PORTS) // _MOST_WORKERS : (_worker + 1) * len(_PORTS) // _MOST_WORKERS]
+# Other processes of the same worker begin elsewhere.
+_first = random.randrange(len(_own_ports))
+_in_turn = itertools.cycle([*_own_ports[_first:], *_own_ports[:_first]])
+# Given to servers that may not have taken them yet.
+_given: deque[int] = deque(maxlen=200)
 # Referred to until the end: Popen warns of a process that nobody waits for.
 _left: list[subprocess.Popen[bytes] | psutil.Process] = []
 
@@ -41,10 +53,14 @@ def free_port(*offsets: int) -> int:
     """Return a port P that is free on loopback, and so is P + each offset.
 
     Below the range that the kernel hands out to clients, so that a server finds its port free again at its restart.
+    Each pytest worker has ports of its own and takes them in turn: between this look and the server's start another
+    server would take the port otherwise.
     """
-    for _ in range(200):
-        port = random.randrange(12_000, 30_000)
-        if all(_is_free(port + offset) for offset in (0, *offsets)):
+    for _ in range(len(_own_ports)):
+        port: int = next(_in_turn)
+        wanted = [port + offset for offset in (0, *offsets)]
+        if all(each in _own_ports and each not in _given and _is_free(each) for each in wanted):
+            _given.extend(wanted)
             return port
     raise AssertionError(f"no free ports on loopback (with offsets {offsets})")
 
