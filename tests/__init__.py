@@ -1,1 +1,1 @@
-"""Tests of the product; a folder whose fixtures have its scope is a package, as pytest ends them with nothing else."""
+"""Tests of the product. Folders with fixtures of their own scope are packages: pytest ends those with packages only."""
