@@ -120,8 +120,10 @@ def test_last_known_routes_over_a_restart(site: Site) -> None:
     site.route("default: dc2\n")
     job = site.server.save_job(site.app)
     assert site.run(job) == ["dc2"]
-    # Written at the adapter's next check, within a second.
-    eventually(lambda: any((site.server.process.log.parent / "dc-sidecar").glob("routes-*")), "the routes are saved")
+    # Written at the adapter's next check, within a second; there is a file of the routes before.
+    revision = site.sidecar.status().revision.encode()
+    saved = site.server.process.log.parent / "dc-sidecar"
+    eventually(lambda: any(revision in file.read_bytes() for file in saved.glob("routes-*")), "the routes are saved")
     site.sidecar.kill()
     site.server.process.terminate()
     site.server.process.start()

@@ -66,6 +66,13 @@ public final class Fixtures {
         return new ClientSettings(reader(namesAndValues), "dc-sidecar");
     }
 
+    /** As {@link #settings}, but waits ten seconds for an answer by default: a busy machine must not look like an outage. */
+    static ClientSettings patientSettings(String... namesAndValues) {
+        String[] all = Arrays.copyOf(new String[] {"timeout", "10s"}, namesAndValues.length + 2);
+        System.arraycopy(namesAndValues, 0, all, 2, namesAndValues.length);
+        return settings(all);
+    }
+
     static PropertyReader reader(String... namesAndValues) {
         Map<String, String> values = new HashMap<>();
         for (int index = 0; index < namesAndValues.length; index += 2) {

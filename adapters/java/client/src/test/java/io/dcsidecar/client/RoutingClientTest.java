@@ -98,6 +98,6 @@ class RoutingClientTest {
         all[settings.length + 1] = fake.target();
         all[settings.length + 2] = "state-dir";
         all[settings.length + 3] = "off";
-        return RoutingClient.open(Fixtures.settings(all));
+        return RoutingClient.open(Fixtures.patientSettings(all));
     }
 }
