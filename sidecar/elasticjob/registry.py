@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from sidecar.errors import ConfigError, ElasticJobUnavailable
 from sidecar.sources.zookeeper.settings import read_settings
 
 _MAX_SHARDS = 100_000
+# An election takes half a second.
+_ELECTION_POLL_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +98,14 @@ class ElasticJobRegistry:
         """Make ElasticJob not wait for a running shard before it shards a job anew."""
         self._delete(f"{name}/sharding/{item}/running")
 
-    def depose(self, name: str) -> None:
-        """Have the instances of a job elect another leader, or the same."""
-        self._delete(f"{name}/leader/election/instance")
+    def elect(self, name: str) -> str:
+        """Have the instances of a job elect a leader anew; return it, maybe the same, "" if there is none in time."""
+        path = f"{name}/leader/election/instance"
+        self._delete(path)
+        deadline = time.monotonic() + self._timeout
+        while not (leader := self._data(path) or "") and time.monotonic() < deadline:
+            time.sleep(_ELECTION_POLL_S)
+        return leader
 
     def _config(self, name: str) -> Mapping[str, str]:
         return read_fields(self._data(f"{name}/config") or "")

@@ -10,6 +10,8 @@ from sidecar.elasticjob.model import ElasticJob
 from sidecar.elasticjob.registry import ElasticJobRegistry
 from sidecar.routing.candidates import Worker
 
+_ELECTIONS = 20
+
 Choose = Callable[[str, str, Sequence[Worker]], tuple[frozenset[str], str]]
 """Returns the addresses of the instances that may run a shard of a job, and their datacenter, "" for none."""
 
@@ -66,7 +68,17 @@ def execute(registry: ElasticJobRegistry, step: ReshardStep, *, running: bool) -
     if running and step.blocking:
         for item in step.blocking:
             registry.forget_running(job.name, item)
-        if any(job.shards[item] == job.leader for item in step.blocking):
-            # The leader shards on the thread that the running shard occupies.
-            registry.depose(job.name)
+        busy = {job.shards[item] for item in step.blocking}
+        if job.leader in busy and job.instances.keys() - busy:
+            _replace_leader(registry, job.name, busy)
     return requested
+
+
+def _replace_leader(registry: ElasticJobRegistry, job: str, busy: set[str]) -> None:
+    """Have an instance lead that is not busy: a leader shards on the thread that its running shard occupies.
+
+    Any instance may be elected, the same one too: of four, in up to two of five elections.
+    """
+    for _ in range(_ELECTIONS):
+        if registry.elect(job) not in busy:
+            return

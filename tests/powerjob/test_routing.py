@@ -143,7 +143,7 @@ def test_broadcast(site: Site) -> None:
     site.route("default: dc1\n")
     job = site.scheduler.save_job(site.app, "BroadcastJob", executeType="BROADCAST")
     instance = site.scheduler.run(site.app, job)
-    site.scheduler.wait_for(instance, Status.SUCCEEDED, within=90)
+    site.scheduler.wait_for(instance, Status.SUCCEEDED)
     assert sorted(site.ran(instance)[instance]) == ["dc1-plain", "dc1-spring"]
 
 
@@ -152,7 +152,7 @@ def test_map_reduce(site: Site) -> None:
     site.route("default: dc1\n")
     job = site.scheduler.save_job(site.app, "MapReduceJob", executeType="MAP_REDUCE", jobParams="20", concurrency=20)
     instance = site.scheduler.run(site.app, job)
-    site.scheduler.wait_for(instance, Status.SUCCEEDED, within=90)
+    site.scheduler.wait_for(instance, Status.SUCCEEDED)
     pieces = Counter(site.ran(instance)[instance])
     assert set(pieces) == {"dc1-plain", "dc1-spring"}
     assert pieces.total() == 20

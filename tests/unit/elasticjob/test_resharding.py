@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import cast
 
+import pytest
+
 from sidecar.elasticjob.model import ElasticJob
 from sidecar.elasticjob.registry import ElasticJobRegistry
 from sidecar.elasticjob.resharding import MisplacedShard, execute, find_step
@@ -58,10 +60,11 @@ def test_shards_that_nobody_may_run_are_taken_away() -> None:
 
 
 class FakeRegistry:
-    """Notes what is done to it."""
+    """Notes what is done to it; `elected` are the leaders of its elections, the last one of all that follow."""
 
-    def __init__(self, *, pending: bool = False) -> None:
+    def __init__(self, *elected: str, pending: bool = False) -> None:
         self.done: list[tuple[str, ...]] = []
+        self._elected = list(elected)
         self._pending = pending
 
     def request_sharding(self, name: str) -> bool:
@@ -71,8 +74,9 @@ class FakeRegistry:
     def forget_running(self, name: str, item: int) -> None:
         self.done.append(("forget", name, str(item)))
 
-    def depose(self, name: str) -> None:
-        self.done.append(("depose", name))
+    def elect(self, name: str) -> str:
+        self.done.append(("elect", name))
+        return self._elected.pop(0) if len(self._elected) > 1 else self._elected[0]
 
 
 def run(registry: FakeRegistry, of: ElasticJob, *, running: bool) -> bool:
@@ -88,9 +92,29 @@ def test_running_shards_are_waited_for() -> None:
     blocked = job("a", "a", "b", running=frozenset({0, 1, 2}), leader="a@-@1")
     assert run(registry, blocked, running=False)
     assert registry.done == [("request", "settle")]
-    registry = FakeRegistry(pending=True)
+    registry = FakeRegistry("b@-@1", pending=True)
     assert not run(registry, blocked, running=True)
-    assert registry.done == [("request", "settle"), ("forget", "settle", "1"), ("depose", "settle")]
+    assert registry.done == [("request", "settle"), ("forget", "settle", "1"), ("elect", "settle")]
     registry = FakeRegistry()
     run(registry, job("a", "a", running=frozenset({1}), leader="b@-@1"), running=True)
-    assert ("depose", "settle") not in registry.done
+    assert ("elect", "settle") not in registry.done
+
+
+@pytest.mark.parametrize(
+    ("elected", "elections"),
+    [(("a@-@1", "a@-@1", "b@-@1"), 3), (("a@-@1", ""), 2), (("a@-@1",), 20)],
+    ids=["another", "nobody in time", "the same again and again"],
+)
+def test_a_leader_that_runs_a_shard_is_replaced_by_one_that_does_not(elected: tuple[str, ...], elections: int) -> None:
+    """ElasticJob may elect the same instance: then there is another election, but not for ever."""
+    registry = FakeRegistry(*elected)
+    run(registry, job("a", "a", running=frozenset({1}), leader="a@-@1"), running=True)
+    assert registry.done.count(("elect", "settle")) == elections
+
+
+def test_where_each_instance_runs_a_shard_the_leader_stays() -> None:
+    """An election would change nothing."""
+    registry = FakeRegistry()
+    alone = ElasticJob("settle", {"a@-@1": INSTANCES["a@-@1"]}, ("", "a@-@1"), frozenset({1}), leader="a@-@1")
+    run(registry, alone, running=True)
+    assert registry.done == [("request", "settle"), ("forget", "settle", "1")]

@@ -33,7 +33,7 @@ class FakeRegistry:
 
     def __init__(self, *names: str) -> None:
         self.requested: list[str] = []
-        self.deposed: list[str] = []
+        self.pushed: list[str] = []
         self.follow = False
         self.looked = 0
         self.found = {name: ElasticJob(name, INSTANCES, ("a@-@1", "a@-@1")) for name in names}
@@ -52,10 +52,11 @@ class FakeRegistry:
         return True
 
     def forget_running(self, name: str, item: int) -> None:
-        self.deposed.append(f"{name}/{item}")
+        self.pushed.append(f"{name}/{item}")
 
-    def depose(self, name: str) -> None:
-        self.deposed.append(name)
+    def elect(self, name: str) -> str:
+        self.pushed.append(name)
+        return "b@-@1"
 
 
 @pytest.fixture
@@ -128,7 +129,7 @@ def test_a_job_that_is_to_be_sharded_already_is_left_alone(registry: FakeRegistr
     run(reaction(lambda _: None))
     assert registry.requested == []
     run(reaction(lambda _: None, keys={"running": "true"}))
-    assert registry.deposed == ["settle/0", "settle"]
+    assert registry.pushed == ["settle/0", "settle"]
 
 
 def test_what_is_in_its_place_is_left_alone(registry: FakeRegistry) -> None:
