@@ -22,7 +22,7 @@ from tests.attack.sidecar import COMMAND
 _MIB = 1024**2
 _AT_A_TIME = 4
 _COLUMNS = (
-    ("attack", 22, ""),
+    ("attack", 28, ""),
     ("verdict", 8, ""),
     ("calm p99.9", 10, "ms"),
     ("worst", 7, "ms"),

@@ -34,6 +34,7 @@ class Attack:
     document: returns the document in force at the beginning.
     calls: measure the independent caller; otherwise only the expectations of `run` count.
     starts: start the sidecar before `run`; otherwise `run` starts it.
+    front: put Envoy in front of the sidecar: attack and caller reach only that.
     memory: bytes that the document needs; the limit is raised to them where it is lower.
     least: minimum seconds for the attack to have an effect.
     around: further seconds that it may take.
@@ -50,6 +51,7 @@ class Attack:
     setup: Sequence[str] = ()
     calls: bool = True
     starts: bool = True
+    front: bool = False
     memory: int = 0
     least: float = 0.0
     around: float = 0.0

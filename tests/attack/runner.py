@@ -17,6 +17,7 @@ from typing import Any
 
 from tests.attack.attack import Attack, Stage, all_attacks, give_way
 from tests.attack.caller import DEADLINE_S, RATE, IndependentCaller, Measured
+from tests.attack.front import Front
 from tests.attack.memory_group import MemoryGroup, make_group
 from tests.attack.sidecar import COMMAND, AttackedSidecar, DidNotStart
 
@@ -222,6 +223,7 @@ def _attacked(
         flags=attack.flags,
         setup=attack.setup,
         command=setting.command,
+        front=attack.front,
     )
     caller = IndependentCaller(sidecar.target, f"http://127.0.0.1:{sidecar.http}/healthz", folder, core=other)
     stage = Stage(attack, sidecar, caller, max(setting.seconds, attack.least), other, stack)
@@ -233,6 +235,8 @@ def _attacked(
             attack.run(stage)
             return
         sidecar.start()
+        if attack.front:
+            stack.enter_context(Front(folder, port=sidecar.grpc, sidecar=sidecar.listens))
         if attack.calls:
             _measured(stage, result, other)
         else:

@@ -46,7 +46,8 @@ class AttackedSidecar:
     """`dc-sidecar serve` with the file source, HTTP and a state directory, as the chart starts it.
 
     flags: added after the chart's. setup: shell commands run before it; one that begins with `mount` gives it mounts
-    of its own. grpc, http: its ports on loopback.
+    of its own. grpc, http: the ports on loopback to call. listens: the port that it serves gRPC on, where a proxy is in
+    front of it at `grpc`.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class AttackedSidecar:
         setup: Sequence[str] = (),
         env: Mapping[str, str] | None = None,
         command: Path = COMMAND,
+        front: bool = False,
     ) -> None:
         self.folder = folder
         self.document = folder / "routing.yaml"
@@ -66,6 +68,7 @@ class AttackedSidecar:
         self.socket = folder / "s.sock"
         self.log = folder / "sidecar.log"
         self.grpc, self.http = free_port(), free_port()
+        self.listens = free_port() if front else self.grpc
         self.token = ""
         self._group = group
         self._memory = memory
@@ -105,7 +108,7 @@ class AttackedSidecar:
 
     @property
     def target(self) -> str:
-        """Where it serves gRPC."""
+        """Where gRPC is served."""
         return f"127.0.0.1:{self.grpc}"
 
     def command(self) -> list[str]:
@@ -120,7 +123,7 @@ class AttackedSidecar:
                 case "--listen" if value.startswith("unix:"):
                     words.append(f"--listen=unix:{self.socket}")
                 case "--listen":
-                    words.append(f"--listen=127.0.0.1:{self.grpc}")
+                    words.append(f"--listen=127.0.0.1:{self.listens}")
                 case "--http":
                     words.append(f"--http=127.0.0.1:{self.http}")
                 case "--http-token-file":

@@ -414,6 +414,28 @@ ATTACKS = [
         "parses them before it serves others",
     ),
     Attack(
+        name="rapid-reset-at-envoy",
+        front=True,
+        run=_rapid_reset,
+        item="8",
+        product="With Envoy in front (deploy/envoy), rapid reset fails no call of others on the same connection.",
+    ),
+    Attack(
+        name="continuation-flood-at-envoy",
+        front=True,
+        run=_continuations,
+        item="8",
+        product="With Envoy in front, header blocks without end never reach the sidecar.",
+    ),
+    Attack(
+        name="header-bomb-at-envoy",
+        front=True,
+        run=_header_bomb,
+        item="8",
+        product="With Envoy in front, header blocks that are large only decoded never reach the sidecar.",
+        short=True,
+    ),
+    Attack(
         name="ping-flood",
         run=_pings,
         item="8",
