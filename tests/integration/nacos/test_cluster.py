@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.server
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 
@@ -214,9 +214,16 @@ def _join(member: NacosServer) -> None:
     member.wait_ready()
 
 
-def _change(member: NacosServer, key: str, text: str, everybody: list[Watched]) -> None:
-    """Publish at a member, which may need a new leader first; from then on 10 s are allowed."""
+def _change(
+    member: NacosServer, key: str, text: str, everybody: list[Watched], *, members: Sequence[NacosServer] = ()
+) -> None:
+    """Publish at a member, which may need a new leader first; 10 s are allowed once these members serve the change.
+
+    A member that has just come back may tell the others late, which is Nacos' own time.
+    """
     eventually(lambda: _publishes(member, key, text), f"{text} to be published", within=60, every=0.5)
+    for each in members:
+        eventually(lambda: _serves(each, key) == text, f"{each.address} to serve {text}", within=60, every=0.1)  # noqa: B023
     published = time.monotonic()
     for watched in everybody:
         watched.reaches(text, within=max(published + WITHIN - time.monotonic(), 0.1))
@@ -228,3 +235,10 @@ def _publishes(member: NacosServer, key: str, text: str) -> bool:
     except (AssertionError, OSError):
         return False
     return True
+
+
+def _serves(member: NacosServer, key: str) -> str:
+    try:
+        return member.operator.serves(key)
+    except (AssertionError, OSError):
+        return ""

@@ -57,6 +57,12 @@ class Scene:
         return set(self.table.view.state.out) if self.table.view.state else set()
 
 
+@pytest.fixture(autouse=True)
+def _no_other_probe() -> None:
+    """Let the probes of earlier tests end: tests count those of the whole process."""
+    eventually(lambda: not [one for one in threading.enumerate() if one.name.startswith("probe ")], "their end")
+
+
 @pytest.fixture
 def scene() -> Iterator[Scene]:
     """Run a table whose document's probes may reach localhost."""
