@@ -440,7 +440,7 @@ ATTACKS = [
         run=_pings,
         item="8",
         product="A client that sends PING and SETTINGS without reading the answers is disconnected and delays nobody.",
-        open="in about half of the runs gRPC works on 4 MiB of them on the thread that answers, until the connection ends",
+        open="in half of the runs gRPC works on 4 MiB of them on the thread that answers, until the connection ends",
     ),
     Attack(
         name="empty-frames",
