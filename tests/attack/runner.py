@@ -17,7 +17,7 @@ from typing import Any
 
 from tests.attack.attack import Attack, Stage, all_attacks, give_way
 from tests.attack.caller import DEADLINE_S, RATE, IndependentCaller, Measured
-from tests.attack.front import Front
+from tests.attack.front import front
 from tests.attack.memory_group import MemoryGroup, make_group
 from tests.attack.sidecar import COMMAND, AttackedSidecar, DidNotStart
 
@@ -236,7 +236,7 @@ def _attacked(
             return
         sidecar.start()
         if attack.front:
-            stack.enter_context(Front(folder, port=sidecar.grpc, sidecar=sidecar.listens))
+            stack.enter_context(front(folder, port=sidecar.grpc, sidecar=sidecar.listens))
         if attack.calls:
             _measured(stage, result, other)
         else:

