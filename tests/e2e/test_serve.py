@@ -61,7 +61,7 @@ def test_a_terminated_sidecar_loses_no_call(document: Path, tmp_path: Path) -> N
         for caller in callers:
             caller.refused()
             caller.stop()
-            caller.lost_by_shutdown_only()
+            assert {failure.code for failure in caller.failures} == {grpc.StatusCode.UNAVAILABLE}
 
 
 def test_streams_end_when_it_is_terminated(document: Path, tmp_path: Path) -> None:

@@ -205,7 +205,7 @@ def test_a_terminated_sidecar_loses_no_call(supervisor: Crew) -> None:
         for caller in callers:
             caller.refused()
             caller.stop()
-            caller.lost_by_shutdown_only()
+            assert {failure.code for failure in caller.failures} == {grpc.StatusCode.UNAVAILABLE}
     assert all(has_ended(worker) for worker in workers)
 
 
