@@ -15,6 +15,7 @@ from sidecar.cli.options.zone import utc_option
 from sidecar.cli.render import Style, print_json, print_lines, say, styled
 from sidecar.errors import Problem
 from sidecar.footprint import NACOS_CLIENT, document_budget
+from sidecar.memory import process_share
 from sidecar.routing.lint import warnings
 from sidecar.routing.model import RoutingDocument
 from sidecar.routing.parsed_text import ParsedText, parse_text
@@ -23,7 +24,7 @@ _EPILOG = """\b
 Examples:
   dc-sidecar check routing.yaml
   dc-sidecar check --strict -o json routing.yaml
-  dc-sidecar check --max-memory 128MiB routing.yaml
+  dc-sidecar check --max-memory 128MiB --workers 2 routing.yaml
   git show HEAD:routing.yaml | dc-sidecar check -"""
 
 
@@ -35,6 +36,14 @@ Examples:
     "--max-memory", type=SIZE, help="Memory of the sidecar, as in `serve`; a document must fit into it.  [default: any]"
 )
 @click.option("--nacos", is_flag=True, help="The source is Nacos: its client takes 64 MiB of --max-memory.")
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Worker processes of the sidecar, as in `serve`: with more than one, they and the first process have equal "
+    "shares of --max-memory.",
+)
 @click.option("--now", type=TIME, help="Check as of this time.  [default: now]")
 @utc_option
 @output_option
@@ -45,6 +54,7 @@ def command(
     max_document_size: int,
     max_memory: int | None,
     nacos: bool,
+    workers: int,
     now: int | None,
     output: str,
 ) -> int:
@@ -53,7 +63,8 @@ def command(
     Prints every problem as FILE:LINE:COLUMN: path: message, and warns of what
     is valid but odd. Exits with 1 if there is a problem.
     """
-    budget = document_budget(max_memory, beside=NACOS_CLIENT if nacos else 0)
+    share = None if max_memory is None else process_share(max_memory, workers)
+    budget = document_budget(share, beside=NACOS_CLIENT if nacos else 0)
     parsed = parse_text(file.read(), max_bytes=max_document_size, budget=budget)
     problems = parsed.refusal.problems if parsed.refusal else ()
     odd = warnings(parsed, time.time_ns() if now is None else now)

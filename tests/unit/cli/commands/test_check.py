@@ -76,6 +76,8 @@ def test_a_file_that_cannot_be_read(run: Run, tmp_path: Path, name: str) -> None
         (("--max-memory", "64MiB"), 30_000, False),
         (("--max-memory", "128MiB"), 30_000, True),
         (("--max-memory", "128MiB", "--nacos"), 30_000, False),
+        (("--max-memory", "192MiB", "--workers", "2"), 30_000, False),
+        (("--max-memory", "384MiB", "--workers", "2"), 30_000, True),
         ((), 30_000, True),
     ],
 )
@@ -90,7 +92,8 @@ def test_a_document_that_a_pod_refuses_for_memory_is_invalid(
     result = run("check", *flags, str(document))
     assert result.code == (0 if fits else 1)
     if not fits:
-        budget = document_budget(int(flags[1].removesuffix("MiB")) << 20, beside=NACOS_CLIENT if flags[2:] else 0)
+        limit = (int(flags[1].removesuffix("MiB")) << 20) // (3 if "--workers" in flags else 1)
+        budget = document_budget(limit, beside=NACOS_CLIENT if "--nacos" in flags else 0)
         with pytest.raises(DocumentRejected) as refused:
             parse_document(text.encode(), budget=budget)
         (problem,) = refused.value.problems
