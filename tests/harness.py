@@ -38,7 +38,8 @@ CANDIDATES: Mapping[str, int] = {"dc1": 2, "dc2": 2, "dc3": 2}
 # A restarted sidecar is found again within a fifth of a second; by itself gRPC would wait longer and longer.
 _RECONNECT = (
     ("grpc.initial_reconnect_backoff_ms", 50),
-    ("grpc.min_reconnect_backoff_ms", 50),
+    # How long one attempt may take: a busy machine needs more than the 50 ms.
+    ("grpc.min_reconnect_backoff_ms", 5_000),
     ("grpc.max_reconnect_backoff_ms", 200),
     ("grpc.max_receive_message_length", -1),
     # Not the connection of another client in this process.

@@ -77,10 +77,16 @@ class Console:
     def publish_gray(self, text: str, address: str) -> None:
         """Publish a gray (beta) version for one of the clients that the console lists."""
         page = self._page
-        self._edit()
-        page.locator(".next-checkbox").first.click()
-        page.locator(".next-select").first.click()
-        page.get_by_role("option", name=address).click()
+        client = page.get_by_role("option", name=address)
+        # The page asks once who listens, and a client is missing while it connects anew.
+        for _ in range(10):
+            self._edit()
+            page.locator(".next-checkbox").first.click()
+            page.locator(".next-select").first.click()
+            with suppress(Error):
+                client.wait_for(timeout=3000)
+                break
+        client.click()
         page.keyboard.press("Escape")
         self._type(text)
         self._shot("nacos-gray")
