@@ -80,6 +80,8 @@ def test_running_shards_end_where_they_are(site: ElasticSite) -> None:
         switched = time.time() * 1000
         site.sidecar.put(DC2)
         site.all_in("dc2", "report")
+        asked = "/billing/settle/leader/sharding/necessary"
+        eventually(lambda: site.client.exists(asked), "the reaction asks for new shards of this job too", within=20)
         assert site.assigned("settle") == ["dc1"] * SHARDS
         (job,) = json.loads(site.reshard("--job", "settle", "--running", "--yes", "-o", "json"))["jobs"]
         assert (len(job["shards"]), job["pending"], len(job["running"])) == (SHARDS, True, SHARDS)
