@@ -8,10 +8,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
 
-import grpc
+from sidecar.server.reading import choose_reading
 
-from sidecar.server.server import channel_options
-from sidecar.server.settings import ServerSettings
+# As the sidecar on loopback, before gRPC is imported.
+choose_reading("direct", ())
+
+import grpc  # noqa: E402
+
+from sidecar.server.server import channel_options  # noqa: E402
+from sidecar.server.settings import ServerSettings  # noqa: E402
 
 
 def read_frames(path: Path) -> list[bytes]:

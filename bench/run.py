@@ -1,6 +1,6 @@
 """Measures the cost of a call to the sidecar relative to a no-op handler.
 
-    python -m bench.run [--only "cold, 3 candidates"] [--call-handling threads]
+    python -m bench.run [--only "cold, 3 candidates"] [--call-handling threads] [--call-reading threads]
 
 Both servers run at the same time on the same core and are called in turns, in short slices, so other load affects both.
 A ratio is the median over the turns of CPU per call, sidecar over no-op.
@@ -87,8 +87,10 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=1.0, help="length of a slice")
     parser.add_argument("--call-handling", choices=("direct", "threads"), help="only print, with calls handled so")
+    parser.add_argument("--call-reading", choices=("direct", "threads"), help="only print, with connections read so")
     arguments = parser.parse_args()
-    serve_flags = ("--call-handling", arguments.call_handling) if arguments.call_handling else ()
+    chosen = {"--call-handling": arguments.call_handling, "--call-reading": arguments.call_reading}
+    serve_flags = tuple(word for flag, value in chosen.items() if value for word in (flag, value))
     measured = []
     with tempfile.TemporaryDirectory() as folder:
         for case in CASES:
@@ -98,7 +100,7 @@ def main() -> None:
                 )
                 measured.append(found)
                 print(" | ".join(row(measured[-1])), flush=True)
-    if not arguments.only and not arguments.call_handling:
+    if not arguments.only and not serve_flags:
         results.write(TITLE, "python -m bench.run", f"{ABOUT}\n\n{table(measured)}")
 
 

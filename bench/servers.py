@@ -14,7 +14,6 @@ from typing import Self
 
 import grpc
 
-import sidecar.server  # noqa: F401 - selects gRPC's engine for all servers started here
 from sidecar.pb.dcsidecar.v1 import routing_pb2 as pb
 
 ROOT = Path(__file__).parent.parent

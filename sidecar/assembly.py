@@ -26,6 +26,7 @@ from sidecar.health.failover_store import FailoverStore
 from sidecar.health.hosts import AllowedHosts
 from sidecar.memory import process_share
 from sidecar.routing.document import parse_document
+from sidecar.server.reading import choose_reading
 from sidecar.server.settings import ServerSettings
 from sidecar.snapshot import SnapshotStore, load
 from sidecar.sources import open_source
@@ -72,6 +73,8 @@ class Sidecar:
     def __init__(self, settings: Settings) -> None:
         settings = replace(settings, state_dir=_checked_state_dir(settings))
         self._settings = settings
+        # Before gRPC is imported, as the client of Nacos does.
+        choose_reading(settings.call_reading, settings.listen)
         self._source = open_source(settings.source or "", settings.source_options)
         self.url = self._source.url
         self._memory = process_share(settings.max_memory, settings.workers)

@@ -1,17 +1,19 @@
-"""Initializes gRPC without its fork handlers: in a test process they start threads in a child that is about to exec."""
+"""Initializes gRPC as in a sidecar, but without its fork handlers, which start threads in a child about to exec."""
 
 import os
 
-_VARIABLE = "GRPC_ENABLE_FORK_SUPPORT"
-_before = os.environ.get(_VARIABLE)
-os.environ[_VARIABLE] = "0"
+from sidecar.server.reading import choose_reading
 
-# sidecar.server comes first: it chooses gRPC's engine, as in the process that is tested.
-import sidecar.server.service  # noqa: E402, F401, I001
+_VARIABLES = ("GRPC_ENABLE_FORK_SUPPORT", "GRPC_EXPERIMENTS")
+_before = {name: os.environ.get(name) for name in _VARIABLES}
+os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
+choose_reading("direct", ())
+
 import grpc  # noqa: E402
 
-# The handlers are installed, or not, with the first channel. Processes that tests start have them as they choose.
+# It reads the variables with the first channel. Processes that tests start choose for themselves.
 grpc.insecure_channel("127.0.0.1:1").close()
-del os.environ[_VARIABLE]
-if _before is not None:
-    os.environ[_VARIABLE] = _before
+for _name, _value in _before.items():
+    del os.environ[_name]
+    if _value is not None:
+        os.environ[_name] = _value

@@ -44,7 +44,7 @@ class DirectEngine:
     """Answers calls on gRPC's own thread."""
 
     name: ClassVar[str] = "direct"
-    cost: ClassVar[str] = "no thread is woken for a call"
+    cost: ClassVar[str] = "the thread that receives a call answers it"
 
     def __init__(self, errors: InternalErrors, large_bytes: int = LARGE_BYTES) -> None:
         self._errors = errors

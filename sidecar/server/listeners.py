@@ -36,21 +36,27 @@ class TcpAddress:
 
     def check(self, *, plaintext: bool, reuse_port: bool) -> None:
         """Raise ConfigError if the address cannot be bound, or (with `plaintext`) is reachable from other machines."""
-        try:
-            found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        except OSError as error:
-            raise ConfigError(f"--listen {self}: the host cannot be resolved: {error.strerror}") from None
-        open_to = [
-            sockaddr[0] for *_, sockaddr in found if not ip_address(str(sockaddr[0]).partition("%")[0]).is_loopback
-        ]
+        open_to = self.reachable()
         if plaintext and open_to:
             raise ConfigError(
                 f"--listen {self}: {open_to[0]} is not loopback, and without TLS everybody who reaches it is served: "
                 "set --tls-cert and --tls-key, or --allow-plaintext to allow it"
             )
         if self.port != 0 and not reuse_port:
-            for family, *_, sockaddr in found:
+            for family, sockaddr in self._resolved():
                 self._try(family, sockaddr)
+
+    def reachable(self) -> Sequence[str]:
+        """Return those of its IP addresses that are not loopback. Raises ConfigError if it cannot be resolved."""
+        hosts = [str(sockaddr[0]) for _, sockaddr in self._resolved()]
+        return [host for host in hosts if not ip_address(host.partition("%")[0]).is_loopback]
+
+    def _resolved(self) -> Sequence[tuple[socket.AddressFamily, tuple[Any, ...]]]:
+        try:
+            found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        except OSError as error:
+            raise ConfigError(f"--listen {self}: the host cannot be resolved: {error.strerror}") from None
+        return [(family, sockaddr) for family, *_, sockaddr in found]
 
     def _try(self, family: int, sockaddr: tuple[Any, ...]) -> None:
         """Bind as gRPC will: gRPC reports only that it failed, the kernel also why."""

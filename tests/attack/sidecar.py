@@ -123,7 +123,8 @@ class AttackedSidecar:
                 case "--listen" if value.startswith("unix:"):
                     words.append(f"--listen=unix:{self.socket}")
                 case "--listen":
-                    words.append(f"--listen=127.0.0.1:{self.listens}")
+                    # As at the chart's address, which other machines reach.
+                    words += [f"--listen=127.0.0.1:{self.listens}", "--call-reading=threads"]
                 case "--http":
                     words.append(f"--http=127.0.0.1:{self.http}")
                 case "--http-token-file":
