@@ -13,6 +13,7 @@ import socket
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 from types import FrameType
 
 from sidecar import __version__, config
@@ -99,11 +100,19 @@ class _StopSignals:
         self._stopping = True
 
 
+def _own_command() -> str:
+    """Return how to call this very program; a `dc-sidecar` on the PATH may be another one."""
+    own, found = sys.argv[0], shutil.which("dc-sidecar")
+    if Path(own).name == "__main__.py":
+        return f"{shlex.quote(sys.executable)} -m sidecar"
+    return "dc-sidecar" if found and Path(found).resolve() == Path(own).resolve() else shlex.quote(os.path.relpath(own))
+
+
 def _log_start(url: str, addresses: Sequence[str], settings: config.Settings) -> None:
     log.info("dc-sidecar %s serves %s on %s", __version__, url, ", ".join(addresses))
     if settings.log_format != "console":
         return
-    command = "dc-sidecar" if shutil.which("dc-sidecar") else shlex.quote(os.path.relpath(sys.argv[0]))
+    command = _own_command()
     sidecar = "" if addresses[0] == "127.0.0.1:50051" else f" --sidecar {shlex.quote(addresses[0])}"
     lines = [
         "Ask it, in another terminal:",

@@ -45,7 +45,13 @@ def test_make_run_serves_in_an_empty_home(checkout: Path, tmp_path: Path) -> Non
     address = f"{LOOPBACK}:{free_port()}"
     # Settings of the package index are the machine's; everything else is as after a first login.
     kept = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "SSL_", "HTTPS_PROXY"))}
-    env = {**kept, "HOME": str(home), "PATH": os.environ["PATH"], "DC_SIDECAR_LISTEN": address}
+    # A sidecar that is installed already, another version perhaps, is not the one to ask.
+    other = tmp_path / "other" / "dc-sidecar"
+    other.parent.mkdir()
+    other.write_text("#!/bin/sh\nexit 1\n")
+    other.chmod(0o755)
+    path = f"{other.parent}:{os.environ['PATH']}"
+    env = {**kept, "HOME": str(home), "PATH": path, "DC_SIDECAR_LISTEN": address}
     began = time.monotonic()
     with subprocess.Popen(
         ["make", "run"], cwd=checkout, env=env, stderr=subprocess.PIPE, text=True, start_new_session=True
