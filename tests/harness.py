@@ -297,7 +297,7 @@ class Caller:
         self._thread.join()
         self._client.channel.close()
 
-    def until(self, probe: Callable[[Answer], object], what: str, *, within: float = 10.0) -> Answer:
+    def until(self, probe: Callable[[Answer], object], what: str, *, within: float = 20.0) -> Answer:
         """Wait for an answer that `probe` likes, from now on; fail after `within` seconds, naming `what`."""
         seen = len(self.answers)
 
