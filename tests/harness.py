@@ -283,7 +283,9 @@ class Caller:
         self._thread = threading.Thread(target=self._run, name="caller", daemon=True)
 
     def __enter__(self) -> Self:
+        """Begin to call; return once the first call has ended, so that what a test does next comes after it."""
         self._thread.start()
+        eventually(lambda: self.answers or self.failures, "the end of the first call")
         return self
 
     def __exit__(
