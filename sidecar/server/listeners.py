@@ -14,12 +14,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from sidecar.errors import ConfigError
 
 _TCP = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.%a-z]+)\]|(?P<host>[^\[\]:/\s]+)):(?P<port>[0-9]{1,5})")
 _EXPECTED = "expected host:port, [ipv6]:port or unix:/path"
+_Resolved: TypeAlias = tuple[socket.AddressFamily, tuple[Any, ...]]
 # What sockaddr_un has room for, less the closing zero.
 _MAX_PATH = 107
 
@@ -36,22 +37,22 @@ class TcpAddress:
 
     def check(self, *, plaintext: bool, reuse_port: bool) -> None:
         """Raise ConfigError if the address cannot be bound, or (with `plaintext`) is reachable from other machines."""
-        open_to = self.reachable()
+        found = self._resolved()
+        open_to = _not_loopback(found)
         if plaintext and open_to:
             raise ConfigError(
                 f"--listen {self}: {open_to[0]} is not loopback, and without TLS everybody who reaches it is served: "
                 "set --tls-cert and --tls-key, or --allow-plaintext to allow it"
             )
         if self.port != 0 and not reuse_port:
-            for family, sockaddr in self._resolved():
+            for family, sockaddr in found:
                 self._try(family, sockaddr)
 
     def reachable(self) -> Sequence[str]:
         """Return those of its IP addresses that are not loopback. Raises ConfigError if it cannot be resolved."""
-        hosts = [str(sockaddr[0]) for _, sockaddr in self._resolved()]
-        return [host for host in hosts if not ip_address(host.partition("%")[0]).is_loopback]
+        return _not_loopback(self._resolved())
 
-    def _resolved(self) -> Sequence[tuple[socket.AddressFamily, tuple[Any, ...]]]:
+    def _resolved(self) -> Sequence[_Resolved]:
         try:
             found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         except OSError as error:
@@ -133,6 +134,11 @@ class UnixAddress:
             found = self.path.lstat()
             if (found.st_dev, found.st_ino) == (claimed.st_dev, claimed.st_ino):
                 self.path.unlink()
+
+
+def _not_loopback(resolved: Sequence[_Resolved]) -> Sequence[str]:
+    hosts = [str(sockaddr[0]) for _, sockaddr in resolved]
+    return [host for host in hosts if not ip_address(host.partition("%")[0]).is_loopback]
 
 
 def _user_id(name: str) -> int:
