@@ -123,8 +123,10 @@ class AttackedSidecar:
                 case "--listen" if value.startswith("unix:"):
                     words.append(f"--listen=unix:{self.socket}")
                 case "--listen":
-                    # As at the chart's address, which other machines reach.
-                    words += [f"--listen=127.0.0.1:{self.listens}", "--call-reading=threads"]
+                    words.append(f"--listen=127.0.0.1:{self.listens}")
+                    if self.listens == self.grpc:
+                        # As at the address of the chart, which other machines reach; behind a proxy they do not.
+                        words.append("--call-reading=threads")
                 case "--http":
                     words.append(f"--http=127.0.0.1:{self.http}")
                 case "--http-token-file":
