@@ -150,7 +150,7 @@ def _real(folder: Path, envoys: int, seconds: float, changes: int) -> list[tuple
             ("CPU of a change, for all, with what this benchmark asks", f"{1000 * cost:.0f} ms"),
             ("memory of an Envoy of its own (median)", f"{each:.0f} MiB"),
             (f"rename to its acknowledgement, all Envoys at {changes} changes", _spread(acknowledged)),
-            (f"rename to the first request routed anew, {_SAMPLED} of them with load", _spread(routed)),
+            (f"rename to the first request on the new route, {_SAMPLED} of them with load", _spread(routed)),
             (f"failed requests of {requests}", str(len(failed))),
         ]
 

@@ -1,4 +1,4 @@
-"""The command `dc-sidecar`: `serve`, `health`, `active` and completion start without what only other commands need."""
+"""The command `dc-sidecar`: `serve`, `health`, `active` and completion do not load the modules of other commands."""
 
 from __future__ import annotations
 

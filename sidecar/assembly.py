@@ -52,7 +52,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-# Of the grace period, what is reserved for the other parts once the calls have ended, and the least that each gets.
+# The part of the grace period reserved for the other parts once the calls have ended, and the least that each gets.
 _CLOSING_S = 2.0
 _MIN_STOP_S = 0.05
 # How long the start may wait for the override's file.
@@ -351,12 +351,12 @@ def _checked_state_dir(settings: Settings) -> Path | None:
         make_state_folder(path)
         writers = other_writers(path)
     except OSError as error:
-        # The disk may be there later, so what cannot be saved is a warning.
+        # The disk may be there later, so a failure to save is a warning.
         log.warning("--state-dir %s: %s", path, error.strerror)
         return path
     if writers and not settings.allow_shared_state_dir:
         raise ConfigError(
-            f"--state-dir {path}: {writers}, and what is in it decides after a restart. Make it this user's own "
+            f"--state-dir {path}: {writers}, and its files decide after a restart. Make it this user's own "
             f"(chown, chmod go-w), name a directory that does not exist, or allow it with --allow-shared-state-dir"
         )
     return path
@@ -372,4 +372,4 @@ def _stop(part: Component, timeout: float) -> None:
     try:
         part.stop(timeout)
     except Exception:
-        log.exception("%s could not be stopped; the rest is", type(part).__name__)
+        log.exception("%s could not be stopped; the other parts are", type(part).__name__)

@@ -22,7 +22,7 @@ class BackgroundThread(ABC):
         self._thread.start()
 
     def stop(self, timeout: float) -> None:
-        """Stop within `timeout` seconds; what happens to waiting work is the class's to say."""
+        """Stop within `timeout` seconds; the class decides about waiting work."""
         with self._work:
             self._stopping.set()
             self._work.notify()

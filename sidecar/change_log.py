@@ -1,4 +1,4 @@
-"""Logs each change of what is in force as one readable line."""
+"""Logs each change of the view as one readable line."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MAX_CHANGES = 5
 
 
 def log_change(before: View, after: View) -> None:
-    """Log what is different between two views; to be subscribed to the table."""
+    """Log the differences between two views; a listener of the table."""
     if after.override != before.override:
         _log_override(before, after)
     if after.state is not before.state and after.state is not None:
@@ -44,7 +44,7 @@ def log_change(before: View, after: View) -> None:
 
 
 def _fields(view: View) -> dict[str, object]:
-    """Return what each line carries: which document decides, and the generation of the state."""
+    """Return the fields of each line: which document decides, and the generation of the state."""
     state = view.state
     return {"revision": state.document.revision, "generation": state.generation} if state else {}
 

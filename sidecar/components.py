@@ -1,4 +1,4 @@
-"""The parts of a sidecar as its assembly handles them: what can be stopped, a watched server, a watched source."""
+"""The parts of a sidecar as its assembly handles them: a stoppable part, a watched server, a watched source."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class WatchedServer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class WatchedSource:
-    """A source, and what takes its reports."""
+    """A source, and the receiver of its reports."""
 
     source: Source
     deliver: Callable[[Report], None]

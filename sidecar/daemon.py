@@ -72,7 +72,7 @@ def _serve(settings: config.Settings) -> None:
         gc.freeze()
         signals.wait()
     finally:
-        log.info("stopping: calls under way have %g s to finish", settings.grace)
+        log.info("stopping: running calls have %g s to finish", settings.grace)
         sidecar.stop(settings.grace)
         log.info("stopped")
 

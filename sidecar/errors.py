@@ -137,7 +137,7 @@ class StateFileRefused(SidecarError, OSError):
 
 
 class BadRequest(SidecarError):
-    """A request breaks a bound or a rule; `field` says which of its fields, `message` what is wrong with it."""
+    """A request breaks a bound or a rule; `field` names the field, `message` the problem."""
 
     exit_code = 2
     grpc_status = "INVALID_ARGUMENT"
@@ -175,7 +175,7 @@ class CallerBound(TooManyCalls):
 
 
 class Unauthenticated(SidecarError):
-    """A caller does not show who it is, or shows what does not hold."""
+    """A caller sent no credentials, or invalid ones."""
 
     grpc_status = "UNAUTHENTICATED"
 
@@ -225,7 +225,7 @@ class Overloaded(NotServing):
 
 
 class CallFailed(SidecarError):
-    """The sidecar, or what answered in its place, failed."""
+    """The sidecar failed, or a proxy that answered in its place."""
 
 
 # Health checks.

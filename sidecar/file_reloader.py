@@ -31,7 +31,7 @@ class FileReloader(BackgroundThread):
     """Calls `apply` with the new content of a file, every `every` seconds at most.
 
     There is no event to lose, no equal timestamp, no stale symbolic link. `apply` raises ConfigError for a content that
-    cannot be used; that, and a file that cannot be read, is logged once, and what was in force stays.
+    cannot be used; that, and a file that cannot be read, is logged once, and the previous content stays in force.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class FileReloader(BackgroundThread):
         except ConfigError as error:
             if str(error) != self._problem:
                 self._problem = str(error)
-                log.error("%s is not reloaded, what was in force stays: %s", self._option, error)  # noqa: TRY400 - an operator's mistake needs no traceback
+                log.error("%s: not reloaded, the previous content stays in force: %s", self._option, error)  # noqa: TRY400 - an operator's mistake needs no traceback
             return
         self._known = content
         self._problem = ""

@@ -38,7 +38,7 @@ class FollowerOutputs:
         return self._xds.clients.shown if self._xds is not None else None
 
     def connect(self, wake: Callable[[], None]) -> None:
-        """Have `wake` called when a file has changed what xDS has to send."""
+        """Have `wake` called when a file has changed the resources of xDS."""
         if self._xds is not None:
             self._xds.connect(wake)
 

@@ -37,7 +37,7 @@ class Footprint:
         return self.needed <= self.allowed
 
     def excess(self) -> str:
-        """Return what is wrong with a document that does not fit, and the remedy."""
+        """Return the error for a document that does not fit, with the remedy."""
         return (
             f"found a document that needs {self.needed / _MIB:.1f} MiB of memory up to here, {self.allowed / _MIB:.1f} "
             "MiB are allowed: shorten it, or raise --max-memory or the limit of the control group (with the chart, "

@@ -146,7 +146,7 @@ def _answer(question: _Question, *, wait: bool, or_else: str) -> tuple[bool, str
 
 
 def _run(command: list[str]) -> int:
-    """Become the command, so that its exit code and signals are its own; return only where it cannot be run."""
+    """Replace this process by the command, whose exit code and signals count. Returns only where it cannot run."""
     sys.stdout.flush()
     try:
         os.execvp(command[0], command)  # noqa: S606 - a command of its caller, without a shell

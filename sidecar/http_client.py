@@ -1,4 +1,4 @@
-"""Outbound HTTP for what posts and asks now and then: one request, no redirects, no URL in an error."""
+"""Outbound HTTP for occasional requests: one at a time, no redirects, no URL in an error."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def _reporting(kind: type[HTTPConnection], opened: _Opened, host: str, **options
 
 
 class _Attempt:
-    """One request on a thread of its own: only so is all of it bounded, the resolver and a server that drips too."""
+    """One request on a thread of its own: that alone bounds the resolver and a server that drips too."""
 
     def __init__(self, request: Request, timeout: float, max_bytes: int) -> None:
         self._request = request
@@ -90,7 +90,7 @@ class _Attempt:
         self._response: Future[HttpResponse] = Future()
 
     def run(self) -> HttpResponse:
-        """Return the response. Raises TimeoutError if it is not complete in time, and what urllib raises."""
+        """Return the response. Raises TimeoutError if it is not complete in time, and urllib's errors."""
         threading.Thread(target=self._run, name="http-request", daemon=True).start()
         try:
             return self._response.result(self._timeout)
@@ -122,7 +122,7 @@ class _Attempt:
             self._close()
 
     def _close(self) -> None:
-        """End the connection, so that the thread ends too; one that waits for the resolver ends with that."""
+        """End the connection, and with it the thread; one that waits for the resolver ends with that."""
         for opened in self._sockets:
             with opened, suppress(OSError):
                 opened.shutdown(socket.SHUT_RDWR)
@@ -133,7 +133,7 @@ def request(
 ) -> HttpResponse:
     """Post `body`, or get where there is none; return the response, of its body the first `max_bytes`.
 
-    `timeout` bounds all of it, in seconds. A proxy is used if the environment names one. Raises
+    `timeout` bounds the whole request, in seconds. A proxy is used if the environment names one. Raises
     RequestFailed.
     """
     try:

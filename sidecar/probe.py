@@ -19,7 +19,7 @@ class NoAnswer(Exception):
 
 
 class WrongUsage(Exception):
-    """A flag, a variable or a file is wrong; the message says what was found and what is expected."""
+    """A flag, a variable or a file is wrong; the message names the value found and the expected one."""
 
 
 def options(
@@ -41,7 +41,7 @@ def options(
 
 
 def on_this_machine(listen: str) -> str:
-    """Return the address at which to reach what listens on an address of `serve`."""
+    """Return the address at which a server that listens on an address of `serve` is reached."""
     return listen.replace("0.0.0.0:", "127.0.0.1:").replace("[::]:", "[::1]:")
 
 

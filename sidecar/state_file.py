@@ -44,7 +44,7 @@ def read_state_file(path: Path, *, max_bytes: int) -> bytes:
 
 
 def make_state_folder(folder: Path) -> None:
-    """Create a folder for its owner alone, unless it exists. Raises OSError; StateFileRefused for what is none."""
+    """Create a folder for its owner alone, unless it exists. Raises OSError; StateFileRefused where it is no folder."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode):

@@ -112,7 +112,7 @@ class RoutingTable:
 
     @property
     def announced(self) -> View:
-        """The view: what is in force here is in force wherever calls are answered."""
+        """The view: all calls are answered by this table, so it is announced as soon as it is in force."""
         return self.view
 
     def subscribe(self, listener: Listener) -> None:
@@ -120,7 +120,7 @@ class RoutingTable:
         self._listeners.append(listener)
 
     def start(self) -> None:
-        """Apply what is queued so far, then start the thread that applies further events and follows the clock."""
+        """Apply the events queued so far, then start the thread that applies further ones and follows the clock."""
         self._take()
         self._thread.start()
 
@@ -194,7 +194,7 @@ class RoutingTable:
             self._take()
 
     def _take(self) -> None:
-        """Apply what is queued, or else the time."""
+        """Apply the queued events, or else the time."""
         with self._work:
             events, self._queue = self._queue, []
         self._observe()
@@ -236,7 +236,7 @@ class RoutingTable:
                 parse_override=self._parse_override,
             )
         except Exception:
-            log.exception("the routing table failed to take a change; the one before stays in force")
+            log.exception("the routing table could not apply a change; the previous one stays in force")
             return
         if view == before:
             return
@@ -254,7 +254,7 @@ class RoutingTable:
 def _kept(queue: Iterable[Event], event: Event) -> Iterable[Event]:
     """Return the events that another one does not make obsolete: of each kind only the newest counts.
 
-    A loss of the source obsoletes an earlier loss only, so that the text before it is read.
+    A loss of the source obsoletes an earlier loss only: the text before it must be read.
     """
     match event:
         case SourceReported(Unreachable()):

@@ -1,4 +1,4 @@
-"""Fakes for tests of what stands on the sidecar: a source that reports what it is told to, a clock that is set."""
+"""Fakes for tests of programs that build on the sidecar: a source and a clock that the test controls."""
 
 from __future__ import annotations
 

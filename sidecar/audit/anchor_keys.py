@@ -28,7 +28,7 @@ class VerifyingKey(Protocol):
         ...
 
     def problem(self, content: bytes, signature: str, /) -> str:
-        """Return what is wrong with a signature over a content, "" for nothing."""
+        """Return the problem of a signature over a content, "" for a valid one."""
         ...
 
 

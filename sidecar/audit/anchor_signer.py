@@ -54,7 +54,7 @@ class AnchorSigner:
         return "kept anchors"
 
     def load(self) -> ChainHead | None:
-        """Return None: what was handed out is not here."""
+        """Return None: earlier heads are not known here."""
         return None
 
     def save(self, head: ChainHead) -> None:

@@ -27,7 +27,7 @@ class ChainHead:
 
 
 class HeadWitness(Protocol):
-    """Knows the head independently of the records, so that it is noticed if the last of them are removed.
+    """Keeps the head apart from the records: a head without its record shows that the last ones were removed.
 
     `place` is where it is kept, for messages. Another witness may keep the head on another machine, or sign it.
     """
@@ -38,7 +38,7 @@ class HeadWitness(Protocol):
         ...
 
     def load(self) -> ChainHead | None:
-        """Return the head, None if none was saved. Raises OSError; ChainBroken for what was not saved here."""
+        """Return the head, None if none was saved. Raises OSError; ChainBroken for a file of other content."""
         ...
 
     def save(self, head: ChainHead) -> None:
@@ -80,5 +80,5 @@ class HeadFile:
 
 
 def state_witness(state_dir: Path) -> HeadFile:
-    """Return the witness in the state directory: whoever empties the folder of the audit leaves it."""
+    """Return the witness in the state directory, which remains where the audit's folder is emptied."""
     return HeadFile(state_dir, _STATE_NAME)

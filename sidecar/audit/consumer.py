@@ -48,7 +48,7 @@ class ConsumerTask:
 
 
 class RecordConsumer(BackgroundThread):
-    """Does its task for each record that is enqueued, after what was left at the last stop.
+    """Does its task for each record that is enqueued, after those left at the last stop.
 
     With a `state_dir` it keeps its position: after a restart it continues behind the last record that it finished, from
     the `journal`. There it also finds the records beyond `max_waiting`, which are not kept in memory; without a journal

@@ -33,7 +33,7 @@ _SEGMENTS = 8
 
 @dataclass(frozen=True, slots=True)
 class _ChainEnd:
-    """The end of the chain on disk: its last valid record, and what is wrong with it, "" for nothing."""
+    """The end of the chain on disk: its last valid record, and its problem, "" for none."""
 
     head: ChainHead
     problem: str = ""
@@ -171,7 +171,7 @@ class Journal:
             path.unlink()
 
     def _known_heads(self) -> tuple[list[ChainHead], list[str]]:
-        """Return the heads that this process and its witnesses know, and what is wrong with witnesses."""
+        """Return the heads that this process and its witnesses know, and the problems of witnesses."""
         known, problems = [self._head], []
         for witness in self._heads:
             try:
@@ -194,7 +194,7 @@ class Journal:
                 try:
                     link = read_link(line)
                 except ChainBroken as error:
-                    # It stays, so that `history verify` finds it.
+                    # It stays: `history verify` must find it.
                     problem = problem or f"the end of {path.name}: {error}"
                     continue
                 end = end or ChainHead(link.number, link.digest)

@@ -22,7 +22,7 @@ FOLDER = "audit"
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """The result of verifying a chain: the number of valid records, the first and last number, and what is wrong."""
+    """The result of verifying a chain: the number of valid records, the first and last number, and the problems."""
 
     records: int
     first: int

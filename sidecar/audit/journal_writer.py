@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 _MAX_RECORDS = 10_000
 _MAX_CHARACTERS = 32 * 1024 * 1024
 _RETRY_S = 2.0
-# What is written at once: the journal may exceed its bound by so much, or by one record.
+# The size of one write: the journal may exceed its bound by this much, or by one record.
 _BATCH_RECORDS = 16
 _BATCH_CHARACTERS = 256 * 1024
 
@@ -30,7 +30,7 @@ class JournalWriter(BackgroundThread):
     """Appends records to a journal in order, and retries every `retry_s` seconds while that fails.
 
     Beyond the bounds the oldest waiting records are dropped, and a record in their place says how many. `written` is
-    called with records once they are on disk. `stop` writes what is waiting.
+    called with records once they are on disk. `stop` writes those that wait.
     """
 
     def __init__(

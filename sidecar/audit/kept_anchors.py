@@ -15,7 +15,7 @@ from sidecar.errors import ConfigError
 
 @dataclass(frozen=True, slots=True)
 class KeptAnchors:
-    """The heads whose signatures are right, each with its place, and what is wrong with the others."""
+    """The heads with a valid signature, each with its place, and the problems of the others."""
 
     heads: tuple[tuple[ChainHead, str], ...]
     problems: tuple[str, ...]

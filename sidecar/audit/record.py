@@ -100,7 +100,7 @@ class Record:
                 return f"{self.cause.value} {self.revision} {revision_of(_identity(self.events).encode())}"
 
     def plain(self) -> dict[str, Any]:
-        """Return it as JSON carries it, the way it is kept; what is empty is left out.
+        """Return the record as JSON carries it and the journal keeps it; empty values are left out.
 
         The events' parameters are in a list of their own, `details`: an older version that reads the record leaves it
         out, where it would not know what to do with another field of an event.
@@ -147,7 +147,7 @@ def record_of(plain: Mapping[str, Any]) -> Record:
 def records(
     before: View, after: View, at_ns: int, source: str, *, checkpoint: Checkpoint = lambda: None
 ) -> Iterator[Record]:
-    """Yield the records that a change of view is worth: what the source brought, then what decides since."""
+    """Yield the records of a change of view: first that of the source's text, then that of the decision."""
     old, new = before.status.refusal, after.status.refusal
     serving = after.state.document.revision if after.state else ""
     base = Record(at_ns=at_ns, source=source, cause=RecordCause.DOCUMENT, events=(), revision=serving, before=serving)

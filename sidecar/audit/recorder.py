@@ -93,7 +93,7 @@ class Recorder(BackgroundThread):
         try:
             last, refusal = self._last_view()
         except (OSError, SidecarError) as error:
-            log.warning("the audit cannot tell what was in force before this start: %s", error)
+            log.warning("the document in force before this start is unknown to the audit: %s", error)
         while True:
             with self._work:
                 self._work.wait_for(lambda: self._waiting or self._stopping.is_set())

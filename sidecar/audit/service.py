@@ -115,9 +115,9 @@ class AuditService:
                 part.start()
 
     def stop(self, timeout: float) -> None:
-        """Write what is waiting, and stop, within `timeout` seconds."""
+        """Write the records that wait, and stop, within `timeout` seconds."""
         deadline = time.monotonic() + timeout
-        # First, so that the others still get its last records.
+        # First: the others must still get its last records.
         self._recorder.stop(timeout / 2)
         for part in (self._writer, self._copier):
             if part is not None:

@@ -36,7 +36,7 @@ class _Location:
 
 
 def moves(before: State, after: State, checkpoint: Checkpoint = lambda: None) -> list[TrafficMove]:
-    """Return what goes elsewhere with another State, equal moves of many routes as one. `checkpoint` is called often.
+    """Return the moves that another State makes, equal moves of many routes as one. `checkpoint` is called often.
 
     Datacenters count by whether they are in service: how many workers each has is known to the calls alone.
     """
@@ -80,7 +80,7 @@ class _Locations:
         resolved = self._state.resolve((app,), app, job)
         known = self._known.get(id(resolved))
         if known is None:
-            # The route is kept beside, so that its id stays its own.
+            # The route is kept beside it: its id must not be given to another object.
             known = self._known[id(resolved)] = resolved, _location(resolved)
         return known[1]
 

@@ -15,7 +15,7 @@ _CHANGES = 3
 
 
 def applied_text(changes: Sequence[RouteChange]) -> str:
-    """Return what a document that was taken over changes."""
+    """Return the changes of an applied document, in words."""
     return "; ".join(map(change_text, changes[:_CHANGES])) or "same routes"
 
 
@@ -42,7 +42,7 @@ def loss_text(count: int) -> str:
 
 
 def broken_text(found: int, expected: int, problems: Sequence[str]) -> str:
-    """Return what is wrong with the end of the chain: the number of its last record there, and the expected one."""
+    """Describe a broken end of the chain; `found` is the number of its last record, `expected` that of the head."""
     missing = [f"{_numbers(found + 1, expected)} missing"] if found < expected else []
     return "; ".join([*missing, *problems])
 

@@ -28,7 +28,7 @@ class BrokerQueues(Protocol):
     def move(self, queue: str, target: Target, count: int) -> Moved:
         """Move the first messages of a queue, at most `count`, to their targets: each completely or not at all.
 
-        What `target` keeps is passed over by the next call on the same queue. Whatever ends the process, each message
+        The next call on the same queue passes over messages that `target` keeps. However the process ends, each message
         is in one queue.
         """
 

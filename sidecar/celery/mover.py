@@ -85,7 +85,7 @@ class QueueMover:
         return bool((self._router.workers.counts(queue) or {}).get(self._datacenter))
 
     def look(self, queue: str, limit: int) -> MoveResult:
-        """Return what would be moved of the first `limit` tasks of a queue."""
+        """Return which of the first `limit` tasks of a queue would be moved."""
         source = self._names.of(queue, self._datacenter)
         result = MoveResult(source, self._queues.depth(source))
         for task in self._queues.look(source, limit):
@@ -144,7 +144,7 @@ def _is_idle(step: Moved) -> bool:
 
 
 def summary(results: Iterable[MoveResult]) -> str:
-    """Return what was moved, in words."""
+    """Return the moves in words."""
     moved: Counter[str] = Counter()
     kept: Counter[str] = Counter()
     for result in results:

@@ -1,4 +1,4 @@
-"""Routes what a Celery application publishes: the one function that sends each of its task messages."""
+"""Routes the tasks that a Celery application publishes, in the one function that sends its messages."""
 
 from __future__ import annotations
 

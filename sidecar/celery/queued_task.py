@@ -1,4 +1,4 @@
-"""A task message in a broker's queue as far as moving it needs to know, and what came of moving some."""
+"""A task message in a broker's queue, with the fields that moving it needs, and the result of a move."""
 
 from __future__ import annotations
 

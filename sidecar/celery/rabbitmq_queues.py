@@ -104,7 +104,7 @@ class RabbitMqQueues:
         )
 
     def close(self) -> None:
-        """Put back what is held."""
+        """Put the held messages back."""
         if self._held and self._channel.is_open:
             for tag in self._held:
                 self._channel.basic_reject(tag, requeue=True)

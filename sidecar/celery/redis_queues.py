@@ -87,7 +87,7 @@ class RedisQueues:
         return result
 
     def restore(self, queue: str, target: Target) -> Moved:
-        """Move what consumers had received and not acknowledged."""
+        """Move the messages that consumers had received and not acknowledged."""
         result = Moved()
         unacked, index = self._prefix + self._channel.unacked_key, self._prefix + self._channel.unacked_index_key
         for tag, value in self._client.hscan_iter(unacked, count=_SCANNED):

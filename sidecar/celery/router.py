@@ -116,7 +116,7 @@ class Router:
                 return self._placed(view, scope, order, answer, queue, job, instance)
         candidates = self.workers.of(queue)
         if candidates is None and view.is_routed(scope):
-            # Nothing is known of the workers yet: then the sidecar is not told of any.
+            # The workers are not known yet, so the request would have no candidates.
             if valid or client is None:
                 return self._by_routes("routes", view, scope, order, queue, job, instance)
             return self._fallback("the watch of its routes is interrupted", view, scope, order, queue, job, instance)

@@ -119,7 +119,7 @@ class DatacenterRouting:
         self._files = StateFiles(folder, self.settings.application) if folder is not None else None
 
     def after_fork(self) -> None:
-        """Begin anew in a forked process: threads and connections are its parent's."""
+        """Start over in a forked process: threads and connections belong to its parent."""
         self._lock = threading.Lock()
         inherited, view, workers = self._client, self._router.view, self._router.workers
         # Its end would touch connections of the parent.

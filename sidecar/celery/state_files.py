@@ -68,7 +68,7 @@ class StateFiles:
         return True
 
     def forget_parent(self) -> None:
-        """Give up what a forked process inherited: its parent still has the lock."""
+        """Close the files that a forked process inherited: its parent still has the lock."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None

@@ -113,5 +113,5 @@ class WorkerHooks:
         except OperationalError as error:
             log.warning("task %s runs here: it cannot be sent to another datacenter: %s", request.id, error)
             return False
-        log.info("task %s sent on to %s", request.id, placement.datacenter)
+        log.info("task %s forwarded to %s", request.id, placement.datacenter)
         return True

@@ -22,7 +22,7 @@ _DEFAULT = "default"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LastMove:
-    """When work of an application moved last (Unix nanoseconds), and by what."""
+    """When work of an application moved last (Unix nanoseconds), and the cause."""
 
     at_ns: int
     text: str

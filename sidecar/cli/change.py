@@ -123,12 +123,12 @@ def make_change(options: ChangeOptions, edit: Edit) -> Outcome:
 
 
 def read_current(options: ChangeOptions, *, other_than: str | None = None) -> CurrentDocument:
-    """Return what the key holds; where another version must be there, wait a little for it."""
+    """Return the key's content; where another version must be there, wait a little for it."""
     return current_of(_read(options, other_than), options.target, options.max_bytes)
 
 
 def current_of(found: Content | Missing, target: Target, max_bytes: int) -> CurrentDocument:
-    """Return what a source read from a key."""
+    """Return the text of a source's report."""
     if isinstance(found, Missing):
         return CurrentDocument(key=str(target), missing=found.reason)
     body = unsigned(found.text)
@@ -147,7 +147,7 @@ def _read(options: ChangeOptions, other_than: str | None = None) -> Content | Mi
 
 
 def gather(draft: Draft, options: ChangeOptions) -> Facts:
-    """Return what is known beside the document: live workers and outages as given or as sidecars say, and the rest.
+    """Return the facts for a review: live workers and outages as given or as sidecars report, and the rest.
 
     Raises ConfigError where the sidecars cannot be found, or no connection to them can be opened, and SourceError.
     """
@@ -240,7 +240,7 @@ def _ask(question: str) -> bool:
 
 
 def propose(draft: Draft, options: ChangeOptions) -> Outcome:
-    """Write a signed draft to the key for proposals, in place of an earlier one. Raises what `apply` raises."""
+    """Write a signed draft to the key for proposals, in place of an earlier one. Raises the errors of `apply`."""
     source = proposal_source(options)
     found = source.read(options.timeout)
     version = found.version if isinstance(found, Content) else None
@@ -289,7 +289,7 @@ def _show_conflict(ours: CurrentDocument, theirs: CurrentDocument) -> None:
 
 
 def _await_sidecars(draft: Draft, judged: Review, options: ChangeOptions) -> int:
-    """Wait until the sidecars serve what was written, if asked to; whatever fails now, it is written."""
+    """Wait until the sidecars serve the new document, if asked to; it is written, even if this fails."""
     if options.wait is None:
         _report(draft, judged, options, written=True)
         return 0
@@ -323,7 +323,7 @@ def _show_confirmation(width: int, one: Confirmation) -> None:
 
 
 def _report(draft: Draft, judged: Review, options: ChangeOptions, **outcome: object) -> None:
-    """Print a change and what became of it as JSON, where that is asked for."""
+    """Print a change and its outcome as JSON, where `-o` asks for it."""
     if options.output == "json":
         report = change_report(draft, judged, options.forced)
         print_json({**target_plain(options.target), **report, **outcome})

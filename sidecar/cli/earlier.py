@@ -29,7 +29,7 @@ _KEYS = 50
 
 
 def history_of(source: Source, state_dir: Path | None, memory: ChangeMemory) -> VersionHistory | None:
-    """Return what has the earlier documents of a source; None where nothing does."""
+    """Return the history with a source's earlier documents; None where there is none."""
     if source.history is not None:
         return _CenterHistory(source.history)
     if state_dir is not None:

@@ -1,4 +1,4 @@
-"""The group of all commands, and what errors, interrupts and closed pipes make of the exit code."""
+"""The group of all commands, and the exit codes of errors, interrupts and closed pipes."""
 
 from __future__ import annotations
 
@@ -88,8 +88,8 @@ class _Commands(click.Group):
 def cli() -> None:
     """Decide in which datacenter a scheduler's jobs run.
 
-    Serves the routing document in one key of a config center, and helps to
-    write and to understand it.
+    Serves the routing document that one key of a config center holds, and
+    edits, checks and explains it.
     """
 
 

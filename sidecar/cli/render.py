@@ -87,7 +87,7 @@ def agreed(verb: str, noun: str, count: int, *, yes: bool, quiet: bool, declined
 
 
 def print_lines(lines: Iterable[str], *, err: bool = False) -> None:
-    """Print lines, each as one line whatever it has in it."""
+    """Print lines, each as one line: control characters in it are escaped."""
     for line in lines:
         text = escaped(line)
         shown = text.translate(_STYLED)
@@ -155,7 +155,7 @@ def difference_lines(lines: Sequence[str]) -> Iterator[str]:
 
 
 def change_lines(draft: Draft, review: Review, forced: Collection[str], *, all_lines: bool = False) -> Iterator[str]:
-    """Yield the lines that show a change: the difference, the effect, and what is to be noted.
+    """Yield the lines that show a change: the difference, the effect, and notes.
 
     Of a long difference the first lines are shown, unless `all_lines`.
     """
@@ -187,7 +187,7 @@ def _step_lines(step: ImpactStep, impact: Impact) -> Iterator[str]:
 
 
 def _other_changes(impact: Impact) -> list[str]:
-    """Return what else changes where no job moves now."""
+    """Return the other changes where no job moves now."""
     found = [change_text(one) for one in changes(impact.old(impact.now_ns), impact.new(impact.now_ns))]
     return ["nothing moves", *found] if found else []
 
@@ -197,7 +197,7 @@ def _wrapped(text: str, indent: str) -> list[str]:
 
 
 def target_plain(target: Target) -> dict[str, Any]:
-    """Return what a change writes to as the first fields of `-o json`."""
+    """Return the target of a change as the first fields of `-o json`."""
     return {"source": target.url, "namespace": target.namespace or None, "context": target.context or None}
 
 

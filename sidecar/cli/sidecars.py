@@ -33,7 +33,7 @@ _WORKERS_CALL_S = 1.0
 _WORKERS_ENOUGH_S = 0.5
 # Live workers that were seen longer ago are not believed.
 _WORKERS_MAX_AGE_NS = 600 * 10**9
-# How many applications are asked about, and how many sidecars: enough to find what is wrong, few enough to be quick.
+# How many applications are asked about, and how many sidecars: enough to find a fault, few enough to be quick.
 _WORKERS_APPS = 200
 _WORKERS_SIDECARS = 16
 _NS_PER_MS = 1_000_000
@@ -159,7 +159,7 @@ def resolve(named: Iterable[str]) -> list[Endpoint]:
     """Return where the named sidecars are, each address once.
 
     `host:port` stands for every address of the host, `@FILE` for the sidecars that a file names, one a line, # for
-    comments. Raises ConfigError for what cannot be read or resolved, and for a file that names none.
+    comments. Raises ConfigError for names that cannot be read or resolved, and for a file that names none.
     """
     found: dict[str, Endpoint] = {}
     for name in named:
@@ -242,7 +242,7 @@ def wait_for_revision(
     seconds: float,
     report: Callable[[Confirmation], None] = lambda _: None,
 ) -> list[Confirmation]:
-    """Wait until each sidecar serves a revision, for some seconds; return what each said, and report it as it comes."""
+    """Wait until each sidecar serves a revision, for some seconds; report each answer as it comes, and return all."""
     began = time.monotonic()
     cancelled = threading.Event()
 
@@ -267,7 +267,7 @@ def wait_for_revision(
 def _poll(
     endpoint: Endpoint, connect: Connect, revision: str, deadline: float, cancelled: threading.Event
 ) -> str | None:
-    """Ask until a sidecar serves a revision; return None then, and at the deadline what it said last."""
+    """Ask until a sidecar serves a revision; return None then, and at the deadline its last answer."""
     try:
         with connect(endpoint, _CALL_S) as client:
             while True:

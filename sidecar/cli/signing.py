@@ -37,7 +37,7 @@ def signed(draft: Draft, signing: Signing, max_bytes: int) -> Draft:
 
 
 def next_line(current: bytes | None, environment: str, revision: str = "") -> SignedLine:
-    """Return what is signed beside a document that follows the current text of the key."""
+    """Return the line to sign with a document that follows the current text of the key."""
     sequence = sequence_now()
     try:
         known = open_envelope(current) if current is not None else None

@@ -28,7 +28,7 @@ def load(argv: Sequence[str], environ: Mapping[str, str]) -> Settings:
     """Return the settings of `serve`: the flags `argv` over the environment over the file over the defaults.
 
     Raises FlagError for invalid flags (exit code 2), ConfigError for everything else (78), naming each flag, variable
-    or key, what was found and what is expected.
+    or key, the value found and the expected form.
     """
     from sidecar.config.arguments import parse_flags  # noqa: PLC0415 - only `serve` reads its flags with argparse
 

@@ -1,4 +1,4 @@
-"""The kinds of option values: how each is parsed, and what its error message expects."""
+"""The kinds of option values: how each is parsed, and the expected form in its error message."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ class OptionValue:
 
     @property
     def shown(self) -> tuple[str, ...]:
-        """The texts for display: of a secret only that it is set, of a URL what is no secret."""
+        """The texts for display: "(set)" for a secret, a URL without its password."""
         if self.option.secret and self.texts:
             return ("(set)",)
         return tuple(map(masked_reactions if self.option.kind is LIST else masked_url, self.texts))

@@ -21,7 +21,7 @@ def has_password(url: str) -> bool:
 
 
 def masked_url(url: str) -> str:
-    """Return a URL with a password, without it: what is before the host, or the whole query, is replaced."""
+    """Return a URL without its password: the part before the host, or the whole query, is replaced."""
     if not has_password(url):
         return url
     place, mark, query = url.partition("?")

@@ -128,7 +128,7 @@ class Settings:
     allow_shared_state_dir: bool = _option(
         SWITCH,
         "Serving",
-        "Use a --state-dir that other users can write to. What is in it decides after a restart.",
+        "Use a --state-dir that other users can write to. Its files decide after a restart.",
         default="false",
     )
     max_stale: float | None = _option(
@@ -174,8 +174,8 @@ class Settings:
     allowed_signers: Path | None = _option(
         PATH,
         "Signatures",
-        "Take only documents that are signed, by keys in this file (OpenSSH's allowed_signers). Reloaded. Default: "
-        "signatures are not looked at.",
+        "Accept only signed documents, by keys in this file (OpenSSH's allowed_signers). Reloaded. Default: "
+        "signatures are ignored.",
     )
     require_signatures: int = _option(
         COUNT, "Signatures", "How many signers of --allowed-signers a document needs.", default="1"
@@ -267,7 +267,7 @@ class Settings:
     call_reading: str = _option(
         choice("auto", "direct", "threads"),
         "Bounds",
-        "Which thread reads connections: direct (the one that answers calls), threads (gRPC's own, so that floods of "
+        "Which thread reads connections: direct (the one that answers calls), threads (gRPC's own: floods of "
         "frames on one connection delay no calls of others, 1.3 times the CPU of a call), or auto: threads if "
         "--listen has an address that is not loopback.",
         default="auto",
@@ -299,7 +299,7 @@ class Settings:
         SWITCH,
         "Followers",
         "Serve Envoy on the gRPC addresses: weights as runtime values (RTDS) and routes (RDS) of applications, by ADS "
-        "or by themselves. Needs the extra xds.",
+        "or by themselves.",
         default="false",
     )
     xds_cluster: str = _option(

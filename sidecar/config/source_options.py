@@ -50,7 +50,9 @@ SOURCE_OPTIONS: tuple[Option, ...] = (
     *_of_source("zookeeper-create-parents", SWITCH, "Let the command line create missing parent nodes."),
     *_of_source("apollo-access-key", TEXT, "The application's access key, which signs requests.", secret=True),
     *_of_source(
-        "apollo-config-service", TEXT, "URLs of the config services, comma-separated: no meta server is asked for them."
+        "apollo-config-service",
+        TEXT,
+        "URLs of the config services, comma-separated; the meta servers are not used then.",
     ),
     *_of_source(
         "apollo-data-center", TEXT, "Data center of this client: Apollo tries the cluster of that name second."
@@ -70,7 +72,7 @@ SOURCE_OPTIONS: tuple[Option, ...] = (
     *_of_source(
         "apollo-item-limit",
         COUNT,
-        "Most characters of a value, as item.value.length.limit of the server has it. Default: 20000.",
+        "Maximum characters of a value: the server's item.value.length.limit. Default: 20000.",
     ),
-    *_of_source("apollo-admin-token", TEXT, "The token of the admin services, where they ask for one.", secret=True),
+    *_of_source("apollo-admin-token", TEXT, "The token of the admin services, if they require one.", secret=True),
 )

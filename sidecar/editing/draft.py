@@ -1,4 +1,4 @@
-"""Drafts a change: what an edit makes of the key's text, and what that does to the jobs. Pure; nothing is written."""
+"""Drafts a change: the new text that an edit makes, and its effect on the jobs. Pure; nothing is written."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ class Edit:
 class Draft:
     """A change as it would be written: from `current` to `new`, which is valid.
 
-    `difference` has the lines of a unified diff; `impact` is what the documents alone say about the jobs.
+    `difference` has the lines of a unified diff; `impact` is the effect on the jobs by the documents alone.
     """
 
     edit: Edit
@@ -135,7 +135,7 @@ def plan(
     new_apps: bool = False,
     max_bytes: int = MAX_BYTES,
 ) -> Draft:
-    """Return what an edit makes of the current document; `full_document` turns a bare word into a document with `meta`.
+    """Draft an edit of the current document; `full_document` turns a bare word into a document with `meta`.
 
     Raises ChangeRefused where the edit cannot be made, its result is not a valid document, or (without `new_apps`) it
     names an application that the document does not.

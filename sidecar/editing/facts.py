@@ -34,7 +34,7 @@ class LiveWorkers:
         return self.fewest is None or self.runs >= DEFAULT_OBSERVATIONS
 
     def combined(self, other: LiveWorkers) -> LiveWorkers:
-        """Return what two sidecars were shown: evidence rather than none, then the newest; the fewest without any."""
+        """Return the better evidence of two sidecars: some before none, then the newest; without any, the fewest."""
         if self.evident != other.evident:
             return self if self.evident else other
         newer, older = (self, other) if self.at_ns >= other.at_ns else (other, self)
@@ -50,12 +50,12 @@ class LiveWorkers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What is known beside the document.
+    """The facts that a change is judged by, beside the document.
 
     `counts` are the live workers of each datacenter as the operator gave them, None where nobody did. `live_workers`
     are those that sidecars saw, by application; of one that is not there nothing is known. `outages` are the
-    datacenters that sidecars found down. `gray` is the gray version that some clients of the config center get instead
-    of what is written, None where there is none. `replaced` is the document that the last change replaced, None where
+    datacenters that sidecars found down. `gray` is the gray version that some clients of the config center get in place
+    of the key's text, None where there is none. `replaced` is the document that the last change replaced, None where
     it is not known. `signing` is True where the new document is going to be signed.
     """
 

@@ -28,7 +28,7 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class JobMovement:
-    """Subjects whose jobs all move alike; `sticky` says what is shared out, `shares` where they are afterwards."""
+    """Subjects whose jobs all move alike; `sticky` is the unit that moves, `shares` where they are afterwards."""
 
     subjects: tuple[Subject, ...]
     sticky: Sticky
@@ -60,7 +60,7 @@ NOW = StepCause(StepKind.NOW)
 
 @dataclass(frozen=True, slots=True)
 class ImpactStep:
-    """What moves at a time (Unix nanoseconds), and what happens then."""
+    """The moves at a time (Unix nanoseconds), and the event that makes them."""
 
     at_ns: int
     cause: StepCause
@@ -112,11 +112,11 @@ class Impact:
         self.seen = seen or {}
 
     def old(self, at_ns: int) -> State | None:
-        """Return what decides at a time without the change."""
+        """Return the State that decides at a time without the change."""
         return State(self.before, 0, at_ns, unhealthy=self.faults) if self.before else None
 
     def new(self, at_ns: int) -> State:
-        """Return what decides at a time with it."""
+        """Return the State that decides at a time with it."""
         return State(self.after, 0, at_ns, unhealthy=self.faults)
 
     @cached_property
@@ -133,13 +133,13 @@ class Impact:
 
     @cached_property
     def blind(self) -> Impact:
-        """The same whatever workers there are: where the documents send the jobs."""
+        """The same without regard to live workers: where the documents send the jobs."""
         if self.counts is None and not self.seen:
             return self
         return Impact(self.before, self.after, self.now_ns, faults=self.faults)
 
     def given(self, facts: Facts) -> Impact:
-        """Return the same in the light of what is known of outages and live workers."""
+        """Return the same in the light of the known outages and live workers."""
         blind = self.blind
         if facts.outages != blind.faults:
             blind = Impact(self.before, self.after, self.now_ns, faults=facts.outages)
@@ -157,7 +157,7 @@ class Impact:
 
     @cached_property
     def changed(self) -> tuple[Subject, ...]:
-        """The subjects that the change concerns, now or at a later step, whatever workers there are."""
+        """The subjects that the change concerns, now or at a later step, without regard to live workers."""
         if self.blind is not self:
             return self.blind.changed
         times = [at for at, _ in self._times]
@@ -172,7 +172,7 @@ class Impact:
 
     @cached_property
     def moments(self) -> tuple[ImpactStep, ...]:
-        """What moves now, and later by what the change has put on the clock."""
+        """The moves now, and those that the change has put on the clock."""
         last = self.old(self.now_ns)
         steps = []
         for at, cause in self._times:

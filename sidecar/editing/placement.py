@@ -66,7 +66,7 @@ def placement(state: State, app: str, job: str = "", counts: Counts | None = Non
 
 
 def moves(before: Placement, after: Placement) -> tuple[JobMove, ...]:
-    """Return what a change of placement moves, the largest share first; shares under one in a million are left out."""
+    """Return the moves of a change of placement, the largest share first, without shares under one in a million."""
     found = []
     for source, share in placement_shares(before):
         for target, other in placement_shares(after):

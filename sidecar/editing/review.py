@@ -1,4 +1,4 @@
-"""Judges a drafted change by what is known: the safety rules it breaks, and notes for the operator. Pure."""
+"""Judges a drafted change by the facts: the safety rules that it breaks, and notes for the operator. Pure."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _CLIENTS = 10
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """What is to be said of a draft; `impact` is its effect in the light of the facts."""
+    """The verdict on a draft; `impact` is its effect in the light of the facts."""
 
     impact: Impact
     violations: tuple[Violation, ...]
@@ -53,7 +53,7 @@ def _undoes(draft: Draft, facts: Facts) -> bool:
 
 
 def _about_gray(facts: Facts) -> list[str]:
-    """Return a note on a gray version: its clients do not get what is written."""
+    """Return a note on a gray version: its clients do not get the new document."""
     if facts.gray is None:
         return []
     who = named(facts.gray.clients, _CLIENTS) or "clients that cannot be read"

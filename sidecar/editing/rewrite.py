@@ -29,7 +29,7 @@ _REST = re.compile(r"[ \t]*(,?)[ \t]*(?:#[^\n]*?)?(?=\r?\n|\Z)")
 
 
 def rewrite(parsed: ParsedText, tree: Tree, *, max_bytes: int = MAX_BYTES) -> ParsedText:
-    """Return a text with the values of `tree`; what does not differ is left as it is written.
+    """Return a text with the values of `tree`; equal values stay as they are written.
 
     Comments, order, quotes, indentation and line breaks stay. New entries are written in the style of their neighbours;
     a comment goes only with the line that it stands on. The result is parsed again; whether it is a valid

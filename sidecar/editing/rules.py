@@ -1,4 +1,4 @@
-"""The safety rules by name, and what an operator may set of them."""
+"""The safety rules by name, and the settings that an operator has."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The safety rules that a change may break, each by its name, with what would satisfy it."""
+"""The safety rules that a change may break, each with its name and the remedy."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _wrapped = partial(fill, width=79, initial_indent="  ", subsequent_indent="    "
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """A rule that a change breaks; the message has what was found and what would satisfy the rule."""
+    """A rule that a change breaks; the message has the finding and the remedy."""
 
     rule: str
     message: str

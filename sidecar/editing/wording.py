@@ -31,7 +31,7 @@ def subject_text(subject: Subject) -> str:
 
 
 def unit_text(sticky: Sticky) -> str:
-    """Return what is shared out: jobs, or single runs."""
+    """Return the unit that moves: jobs, or single runs."""
     return _UNITS[sticky]
 
 
@@ -43,7 +43,7 @@ def place_code(place: Place) -> str:
 
 
 def cause_text(cause: StepCause) -> str:
-    """Return what happens when jobs move later; "" for now."""
+    """Return the event that moves jobs later; "" for now."""
     match cause.kind:
         case StepKind.NOW:
             return ""

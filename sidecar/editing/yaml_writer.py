@@ -76,7 +76,7 @@ def write_block(tree: dict[str, Tree], column: int, style: YamlStyle) -> str:
 
 
 def write_value(key: str, value: Tree, column: int, style: YamlStyle) -> str:
-    """Return what follows the colon of a `key` at a column, in a mapping without brackets."""
+    """Return the text behind the colon of a `key` at a column, in a mapping without brackets."""
     inner = column + style.step
     if isinstance(value, dict) and value and (key in _BLOCKS or _has_blocks(value)):
         return _line(inner, style) + write_block(value, inner, style)

@@ -1,1 +1,1 @@
-"""Finds the shards of ElasticJob's jobs that are elsewhere than they should be, and has those jobs sharded anew."""
+"""Finds the shards of ElasticJob's jobs that are not where they should be, and requests resharding of those jobs."""

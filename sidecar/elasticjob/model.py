@@ -21,7 +21,7 @@ _Loader: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 class ElasticJob:
     """A job: its live `instances` by id, the instance of each of its shards ("" for none), and the shards that run now.
 
-    `pending` means that it is sharded anew at its next trigger, by the instance `leader`.
+    `pending` means that it is resharded at its next trigger, by the instance `leader`.
     """
 
     name: str

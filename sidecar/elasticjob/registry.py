@@ -86,7 +86,7 @@ class ElasticJobRegistry:
         )
 
     def request_sharding(self, name: str) -> bool:
-        """Have a job sharded anew at its next trigger; return False if that was requested already."""
+        """Request resharding of a job at its next trigger; return False if that was requested already."""
         path = self._path(f"{name}/leader/sharding/necessary")
         try:
             self._result(lambda: self._client.create_async(path, b"", self._acl, makepath=True))
@@ -95,11 +95,11 @@ class ElasticJobRegistry:
         return True
 
     def forget_running(self, name: str, item: int) -> None:
-        """Make ElasticJob not wait for a running shard before it shards a job anew."""
+        """Make ElasticJob not wait for a running shard before it reshards a job."""
         self._delete(f"{name}/sharding/{item}/running")
 
     def elect(self, name: str) -> str:
-        """Have the instances of a job elect a leader anew; return it, maybe the same, "" if there is none in time."""
+        """Have the instances of a job elect a leader again; return it, maybe the same, "" if there is none in time."""
         path = f"{name}/leader/election/instance"
         self._delete(path)
         deadline = time.monotonic() + self._timeout

@@ -1,4 +1,4 @@
-"""Finds the shards that run elsewhere than the sidecar would send them now, and has their jobs sharded anew."""
+"""Finds the shards that run elsewhere than the sidecar would send them now, and requests resharding of their jobs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class MisplacedShard:
 
 @dataclass(frozen=True, slots=True)
 class ReshardStep:
-    """A job that is to be sharded anew, and why."""
+    """A job to reshard, and why."""
 
     job: ElasticJob
     shards: tuple[MisplacedShard, ...]
@@ -44,7 +44,7 @@ class ReshardStep:
 
 
 def find_step(job: ElasticJob, choose: Choose) -> ReshardStep | None:
-    """Return what is to be done for a job, None if each shard is where it should be, or nobody is there."""
+    """Return the step for a job, None if each shard is where it should be, or no instance is online."""
     if not job.instances:
         return None
     workers = tuple(job.instances.values())
@@ -59,7 +59,7 @@ def find_step(job: ElasticJob, choose: Choose) -> ReshardStep | None:
 
 
 def execute(registry: ElasticJobRegistry, step: ReshardStep, *, running: bool) -> bool:
-    """Have a job sharded anew; return False if that was requested already. Raises ElasticJobUnavailable.
+    """Request resharding of a job; return False if that was requested already. Raises ElasticJobUnavailable.
 
     With `running` ElasticJob does not wait for misplaced shards that run now: they may run twice.
     """

@@ -110,7 +110,7 @@ class HaproxyAgent:
         try:
             asyncio.run(self._serve())
         except Exception:
-            log.exception("the HAProxy agent has ended by a defect; HAProxy keeps the states that it has")
+            log.exception("the HAProxy agent failed; HAProxy keeps its last states")
 
     async def _serve(self) -> None:
         self._stopped = asyncio.Event()

@@ -1,6 +1,6 @@
 """Kubernetes manifests whose weights are the shares of an application: Gateway API's HTTPRoute, Istio's VirtualService.
 
-What is rendered depends on the shares and the options alone, so it differs only where the shares do.
+The manifest depends on the shares and the options alone, so it changes only when the shares do.
 """
 
 from __future__ import annotations

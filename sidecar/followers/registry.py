@@ -1,4 +1,4 @@
-"""Who follows the decision, and what each of them has: for status, page and metrics."""
+"""The followers of the decision, and the last answer to each: for status, page and metrics."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class FollowerRegistry:
         self._seen: OrderedDict[tuple[FollowerKind, str, str], Follower] = OrderedDict()
 
     def saw(self, kind: FollowerKind, peer: str, subject: str, answer: str) -> None:
-        """Take note of a follower and of what it was answered."""
+        """Note a follower and the answer that it got."""
         key = (kind, peer, subject)
         with self._lock:
             self._seen.pop(key, None)

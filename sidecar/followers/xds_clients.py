@@ -10,7 +10,7 @@ Labels = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """What a client said about a version that it did not take; it keeps what it had."""
+    """A client's rejection of a version; it keeps the one before."""
 
     version: str
     message: str
@@ -51,7 +51,7 @@ class XdsClient:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointsStatus:
-    """The file of endpoints: what is in force of it, and the `problem` of a newer content that is not, "" for none."""
+    """The file of endpoints: its content in force, and the `problem` of a newer content that is not, "" for none."""
 
     file: str
     revision: str

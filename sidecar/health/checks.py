@@ -74,7 +74,7 @@ class HealthChecks:
             self._judge(after)
 
     def outcomes(self) -> list[tuple[str, str, bool]]:
-        """Return each probe that is made: its datacenter, what it tries, and whether it is up."""
+        """Return each probe that is made: its datacenter, its target, and whether that is up."""
         with self._lock:
             return [
                 (name, str(probe), self._probe_states.get((name, probe), ProbeState()).up) for name, probe in self._runs
@@ -100,7 +100,7 @@ class HealthChecks:
                 elif len(wanted) >= MAX_PROBES:
                     skipped.append(SkippedProbe(name, str(probe), SkipReason.TOO_MANY, count=MAX_PROBES))
                 elif checks is not None:
-                    # A change of the verdict's rules alone does not begin a probe anew.
+                    # A change of the verdict's rules alone does not restart a probe.
                     wanted[name, probe] = replace(checks, probes=(), must_pass=0)
         for key, (checks, ended) in list(self._runs.items()):
             if wanted.get(key) != checks:
@@ -136,11 +136,11 @@ class HealthChecks:
                 failure = self._outcome(key[1], checks.timeout_ns / 1e9)
             except ProbeNotAllowed as error:
                 # It says nothing about the datacenter, only about our own configuration.
-                log.warning("the probe %s of %s is not made: %s", key[1], key[0], error)
+                log.warning("probe %s of %s: not made: %s", key[1], key[0], error)
                 pause = max(pause, _NOT_ALLOWED_S)
                 continue
             except Exception:
-                log.exception("the probe %s of %s could not be made", key[1], key[0])
+                log.exception("probe %s of %s failed unexpectedly", key[1], key[0])
                 continue
             with self._lock:
                 if ended.is_set():

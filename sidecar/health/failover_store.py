@@ -27,12 +27,12 @@ _MAX_READ = 16 * 1024 * 1024
 
 
 def load(folder: Path, source: str) -> FailoverStates:
-    """Return what is kept for this source; a file that cannot be used is a warning, and nothing is kept."""
+    """Return the stored states for this source; a file that cannot be used is a warning, and gives none."""
     path = folder / _NAME
     try:
         facts = json.loads(read_state_file(path, max_bytes=_MAX_READ))
         if facts["format"] != _FORMAT or facts["source"] != source:
-            log.warning("%s is of another source or version, it is not used", path)
+            log.warning("%s is not used: it is of another source or version", path)
             return {}
         entries = facts["left"]
         # An older version wrote the text of each fault only.
@@ -46,14 +46,14 @@ def load(folder: Path, source: str) -> FailoverStates:
     except OSError as error:
         log.warning("%s is not used: %s", path, error.strerror)
     except (ValueError, OverflowError, KeyError, TypeError, IndexError, RecursionError):
-        log.warning("%s is torn or not a list of failovers, it is not used", path)
+        log.warning("%s is not used: it is torn, or not a list of failovers", path)
     return {}
 
 
 def save(folder: Path, source: str, failover_states: FailoverStates) -> None:
-    """Replace what is kept, whole or not at all. Raises OSError.
+    """Replace the stored states, whole or not at all. Raises OSError.
 
-    `left` has the text of each fault, so that an older version can read the file too.
+    `left` has the text of each fault, for older versions that read the file.
     """
     kept = remembered(failover_states)
     facts = {

@@ -1,1 +1,1 @@
-"""Reschedules PowerJob's work: finds what an outage or a switch left behind, and retries it by PowerJob's OpenAPI."""
+"""Reschedules PowerJob's work: finds runs that an outage or a switch left behind, and retries them by its OpenAPI."""

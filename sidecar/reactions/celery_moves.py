@@ -40,7 +40,7 @@ _NOT_ALL = 5
 class CeleryMoves(FollowUp):
     """Executes a `celery` reaction by `dc-sidecar celery move`: the sidecar itself never imports Celery.
 
-    `state` returns the State in force, `report` takes a record of what was moved. When the sidecar stops it ends the
+    `state` returns the State in force, `report` takes a record of the moved tasks. When the sidecar stops it ends the
     process, which leaves each task in one queue.
     """
 
@@ -73,7 +73,7 @@ class CeleryMoves(FollowUp):
         self._moved: Counter[str] = Counter()
 
     def __call__(self, record: Record, events: Sequence[AuditEvent]) -> None:
-        """Move what waits in the datacenters that a change left. Raises TaskFailed, TaskDeferred."""
+        """Move the tasks that wait in datacenters that a change left. Raises TaskFailed, TaskDeferred."""
         # What a newer change interrupted is looked at again: each task goes where it belongs at that time.
         self._left |= dict.fromkeys(left_by(events, self._settings.app))
         self._claim.begin()
@@ -87,7 +87,7 @@ class CeleryMoves(FollowUp):
             self._report_moved(record, self._moved)
 
     def _search(self, record: Record) -> None:
-        """Move what waits now."""
+        """Move the tasks that wait now."""
         waiting = 0
         for datacenter in self._left:
             for queue in self._move(datacenter, record):

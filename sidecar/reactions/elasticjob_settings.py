@@ -1,4 +1,4 @@
-"""The settings of an `elasticjob` reaction: which jobs are sharded anew after a change, and how."""
+"""The settings of an `elasticjob` reaction: which jobs are resharded after a change, and how."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class ElasticJobSettings:
     """A namespace in ZooKeeper, the application's name in the document, and its jobs; None for all.
 
     The search for misplaced shards is repeated until `watch_for` seconds after the change: sidecars follow a little
-    later, and instances may start. At most `rate` jobs are sharded anew in a second. With `running` ElasticJob does not
+    later, and instances may start. At most `rate` jobs are resharded in a second. With `running` ElasticJob does not
     wait for misplaced shards that run.
     """
 

@@ -43,7 +43,7 @@ class FollowUp(ABC):
         settle_s: float,
         every_s: float,
     ) -> None:
-        """Take what returns the State in force, and what takes a record of what was done."""
+        """Take the function that returns the State in force, and the receiver of a record of what was done."""
         self._state = state
         self._report = report
         self._claim = ClaimRenewal(claims, reaction)
@@ -75,7 +75,7 @@ class FollowUp(ABC):
 
     @abstractmethod
     def _search(self, record: Record) -> None:
-        """Search once, and do what is to be done. Raises TaskFailed, TaskDeferred."""
+        """Search once, and act on what was found. Raises TaskFailed, TaskDeferred."""
 
     def _follow(self, record: Record) -> bool:
         """Search until the time is over; return False if a newer change came first. Raises TaskFailed, TaskDeferred."""

@@ -89,7 +89,7 @@ class Rescheduling(FollowUp):
         self._waiting: dict[str, int] = {}
 
     def __call__(self, record: Record, events: Sequence[AuditEvent]) -> None:
-        """Reschedule what a change left behind. Raises TaskFailed, TaskDeferred."""
+        """Reschedule the runs that a change left behind. Raises TaskFailed, TaskDeferred."""
         if self._progress is None or self._progress.change_ns != record.at_ns:
             self._progress = RescheduleProgress(self._path, record.at_ns)
         self._move_running |= self._settings.running is not Running.NONE and any(
@@ -114,7 +114,7 @@ class Rescheduling(FollowUp):
             raise TaskFailed("; ".join(failures))
 
     def _sweep(self, name: str, progress: RescheduleProgress, record: Record) -> str:
-        """Search an application once, and reschedule what is found; return why that failed, "" if it did not."""
+        """Search an application once, and reschedule its runs; return the error, "" for none."""
         file = self._settings.password_file
         try:
             password = read_secret(file) if file is not None else ""

@@ -1,4 +1,4 @@
-"""The `elasticjob` reaction: has jobs sharded anew whose shards are elsewhere than they should be after a change."""
+"""The `elasticjob` reaction: reshards the jobs whose shards are not where they should be after a change."""
 
 from __future__ import annotations
 
@@ -62,13 +62,13 @@ class Resharding(FollowUp):
             every_s=poll_s,
         )
         self._timeout = reaction.timeout
-        # How often each job was sharded anew after the current change.
+        # How often each job was resharded after the current change.
         self._requests: Counter[str] = Counter()
         self._checkpoint = Yielder()
         self._registry: ElasticJobRegistry | None = None
 
     def __call__(self, record: Record, events: Sequence[AuditEvent]) -> None:  # noqa: ARG002 - shards are looked at
-        """Have jobs sharded anew after a change. Raises TaskFailed, TaskDeferred."""
+        """Reshard jobs after a change. Raises TaskFailed, TaskDeferred."""
         self._claim.begin()
         self._requests.clear()
         self._counts = RescheduleCounts()
@@ -83,7 +83,7 @@ class Resharding(FollowUp):
             self._counts = None
 
     def _search(self, record: Record) -> None:
-        """Search all jobs once, and have those sharded anew that need it."""
+        """Search all jobs once, and reshard those that need it."""
         registry = self._registry
         assert registry is not None
         done: list[ReshardStep] = []
@@ -127,7 +127,7 @@ class Resharding(FollowUp):
         jobs = "1 job" if len(steps) == 1 else f"{len(steps):,} jobs"
         event = AuditEvent(
             kind=EventKind.RESCHEDULED,
-            text=f"{app}: {jobs} to be sharded anew, {shards:,} shards elsewhere",
+            text=f"{app}: {jobs} to reshard, {shards:,} shards elsewhere",
             detail={"app": app, "results": [{"done": True, "result": "sharding requested", "count": len(steps)}]},
             subjects=(app,),
         )

@@ -115,7 +115,7 @@ def _reaction(entry: Any, place: str) -> Reaction:  # noqa: ANN401 - it is check
         raise ConfigError(f"{place}: found {' and '.join(ways) or 'none'} of {_EXPECTED_WAYS}, expected one")
     command = words(entry, place, "command") if "command" in entry else ()
     if command and any(key in entry for key in _WEBHOOK_ONLY):
-        raise ConfigError(f"{place}: found what is for a webhook beside a command")
+        raise ConfigError(f"{place}: found keys for a webhook beside a command")
     if "environment" in entry and not command:
         raise ConfigError(f"{place}.environment: expected a command beside it")
     form = text(entry, place, "format") or "json"

@@ -138,7 +138,7 @@ class RouteChange:
 
 
 def changes(before: State | None, after: State, checkpoint: Checkpoint = lambda: None) -> list[RouteChange]:
-    """Return what a new State changes: routes, datacenters, then workers; equal changes of many routes as one.
+    """Return the changes of a new State: routes, datacenters, then workers; equal changes of many routes as one.
 
     Empty where nothing that decides has changed, as after an edit of a comment. Without a `before` all routes are new.
     `checkpoint` is called often.

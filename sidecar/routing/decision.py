@@ -95,7 +95,7 @@ def order_of(resolved: ResolvedRoute, app: str, job: str, instance: str) -> Sequ
 
 
 def split_key(resolved: ResolvedRoute, job: str, instance: str) -> str:
-    """Return what a split keeps together: the job's id or, under `sticky: instance`, the run's; if empty, the other."""
+    """Return the key of a split: the job's id or, under `sticky: instance`, the run's; if empty, the other."""
     return (instance or job) if resolved.route.sticky is Sticky.INSTANCE else (job or instance)
 
 

@@ -135,7 +135,7 @@ class _Reader(FieldReader):
             self.wrong(("version",), f"found {shown(version)}, expected 1, the only version there is")
         meta = read_meta(self, top["meta"]) if "meta" in top else {}
         if "signatures" in top:
-            # Those of a JSON document, which has no comments; what they mean is not for the routes (sidecar/trust).
+            # Those of a JSON document, which has no comments; sidecar/trust interprets them.
             if isinstance(top["signatures"], dict):
                 check_free(self, top["signatures"], ("signatures",))
             else:

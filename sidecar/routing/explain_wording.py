@@ -76,12 +76,12 @@ def origin_text(key: RouteKey) -> str:
 
 
 def source_text(source: LocationSource | None) -> str:
-    """Return what a candidate's datacenter is known from, "" where it is not known."""
+    """Return the origin of a candidate's datacenter, "" where it is not known."""
     return "" if source is None else _SOURCES[source]
 
 
 def verdict_text(choice: RankedDatacenter) -> str:
-    """Return what becomes of a datacenter in the order of preference."""
+    """Return the fate of a datacenter in the order of preference."""
     outage = outage_text(choice.outage) if choice.outage else ""
     return _VERDICTS[choice.verdict].format(needed=choice.needed, outage=outage)
 

@@ -268,7 +268,7 @@ class _Draft:
 
 
 def remembered(states: FailoverStates) -> FailoverStates:
-    """Return what outlives a restart: the datacenters that work has left, to be observed well anew for `back_after`."""
+    """Return the states that outlive a restart: datacenters that work has left, until well for `back_after` again."""
     return {
         key: replace(known, phase=Phase.FAILED, since_ns=known.failed_ns)
         for key, known in states.items()

@@ -208,7 +208,7 @@ class FieldReader:
 
 
 def shown(tree: Tree) -> str:
-    """Return a short text for what was found."""
+    """Return a short text for a found value."""
     match tree:
         case dict():
             return "a mapping"

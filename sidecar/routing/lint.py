@@ -68,7 +68,7 @@ def _problem(finding: Finding, where: Mapping[Path, Position]) -> Problem:
 
 
 def _routes(tree: dict[str, Tree], document: RoutingDocument) -> Iterator[tuple[Path, dict[str, Tree], Route]]:
-    """Yield each route that is written out: its path, its own keys, and the route with what it inherits."""
+    """Yield each route that is written out: its path, its own keys, and the route with its inherited keys."""
     if "default" in tree:
         yield ("default",), _keys(tree["default"]), document.default
     for app, entry in _keys(tree.get("apps")).items():

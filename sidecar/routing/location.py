@@ -174,7 +174,7 @@ class Locator:
         return frozenset(drained)
 
     def source(self, worker: Candidate) -> LocationSource | None:
-        """Return what a worker's datacenter is known from, None where it is not known; for explanations."""
+        """Return the origin of a worker's datacenter, None where it is not known; for explanations."""
         if worker.datacenter:
             return LocationSource.REQUEST
         if reported_datacenter(worker.metrics):

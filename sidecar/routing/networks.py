@@ -18,7 +18,7 @@ BITS = {4: 32, 6: 128}
 _MAPPED_BITS = 96
 # Keys that are sorted in one piece: other threads wait for it.
 _PIECE = 4096
-# In a key the number is followed by the length, so that of two networks that begin alike the wider one comes first.
+# In a key the length follows the number: of two networks that begin alike the wider one comes first.
 _LENGTH_BITS = 8
 
 

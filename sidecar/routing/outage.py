@@ -19,7 +19,7 @@ class OutageKind(Enum):
 
 
 class FaultKind(Enum):
-    """What is wrong with a datacenter.
+    """Why a datacenter counts as lost.
 
     OTHER is a fault that is known by its text alone: an older version of the sidecar wrote or sent it.
     """

@@ -13,7 +13,7 @@ from sidecar.yaml_reader import ParseRecord, Tree, trace
 
 @dataclass(frozen=True, slots=True)
 class ParsedText:
-    """A text and what it says: a valid `document`, or a `refusal` that says why there is none.
+    """A text and its meaning: a valid `document`, or a `refusal` that says why there is none.
 
     `tree` is None where the text cannot be read at all. `record` has the parser's events and the places of entries; it
     is empty for a bare word, and ends early for JSON (`is_json`) that YAML's parser cannot read.
@@ -38,7 +38,7 @@ class ParsedText:
 
 
 def parse_text(text: bytes, *, max_bytes: int = MAX_BYTES, budget: int = UNLIMITED) -> ParsedText:
-    """Return what a text says, valid or not, in one pass of the parser; JSON takes one of JSON's own beside it.
+    """Parse a text, valid or not, in one pass; JSON takes one of JSON's own beside it.
 
     One that needs more than `budget` bytes of memory is refused, as by `parse_document`.
     """

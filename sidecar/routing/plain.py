@@ -1,6 +1,6 @@
 """Values of the rules as JSON carries them: codes with their parameters, beside the English text where one is kept.
 
-Times are RFC 3339, durations as the document writes them; what is empty or not known is left out.
+Times are RFC 3339, durations as the document writes them; empty and unknown values are left out.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def fault_plain(fault: Fault) -> Plain:
 
 def outage_plain(outage: Outage) -> Plain:
     """Return an outage: kind, since, until, reason, fault."""
-    # Made for each route that has one: only what is there is looked at.
+    # Made for each route that has one, so only fields that are set are looked at.
     found: Plain = {"kind": outage.kind.value}
     if outage.since_ns:
         found["since"] = format_time(outage.since_ns)

@@ -36,7 +36,7 @@ class Shares:
     by_datacenter: Weights = ()
 
     def rounded(self) -> Shares:
-        """Return the shares to three significant digits, as they are shown: what differs by less is no change."""
+        """Return the shares to three significant digits, as they are shown: a smaller difference is no change."""
         return self if len(self.by_datacenter) <= 1 else Shares(self.destination, _rounded(self.by_datacenter))
 
 
@@ -68,7 +68,7 @@ def shares_of(resolved: ResolvedRoute) -> Shares:
 
 
 def intended_shares(weights: Weights) -> Shares:
-    """Return where the document sends jobs by the weights of a selector, whatever is out of service; none: anywhere."""
+    """Return where a selector's weights send jobs, without regard to outages; without weights: anywhere."""
     positive = tuple(each for each in weights if each[1] > 0) if len(weights) > 1 else weights
     return Shares(Destination.DATACENTERS, normalized(positive)) if positive else ANYWHERE
 

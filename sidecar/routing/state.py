@@ -34,7 +34,7 @@ class ResolvedRoute:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A document in force at a time. Whatever could change a decision makes a new State with the next `generation`.
+    """A document in force at a time. Each event that could change a decision makes a State with the next `generation`.
 
     It holds from `since_ns` (inclusive) up to `until_ns`, Unix nanoseconds, None meaning ever; `now_ns` lies within.
     `unhealthy` are the outages of datacenters that health checks judged down. `stale` is True while the config center

@@ -59,7 +59,7 @@ def percent(share: float) -> str:
 
 
 def fault_text(fault: Fault) -> str:
-    """Return what is wrong with a datacenter."""
+    """Return a fault in words."""
     probes = ", ".join(f"{failure.probe}: {failure.error}" for failure in fault.probes)
     since = second(fault.since_ns) if fault.since_ns else ""
     return _FAULTS[fault.kind].format(

@@ -1,1 +1,1 @@
-"""The gRPC face of the routing table: what schedulers call."""
+"""The gRPC API of the routing table, which schedulers call."""

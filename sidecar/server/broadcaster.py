@@ -137,7 +137,7 @@ class Broadcaster:
         watcher = next(iter(queue))
         del queue[watcher]
         if watcher in self._under_way:
-            # It gets another turn once it has sent what it sends now.
+            # It gets another turn once its current message is sent.
             watcher.missed = True
             return
         watcher.since = time.monotonic()

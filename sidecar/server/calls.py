@@ -1,4 +1,4 @@
-"""What all calls have in common: their callbacks, how they are counted, and what an unexpected exception becomes."""
+"""The parts that all calls share: callbacks, counting, and the status for an unexpected exception."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 
 class CallGuard(Protocol):
-    """Decides who may make a call; with `tls` it looks at what the connection authenticated."""
+    """Decides who may make a call; with `tls` by the identities that the connection authenticated."""
 
     @property
     def tls(self) -> bool:
@@ -41,7 +41,7 @@ class CallGuard(Protocol):
 
     @property
     def peer(self) -> str | None:
-        """The kind of peer where there is only one, such as `unix:`; None where each call has to tell."""
+        """The kind of peer where there is only one, such as `unix:`; None where it differs by call."""
 
     def admit(
         self,
@@ -51,13 +51,13 @@ class CallGuard(Protocol):
         answer: Callable[..., T],
         on_end: OnEnd,
     ) -> tuple[Callable[[bytes], T], OnEnd]:
-        """Return what answers the call's requests and what ends it. Raises SidecarError for a call that is refused."""
+        """Return the handler of the call's requests and its end callback. Raises SidecarError for a refused call."""
 
 
 def admitted(
     guard: CallGuard | None, context: grpc.ServicerContext, answer: Callable[..., T], on_end: OnEnd
 ) -> tuple[Callable[[bytes], T], OnEnd]:
-    """Return what answers a call that has a thread, and what ends it; one that is refused is aborted, as gRPC does."""
+    """Return handler and end callback of a call that has a thread; a refused call is aborted, as gRPC does."""
     if guard is None:
         return answer, on_end
     auth: dict[bytes, Sequence[bytes]] = {name.encode(): [*values] for name, values in context.auth_context().items()}
@@ -154,7 +154,7 @@ class InternalErrors:
 
 
 def abort(context: grpc.ServicerContext, error: SidecarError) -> NoReturn:
-    """End a call that has a thread with the status and the message of an error; raises what gRPC expects to see."""
+    """End a call that has a thread with the status and message of an error; raises the exception that gRPC expects."""
     context.abort(grpc.StatusCode[error.grpc_status], str(error))
 
 

@@ -22,7 +22,7 @@ class RequestCandidates:
     __slots__ = ("_chosen", "_listed", "aliases", "count", "dispatch", "where", "workers")
 
     def __init__(self, asked: pb.FilterWorkersRequest, locator: Locator, checkpoint: Checkpoint) -> None:
-        # As a list: each access to the message's own sequence makes the candidate anew.
+        # As a list: each access to the message's own sequence makes a new object of the candidate.
         workers = list(asked.candidates)
         self.count = len(workers)
         self.where = locator.locate_all(workers, checkpoint)

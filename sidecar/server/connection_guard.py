@@ -42,7 +42,7 @@ class ConnectionGuard:
 
     Beyond twice the bound it looks every 20 ms, and spares connections for as long only.
 
-    gRPC refuses connections beyond a bound of its own, whoever has the others: a client that opens idle ones would keep
+    gRPC refuses all connections beyond a bound of its own: a client that opens idle ones would keep
     all others away. So that bound is higher, and this closes the connections that have sent least, those of a moment
     ago excepted. gRPC sees them as closed by the client.
     """

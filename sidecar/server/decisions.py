@@ -65,11 +65,11 @@ class _StateCache:
 class DecisionHandler:
     """Answers FilterWorkers from the table's current State, and caches the answers under it.
 
-    The addresses of the candidates are not checked to be unique: the indices of the answer tell twins apart. `counted`
+    The addresses of the candidates need not be unique: the indices of the answer distinguish duplicates. `counted`
     counts by application (`other` where the document does not name it), datacenter and reason.
 
     Only requests with `dispatch` leave traces: observations of failover, the workers of the applications
-    (`live_workers`, whatever document decided), the names that they used (`app_names`), and the count of NO_WORKERS.
+    (`live_workers`), the names that they used (`app_names`), and the count of NO_WORKERS.
     """
 
     def __init__(
@@ -178,7 +178,7 @@ class DecisionHandler:
     ) -> _Decided:
         """Return a response, what counts it, and the workers of the application, if they count, with the run.
 
-        The last is what the decision observed, None where it adds nothing to what is known.
+        The last is what the decision observed, None where it adds nothing new.
         """
         app, job, instance, aliases = asked.app, asked.job, asked.instance, candidates.aliases
         if not app:

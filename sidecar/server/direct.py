@@ -1,7 +1,7 @@
 """Calls answered on gRPC's own thread as their messages arrive: waking another thread costs more than an answer.
 
 grpcio's public API delivers calls and messages to waiting threads only, so this module uses private names of grpcio.
-`engines.py` checks at start that they still do what is expected of them; docs/decisions/0902-direct-calls.md has the
+`engines.py` checks at start that they still work as expected; docs/decisions/0902-direct-calls.md has the
 measurements.
 """
 

@@ -23,7 +23,7 @@ class Session(Protocol):
         """Take a request, within a permit if there is one. Raises SidecarError, which ends the stream."""
 
     def update(self) -> bytes | None:
-        """Return what is newest now, as sent from now on; None if there is nothing to send."""
+        """Return the newest message, which counts as sent from now on; None if there is nothing to send."""
 
     def close(self) -> None:
         """Take note that the stream is over."""
@@ -117,7 +117,7 @@ class DuplexStreams:
 
 
 class _Inbox:
-    """The requests of a stream, read by a thread of its own, one ahead: what is not taken waits at the client.
+    """The requests of a stream, read by a thread of its own, one ahead: the rest waits at the client.
 
     `came` is called when a request has come, and when no further one will.
     """

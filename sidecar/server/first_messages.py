@@ -20,7 +20,7 @@ _LOOKS_WITHOUT = 20
 class FirstMessages:
     """The calls whose first message has not come, the oldest first. Threads share it without a lock.
 
-    `within` is in seconds. A thread ends what is overdue; it starts with the first call, and sleeps while there are
+    `within` is in seconds. A thread ends overdue calls; it starts with the first call, and sleeps while there are
     none.
     """
 

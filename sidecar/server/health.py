@@ -17,8 +17,7 @@ LIVE = "live"
 class HealthService:
     """Answers SERVING for "" and for each of `services` while `serving()` is true, NOT_SERVING otherwise.
 
-    The service `live` is SERVING whenever it answers: what is not ready, since the config center is away, is not mended
-    by a restart.
+    The service `live` is SERVING whenever it answers: a restart would not mend a config center that is out of reach.
     """
 
     def __init__(self, serving: Callable[[], bool], services: frozenset[str]) -> None:
@@ -43,13 +42,13 @@ class HealthService:
         """Begin a Watch; services that are not served here get SERVICE_UNKNOWN, as the protocol requires."""
         service = read(pb.HealthCheckRequest, request).service
 
-        def tell(told: object) -> tuple[object, Callable[[], bytes]] | None:
+        def update(sent: object) -> tuple[object, Callable[[], bytes]] | None:
             status = self._status(service)
-            if status == told:
+            if status == sent:
                 return None
             return status, pb.HealthCheckResponse(status=status).SerializeToString
 
-        return tell
+        return update
 
     def _status(self, service: str) -> pb.HealthCheckResponse.ServingStatus:
         if service not in self._services:

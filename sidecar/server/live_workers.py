@@ -97,7 +97,7 @@ class LiveWorkerTracker:
         self._old: dict[str, SeenWorkers] = {}
 
     def expect(self, applications: int) -> None:
-        """Make room for the applications of a document; what is known stays."""
+        """Make room for the applications of a document; known workers stay."""
         self._most = applications + _OTHERS
 
     def note(self, app: str, workers: WorkerCounts, run: int = 0) -> None:

@@ -10,8 +10,8 @@ from contextlib import suppress
 
 log = logging.getLogger(__name__)
 
-# As shares of the limit. The rest is for what is not measured: the kernel's memory, such as buffers of sockets, and
-# what grows between two looks.
+# As shares of the limit. The rest is for memory that is not measured: the kernel's, such as buffers of sockets, and
+# growth between two measurements.
 _HIGH = 0.85
 _LOW = 0.8
 _LOOK_S = 0.1
@@ -82,14 +82,14 @@ class MemoryPressure:
             )
         elif self.high and used < _LOW * self._limit:
             self.high = False
-            log.warning("%d of %d MiB of memory are used: nothing is refused for it", used // _MIB, self._limit // _MIB)
+            log.warning("%d of %d MiB of memory are used: no longer refusing for it", used // _MIB, self._limit // _MIB)
 
     def _run(self) -> None:
         while not self._stopping.wait(_LOOK_S):
             try:
                 self.look()
             except OSError as error:
-                log.warning("memory cannot be measured, so nothing is refused for it: %s", error)
+                log.warning("memory cannot be measured, so no request is refused for it: %s", error)
                 self.high = False
                 return
 

@@ -149,7 +149,7 @@ class Server:
         """End within `grace` seconds: calls under way finish, new ones and open streams get UNAVAILABLE.
 
         Health says NOT_SERVING first. Streams end with UNAVAILABLE since that is what clients try again on, elsewhere
-        or later, while OK would mean that there is nothing more to come. What is not done by then is cancelled.
+        or later, while OK would mean that there is nothing more to come. Calls that still run then are cancelled.
         """
         deadline = time.monotonic() + grace
         self._serving = False
@@ -292,7 +292,7 @@ def channel_options(settings: ServerSettings) -> list[tuple[str, int]]:
     """Return the channel arguments for the settings."""
     return [
         ("grpc.max_receive_message_length", settings.max_message_size),
-        # What is sent is bounded by what was asked; a document of many applications makes a long update.
+        # Answers are bounded by their requests; a document of many applications makes a long update.
         ("grpc.max_send_message_length", -1),
         ("grpc.so_reuseport", int(settings.reuse_port)),
         # A client that is gone without a word is noticed, and its streams end, within 40 s.
@@ -311,7 +311,7 @@ def channel_options(settings: ServerSettings) -> list[tuple[str, int]]:
         ("grpc.http2.settings_timeout", 3_000),
         # Windows do not grow with the bandwidth: memory for received bytes is bounded by the streams.
         ("grpc.http2.bdp_probe", 0),
-        # What is read of one connection in one piece: others wait for it.
+        # How much of one connection is read in one piece, while others wait.
         ("grpc.experimental.tcp_max_read_chunk_size", 64 * 1024),
         # The buffer for it would double with each long read: a flood would take all memory by it.
         ("grpc.experimental.tcp_max_read_buffer_size", 64 * 1024),

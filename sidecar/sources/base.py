@@ -133,7 +133,7 @@ class Source(Protocol):
         ...
 
     def gray(self, timeout: float) -> Gray | None:
-        """Return the gray version in force beside the ordinary one, whichever clients get it; None where there is none.
+        """Return the gray version in force beside the ordinary one, for any clients; None where there is none.
 
         Raises SourceError within `timeout` seconds.
         """
@@ -160,6 +160,6 @@ class ResumableSource(Protocol):
     def resume(self, versions: Sequence[str]) -> None:
         """Before `start`: these versions were in force before, newest last; an earlier one needs a confirmation.
 
-        They come from a file, so what is no version of this source is ignored.
+        They come from a file, so a value that is no version of this source is ignored.
         """
         ...

@@ -159,7 +159,7 @@ class FileSource:
                 if watcher.update():
                     self._wake.set()
             except Exception:
-                log.exception("watching %s failed by a defect; it is tried again", self._path)
+                log.exception("watching %s failed unexpectedly; retrying", self._path)
             self._stopping.wait(min(rest, _POLL_S))
         watcher.close()
 
@@ -184,7 +184,7 @@ class FileSource:
 
 
 def _read_file(path: Path) -> Report:
-    """Read what is at `path`, READ_LIMIT bytes at most; never waits for the other end of a pipe."""
+    """Read the file at `path`, READ_LIMIT bytes at most; never waits for the other end of a pipe."""
     try:
         mode = path.stat().st_mode
         if not stat.S_ISREG(mode):

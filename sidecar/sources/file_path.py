@@ -1,4 +1,4 @@
-"""The way of a path to its file, through symbolic links and mounted ConfigMaps."""
+"""Resolves a path step by step, through symbolic links and mounted ConfigMaps."""
 
 from __future__ import annotations
 

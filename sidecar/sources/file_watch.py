@@ -105,7 +105,7 @@ class PathWatcher(FileSystemEventHandler):
             return False
         if self._refused_until is not None:
             self._refused_until = None
-            log.info("changes of %s are seen at once again", self._path)
+            log.info("changes of %s are seen immediately again", self._path)
         return bool(new)
 
     def close(self) -> None:
@@ -135,7 +135,7 @@ class PathWatcher(FileSystemEventHandler):
 
 
 def _identity(directory: Path) -> tuple[int, int] | None:
-    """Return what tells a directory from another one at the same path; None if it cannot be watched."""
+    """Return the identity of a directory, which another one at the same path has not; None if it cannot be watched."""
     try:
         found = directory.stat()
     except OSError:

@@ -1,4 +1,4 @@
-"""Tells a new version from an earlier one, which must be confirmed: those of Nacos and Apollo have no order."""
+"""Distinguishes new versions from earlier ones, which must be confirmed: Nacos' and Apollo's have no order."""
 
 from __future__ import annotations
 

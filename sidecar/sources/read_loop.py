@@ -132,7 +132,7 @@ class ReadLoop:
         except SourceError as error:
             reason = str(error)
         except Exception as error:
-            log.exception("reading from %s failed by a defect", self._server)
+            log.exception("reading from %s failed unexpectedly; retrying", self._server)
             reason = f"reading failed: {type(error).__name__}, see the log"
         else:
             self._backoff.reset()

@@ -53,7 +53,7 @@ class AnchorPublicKey:
         return fingerprint_of(self.blob)
 
     def problem(self, content: bytes, signature: str) -> str:
-        """Return what is wrong with a signature over a content, "" for nothing."""
+        """Return the problem of a signature over a content, "" for a valid one."""
         found = read_signature(signature)
         if found is None:
             return "its signature is none"

@@ -22,7 +22,7 @@ class AppSigners:
     names: tuple[str, ...]
 
     def covers(self, parts: ChangedParts) -> bool:
-        """Return whether a change touches such an application; what is for all touches each."""
+        """Return whether a change touches such an application; a change for all touches each."""
         return parts.every_app or any(fnmatchcase(app, self.pattern) for app in parts.apps)
 
 

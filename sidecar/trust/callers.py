@@ -13,7 +13,7 @@ from sidecar.trust.tokens import digest_of
 
 T = TypeVar("T")
 
-# Callers whose permits are kept; beyond them all are made anew.
+# Callers whose permits are kept; beyond that number all are dropped and made again.
 _MAX_PERMITS = 4096
 # Applications that a permit remembers as allowed.
 _MAX_NAMES = 4096
@@ -258,8 +258,8 @@ class Guard:
     def admit(
         self, auth: AuthContext, peer: str, metadata: Metadata, answer: Callable[..., T], on_end: OnEnd
     ) -> tuple[Callable[[bytes], T], OnEnd]:
-        """Return what answers a call's requests and what ends it. Raises SidecarError for a call that is refused."""
-        # On the way of every call, so without a function that can be spared.
+        """Return the handler of the call's requests and its end callback. Raises SidecarError for a refused call."""
+        # On the path of every call, so without a function call that can be avoided.
         gate = self._gate
         permit = gate.permits.get(_UNIX if peer == "unix:" else b"") if not (auth or gate.tokens) else None
         if permit is None:

@@ -95,14 +95,14 @@ def _jobs(before: RoutingDocument, after: RoutingDocument, app: str) -> Iterable
 
 
 def _serving(state: State, app: str, job: str) -> object:
-    """Return which datacenters serve, whatever their shares."""
+    """Return which datacenters serve, without their shares."""
     found = shares(state, app, job)
     return found.destination, frozenset(name for name, share in found.by_datacenter if share > 0)
 
 
 def _down(rule: LimitRule, after: RoutingDocument, before: RoutingDocument | None, at_ns: int) -> str:
     out = _out(after, at_ns)
-    # What is down already is no change: a document that repairs it must not be refused.
+    # A datacenter that is down already is no change: a document that repairs it must not be refused.
     if len(out) <= rule.number or (before is not None and len(out) <= len(_out(before, at_ns))):
         return ""
     return f"{len(out)} datacenters would be out of service ({', '.join(sorted(out))})"

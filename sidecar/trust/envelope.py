@@ -48,7 +48,7 @@ class SignedLine:
 
     `sequence` grows with each document of a key; `environment` is that of the sidecars which may take it, "" for those
     without one. `follows` is the revision that the signer saw in the key, "" where that is not known; who approves the
-    document is warned if it is another by then.
+    document is warned if another one is in force then.
     """
 
     sequence: int
@@ -194,7 +194,7 @@ def _has_member(body: bytes) -> bool:
     try:
         return "signatures" in json.loads(body)
     except (ValueError, RecursionError):
-        # What reads the member says what is wrong with it.
+        # The reader of the member reports its problem.
         return True
 
 

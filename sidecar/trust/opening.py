@@ -58,10 +58,10 @@ class SignedDocuments:
         self.admission = SignatureAdmission(self.signers, self.requirements)
 
     def reloader(self, changed: Callable[[], None], in_force: InForce) -> FileReloader:
-        """Return what reloads the signers; `changed` is called after it did.
+        """Return the reloader of the signers' file; it calls `changed` after each reload.
 
-        `in_force` returns the source's document in force, None while there is none: it stays in force whoever signed
-        it, and the log says so where the new signers would not do.
+        `in_force` returns the source's document in force, None while there is none: it stays in force under
+        new signers, and the log says so where its signatures would not be enough any more.
         """
 
         def apply(content: bytes) -> None:
@@ -104,7 +104,7 @@ class SignedDocuments:
             reason = _refusal(check, self.signers)
             if reason and not _refusal(check, before):
                 log.warning(
-                    "the document in force stays, but would not be taken any more (%s): a new sidecar, or a restart, "
+                    "the document stays in force, but would be refused now (%s): a new sidecar, or a restart, "
                     "may refuse it; have it signed again",
                     reason,
                 )

@@ -92,7 +92,7 @@ def _rule(entry: Tree, place: str) -> CallerRule:
             raise ConfigError(f"{place}.{key}: no such key{_nearest(key, _KEYS)}; expected {', '.join(_KEYS)}")
     name = entry.get("name")
     if not isinstance(name, str) or not name:
-        raise ConfigError(f"{place}.name: expected a name, which refused callers are told")
+        raise ConfigError(f"{place}.name: expected a name, which the error for refused callers shows")
     match = _texts(entry.get("match"), f"{place}.match", "identities such as uri:spiffe://example/*, dns:*.example")
     for pattern in match:
         if not _IDENTITY.fullmatch(pattern) and pattern != "*":

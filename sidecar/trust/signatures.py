@@ -100,7 +100,7 @@ def verified(text: bytes, signers: AllowedSigners, at_s: float) -> Signed:
 
 
 def verified_by(text: bytes, signers: AllowedSigners, needed: int, at_s: float) -> Signed:
-    """Return who signed a text, whatever it changes. Raises DocumentRejected where fewer than `needed` did."""
+    """Return who signed a text, without regard to its changes. Raises DocumentRejected for fewer than `needed`."""
     signed = verified(text, signers, at_s)
     _demand(signed, signers.signers, needed, "")
     return signed

@@ -19,7 +19,7 @@ def sign(message: bytes, key: Path) -> str:
     """
     command = ["ssh-keygen", "-q", "-Y", "sign", "-n", NAMESPACE, "-f", str(key)]
     try:
-        # Its messages are for the operator: what to touch, or what is wrong with the key.
+        # Its messages are for the operator: touch the security key, or the problem of the key.
         done = subprocess.run(command, input=message, stdout=subprocess.PIPE, timeout=_WITHIN_S, check=False)
         if done.returncode == 0:
             return base64_of(done.stdout.decode())
@@ -34,7 +34,7 @@ def sign(message: bytes, key: Path) -> str:
 
 
 def fits(message: bytes, signature: str) -> bool:
-    """Return whether a signature, in base64, is over this message, whoever made it. Raises ChangeRefused."""
+    """Return whether a signature, in base64, is over this message, by any key. Raises ChangeRefused."""
     with tempfile.TemporaryDirectory(prefix="dc-sidecar-sign-") as folder:
         file = Path(folder) / "signature"
         parts = [signature[at : at + 70] for at in range(0, len(signature), 70)]

@@ -1,4 +1,4 @@
-"""Reads the file of bearer tokens: a name and the SHA-256 of a token a line, so that the file gives no token away."""
+"""Reads the file of bearer tokens: a name and the SHA-256 of a token a line; the file reveals no token."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ class Metrics:
         return encoder(self._registry), content_type
 
     def describe(self) -> Iterable[Metric]:
-        """Return nothing, so that registering renders nothing."""
+        """Return nothing: registering must not render."""
         return ()
 
     def collect(self) -> Iterator[Metric]:

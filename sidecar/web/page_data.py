@@ -22,7 +22,7 @@ def _no_workers(_app: str) -> tuple[Mapping[str, int], int]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageData:
-    """Each part is asked anew for every answer.
+    """Each part is asked again for every answer.
 
     `probes` returns datacenter, probe, and whether it is up; `savers` return the status of their files, `tasks` that of
     the audit and of each reaction; `held_s` returns for how long one event has kept the thread that answers gRPC, 0

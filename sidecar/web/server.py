@@ -166,7 +166,7 @@ class WebServer:
         try:
             asyncio.run(self._serve())
         except Exception:
-            log.exception("the HTTP server has ended by a defect; decisions go on without it")
+            log.exception("the HTTP server failed; decisions continue without it")
 
     async def _serve(self) -> None:
         assert self._server is not None

@@ -1,4 +1,4 @@
-"""The TLS context of the HTTP server, made anew when its files are replaced."""
+"""The TLS context of the HTTP server, made again when its files are replaced."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class ReloadedContext(ssl.SSLContext):
         return self._current.wrap_bio(*args, **options)
 
     def reload(self) -> None:
-        """Use the files as they are now; files that cannot be used are logged, and the ones before stay."""
+        """Use the files as they are now; if they cannot be used, that is logged, and the previous ones stay."""
         signature = self._signature()
         if signature == self._seen:
             return
@@ -44,7 +44,7 @@ class ReloadedContext(ssl.SSLContext):
             # A new one: authorities cannot be removed from a context, and clients could resume sessions with it.
             self._current = self._made()
         except OSError as error:
-            log.warning("the new TLS files cannot be used for HTTP, the ones before stay: %s", error)
+            log.warning("the new TLS files cannot be used for HTTP; the previous ones stay in use: %s", error)
 
     def _made(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

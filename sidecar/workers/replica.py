@@ -63,7 +63,7 @@ class Replica:
         self.view = now.view(self._state(now))
 
     def announce(self) -> None:
-        """Call the listeners with what is in force now."""
+        """Call the listeners with the view that is in force now."""
         before, self.announced = self.announced, self.view
         for listener in self._listeners:
             listener(before, self.announced)

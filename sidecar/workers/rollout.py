@@ -47,7 +47,7 @@ class Rollout:
         self._target = view
 
     def preload(self, document: LoadDocument) -> None:
-        """Load a document that may soon be needed, so that it is parsed by then."""
+        """Load a document that may be needed soon: it is parsed ahead."""
         self._preload = document
 
     def is_loading(self, revision: str, members: Iterable[RolloutMember]) -> bool:

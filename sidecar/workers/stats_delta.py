@@ -48,7 +48,7 @@ def add_delta(stats: CallStats, counted: StatsReport) -> None:
 
 
 def _totals(method: MethodStats) -> MethodDelta:
-    # Handled is read before started, so that no reader sees more calls handled than started.
+    # Handled is read before started: no reader may see more calls handled than started.
     handled = list(method.handled())
     buckets, seconds = method.times.totals()
     return MethodDelta(method.path, method.kind, method.started.read(), handled, buckets, seconds)

@@ -92,7 +92,7 @@ class Supervisor:
         for end in (self._waker, woken):
             end.setblocking(False)
         self._selector.register(woken, selectors.EVENT_READ)
-        # Shared by the threads under `_work`: what is asked for, and what has happened.
+        # Shared by the threads under `_work`: requests and events.
         self._work = threading.Condition()
         self._rollout: Rollout | None = None
         self._grace: float | None = None

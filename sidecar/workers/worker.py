@@ -123,7 +123,7 @@ class WorkerServer:
 
 def main() -> int:
     """Serve until the sidecar sends StopServing or is gone; nothing outlives it. Returns the exit code."""
-    # A terminal sends signals to all processes of the sidecar; it tells its workers itself when to stop.
+    # A terminal sends signals to all processes of the sidecar; the sidecar itself stops its workers.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     sidecar = socket.socket(fileno=int(sys.argv[1]))

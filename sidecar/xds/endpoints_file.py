@@ -36,7 +36,7 @@ class EndpointsFile:
         self.reloader.stop(timeout)
 
     def status(self) -> EndpointsStatus:
-        """Return what is in force, and why the file is not, if it is not."""
+        """Return the endpoints in force, and why the file is not, if it is not."""
         endpoints = self.endpoints
         return EndpointsStatus(
             file=str(self._path),

@@ -80,7 +80,7 @@ def load_assignment(inputs: Inputs, name: str) -> Message | None:
 def _localities(step: Weights, by_datacenter: Mapping[str, tuple[Endpoint, ...]]) -> list[messages.LocalityLbEndpoints]:
     """Return a locality for the endpoints of each datacenter that weigh the same.
 
-    Clients send each endpoint of a locality the same part, whatever it weighs; they heed the weights of localities.
+    Clients send each endpoint of a locality the same part and ignore its weight; they heed the weights of localities.
     """
     shares: dict[str, float] = {}
     members: dict[str, tuple[str, list[Endpoint]]] = {}

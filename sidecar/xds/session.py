@@ -131,7 +131,7 @@ class XdsSession(ABC):
 
     @abstractmethod
     def _subscribe(self, subscription: Subscription, asked: Any, *, first: bool, stale: bool) -> None:  # noqa: ANN401 - as above
-        """Change what is subscribed to as a request asks; `stale` means that the client had not read the newest."""
+        """Change the subscription as a request asks; `stale` means that the client had not read the newest."""
 
     @abstractmethod
     def _response(self, subscription: Subscription, due: Mapping[str, Resource]) -> bytes:

@@ -35,7 +35,7 @@ def test_a_switch_moves_all_shards(site: ElasticSite) -> None:
     eventually(lambda: len([run for run in site.runs() if run.at > begun]) >= 2 * SHARDS, "two rounds", within=20)
     rounds = Counter(run.worker for run in site.runs() if run.at > begun)
     assert set(rounds) == {"dc2-a", "dc2-b"}
-    eventually(lambda: "2 jobs to be sharded anew" in site.history(), "the audit's record", within=20, every=0.5)
+    eventually(lambda: "2 jobs to reshard" in site.history(), "the audit's record", within=20, every=0.5)
 
 
 def test_a_split_is_taken_over_the_shards(site: ElasticSite) -> None:
@@ -107,7 +107,7 @@ def test_by_hand(site: ElasticSite) -> None:
     site.sidecar.put(DC3)
     assert "manual  4       4          dc3 4" in site.reshard(*manual, "--dry-run")
     assert not site.client.exists("/billing/manual/leader/sharding/necessary")
-    assert site.reshard(*manual, "--yes").endswith("1 job to be sharded anew at the next trigger\n")
+    assert site.reshard(*manual, "--yes").endswith("1 job will be resharded at the next trigger\n")
     site.all_in("dc3", "manual")
     assert site.reshard(*manual, "--yes") == ""
 

@@ -108,7 +108,7 @@ def test_a_part_that_cannot_be_stopped_keeps_no_other(
 
     monkeypatch.setattr(sidecar._health, "stop", broken)
     sidecar.stop(10)
-    assert "HealthChecks could not be stopped; the rest is" in caplog.text
+    assert "HealthChecks could not be stopped; the other parts are" in caplog.text
     assert not sidecar._table._thread.is_alive()
     assert (tmp_path / "state" / "snapshot").read_bytes().endswith(b"\ndc1")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Iterator
 from functools import cache
 from hashlib import sha256
@@ -64,6 +65,7 @@ _PATH = re.compile(
     r"(?<![\w/.{-])(?<!exec )(?:sidecar|tests|bench|docs|deploy|adapters|protos|requirements)/[\w./*-]*[\w*]"
 )
 _MODULE = re.compile(r"(?:python -m |from )((?:sidecar|bench|tests)[\w.]*)|\b(bench\.[a-z_]+)")
+_EXTRAS = re.compile(r"(?:dc-sidecar|'\.)\[([a-z,-]+)\]|\bthe extra `?(?!dc-sidecar\[)([a-z-]+)")
 _FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -129,6 +131,15 @@ def test_variables_exist(page: Path) -> None:
     """Each DC_SIDECAR_ variable on a page is one of an option, of a command, or of the PowerJob adapter."""
     known = {option.variable for option in OPTIONS} | set(CLIENT_VARIABLES) | ADAPTER_VARIABLES | SERVICE_VARIABLES
     assert set(re.findall(r"\bDC_SIDECAR_[A-Z0-9_]*[A-Z0-9]", _text(page))) <= known
+
+
+def test_extras_exist() -> None:
+    """Pages, help texts and errors name extras that can be installed."""
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    for file in (*PAGES, *sorted((ROOT / "sidecar").rglob("*.py"))):
+        text = file.read_text(encoding="utf-8")
+        named = {name for found in _EXTRAS.finditer(text) for name in (found[1] or found[2]).split(",")}
+        assert named <= declared.keys(), file
 
 
 @cache

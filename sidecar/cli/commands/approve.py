@@ -27,9 +27,9 @@ Examples:
 @click.option("--expect", metavar="REVISION", help="Approve only this revision of the proposal.")
 @click.pass_context
 def command(ctx: click.Context, /, expect: str | None, **_: object) -> int:
-    """Show what is proposed, sign it, and write it to the key.
+    """Show the proposal, sign it, and write it to the key.
 
-    Refused if the document was changed since the proposal was signed. Without
+    Refused if the document has changed since the proposal was signed. Without
     --sign it is published with the signatures that it has. With --propose it
     is stored again with yours added, for a third operator.
     """

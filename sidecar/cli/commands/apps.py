@@ -55,7 +55,7 @@ Examples:
 
 
 class AppsCommand(SourceCommand):
-    """A command that reads the key and asks sidecars what they see."""
+    """A command that reads the key and asks sidecars for outages."""
 
     def more_flags(self) -> list[Flag]:
         """Return the options of sidecars and of the output."""

@@ -1,4 +1,4 @@
-"""`dc-sidecar check`: list the problems of a routing document, and what is odd about it."""
+"""`dc-sidecar check`: list the errors in a routing document, and warnings."""
 
 from __future__ import annotations
 
@@ -60,8 +60,8 @@ def command(
 ) -> int:
     """Check the routing document in FILE (- for standard input).
 
-    Prints every problem as FILE:LINE:COLUMN: path: message, and warns of what
-    is valid but odd. Exits with 1 if there is a problem.
+    Prints every problem as FILE:LINE:COLUMN: path: message, and warnings for
+    entries that are valid but unusual. Exits with 1 if there is a problem.
     """
     share = None if max_memory is None else process_share(max_memory, workers)
     budget = document_budget(share, beside=NACOS_CLIENT if nacos else 0)

@@ -54,7 +54,7 @@ def show(output: str, **_: object) -> None:
 
 
 def _off(given: Collection[str]) -> Iterator[str]:
-    """Yield what protects nobody as it is not configured: who may call, who may change, how much, and the record."""
+    """Yield the protections that are not configured: who may call, who may change, how much, and the record."""
     for name, meaning in _PROTECTIONS.items():
         if name not in given:
             yield f"Off: --{name}: {meaning}"

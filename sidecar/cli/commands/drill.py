@@ -93,7 +93,7 @@ Examples:
 def stop_drill(ctx: click.Context, /, datacenter: str | None, *, everything: bool, ended: bool, **_: Any) -> int:  # noqa: ANN401
     """Stop the drills of DC, running and planned.
 
-    Without DC, stops the only drill there is.
+    Without DC, stops the only drill.
     """
     from sidecar.cli.change import run_change
     from sidecar.editing import operations

@@ -1,4 +1,4 @@
-"""`dc-sidecar elasticjob`: have ElasticJob's jobs sharded anew after a switch or an outage."""
+"""`dc-sidecar elasticjob`: reshard ElasticJob's jobs after a switch or an outage."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _SHOWN = 20
 
 @click.group("elasticjob")
 def command() -> None:
-    """Have ElasticJob's jobs sharded anew after an outage or a switch."""
+    """Reshard ElasticJob's jobs after an outage or a switch."""
 
 
 _RESHARD = """\b
@@ -48,7 +48,7 @@ Examples:
     help="The registry center, zookeeper://HOSTS/NAMESPACE.",
 )
 @click.option("--app", default="", help="The application in the document.  [default: the namespace]")
-@click.option("--job", "jobs", multiple=True, metavar="JOB", help="A job's name; all without. Repeatable.")
+@click.option("--job", "jobs", multiple=True, metavar="JOB", help="Name of a job. Repeatable.  [default: all]")
 @click.option(
     "--digest-file",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -56,9 +56,9 @@ Examples:
     show_envvar=True,
     help=f"File with USER:PASSWORD for ZooKeeper; or set {_DIGEST}.",
 )
-@click.option("--running", is_flag=True, help="Do not wait for misplaced shards that run. They may run twice.")
+@click.option("--running", is_flag=True, help="Do not wait for running misplaced shards; they may run twice.")
 @click.option("--rate", type=click.FloatRange(0, min_open=True), default=20, show_default=True, help="Jobs per second.")
-@click.option("--dry-run", is_flag=True, help="Show the shards that are elsewhere, and change nothing.")
+@click.option("--dry-run", is_flag=True, help="Show the misplaced shards, and change nothing.")
 @click.option("-y", "--yes", is_flag=True, help="Reshard without asking.")
 @output_option
 @click.pass_context
@@ -77,17 +77,17 @@ def reshard(
     output: str,
     **_: Any,  # noqa: ANN401 - the options of the connection
 ) -> int:
-    """Have jobs sharded anew whose shards are elsewhere than they should be.
+    """Reshard the jobs whose shards are not where they should be.
 
     The sidecar is asked where each shard would go now. A job with a shard
-    elsewhere is marked, and ElasticJob shards it anew at its next trigger, when
+    elsewhere is marked, and ElasticJob reshards it at its next trigger, once
     its running shards have ended. Jobs with another sharding strategy than
     DC_SIDECAR are left alone. The command can be repeated: once the shards are
     where they should be, it finds nothing.
 
-    With --running the misplaced shards that run now are not waited for. They
-    continue until they end, and may run a second time elsewhere meanwhile: use
-    it only for jobs that tolerate that.
+    With --running ElasticJob does not wait for misplaced shards that run. They
+    go on until they end, and may run a second time elsewhere meanwhile: use it
+    only for jobs that tolerate that.
     """
     try:
         from sidecar.elasticjob.registry import open_registry, read_namespace
@@ -125,7 +125,7 @@ def reshard(
     elif dry_run:
         say("Dry run: nothing was changed.")
     elif requested:
-        print_lines([f"{requested:,} job{'' if requested == 1 else 's'} to be sharded anew at the next trigger"])
+        print_lines([f"{requested:,} job{'' if requested == 1 else 's'} will be resharded at the next trigger"])
     return 0
 
 
@@ -156,7 +156,7 @@ def _show(steps: Sequence[ReshardStep]) -> None:
             f"{len(step.shards):,}",
             ", ".join(f"{name or 'nobody'} {count:,}" for name, count in step.targets.items()),
             f"{len(step.blocking):,}",
-            "to be sharded already" if step.job.pending else "-",
+            "requested already" if step.job.pending else "-",
         )
         for step in steps[:_SHOWN]
     ]

@@ -57,7 +57,7 @@ Examples:
 
 
 class _Output(OutputFormat):
-    """The formats; `table` is what `text` was called before, and still understood."""
+    """The formats; `table` is the former name of `text`, and still accepted."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ANN401 - click's
         """Return the format of a word."""
@@ -184,7 +184,7 @@ Examples:
     "anchors_file",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Anchors that were kept: JSON lines, of anchors or of what webhooks and commands got.",
+    help="Kept anchors: JSON lines, of anchors or of the payloads of webhooks and commands.",
 )
 @click.option(
     "--anchor-key",
@@ -252,7 +252,7 @@ def _kept_anchors(settings: config.Settings, file: Path | None, public: Path | N
 
 
 def _newer_in_database(settings: config.Settings, state_dir: Path) -> Iterator[str]:
-    """Yield what is wrong if the shared database has a newer record of this sidecar than its journal."""
+    """Yield a problem if the shared database has a newer record of this sidecar than its journal."""
     url, name = database_url(settings), saved_name(state_dir)
     if not url or name is None:
         return

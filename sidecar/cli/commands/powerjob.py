@@ -95,9 +95,9 @@ def retry(
 ) -> int:
     """Retry the runs of APP that failed for want of workers.
 
-    APP is the name of a PowerJob application; its number will do where
-    PowerJob's OpenAPI needs no password. Runs that have been retried since
-    are left alone, so the command can be repeated.
+    APP is the name of a PowerJob application, or its number if PowerJob's
+    OpenAPI needs no password. Runs that have been retried since are left
+    alone, so the command can be repeated.
 
     With --running or --frequent the sidecar is asked where each run would go
     now. A run that is stopped may have done its work already, or continue for a

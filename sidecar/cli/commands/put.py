@@ -43,7 +43,7 @@ def command(ctx: click.Context, /, file: BinaryIO, expect: str | None, **_: obje
             raise WriteConflict(
                 f"found {found}, expected {expect}: see what changed with `dc-sidecar get`, then put again"
             )
-        # What is written into `meta` changes what was signed.
+        # New values in `meta` change the signed text.
         return parse_text(unsigned(text) if said else text, max_bytes=options.max_bytes)
 
     said = any(ctx.params[name] for name in ("by", "reason", "ticket", "meta"))

@@ -23,7 +23,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 def command() -> None:
     """Write Kubernetes manifests whose weights are an application's shares.
 
-    For GitOps: commit what is printed. It differs only where the shares do.
+    For GitOps: commit the output. It changes only when the shares do.
     """
 
 

@@ -64,7 +64,7 @@ def command(
 
     Where it is signed already, your signature is added to the others. The
     signatures are comments at the end, in JSON the last member. ssh-keygen
-    makes them (namespace dc-sidecar). The key is not read or written.
+    makes them (namespace dc-sidecar). The config center is not read or written.
     """
     path = Path(file)
     try:

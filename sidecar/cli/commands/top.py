@@ -59,7 +59,7 @@ class Frame:
 @click.option(
     "--every", type=TIMEOUT, default="2s", show_default=True, metavar="DURATION", help="Time between refreshes."
 )
-@click.option("--once", is_flag=True, help="Print what there is now, and end.")
+@click.option("--once", is_flag=True, help="Print one frame, and exit.")
 @click.option("--state-dir", "flag_state_dir", metavar="PATH", help="State directory of a sidecar, for events.")
 @click.pass_context
 def command(ctx: click.Context, /, *, every: float, once: bool, **_: Any) -> None:  # noqa: ANN401 - flags of the source
@@ -105,7 +105,7 @@ def _note_interrupts() -> list[int]:
 
 
 def look(key: Key, endpoints: Sequence[Endpoint], connect: Connect, before: Frame | None = None) -> Frame:
-    """Return what is there now; where the key cannot be read, the rows of the frame before, and why."""
+    """Return the current frame; where the key cannot be read, with the rows of the frame before, and the error."""
     now_ns = time.time_ns()
     fleet = statuses(endpoints, connect, _STATUS_S)
     try:

@@ -21,9 +21,9 @@ Examples:
 )
 @click.pass_context
 def command(ctx: click.Context, /, **_: Any) -> int:  # noqa: ANN401 - the options of all changes
-    """Write the document again that was there before the last change.
+    """Restore the document from before the last change.
 
-    The same as `rollback` without a revision, whoever made the change; a second
-    `undo` makes it again. Never held off.
+    The same as `rollback` without a revision, also for another author's change.
+    A second `undo` redoes the change. `--hold-off` does not apply.
     """
     return restore(change_options(ctx), None)

@@ -13,7 +13,7 @@ READ_TIMEOUT_S = 1.0
 
 
 def completed(environ: Mapping[str, str]) -> str | None:
-    """Return what the shell is to be given; None for a line that click must answer."""
+    """Return the answer for the shell; None for a line that click must answer."""
     line = read_line(environ)
     if line is None:
         return None

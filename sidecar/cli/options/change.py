@@ -84,7 +84,7 @@ class ChangeOptions:
     """The options of a ChangeCommand.
 
     `workers` are the live ones as the operator gave them, None to ask sidecars. `wait` is how many seconds to wait for
-    `sidecars`, None not to wait. `history` has the earlier documents, None where nothing keeps any; `memory` is told of
+    `sidecars`, None not to wait. `history` has the earlier documents, None where nothing keeps any; `memory` remembers
     each change. `context_named`: the operator named the context in this command.
     """
 

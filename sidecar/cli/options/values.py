@@ -38,7 +38,7 @@ class KindParam(click.ParamType[T], Generic[T]):
         self._kind = kind
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> T:  # noqa: ANN401 - click's
-        """Return the value of a text, or fail with what was found and what is expected."""
+        """Return the value of a text, or fail with the text and the expected form."""
         found = self._kind.read(str(value))
         return self.fail(f"found {value!r}, expected {self._kind.expected}", param, ctx) if found is None else found
 

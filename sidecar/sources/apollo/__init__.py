@@ -88,7 +88,7 @@ class ApolloSource:
         return Content(found.text, found.version)
 
     def gray(self, timeout: float) -> Gray | None:
-        """Return the gray release beside the ordinary one, whichever clients get it. Raises SourceError."""
+        """Return the gray release beside the ordinary one, for any clients. Raises SourceError."""
         return released_gray(self._settings, self._portal_settings(), timeout)
 
     def write(self, text: bytes, expected_version: str | None, timeout: float, note: ChangeNote = NO_NOTE) -> str:

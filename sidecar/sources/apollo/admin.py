@@ -13,7 +13,7 @@ from sidecar.sources.apollo.web import connection_to, json_of, unexpected
 
 
 def admin_get(settings: ApolloSettings, path: str, deadline: float) -> Any:  # noqa: ANN401 - JSON
-    """Return the JSON at a path, from whichever admin service answers. Raises SourceError."""
+    """Return the JSON at a path, from the first admin service that answers. Raises SourceError."""
     failures = []
     for address in ServiceDirectory(settings, "admin").addresses(max(deadline - time.monotonic(), 0.0)):
         try:

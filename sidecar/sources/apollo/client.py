@@ -1,4 +1,4 @@
-"""The config services, asked as Apollo's own client does: one key's release, from whichever service answers."""
+"""The config services, asked as Apollo's own client does: one key's release, from the first service that answers."""
 
 from __future__ import annotations
 

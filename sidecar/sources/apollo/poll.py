@@ -43,7 +43,7 @@ class Announcements:
 class LongPoll:
     """Polls the service that `follow` names, and calls `wake` at each announcement and when a poll fails.
 
-    Only a hint: what counts is what is read. It begins with the first `follow`, and after a failure pauses until the
+    Only a hint: the reads decide. It begins with the first `follow`, and after a failure pauses until the
     next one: while no service answers, nothing is polled.
     """
 
@@ -103,7 +103,7 @@ class LongPoll:
                     self._backoff.reset()
                 self._failed(str(error))
             except Exception as error:
-                log.exception("the long poll of Apollo failed by a defect")
+                log.exception("the long poll of Apollo failed unexpectedly")
                 self._failed(type(error).__name__)
             else:
                 self._backoff.reset()

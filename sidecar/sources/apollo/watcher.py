@@ -66,7 +66,7 @@ class ApolloWatcher:
         self._away = True
 
     def _follow(self, found: Found, announced: Announcements) -> None:
-        """Poll the service that answered; anew where it was away, or where its polls missed a release."""
+        """Poll the service that answered; start over where it was away, or where its polls missed a release."""
         newest = self._order.newest
         unannounced = newest not in {None, found.version} and announced.count == self._accepted_at
         afresh, self._away = self._away or unannounced, False

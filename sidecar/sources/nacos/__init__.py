@@ -127,7 +127,7 @@ class NacosSource:
         return Content(found.text, found.version) if isinstance(found, FoundConfig) else Missing(found.reason)
 
     def gray(self, timeout: float) -> Gray | None:
-        """Return the key's gray (beta) version, whichever addresses it is for."""
+        """Return the key's gray (beta) version, for any addresses."""
         with self._open_api() as api:
             return stored_gray(api, timeout)
 

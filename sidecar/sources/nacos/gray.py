@@ -16,7 +16,7 @@ _NO_GRAY_V3 = 20004
 
 
 def stored_gray(api: NacosApi, within: float) -> Gray | None:
-    """Return the key's gray version, whichever addresses it is for; None where there is none. Raises SourceError."""
+    """Return the key's gray version, for any addresses; None where there is none. Raises SourceError."""
     deadline = time.monotonic() + within
     v3 = api.select_server(remaining_s(deadline))
     path, more = ("/v3/admin/cs/config/beta", {}) if v3 else ("/v1/cs/configs", {"beta": "true"})

@@ -101,7 +101,7 @@ def _check_created(api: NacosApi, version: str, deadline: float) -> None:
 
 def _wait_for_clients(api: NacosApi, version: str, deadline: float) -> None:
     """Wait until clients get this version, which takes Nacos a moment; under a gray version this client may never."""
-    with contextlib.suppress(SourceError):  # The text is written, whatever happens to the server now.
+    with contextlib.suppress(SourceError):  # The text is written, even if the server fails now.
         while time.monotonic() < deadline:
             found = api.read(remaining_s(deadline))
             if found.version == version or (isinstance(found, FoundConfig) and found.gray):

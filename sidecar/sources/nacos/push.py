@@ -129,7 +129,7 @@ class PushListener:
                 continue
             began = time.monotonic()
             reason = await self._run_session()
-            # A read tells whether the server is down or only the push is broken.
+            # A read shows whether the server is down or only the push is broken.
             self._wake()
             if not reason or time.monotonic() - began > _STABLE_S:
                 backoff.reset()
@@ -150,7 +150,7 @@ class PushListener:
                 token=self._token,
                 changed=self._wake,
             )
-        except Exception as error:  # noqa: BLE001 - whatever the SDK raises, also for private parts that a later version moved
+        except Exception as error:  # noqa: BLE001 - any error of the SDK, also for private parts that a later version moved
             return f"no session: {type(error).__name__}: {error}"
         self._session = session
         try:

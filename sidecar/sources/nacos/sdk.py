@@ -147,7 +147,7 @@ class SdkSession:
         return shown[-1] == now and before in shown[:-1]
 
     def fault(self) -> str | None:
-        """Return what is broken, None for nothing. The SDK's own server_health is true for each of these faults."""
+        """Return the session's fault, None for none. The SDK's own server_health is true in spite of each of them."""
         rpc = self._rpc()
         tasks = {
             "listening": self._service.grpc_client_proxy.listen_task,

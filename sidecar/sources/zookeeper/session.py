@@ -87,7 +87,7 @@ class ZooKeeperSession:
 
     @property
     def terminated(self) -> bool:
-        """Whether kazoo has given up for good: it was refused, or failed by a defect of its own."""
+        """Whether kazoo has given up for good: it was refused, or failed by a bug of its own."""
         routine = self._client._connection._connection_routine  # noqa: SLF001 - nothing else shows that it died
         return routine is None or not routine.is_alive()
 

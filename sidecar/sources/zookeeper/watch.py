@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 _POLL_S = 2.0
 _RESPONSE_S = 2.0
 # A client without a connection for this long is replaced. It may be stuck for good: it only accepts servers that have
-# seen all that it has, which an ensemble that was set up anew never will.
+# seen all that it has, which a new ensemble at the same address never will.
 _REPLACE_AFTER_S = 20.0
 # So is one after this many reads without a response over a connection that seems to be up.
 _MAX_UNANSWERED = 3
@@ -82,7 +82,7 @@ class NodeWatch:
             try:
                 pause = self._poll()
             except Exception:
-                log.exception("watching %s failed by a defect; it is tried again", self._settings.path)
+                log.exception("watching %s failed unexpectedly; retrying", self._settings.path)
                 pause = _POLL_S
             self._wake.wait(jitter(pause))
         self._session.close().join(max(0.0, self._deadline - self._clock()))
@@ -130,7 +130,7 @@ class NodeWatch:
                 f"the ZooKeeper server lags behind what was already seen ({progress}); "
                 f"if its data were restored, they are taken over after {_RESTORED_AFTER_S:g} s"
             )
-        log.warning("ZooKeeper's data went back (%s): its document is taken over all the same", progress)
+        log.warning("ZooKeeper's data went back (%s); its document is used all the same", progress)
         self._seen_mzxid = 0
 
     def _reconnect(self) -> float:

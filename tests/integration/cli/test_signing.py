@@ -115,7 +115,7 @@ def test_signers_are_reloaded(
     key.write_bytes(signed_by(b"dc2", alice, carol, sequence=2))
     _refused(sidecar, "an unknown key")
     allowed.write_text("nonsense")
-    eventually(lambda: "is not reloaded" in sidecar.log_text(), "the broken file in the log")
+    eventually(lambda: "not reloaded" in sidecar.log_text(), "the broken file in the log")
     allowed.write_text("\n".join(one.line() for one in (alice, bob, carol)))
     eventually(lambda: sidecar.status().source_state == 2, "the document in force")
 

@@ -110,7 +110,7 @@ callers:
         renewed = successor.issue(uris=["spiffe://example/prometheus"])
         assert status("/metrics", renewed) == 0
         (tmp_path / "ca").write_bytes(b"no certificate")
-        eventually(lambda: "the ones before stay" in sidecar.log_text(), "the refusal of the file", within=20)
+        eventually(lambda: "the previous ones stay in use" in sidecar.log_text(), "the refusal of the file", within=20)
         assert status("/v1/active/billing/dc1", scheduler) == 200
         (tmp_path / "ca").write_bytes(successor.pem)
         eventually(lambda: status("/metrics", renewed) == 200, "the new authority", within=20)

@@ -1,4 +1,4 @@
-"""Which jobs are sharded anew, and how far ElasticJob is pushed."""
+"""Which jobs are resharded, and how far ElasticJob is pushed."""
 
 from __future__ import annotations
 

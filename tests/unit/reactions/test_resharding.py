@@ -29,7 +29,7 @@ DC2 = "default: {active: dc2, backups: [dc1]}\n"
 
 
 class FakeRegistry:
-    """Jobs, and how often each was to be sharded anew; `follow` makes them follow."""
+    """Jobs, and how often resharding of each was requested; `follow` makes them follow."""
 
     def __init__(self, *names: str) -> None:
         self.requested: list[str] = []

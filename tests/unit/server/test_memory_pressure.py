@@ -60,7 +60,7 @@ def test_pressure_begins_and_ends_apart(caplog: pytest.LogCaptureFixture) -> Non
     assert seen == [False, False, True, True, True, True, False, False]
     begun, ended = caplog.messages
     assert begun.startswith("86 of 100 MiB of memory are used: large requests and new streams get RESOURCE_EXHAUSTED")
-    assert ended == "79 of 100 MiB of memory are used: nothing is refused for it"
+    assert ended == "79 of 100 MiB of memory are used: no longer refusing for it"
 
 
 def test_memory_that_only_the_allocator_holds_is_no_pressure() -> None:

@@ -48,7 +48,7 @@ def test_a_document_in_force_that_lost_its_signers_is_logged(
         reloader = opened(file, count=count, fewer=fewer).reloader(lambda: None, lambda: (text, parse_document(text)))
         file.write_text("\n".join(one.line() for one in left))
         reloader.look()
-        return [message for message in caplog.messages if "would not be taken any more" in message]
+        return [message for message in caplog.messages if "would be refused now" in message]
 
     by_alice, by_both = signed_by(TEXT, alice), signed_by(TEXT, alice, bob)
     (warning,) = warned(by_alice, bob, carol)

@@ -188,7 +188,7 @@ authorization:
 {{ if contains ":" .address }}[{{ .address }}]{{ else }}{{ .address }}{{ end }}:{{ .port }}
 {{- end -}}
 
-{{- /* The memory limit follows from what is to be held, in units of 16Mi; a limit other than the default is left unchanged. */ -}}
+{{- /* The memory limit follows from the settings, in units of 16Mi; a limit other than the default is left unchanged. */ -}}
 {{- define "dc-sidecar.resources" -}}
 {{- $resources := deepCopy (default dict .Values.resources) -}}
 {{- if eq (dig "limits" "memory" "" $resources | toString) "128Mi" -}}

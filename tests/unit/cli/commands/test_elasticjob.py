@@ -1,4 +1,4 @@
-"""`dc-sidecar elasticjob reshard`: what it refuses; tests/elasticjob has jobs sharded anew."""
+"""`dc-sidecar elasticjob reshard`: what it refuses; tests/elasticjob reshards jobs."""
 
 from __future__ import annotations
 
