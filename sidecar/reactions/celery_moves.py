@@ -10,27 +10,24 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, BinaryIO
+from functools import partial
+from typing import Any, BinaryIO
 
 from sidecar.audit.event import MOVES, AuditEvent, EventKind
 from sidecar.audit.record import Record
 from sidecar.config.option import PREFIX
 from sidecar.counters import RescheduleCounts
 from sidecar.errors import TaskDeferred, TaskFailed
-from sidecar.reactions.follow_up import FollowUp, Report
+from sidecar.reactions.follow_up import FollowUp, ReactionContext
 from sidecar.reactions.settings import Reaction
-from sidecar.routing.state import State
-
-if TYPE_CHECKING:
-    from sidecar.audit.database import AuditDatabase
 
 log = logging.getLogger(__name__)
 
 # By then all sidecars and publishers follow the change too.
 _SETTLE_S = 5.0
-_AGAIN_S = 15.0
+_EVERY_S = 15.0
 _POLL_S = 0.2
 _SHOWN = 300
 # The exit code of `celery move` where some tasks stay.
@@ -40,32 +37,21 @@ _NOT_ALL = 5
 class CeleryMoves(FollowUp):
     """Executes a `celery` reaction by `dc-sidecar celery move`: the sidecar itself never imports Celery.
 
-    `state` returns the State in force, `report` takes a record of the moved tasks. When the sidecar stops it ends the
-    process, which leaves each task in one queue.
+    When the sidecar stops it ends the process, which leaves each task in one queue.
     """
 
     def __init__(
         self,
         reaction: Reaction,
+        context: ReactionContext,
         *,
-        state: Callable[[], State | None],
-        report: Report,
-        claims: AuditDatabase | None,
         command: Sequence[str] = (sys.executable, "-m", "sidecar"),
         settle_s: float = _SETTLE_S,
-        again_s: float = _AGAIN_S,
+        every_s: float = _EVERY_S,
     ) -> None:
         assert reaction.celery is not None
         self._settings = reaction.celery
-        super().__init__(
-            reaction,
-            state=state,
-            report=report,
-            claims=claims,
-            watch_for=self._settings.watch_for,
-            settle_s=settle_s,
-            every_s=again_s,
-        )
+        super().__init__(reaction, context, watch_for=self._settings.watch_for, settle_s=settle_s, every_s=every_s)
         self._timeout = reaction.timeout
         self._command = tuple(command)
         self._left: dict[str, None] = {}
@@ -80,7 +66,7 @@ class CeleryMoves(FollowUp):
         self._moved.clear()
         self._counts = RescheduleCounts(found=0, retried=0, stopped=0, waiting=0)
         try:
-            if self._follow(record):
+            if self._follow(record, partial(self._search, record)):
                 self._left = {}
         finally:
             self._counts = None

@@ -7,6 +7,8 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sidecar.audit.event import AuditEvent
@@ -22,7 +24,19 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-Report = Callable[[Record], None]
+
+@dataclass(frozen=True, slots=True)
+class ReactionContext:
+    """The parts of the sidecar that follow-ups work with.
+
+    `state` returns the State in force, `report` takes a record of what was done. `claims` is the database in which a
+    fleet claims changes, None without one; `state_dir` is where progress is kept, None not to keep it.
+    """
+
+    state: Callable[[], State | None]
+    report: Callable[[Record], None]
+    claims: AuditDatabase | None = None
+    state_dir: Path | None = None
 
 
 class FollowUp(ABC):
@@ -35,18 +49,15 @@ class FollowUp(ABC):
     def __init__(
         self,
         reaction: Reaction,
+        context: ReactionContext,
         *,
-        state: Callable[[], State | None],
-        report: Report,
-        claims: AuditDatabase | None,
         watch_for: float,
         settle_s: float,
         every_s: float,
     ) -> None:
-        """Take the function that returns the State in force, and the receiver of a record of what was done."""
-        self._state = state
-        self._report = report
-        self._claim = ClaimRenewal(claims, reaction)
+        self._state = context.state
+        self._report = context.report
+        self._claim = ClaimRenewal(context.claims, reaction)
         self._counts: RescheduleCounts | None = None
         self._wanted = reaction.wanted
         self._watch_for = watch_for
@@ -74,16 +85,16 @@ class FollowUp(ABC):
         self._wake.set()
 
     @abstractmethod
-    def _search(self, record: Record) -> None:
-        """Search once, and act on what was found. Raises TaskFailed, TaskDeferred."""
+    def __call__(self, record: Record, events: Sequence[AuditEvent]) -> None:
+        """Follow up a change. Raises TaskFailed, TaskDeferred."""
 
-    def _follow(self, record: Record) -> bool:
-        """Search until the time is over; return False if a newer change came first. Raises TaskFailed, TaskDeferred."""
+    def _follow(self, record: Record, search: Callable[[], None]) -> bool:
+        """Search until the time is over; return False if a newer change came first. Raises the errors of `search`."""
         until = record.at_ns / 1e9 + self._watch_for
         self._stopping.wait(max(0.0, record.at_ns / 1e9 + self._settle_s - time.time()))
         while not self._superseded(record):
             self._wake.clear()
-            self._search(record)
+            search()
             if self._superseded(record):
                 return False
             if time.time() >= until:

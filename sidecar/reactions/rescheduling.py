@@ -6,8 +6,6 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from sidecar.audit.event import AuditEvent, EventKind
 from sidecar.audit.record import Record
@@ -25,15 +23,12 @@ from sidecar.powerjob.http import PowerJobServers
 from sidecar.powerjob.model import PowerJobWorker, Running
 from sidecar.powerjob.mover import RescheduleOutcome, execute, resume, summary
 from sidecar.powerjob.progress import RescheduleProgress
-from sidecar.reactions.follow_up import FollowUp, Report
+from sidecar.reactions.follow_up import FollowUp, ReactionContext
 from sidecar.reactions.powerjob_settings import PowerJobSettings
 from sidecar.reactions.settings import Reaction
 from sidecar.routing.decision import decide
 from sidecar.routing.state import State
 from sidecar.secret_file import read_secret
-
-if TYPE_CHECKING:
-    from sidecar.audit.database import AuditDatabase
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +38,7 @@ FOLDER = "powerjob"
 # By then all sidecars and PowerJob's servers follow the change too: an earlier retry might take the old route.
 _SETTLE_S = 5.0
 # PowerJob checks every 10 s for lost workers.
-_POLL_S = 15.0
+_EVERY_S = 15.0
 _LISTED = 200
 _LOG_EVERY = 100
 # Changes after which running work moves too: a return or a ramp step leaves a datacenter that is healthy.
@@ -51,37 +46,23 @@ _LEAVING = frozenset({EventKind.SWITCH, EventKind.FAILOVER})
 
 
 class Rescheduling(FollowUp):
-    """Executes a `powerjob` reaction; `state` returns the State in force, `report` takes a record of what was done.
-
-    It waits `settle_s` seconds after the change, and searches every `poll_s` seconds.
-    """
+    """Executes a `powerjob` reaction."""
 
     def __init__(
         self,
         reaction: Reaction,
+        context: ReactionContext,
         *,
-        state: Callable[[], State | None],
-        report: Report,
-        state_dir: Path | None,
-        claims: AuditDatabase | None,
         settle_s: float = _SETTLE_S,
-        poll_s: float = _POLL_S,
+        every_s: float = _EVERY_S,
     ) -> None:
         assert reaction.powerjob is not None
         self._settings: PowerJobSettings = reaction.powerjob
-        super().__init__(
-            reaction,
-            state=state,
-            report=report,
-            claims=claims,
-            watch_for=self._settings.watch_for,
-            settle_s=settle_s,
-            every_s=poll_s,
-        )
+        super().__init__(reaction, context, watch_for=self._settings.watch_for, settle_s=settle_s, every_s=every_s)
         self._name = reaction.name
         self._servers = PowerJobServers(self._settings.servers, timeout=reaction.timeout)
-        self._choose = partial(_choose, state, Yielder())
-        self._path = state_dir / FOLDER / reaction.name if state_dir is not None else None
+        self._choose = partial(_choose, context.state, Yielder())
+        self._path = context.state_dir / FOLDER / reaction.name if context.state_dir is not None else None
         self._progress: RescheduleProgress | None = None
         # Set by a change that left a datacenter, until that change, or a newer one in its place, is finished.
         self._move_running = False
@@ -90,25 +71,24 @@ class Rescheduling(FollowUp):
 
     def __call__(self, record: Record, events: Sequence[AuditEvent]) -> None:
         """Reschedule the runs that a change left behind. Raises TaskFailed, TaskDeferred."""
-        if self._progress is None or self._progress.change_ns != record.at_ns:
-            self._progress = RescheduleProgress(self._path, record.at_ns)
+        progress = self._progress
+        if progress is None or progress.change_ns != record.at_ns:
+            progress = self._progress = RescheduleProgress(self._path, record.at_ns)
         self._move_running |= self._settings.running is not Running.NONE and any(
             event.kind in _LEAVING for event in events
         )
         self._claim.begin()
         self._waiting = {}
-        self._count(self._progress)
+        self._count(progress)
         try:
-            if self._follow(record):
+            if self._follow(record, partial(self._search, progress, record)):
                 self._move_running = False
         finally:
             self._counts = None
-            self._report_outcomes(self._progress, record)
+            self._report_outcomes(progress, record)
 
-    def _search(self, record: Record) -> None:
+    def _search(self, progress: RescheduleProgress, record: Record) -> None:
         """Search all applications once."""
-        assert self._progress is not None
-        progress = self._progress
         failures = [failure for app in self._settings.apps if (failure := self._sweep(app, progress, record))]
         if failures:
             raise TaskFailed("; ".join(failures))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from functools import partial
 
 from sidecar.audit.event import AuditEvent, EventKind
 from sidecar.audit.record import Record
@@ -14,58 +14,40 @@ from sidecar.elasticjob.registry import ElasticJobRegistry, open_registry
 from sidecar.elasticjob.resharding import ReshardStep, execute, find_step
 from sidecar.errors import ElasticJobUnavailable, SecretUnreadable, TaskFailed
 from sidecar.gil import Yielder
-from sidecar.reactions.follow_up import FollowUp, Report
+from sidecar.reactions.follow_up import FollowUp, ReactionContext
 from sidecar.reactions.settings import Reaction
 from sidecar.routing.candidates import Worker
 from sidecar.routing.decision import decide
-from sidecar.routing.state import State
 from sidecar.secret_file import read_secret
-
-if TYPE_CHECKING:
-    from sidecar.audit.database import AuditDatabase
 
 log = logging.getLogger(__name__)
 
 # By then the sidecars of the jobs' instances follow the change too, as a rule; else the next search finds the shards.
 _SETTLE_S = 0.5
-_POLL_S = 2.0
+_EVERY_S = 2.0
 # Of a job whose shards stay where they are: its instances may follow another sidecar, or decide without one.
 _REQUESTS = 3
 _LISTED = 200
 
 
 class Resharding(FollowUp):
-    """Executes an `elasticjob` reaction; `state` returns the State in force, `report` takes a record of what was done.
-
-    It waits `settle_s` seconds after the change, and searches every `poll_s` seconds.
-    """
+    """Executes an `elasticjob` reaction."""
 
     def __init__(
         self,
         reaction: Reaction,
+        context: ReactionContext,
         *,
-        state: Callable[[], State | None],
-        report: Report,
-        claims: AuditDatabase | None,
         settle_s: float = _SETTLE_S,
-        poll_s: float = _POLL_S,
+        every_s: float = _EVERY_S,
     ) -> None:
         assert reaction.elasticjob is not None
         self._settings = reaction.elasticjob
-        super().__init__(
-            reaction,
-            state=state,
-            report=report,
-            claims=claims,
-            watch_for=self._settings.watch_for,
-            settle_s=settle_s,
-            every_s=poll_s,
-        )
+        super().__init__(reaction, context, watch_for=self._settings.watch_for, settle_s=settle_s, every_s=every_s)
         self._timeout = reaction.timeout
         # How often each job was resharded after the current change.
         self._requests: Counter[str] = Counter()
         self._checkpoint = Yielder()
-        self._registry: ElasticJobRegistry | None = None
 
     def __call__(self, record: Record, events: Sequence[AuditEvent]) -> None:  # noqa: ARG002 - shards are looked at
         """Reshard jobs after a change. Raises TaskFailed, TaskDeferred."""
@@ -75,17 +57,15 @@ class Resharding(FollowUp):
         try:
             file = self._settings.digest_file
             digest = read_secret(file) if file is not None else ""
-            with open_registry(self._settings.namespace, digest=digest, timeout=self._timeout) as self._registry:
-                self._follow(record)
+            with open_registry(self._settings.namespace, digest=digest, timeout=self._timeout) as registry:
+                self._follow(record, partial(self._search, registry, record))
         except (ElasticJobUnavailable, SecretUnreadable) as error:
             raise TaskFailed(str(error)) from error
         finally:
             self._counts = None
 
-    def _search(self, record: Record) -> None:
+    def _search(self, registry: ElasticJobRegistry, record: Record) -> None:
         """Search all jobs once, and reshard those that need it."""
-        registry = self._registry
-        assert registry is not None
         done: list[ReshardStep] = []
         waiting = 0
         names = self._settings.jobs if self._settings.jobs is not None else registry.jobs()

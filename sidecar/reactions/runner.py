@@ -15,17 +15,15 @@ from sidecar.audit.consumer import ConsumerTask, RecordConsumer
 from sidecar.audit.event import AuditEvent
 from sidecar.audit.journal_reader import FOLDER as AUDIT_FOLDER
 from sidecar.audit.record import Record
-from sidecar.counters import RescheduleCounts, TaskStatus
+from sidecar.counters import TaskStatus
 from sidecar.errors import DependencyUnavailable, TaskDeferred, TaskFailed
 from sidecar.reactions import actions
+from sidecar.reactions.follow_up import FollowUp, ReactionContext
 from sidecar.reactions.settings import LEASE_S, Reaction, read_reactions
 from sidecar.routing.state import State
 
 if TYPE_CHECKING:
     from sidecar.audit.database import AuditDatabase
-    from sidecar.reactions.celery_moves import CeleryMoves
-    from sidecar.reactions.rescheduling import Rescheduling
-    from sidecar.reactions.resharding import Resharding
 
 _RENEW_S = LEASE_S / 3
 # How long a webhook waits for the shared database before it is called without a claim.
@@ -55,11 +53,8 @@ class Reactions:
         report: Callable[[Record], None] = lambda _: None,
     ) -> None:
         journal = state_dir / AUDIT_FOLDER if state_dir is not None else None
-        self._state = state
-        self._report = report
-        self._state_dir = state_dir
-        self._claims = claims
-        self._rescheduling: list[Rescheduling | CeleryMoves | Resharding] = []
+        self._context = ReactionContext(state, report, claims, state_dir)
+        self._follow_ups: list[FollowUp] = []
         perform = perform or partial(actions.perform, anchor_of=anchor_of)
         self._consumers = tuple(
             RecordConsumer(self._task(reaction, perform), source=source, state_dir=state_dir, journal=journal)
@@ -74,15 +69,15 @@ class Reactions:
     def stop(self, timeout: float) -> None:
         """Stop all within `timeout` seconds."""
         deadline = time.monotonic() + timeout
-        for rescheduling in self._rescheduling:
-            rescheduling.stop()
+        for follow_up in self._follow_ups:
+            follow_up.stop()
         for consumer in self._consumers:
             consumer.stop(max(0.0, deadline - time.monotonic()))
 
     def dispatch(self, record: Record) -> None:
         """Enqueue a record for each reaction; returns at once."""
-        for rescheduling in self._rescheduling:
-            rescheduling.notify(record)
+        for follow_up in self._follow_ups:
+            follow_up.notify(record)
         for consumer in self._consumers:
             consumer.enqueue(record)
 
@@ -92,49 +87,36 @@ class Reactions:
         return tuple(consumer.status for consumer in self._consumers)
 
     def _task(self, reaction: Reaction, perform: Perform) -> ConsumerTask:
-        rescheduling: Callable[[], RescheduleCounts | None] = _no_counts
-        if reaction.powerjob is not None:
-            perform, rescheduling = self._reschedule(reaction)
-        elif reaction.celery is not None:
-            perform, rescheduling = self._move_tasks(reaction)
-        elif reaction.elasticjob is not None:
-            perform, rescheduling = self._reshard(reaction)
-        claims = self._claims
+        claims = self._context.claims
+        follow_up = _follow_up(reaction, self._context)
+        if follow_up is not None:
+            self._follow_ups.append(follow_up)
+            perform = partial(_perform_follow_up, follow_up)
         act = partial(_react, reaction, perform) if claims is None else partial(_react_once, reaction, perform, claims)
         return ConsumerTask(
             name=f"reaction {reaction.name}",
             act=act,
             wanted=lambda record: bool(reaction.wanted(record)),
             retry_for=reaction.retry_for,
-            rescheduling=rescheduling,
+            rescheduling=lambda: follow_up.counts if follow_up is not None else None,
         )
 
-    def _reschedule(self, reaction: Reaction) -> tuple[Perform, Callable[[], RescheduleCounts | None]]:
-        from sidecar.reactions.rescheduling import Rescheduling  # noqa: PLC0415 - only where it is configured
 
-        rescheduling = Rescheduling(
-            reaction,
-            state=self._state,
-            report=self._report,
-            state_dir=self._state_dir,
-            claims=self._claims,
-        )
-        self._rescheduling.append(rescheduling)
-        return lambda _, record, events: rescheduling(record, events), lambda: rescheduling.counts
+def _follow_up(reaction: Reaction, context: ReactionContext) -> FollowUp | None:
+    """Return the follow-up of a reaction, None for a webhook or a command; imports only its own module."""
+    if reaction.powerjob is not None:
+        from sidecar.reactions.rescheduling import Rescheduling  # noqa: PLC0415
 
-    def _move_tasks(self, reaction: Reaction) -> tuple[Perform, Callable[[], RescheduleCounts | None]]:
-        from sidecar.reactions.celery_moves import CeleryMoves  # noqa: PLC0415 - only where it is configured
+        return Rescheduling(reaction, context)
+    if reaction.celery is not None:
+        from sidecar.reactions.celery_moves import CeleryMoves  # noqa: PLC0415
 
-        moves = CeleryMoves(reaction, state=self._state, report=self._report, claims=self._claims)
-        self._rescheduling.append(moves)
-        return lambda _, record, events: moves(record, events), lambda: moves.counts
+        return CeleryMoves(reaction, context)
+    if reaction.elasticjob is not None:
+        from sidecar.reactions.resharding import Resharding  # noqa: PLC0415
 
-    def _reshard(self, reaction: Reaction) -> tuple[Perform, Callable[[], RescheduleCounts | None]]:
-        from sidecar.reactions.resharding import Resharding  # noqa: PLC0415 - only where it is configured
-
-        resharding = Resharding(reaction, state=self._state, report=self._report, claims=self._claims)
-        self._rescheduling.append(resharding)
-        return lambda _, record, events: resharding(record, events), lambda: resharding.counts
+        return Resharding(reaction, context)
+    return None
 
 
 @contextmanager
@@ -157,8 +139,8 @@ def _renewed(claims: AuditDatabase, record: Record, reaction: Reaction) -> Itera
         thread.join()
 
 
-def _no_counts() -> None:
-    return None
+def _perform_follow_up(follow_up: FollowUp, _: Reaction, record: Record, events: tuple[AuditEvent, ...]) -> None:
+    follow_up(record, events)
 
 
 def _react(reaction: Reaction, perform: Perform, record: Record) -> None:

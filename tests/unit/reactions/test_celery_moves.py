@@ -15,6 +15,7 @@ from sidecar.audit.event import AuditEvent, EventKind
 from sidecar.audit.record import Record, RecordCause
 from sidecar.errors import ConfigError, TaskDeferred, TaskFailed
 from sidecar.reactions.celery_moves import CeleryMoves, left_by
+from sidecar.reactions.follow_up import ReactionContext
 from sidecar.reactions.settings import read_reactions
 from tests.waiting import eventually
 
@@ -61,12 +62,10 @@ class Moving:
         (self.reaction,) = read_reactions([entry])
         self.moves = CeleryMoves(
             self.reaction,
-            state=lambda: None,
-            report=self.reports.append,
-            claims=None,
+            ReactionContext(lambda: None, self.reports.append),
             command=[sys.executable, str(program), how, str(self._calls)],
             settle_s=0.0,
-            again_s=0.05,
+            every_s=0.05,
         )
 
     @property

@@ -19,6 +19,7 @@ from sidecar.errors import TaskDeferred, TaskFailed
 from sidecar.powerjob.finder import RescheduleAction, RescheduleStep
 from sidecar.powerjob.model import InstanceStatus
 from sidecar.powerjob.progress import RescheduleProgress
+from sidecar.reactions.follow_up import ReactionContext
 from sidecar.reactions.rescheduling import Rescheduling
 from sidecar.reactions.runner import Reactions
 from sidecar.reactions.settings import read_reactions
@@ -82,12 +83,14 @@ class Site:
         self.reports: list[Record] = []
         self.reacting = Rescheduling(
             reaction,
-            state=lambda: State(document(self.active), 1, time.time_ns()),
-            report=self.reports.append,
-            state_dir=state_dir,
-            claims=claims,
+            ReactionContext(
+                state=lambda: State(document(self.active), 1, time.time_ns()),
+                report=self.reports.append,
+                claims=claims,
+                state_dir=state_dir,
+            ),
             settle_s=settle_s,
-            poll_s=0.02,
+            every_s=0.02,
         )
 
     def react(self, record: Record | None = None) -> None:

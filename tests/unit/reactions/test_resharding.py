@@ -17,6 +17,7 @@ from sidecar.audit.record import Record, RecordCause
 from sidecar.elasticjob.model import ElasticJob
 from sidecar.errors import ConfigError, ElasticJobUnavailable, TaskDeferred, TaskFailed
 from sidecar.reactions import resharding
+from sidecar.reactions.follow_up import ReactionContext
 from sidecar.reactions.resharding import Resharding
 from sidecar.reactions.settings import read_reactions
 from sidecar.routing.candidates import Worker
@@ -91,7 +92,7 @@ def reaction(
     )
     (read,) = read_reactions([entry])
     state = State(parse_document(document.encode()), generation=1, now_ns=time.time_ns())
-    return Resharding(read, state=lambda: state, report=reports, claims=None, settle_s=settle_s, poll_s=0.02)
+    return Resharding(read, ReactionContext(lambda: state, reports), settle_s=settle_s, every_s=0.02)
 
 
 def run(react: Resharding, record: Record | None = None) -> None:
