@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -145,47 +145,39 @@ def _rescheduling(entry: Mapping[str, Any], place: str) -> Reaction:
     # Only where it is configured: PowerJob's modules take memory.
     from sidecar.reactions.powerjob_settings import KEYS, read_powerjob  # noqa: PLC0415
 
-    check_keys(entry, place, (*_COMMON, *KEYS))
-    name, place = _name(entry, place)
-    return Reaction(
-        name=name,
-        kinds=_kinds(entry, place, _MOVING, _MOVING_ON),
-        apps=None,
-        powerjob=read_powerjob(entry, place),
-        timeout=seconds(entry, place, "timeout", 5.0),
-        retry_for=seconds(entry, place, "retry-for", 3600.0, zero=True),
-    )
+    reaction, place = _follow_up(entry, place, KEYS, _MOVING_ON)
+    return replace(reaction, powerjob=read_powerjob(entry, place))
 
 
 def _moving_tasks(entry: Mapping[str, Any], place: str) -> Reaction:
     from sidecar.reactions.celery_settings import KEYS, read_celery  # noqa: PLC0415 - only where it is configured
 
-    check_keys(entry, place, (*_COMMON, *KEYS))
-    name, place = _name(entry, place)
-    return Reaction(
-        name=name,
-        kinds=_kinds(entry, place, _MOVING, _MOVING_ON),
-        apps=None,
-        celery=read_celery(entry, place),
-        timeout=seconds(entry, place, "timeout", 5.0),
-        retry_for=seconds(entry, place, "retry-for", 3600.0, zero=True),
-    )
+    reaction, place = _follow_up(entry, place, KEYS, _MOVING_ON)
+    return replace(reaction, celery=read_celery(entry, place))
 
 
 def _resharding(entry: Mapping[str, Any], place: str) -> Reaction:
     from sidecar.reactions.elasticjob_settings import KEYS, read_elasticjob  # noqa: PLC0415 - only where it is configured
 
-    check_keys(entry, place, (*_COMMON, *KEYS))
+    # Another sharding costs little, so ramps are followed too.
+    reaction, place = _follow_up(entry, place, KEYS, tuple(_MOVING))
+    return replace(reaction, elasticjob=read_elasticjob(entry, place))
+
+
+def _follow_up(
+    entry: Mapping[str, Any], place: str, keys: Collection[str], on: tuple[str, ...]
+) -> tuple[Reaction, str]:
+    """Return the part that all follow-ups have, and the place by which errors call the reaction from then on."""
+    check_keys(entry, place, (*_COMMON, *keys))
     name, place = _name(entry, place)
-    return Reaction(
+    reaction = Reaction(
         name=name,
-        # Another sharding costs little, so ramps are followed too.
-        kinds=_kinds(entry, place, _MOVING, tuple(_MOVING)),
+        kinds=_kinds(entry, place, _MOVING, on),
         apps=None,
-        elasticjob=read_elasticjob(entry, place),
         timeout=seconds(entry, place, "timeout", 5.0),
         retry_for=seconds(entry, place, "retry-for", 3600.0, zero=True),
     )
+    return reaction, place
 
 
 def _name(entry: Mapping[str, Any], place: str) -> tuple[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, Protocol
@@ -13,6 +12,7 @@ from sidecar.errors import NoRequest
 from sidecar.server.broadcaster import Broadcaster, Watcher
 from sidecar.server.calls import GOING_DOWN, CallGuard, InternalErrors, OnBegin, admitted, ending
 from sidecar.server.first_messages import FirstMessages
+from sidecar.server.request_reader import RequestReader
 from sidecar.trust.callers import Permit
 
 
@@ -55,17 +55,17 @@ class DuplexStreams:
             receive, on_end = admitted(guard, context, session.receive, on_begin(context.invocation_metadata()))
             self._first.expect(context, context.cancel)
             watcher = self._broadcaster.add(context)
-            inbox = _Inbox(requests, partial(self._broadcaster.ask, watcher))
+            reader = RequestReader(requests, partial(self._broadcaster.ask, watcher))
             try:
                 with ending(context, on_end, self._errors):
                     # The client learns that its stream is open, also while there is nothing to send.
                     context.send_initial_metadata(())
-                    yield from self._updates(session, receive, inbox, watcher, context)
+                    yield from self._updates(session, receive, reader, watcher, context)
             finally:
                 self._first.came(context)
                 self._broadcaster.remove(watcher)
                 session.close()
-                inbox.close()
+                reader.close()
 
         return grpc.stream_stream_rpc_method_handler(handle)
 
@@ -82,7 +82,7 @@ class DuplexStreams:
         self,
         session: Session,
         receive: Callable[[bytes], None],
-        inbox: _Inbox,
+        reader: RequestReader,
         watcher: Watcher,
         context: grpc.ServicerContext,
     ) -> Iterator[bytes]:
@@ -95,7 +95,7 @@ class DuplexStreams:
         while active:
             watcher.turn.wait()
             watcher.turn.clear()
-            request, over = inbox.take()
+            request, over = reader.take()
             if request is not None:
                 self._first.came(context)
                 asked = True
@@ -114,47 +114,3 @@ class DuplexStreams:
             if request is not None or update is not None:
                 self._broadcaster.ask(watcher)
             active = context.is_active()
-
-
-class _Inbox:
-    """The requests of a stream, read by a thread of its own, one ahead: the rest waits at the client.
-
-    `came` is called when a request has come, and when no further one will.
-    """
-
-    def __init__(self, requests: Iterator[bytes], came: Callable[[], None]) -> None:
-        self._requests = requests
-        self._came = came
-        self._changed = threading.Condition()
-        self._request: bytes | None = None
-        self._over = self._closed = False
-        threading.Thread(target=self._fill, name="duplex", daemon=True).start()
-
-    def take(self) -> tuple[bytes | None, bool]:
-        """Return the next request, None if none has come; and whether no further one will come."""
-        with self._changed:
-            request, self._request = self._request, None
-            if request is not None:
-                self._changed.notify()
-            return request, self._over
-
-    def close(self) -> None:
-        """Let the reading thread end."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify()
-
-    def _fill(self) -> None:
-        try:
-            for request in self._requests:
-                with self._changed:
-                    self._changed.wait_for(lambda: self._request is None or self._closed)
-                    if self._closed:
-                        return
-                    self._request = request
-                self._came()
-        except Exception:  # noqa: BLE001, S110 - the client is gone: what answers sees that by itself
-            pass
-        finally:
-            self._over = True
-            self._came()

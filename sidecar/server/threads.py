@@ -9,9 +9,10 @@ from typing import Any, ClassVar
 import grpc
 
 from sidecar.errors import NoRequest, SidecarError
-from sidecar.server.calls import GOING_DOWN, CallGuard, InternalErrors, OnBegin, UnaryHandler, abort, admitted, ending
+from sidecar.server.calls import CallGuard, InternalErrors, OnBegin, UnaryHandler, abort, admitted, ending
 from sidecar.server.first_messages import FirstMessages
 from sidecar.server.large_requests import LARGE_BYTES, LargeRequest, LargeRequests
+from sidecar.server.request_reader import RequestReader
 from sidecar.server.slots import Slots
 
 # How long a rejected call may be held while clients learn that the server goes away.
@@ -44,7 +45,7 @@ class ThreadedCalls:
         self.slots = slots
         self._errors = errors
         self._large = large
-        self._streams: set[_Inbox] = set()
+        self._streams: set[RequestReader] = set()
         self._first = FirstMessages()
         self._lock = threading.Lock()
         self._ending = False
@@ -92,23 +93,23 @@ class ThreadedCalls:
         def handle(requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
             answering, on_end = admitted(guard, context, answer, on_begin(context.invocation_metadata()))
             self._first.expect(context, context.cancel)
-            inbox = _Inbox(requests)
+            reader = RequestReader(requests)
             with self._lock:
-                self._streams.add(inbox)
+                self._streams.add(reader)
             if self._ending:
-                inbox.end()
+                reader.end()
             try:
                 with ending(context, on_end, self._errors):
                     # The client learns that its stream is open before its first request is answered.
                     context.send_initial_metadata(())
-                    for request in inbox.read():
+                    for request in reader.read():
                         self._first.came(context)
                         yield self._made(answering(request))
             finally:
                 self._first.came(context)
-                inbox.close()
+                reader.close()
                 with self._lock:
-                    self._streams.discard(inbox)
+                    self._streams.discard(reader)
 
         return grpc.stream_stream_rpc_method_handler(handle)
 
@@ -121,63 +122,8 @@ class ThreadedCalls:
         self._ending = True
         with self._lock:
             streams = tuple(self._streams)
-        for inbox in streams:
-            inbox.end()
-
-
-class _Inbox:
-    """The requests of a stream, read by a thread of its own, one ahead: so the stream can end while none comes."""
-
-    def __init__(self, requests: Iterator[bytes]) -> None:
-        self._requests = requests
-        self._changed = threading.Condition()
-        self._request: bytes | None = None
-        self._error: Exception | None = None
-        self._over = self._ending = self._closed = False
-        threading.Thread(target=self._fill, name="stream", daemon=True).start()
-
-    def read(self) -> Iterator[bytes]:
-        """Yield the requests. Raises NotServing after `end`, and what gRPC raised where the client is gone."""
-        while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._request is not None or self._over or self._ending)
-                request, self._request = self._request, None
-                self._changed.notify_all()
-                if self._ending:
-                    raise GOING_DOWN
-                if request is None:
-                    if self._error is not None:
-                        raise self._error
-                    return
-            yield request
-
-    def end(self) -> None:
-        """Let no further request be read."""
-        with self._changed:
-            self._ending = True
-            self._changed.notify_all()
-
-    def close(self) -> None:
-        """Let the reading thread end."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
-
-    def _fill(self) -> None:
-        try:
-            for request in self._requests:
-                with self._changed:
-                    self._changed.wait_for(lambda: self._request is None or self._closed)
-                    if self._closed:
-                        return
-                    self._request = request
-                    self._changed.notify_all()
-        except Exception as error:  # noqa: BLE001 - raised on the thread that answers
-            self._error = error
-        finally:
-            with self._changed:
-                self._over = True
-                self._changed.notify_all()
+        for reader in streams:
+            reader.end()
 
 
 class ThreadedRejection:

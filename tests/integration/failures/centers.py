@@ -13,7 +13,7 @@ from kazoo.exceptions import NoNodeError
 from tests.integration.failures.fake_center import FakeCenter
 from tests.servers.apollo.server import ApolloServer, source_url, thawed
 from tests.servers.nacos.server import GRPC_OFFSET, NacosServer
-from tests.servers.process import LOOPBACK, free_port
+from tests.servers.process import LOOPBACK, ServerProcess, free_port
 from tests.servers.tcp_proxy import TcpProxy
 from tests.servers.zookeeper.server import ZooKeeperServer, zookeeper_client
 from tests.waiting import eventually
@@ -115,15 +115,45 @@ class FileOne:
     cut_off, rejoin = freeze, thaw
 
 
-class ZooKeeperOne:
-    """A ZooKeeper of its own, behind a wire that can be cut."""
+class _Server:
+    """A real server of its own, behind wires that can be cut."""
 
     module = "sidecar"
 
+    def __init__(self, server: ServerProcess, *wires: TcpProxy) -> None:
+        self._process = server
+        self._wires = wires
+
+    def kill(self) -> None:
+        self._process.kill()
+
+    def restart(self) -> None:
+        self._process.start()
+
+    def freeze(self) -> None:
+        self._process.freeze()
+
+    def thaw(self) -> None:
+        self._process.thaw()
+
+    def cut_off(self) -> None:
+        for wire in self._wires:
+            wire.drop()
+
+    def rejoin(self) -> None:
+        for wire in self._wires:
+            wire.cut()
+            wire.forward()
+
+
+class ZooKeeperOne(_Server):
+    """A ZooKeeper."""
+
     def __init__(self, stack: ExitStack, folder: Path) -> None:
         self._server = stack.enter_context(ZooKeeperServer(folder / "zookeeper"))
-        self._wire = stack.enter_context(TcpProxy(self._server.port))
-        self.url = f"zookeeper://{LOOPBACK}:{self._wire.port}/{_KEY}"
+        wire = stack.enter_context(TcpProxy(self._server.port))
+        super().__init__(self._server, wire)
+        self.url = f"zookeeper://{LOOPBACK}:{wire.port}/{_KEY}"
 
     def put(self, text: str) -> None:
         with zookeeper_client(self._server.address) as operator:
@@ -134,38 +164,16 @@ class ZooKeeperOne:
         with zookeeper_client(self._server.address) as operator, contextlib.suppress(NoNodeError):
             operator.delete(_KEY)
 
-    def kill(self) -> None:
-        self._server.kill()
 
-    def restart(self) -> None:
-        self._server.start()
-
-    def freeze(self) -> None:
-        self._server.freeze()
-
-    def thaw(self) -> None:
-        self._server.thaw()
-
-    def cut_off(self) -> None:
-        self._wire.drop()
-
-    def rejoin(self) -> None:
-        self._wire.cut()
-        self._wire.forward()
-
-
-class ApolloOne:
-    """An Apollo of its own, whose meta server names the near end of a wire that can be cut."""
-
-    module = "sidecar"
+class ApolloOne(_Server):
+    """An Apollo whose meta server names the near end of the wire."""
 
     def __init__(self, stack: ExitStack, folder: Path) -> None:
         self._server = stack.enter_context(ApolloServer(folder / "apollo"))
-        self._wire = stack.enter_context(TcpProxy(self._server.port))
-        self._server.operator.settle("settings", configServices=[f"http://{LOOPBACK}:{self._wire.port}/"])
-        self.url = source_url(self._server, namespace="routing.yaml").replace(
-            str(self._server.port), str(self._wire.port)
-        )
+        wire = stack.enter_context(TcpProxy(self._server.port))
+        super().__init__(self._server, wire)
+        self._server.operator.settle("settings", configServices=[f"http://{LOOPBACK}:{wire.port}/"])
+        self.url = source_url(self._server, namespace="routing.yaml").replace(str(self._server.port), str(wire.port))
 
     def put(self, text: str) -> None:
         self._server.operator.release("routing.yaml", text)
@@ -173,39 +181,22 @@ class ApolloOne:
     def remove(self) -> None:
         self._server.operator.delete("routing.yaml")
 
-    def kill(self) -> None:
-        self._server.kill()
-
-    def restart(self) -> None:
-        self._server.start()
-
-    def freeze(self) -> None:
-        self._server.freeze()
-
     def thaw(self) -> None:
-        self._server.thaw()
+        super().thaw()
         thawed(self._server)
 
-    def cut_off(self) -> None:
-        self._wire.drop()
 
-    def rejoin(self) -> None:
-        self._wire.cut()
-        self._wire.forward()
-
-
-class NacosOne:
-    """A Nacos of its own, behind a wire for each of its two ports. It takes long to start, so it is started early."""
-
-    module = "sidecar"
+class NacosOne(_Server):
+    """A Nacos with a wire for each of its two ports. It takes long to start, so it is started early."""
 
     def __init__(self, stack: ExitStack, server: NacosServer) -> None:
         self._server = server
         server.wait_ready()
         port = free_port(GRPC_OFFSET)
-        self._wires = [
-            stack.enter_context(TcpProxy(server.port + offset, port=port + offset)) for offset in (0, GRPC_OFFSET)
-        ]
+        super().__init__(
+            server,
+            *(stack.enter_context(TcpProxy(server.port + offset, port=port + offset)) for offset in (0, GRPC_OFFSET)),
+        )
         self.url = f"nacos://{LOOPBACK}:{port}/{server.operator.group}/{_KEY}"
 
     def put(self, text: str) -> None:
@@ -214,24 +205,6 @@ class NacosOne:
     def remove(self) -> None:
         self._server.operator.delete(_KEY)
 
-    def kill(self) -> None:
-        self._server.kill()
-
-    def restart(self) -> None:
-        self._server.start()
-
-    def freeze(self) -> None:
-        self._server.freeze()
-
     def thaw(self) -> None:
-        self._server.thaw()
+        super().thaw()
         eventually(self._server.operator.ready, "Nacos to answer again", within=30)
-
-    def cut_off(self) -> None:
-        for wire in self._wires:
-            wire.drop()
-
-    def rejoin(self) -> None:
-        for wire in self._wires:
-            wire.cut()
-            wire.forward()
