@@ -123,6 +123,14 @@ def columns(rows: Sequence[Sequence[str]]) -> list[str]:
     return ["  ".join(map(padded, row, widths)).rstrip() for row in shown]
 
 
+def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], most: int) -> None:
+    """Print rows under a header, of many the first `most` and how many there are beside; nothing without rows."""
+    if rows:
+        print_lines(columns([header, *rows[:most]]))
+    if len(rows) > most:
+        print_lines([f"and {len(rows) - most:,} more (all with -o json)"])
+
+
 def padded(text: str, columns: int) -> str:
     """Return a text with blanks up to a width, which leaves its styles out."""
     return text + " " * (columns - width(text))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sidecar.cli.options.flags import SidecarCommand, output_option
+from sidecar.cli.options.flags import SidecarCommand, output_option, secret
 from sidecar.cli.render import agreed, columns, print_json, print_lines, say
 from sidecar.cli.sidecars import open_client
 from sidecar.client import RoutingClient
-from sidecar.errors import ConfigError, NotServing, SecretUnreadable
-from sidecar.secret_file import read_secret
+from sidecar.errors import ConfigError, NotServing
 
 if TYPE_CHECKING:
     from sidecar.celery.mover import MoveResult, QueueMover
@@ -24,6 +22,8 @@ _BROKER = "DC_SIDECAR_CELERY_BROKER"
 # The exit code where some tasks were not moved.
 _NOT_ALL = 5
 _ROUTES_S = 0.005
+# Tasks of each queue that are looked at before a move.
+_LOOKED = 1000
 
 
 @click.group("celery")
@@ -138,19 +138,11 @@ def move(
     return 0 if dry_run or all(result.complete for result in results) else _NOT_ALL
 
 
-_LOOKED = 1000
-
-
 def _broker(file: Path | None) -> str:
-    if file is None:
-        url = os.environ.get(_BROKER, "")
-        if not url:
-            raise click.UsageError(f"the broker's URL: pass --broker-file, or set {_BROKER}")
-        return url
-    try:
-        return read_secret(file)
-    except SecretUnreadable as error:
-        raise ConfigError(f"--broker-file: {file} {error}") from error
+    url = secret(file, "--broker-file", _BROKER)
+    if not url:
+        raise click.UsageError(f"the broker's URL: pass --broker-file, or set {_BROKER}")
+    return url
 
 
 def _wait_for_routes(client: RoutingClient, router: Any, timeout: float) -> None:  # noqa: ANN401 - imported late

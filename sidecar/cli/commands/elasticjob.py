@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -11,12 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sidecar.cli.options.flags import SidecarCommand, output_option
-from sidecar.cli.render import agreed, columns, print_json, print_lines, say
+from sidecar.cli.options.flags import SidecarCommand, output_option, secret
+from sidecar.cli.render import agreed, print_json, print_lines, print_table, say
 from sidecar.cli.sidecars import open_client
 from sidecar.client import RoutingClient, Worker
-from sidecar.errors import ConfigError, SecretUnreadable
-from sidecar.secret_file import read_secret
+from sidecar.errors import ConfigError
 
 if TYPE_CHECKING:
     from sidecar.elasticjob.resharding import ReshardStep
@@ -101,7 +99,9 @@ def reshard(
     requested = 0
     with (
         open_client(ctx) as client,
-        open_registry(namespace, digest=_digest(digest_file), timeout=ctx.params["timeout"]) as center,
+        open_registry(
+            namespace, digest=secret(digest_file, "--digest-file", _DIGEST), timeout=ctx.params["timeout"]
+        ) as center,
     ):
         found = (center.job(name) for name in jobs or center.jobs())
         choose = partial(_choose, client, app or namespace.name)
@@ -129,15 +129,6 @@ def reshard(
     return 0
 
 
-def _digest(file: Path | None) -> str:
-    if file is None:
-        return os.environ.get(_DIGEST, "")
-    try:
-        return read_secret(file)
-    except SecretUnreadable as error:
-        raise ConfigError(f"--digest-file: {file} {error}") from error
-
-
 def _choose(
     client: RoutingClient, app: str, job: str, shard: str, workers: Sequence[Worker]
 ) -> tuple[frozenset[str], str]:
@@ -146,10 +137,7 @@ def _choose(
 
 
 def _show(steps: Sequence[ReshardStep]) -> None:
-    if not steps:
-        return
-    rows = [("JOB", "SHARDS", "ELSEWHERE", "TO", "RUNNING", "STATE")]
-    rows += [
+    rows = [
         (
             step.job.name,
             f"{len(step.job.shards):,}",
@@ -158,11 +146,9 @@ def _show(steps: Sequence[ReshardStep]) -> None:
             f"{len(step.blocking):,}",
             "requested already" if step.job.pending else "-",
         )
-        for step in steps[:_SHOWN]
+        for step in steps
     ]
-    print_lines(columns(rows))
-    if len(steps) > _SHOWN:
-        print_lines([f"and {len(steps) - _SHOWN:,} more (all with -o json)"])
+    print_table(("JOB", "SHARDS", "ELSEWHERE", "TO", "RUNNING", "STATE"), rows, _SHOWN)
 
 
 def _plain(step: ReshardStep) -> dict[str, Any]:

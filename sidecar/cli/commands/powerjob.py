@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import asdict
@@ -12,18 +11,17 @@ from typing import Any
 
 import click
 
-from sidecar.cli.options.flags import SidecarCommand, output_option
+from sidecar.cli.options.flags import SidecarCommand, output_option, secret
 from sidecar.cli.options.values import SINCE
-from sidecar.cli.render import agreed, columns, print_json, print_lines, say
+from sidecar.cli.render import agreed, print_json, print_lines, print_table, say
 from sidecar.cli.sidecars import open_client
 from sidecar.client import RoutingClient
-from sidecar.errors import ConfigError, PowerJobUnavailable, SecretUnreadable
+from sidecar.errors import PowerJobUnavailable
 from sidecar.powerjob.application import PowerJobApp
 from sidecar.powerjob.finder import RescheduleStep, WorkFinder
 from sidecar.powerjob.http import PowerJobServers
 from sidecar.powerjob.model import PowerJobWorker, Running
 from sidecar.powerjob.mover import RescheduleOutcome, execute, summary
-from sidecar.secret_file import read_secret
 
 _PASSWORD = "DC_SIDECAR_POWERJOB_PASSWORD"  # noqa: S105 - the variable's name
 _SHOWN = 20
@@ -105,7 +103,9 @@ def retry(
     that may run twice. PowerJob starts fixed-rate and fixed-delay jobs again by
     itself. The mark dc-sidecar:stay in a job's tag exempts it.
     """
-    application = PowerJobApp(PowerJobServers(servers, timeout=5.0), app, _password(password_file))
+    application = PowerJobApp(
+        PowerJobServers(servers, timeout=5.0), app, secret(password_file, "--password-file", _PASSWORD)
+    )
     scope = Running.ALL if running else Running.FREQUENT if frequent else Running.NONE
     with open_client(ctx) as client:
         choose = None if scope is Running.NONE else partial(_choose, client)
@@ -122,7 +122,7 @@ def retry(
     ):
         outcomes = _move(application, todo, rate)
     if output == "json":
-        print_json({"app": app, "found": list(map(_plain, steps)), "outcomes": list(map(_told, outcomes))})
+        print_json({"app": app, "found": list(map(_plain, steps)), "outcomes": list(map(_outcome_of, outcomes))})
     elif not todo:
         say("Nothing to do.")
     elif dry_run:
@@ -130,15 +130,6 @@ def retry(
     elif outcomes:
         print_lines([summary(outcomes)])
     return _NOT_ALL if any(not outcome.done for outcome in outcomes) else 0
-
-
-def _password(file: Path | None) -> str:
-    if file is None:
-        return os.environ.get(_PASSWORD, "")
-    try:
-        return read_secret(file)
-    except SecretUnreadable as error:
-        raise ConfigError(f"--password-file: {file} {error}") from error
 
 
 def _choose(
@@ -150,10 +141,7 @@ def _choose(
 
 
 def _show(steps: Sequence[RescheduleStep]) -> None:
-    if not steps:
-        return
-    rows = [("RUN", "JOB", "LAST ON", "TO DO", "WHY")]
-    rows += [
+    rows = [
         (
             str(step.instance),
             f"{step.job} {step.job_name}".strip(),
@@ -161,11 +149,9 @@ def _show(steps: Sequence[RescheduleStep]) -> None:
             step.action.value if step.workflow is None else f"{step.action.value} ({step.workflow})",
             step.why,
         )
-        for step in steps[:_SHOWN]
+        for step in steps
     ]
-    print_lines(columns(rows))
-    if len(steps) > _SHOWN:
-        print_lines([f"and {len(steps) - _SHOWN:,} more (all with -o json)"])
+    print_table(("RUN", "JOB", "LAST ON", "TO DO", "WHY"), rows, _SHOWN)
 
 
 def _move(app: PowerJobApp, steps: Sequence[RescheduleStep], rate: float) -> list[RescheduleOutcome]:
@@ -189,5 +175,5 @@ def _plain(step: RescheduleStep) -> dict[str, Any]:
     return {**asdict(step), "action": step.action.value}
 
 
-def _told(outcome: RescheduleOutcome) -> dict[str, Any]:
+def _outcome_of(outcome: RescheduleOutcome) -> dict[str, Any]:
     return {"instance": outcome.step.instance, "done": outcome.done, "words": outcome.words}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +18,8 @@ from sidecar.cli.options.target import Target
 from sidecar.cli.options.values import TIMEOUT
 from sidecar.cli.options.zone import UTC_ATTRIBUTES
 from sidecar.config import OPTIONS, SOURCE_OPTIONS, Option, kinds
-from sidecar.errors import ConfigError
+from sidecar.errors import ConfigError, SecretUnreadable
+from sidecar.secret_file import read_secret
 from sidecar.sources import open_source
 from sidecar.sources.base import Source
 
@@ -300,3 +302,13 @@ def subject_of(ctx: click.Context, words: tuple[str, ...], *, default: bool) -> 
     if not words or "=" in words[0]:
         raise click.UsageError("which application? Name it first, or pass --default", ctx)
     return words[0], words[1:]
+
+
+def secret(file: Path | None, option: str, variable: str) -> str:
+    """Return the secret in the file that an option names, else that of the variable, else "". Raises ConfigError."""
+    if file is None:
+        return os.environ.get(variable, "")
+    try:
+        return read_secret(file)
+    except SecretUnreadable as error:
+        raise ConfigError(f"{option}: {file} {error}") from error
