@@ -154,7 +154,7 @@ def _file(path: str, problems: list[tuple[Layer, str]]) -> dict[str, OptionValue
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: byte {error.start} is no UTF-8: save the file as UTF-8") from error
+        raise ConfigError(f"{path}: byte {error.start} is not UTF-8: save the file as UTF-8") from error
     except DocumentRejected as error:
         raise ConfigError("\n".join(f"{path}:{p.line}:{p.column}: {p.message}" for p in error.problems)) from error
     if tree == "":

@@ -95,7 +95,7 @@ def read_tree(
     except UnicodeDecodeError as error:
         line = text.count(b"\n", 0, error.start) + 1
         column = error.start - text.rfind(b"\n", 0, error.start)
-        raise _refused(f"byte {error.start} is no UTF-8: save the text as UTF-8", line, column) from error
+        raise _refused(f"byte {error.start} is not UTF-8: save the text as UTF-8", line, column) from error
     word = decoded.strip(" \t\r\n")
     if not word:
         raise _refused(

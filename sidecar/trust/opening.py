@@ -115,7 +115,7 @@ class SignedDocuments:
         try:
             text = content.decode()
         except UnicodeDecodeError as error:
-            raise ConfigError(f"{place}: byte {error.start} is no UTF-8: save the file as UTF-8") from error
+            raise ConfigError(f"{place}: byte {error.start} is not UTF-8: save the file as UTF-8") from error
         signers = read_allowed_signers(text, place, NAMESPACE)
         check_requirements(self.requirements, signers, place)
         for warning in signers.warnings[:_MOST_WARNINGS]:

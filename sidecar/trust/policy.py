@@ -67,7 +67,7 @@ def read_policy(content: bytes, place: str) -> Policy:
     try:
         tree = read(content.decode().removeprefix("\ufeff"), lambda: None)
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{place}: byte {error.start} is no UTF-8: save the file as UTF-8") from error
+        raise ConfigError(f"{place}: byte {error.start} is not UTF-8: save the file as UTF-8") from error
     except DocumentRejected as error:
         raise ConfigError("\n".join(f"{place}:{p.line}:{p.column}: {p.message}" for p in error.problems)) from error
     entries = tree.get("callers") if isinstance(tree, dict) and tree.keys() == {"callers"} else None

@@ -70,7 +70,7 @@ def read_endpoints(content: bytes, place: str, checkpoint: Checkpoint = lambda: 
         text = content.decode().removeprefix("\ufeff")
         apps = _apps(read(text, checkpoint, footprint=footprint), checkpoint)
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{place}: byte {error.start} is no UTF-8: save the file as UTF-8") from error
+        raise ConfigError(f"{place}: byte {error.start} is not UTF-8: save the file as UTF-8") from error
     except DocumentRejected as error:
         if footprint.needed > footprint.allowed:
             raise ConfigError(f"{place}: {_too_many('more')}") from None

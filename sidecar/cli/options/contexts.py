@@ -146,7 +146,9 @@ def _context(name: str, entry: Tree, path: Path) -> CliContext:
     texts: dict[str, tuple[str, ...]] = {}
     for key, value in entry.items():
         if key in _SECRETS:
-            raise ConfigError(f"{place}.{key}: a secret has no place here: name its place with {key}-file or {key}-env")
+            raise ConfigError(
+                f"{place}.{key}: a secret has no place here: name its file by {key}-file, or a variable by {key}-env"
+            )
         if key not in _KNOWN:
             raise ConfigError(f"{place}.{key}: no such option{nearest(key, _KNOWN)}")
         items = value if isinstance(value, list) else [value]

@@ -142,5 +142,5 @@ def _parameters(query: str) -> tuple[str, str]:
 def _check_name(what: str, name: str, longest: int) -> None:
     if len(name) > longest or not _NAME.fullmatch(name):
         raise ConfigError(
-            f"The {what} {name!r} in the Nacos URL is none; expected 1 to {longest} of A-Z a-z 0-9 . _ : -"
+            f"The {what} {name!r} in the Nacos URL is invalid; expected 1 to {longest} of A-Z a-z 0-9 . _ : -"
         )

@@ -71,7 +71,7 @@ def test_the_first_document_moves_nothing() -> None:
 
 
 def test_a_refused_text_is_kept_with_what_is_wrong() -> None:
-    """A refused text is reported with its error, also where it is no UTF-8; what decides stays."""
+    """A refused text is reported with its error, also where it is not UTF-8; what decides stays."""
     before = view("dc1")
     (record,) = records_of(before, refused(b"\xff" * 100_000, before))
     assert before.state is not None

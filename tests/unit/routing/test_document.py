@@ -168,7 +168,7 @@ def test_a_reason_is_one_line() -> None:
         ('{"meta": {"a": ' + "[" * 15 + "]" * 15 + "}}", "found nesting deeper than 16 levels"),
         ("x" * 100, "found '" + "x" * 57 + "'…, expected a datacenter name"),
         ("", "the text is empty, expected a datacenter's name or a document: to keep the routes, leave it as it is"),
-        (b"a: b\nd\xc3\xa9: \xff", "the document (line 2, column 6): byte 10 is no UTF-8: save the text as UTF-8"),
+        (b"a: b\nd\xc3\xa9: \xff", "the document (line 2, column 6): byte 10 is not UTF-8: save the text as UTF-8"),
     ],
 )
 def test_refuses_with_one_problem(text: str | bytes, problem: str) -> None:

@@ -62,7 +62,7 @@ def test_endpoints_by_application_and_datacenter() -> None:
         ("apps: {b: {dc1: ['10.0.0.1:80', '10.0.0.1:80']}}", r"dc1\[1\]: found '10.0.0.1:80' a second time"),
         ("apps: {b: 1, b: 2}", "found a second time"),
         (f"apps: {{{'x' * 300}: {{}}}}", "expected the name of an application, 1 to 256 characters"),
-        ("\udcff", "byte 0 is no UTF-8"),
+        ("\udcff", "byte 0 is not UTF-8"),
     ],
 )
 def test_what_is_wrong_is_named(text: str, message: str) -> None:
