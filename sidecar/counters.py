@@ -170,7 +170,7 @@ class ProcessCounts:
 
 
 class CallStats:
-    """What calls count: `decisions` by application, datacenter and reason, and `methods`.
+    """The counters of calls: `decisions` by application, datacenter and reason, and `methods`.
 
     `processes` returns the state of the processes that answer calls.
     """

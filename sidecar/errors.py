@@ -275,7 +275,7 @@ class TaskDeferred(SidecarError):
 
 
 class DependencyUnavailable(TaskDeferred):
-    """What a task needs first is unavailable, or does not know of the record yet."""
+    """A dependency of a task is unavailable, or does not know of the record yet."""
 
 
 # Other services: those of reactions, and PowerJob.

@@ -20,7 +20,7 @@ class SourceState(IntEnum):
 
 
 class SourceEvent(Enum):
-    """What can happen to a source."""
+    """The events of a source."""
 
     ACCEPTED = "its text was read and is a valid document"
     REFUSED = "its text was read and is not a valid document"

@@ -42,7 +42,7 @@ def url_beside(url: str, suffix: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a text: accepted or `refused`, its revision, and the words behind it."""
+    """The outcome of a text: accepted or `refused`, its revision, and the words behind it."""
 
     revision: str
     refused: bool

@@ -64,7 +64,7 @@ class ViewProvider(Protocol):
         """Have `listener` called with the view before and after each change."""
 
     def observe(self, observation: Observation) -> None:
-        """Take what a decision showed."""
+        """Take the observation of a decision."""
 
 
 class RoutingTable:

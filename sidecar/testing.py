@@ -52,7 +52,7 @@ class FakeSource:
             self._deliver(report)
 
     def read(self, timeout: float) -> Content | Missing:  # noqa: ARG002 - it takes no time
-        """Return what there is. Raises SourceError while the config center is away."""
+        """Return the key's content. Raises SourceError while the config center is away."""
         if isinstance(self._now, Unreachable):
             raise SourceError(self._now.reason)
         return self._now

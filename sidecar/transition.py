@@ -73,7 +73,7 @@ class _Rules:
 
 
 def _after(view: View, event: Event, now: Instant, rules: _Rules, checkpoint: Checkpoint) -> View:
-    """Return the view with what an event says, not decided yet."""
+    """Return the view with an event applied, before its State is decided."""
     match event:
         case SourceReported(report):
             return _reported(view, report, now, rules)

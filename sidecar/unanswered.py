@@ -1,4 +1,4 @@
-"""What an operator can do where no sidecar answers: every command that asks one says the same."""
+"""The remedy where no sidecar answers: every command that asks one gives the same."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is in force as one frozen value, and the events that change it."""
+"""The view: everything that is in force, as one frozen value; and the events that change it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class LoadedDocument:
 
 
 class OverrideProblemKind(Enum):
-    """What is wrong with the file of `--override`."""
+    """The problem of the file of `--override`."""
 
     UNREADABLE = "unreadable"
     REFUSED = "refused"
@@ -70,7 +70,7 @@ class SkippedProbe:
 
 @dataclass(frozen=True, slots=True)
 class HealthNotice:
-    """What operators must know of the health checks.
+    """A notice about the health checks for operators.
 
     `ignored` are verdicts that do not count, as they would take every datacenter out of service; `skipped` the probes
     that are not made.

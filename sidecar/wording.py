@@ -1,4 +1,4 @@
-"""English for a view: what operators must know of the source, the override and the health checks."""
+"""English for a view: alerts about the source, the override and the health checks."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def not_serving(view: View) -> NotServing:
 
 
 def override_text(override: Override) -> str:
-    """Return what an operator must know of the override, in one line."""
+    """Return the alert about the override, in one line."""
     parts = []
     if override.loaded is not None:
         since = format_time(override.since_ns)
@@ -71,7 +71,7 @@ def override_text(override: Override) -> str:
 
 
 def health_text(notice: HealthNotice) -> str:
-    """Return what an operator must know of the health checks, in one line."""
+    """Return the alert about the health checks, in one line."""
     return "; ".join(filter(None, (ignored_text(notice), skipped_text(notice))))
 
 

@@ -46,7 +46,7 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class ParseRecord:
-    """What a pass of the YAML parser met beside the values: its events, and where each entry stands."""
+    """The finds of one pass of the YAML parser beside the values: its events, and where each entry stands."""
 
     events: list[Any] = field(default_factory=list)
     places: dict[Path, Position] = field(default_factory=dict)

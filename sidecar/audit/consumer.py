@@ -32,7 +32,7 @@ _MAX_POSITION = 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsumerTask:
-    """What a consumer does: call `act` with each record that is `wanted`, until `retry_for` seconds after its time.
+    """The task of a consumer: call `act` with each record that is `wanted`, until `retry_for` seconds after its time.
 
     `act` raises TaskFailed or TaskDeferred. `first_pause` is how long it waits after a failure, in seconds; pauses
     double up to a minute. A new consumer starts with the next record, or with the journal's oldest if `from_start`.

@@ -9,7 +9,7 @@ from typing import Any
 
 
 class EventKind(Enum):
-    """What happened. OTHER is an event that a newer version of the sidecar wrote, known by its text alone."""
+    """The kind of an event. OTHER is one that a newer version of the sidecar wrote, known by its text alone."""
 
     APPLIED = "applied"
     REFUSED = "refused"

@@ -31,7 +31,7 @@ _MAX_CHANGES = 20
 
 
 class RecordCause(Enum):
-    """What brought a change; it decides how the same change is recognised on another sidecar."""
+    """The cause of a change; it decides how the same change is recognised on another sidecar."""
 
     DOCUMENT = "document"
     CLOCK = "clock"

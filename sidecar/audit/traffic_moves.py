@@ -1,4 +1,4 @@
-"""What another State moves: switches, failovers, returns, steps of ramps."""
+"""The moves of work that another State makes: switches, failovers, returns, steps of ramps."""
 
 from __future__ import annotations
 

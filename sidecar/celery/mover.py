@@ -25,7 +25,7 @@ Pause = Callable[[float], None]
 
 @dataclass(slots=True)
 class MoveResult:
-    """What was moved from a queue: how many tasks waited, how many went to which queue, how many stay and why."""
+    """The result of moving a queue's tasks: how many waited, how many went to which queue, how many stay and why."""
 
     queue: str
     found: int

@@ -20,7 +20,7 @@ HEADER = "dc_sidecar"
 
 
 class Routing(Protocol):
-    """What publishing needs of the routing."""
+    """The part of the routing that publishing uses."""
 
     settings: CelerySettings
     names: QueueNames

@@ -22,7 +22,7 @@ class QueuedTask:
 
     @property
     def key(self) -> str:
-        """What its shares are taken by, "" for its name."""
+        """The key of its shares, "" for its name."""
         return "" if self.job in {"", self.name} else self.job
 
 
@@ -31,7 +31,7 @@ Target = Callable[[QueuedTask], str]
 
 
 class Moved:
-    """What a step did: how many messages went to which queue, and how many were kept. `ended`: there are no more."""
+    """The result of a step: how many messages went to which queue, and how many were kept. `ended`: none are left."""
 
     __slots__ = ("ended", "kept", "moved")
 

@@ -97,7 +97,7 @@ class Router:
         self._confirmed = self._clock()
 
     def place(self, queue: str, task: str, key: str, task_id: str) -> Placement:
-        """Return where a task of a queue runs; `key` is what its shares are taken by, "" for the task's name."""
+        """Return where a task of a queue runs; `key` is the key of its shares, "" for the task's name."""
         view, client = self._view, self._client()
         if view is None or (client is not None and view.epoch != client.epoch and not self._waited):
             view = self._first_routes(client)

@@ -34,7 +34,7 @@ class OnOutage(Enum):
 
 
 class OnNoWorker(Enum):
-    """What happens to a task that no worker may run."""
+    """The fate of a task that no worker may run."""
 
     QUEUE = "queue"
     FAIL = "fail"

@@ -25,7 +25,7 @@ _MAX_FORWARDS = 3
 
 
 class WorkerRouting(Protocol):
-    """What a worker needs of the routing."""
+    """The part of the routing that a worker uses."""
 
     settings: CelerySettings
     names: QueueNames

@@ -1,4 +1,4 @@
-"""What runs where: a row for each application, from the document, the outages that sidecars found, and the audit."""
+"""A row for each application: where it runs and why, from the document, the sidecars' outages, and the audit."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class LastMove:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NextStep:
-    """What the clock does next to an application, and when (Unix nanoseconds)."""
+    """The next change of an application by the clock, and its time (Unix nanoseconds)."""
 
     at_ns: int
     text: str
@@ -67,7 +67,7 @@ class AppRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observed:
-    """What sidecars found beside the document: outages for all, and those that single applications failed over from."""
+    """Outages that sidecars found: those for all, and those that single applications failed over from."""
 
     unhealthy: Outages = field(default_factory=dict)
     failed_over: Mapping[str, Outages] = field(default_factory=dict)
@@ -162,7 +162,7 @@ def _of_drill(drill: Drill, now_ns: int, app: str, concerned: set[str]) -> Itera
 
 
 def next_text(row: AppRow) -> str:
-    """Return what comes next, and when; "" for nothing."""
+    """Return the next step by the clock and its time; "" for none."""
     return f"{row.next_step.text} at {show_time(row.next_step.at_ns)}" if row.next_step else ""
 
 

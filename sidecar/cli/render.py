@@ -110,7 +110,7 @@ def wants_yaml() -> bool:
 
 
 def yaml_text(data: object) -> str:
-    """Return plain values as YAML; what a terminal would act on, or hide, is escaped."""
+    """Return plain values as YAML; characters that a terminal would act on, or hide, are escaped."""
     dump = partial(yaml.dump, data, Dumper=yaml.CSafeDumper, sort_keys=False, width=100)
     text = str(dump(allow_unicode=True))
     return text if escaped_json(text) == text else str(dump(allow_unicode=False))

@@ -56,7 +56,7 @@ OnRoutes = Callable[["RouteUpdate", int], None]
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """What a sidecar said about a revision, and after how many seconds."""
+    """A sidecar's answer about a revision, and after how many seconds."""
 
     address: str
     confirmed: bool

@@ -135,7 +135,7 @@ class GrayVersion:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What a sidecar serves and how fresh it is; times are Unix milliseconds, 0 for never."""
+    """The status of a sidecar: the served document, and how fresh it is; times are Unix milliseconds, 0 for never."""
 
     version: str
     source: str

@@ -28,7 +28,7 @@ _NEAREST = 3
 
 @dataclass(frozen=True, slots=True)
 class CurrentDocument:
-    """What the key holds, and the config center's version of it; both None where the key does not exist.
+    """The content of the key, and the config center's version of it; both None where the key does not exist.
 
     `parsed` is the text without its signatures; where it has some, `signed` is the text with them. `key` names
     it in messages, `missing` is why it holds nothing.

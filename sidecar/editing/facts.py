@@ -1,4 +1,4 @@
-"""What was observed outside the document when a change is judged: live workers, and outages that sidecars found."""
+"""The facts outside the document by which a change is judged: live workers, and outages that sidecars found."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a change of the document does to the jobs: which go from where to where, now and when its clock runs on."""
+"""The effect of a change on the jobs: which go from where to where, now and later by the clock."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ RULES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SafetyRules:
-    """What the rules require: seconds since the last change, live workers of a target, a reason.
+    """The requirements of the rules: seconds since the last change, live workers of a target, a reason.
 
     `require_workers` of None requires one worker wherever the workers are known, and none where they are not.
     """

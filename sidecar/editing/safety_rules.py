@@ -50,7 +50,7 @@ def enforce(found: Collection[Violation], forced: Collection[str]) -> None:
 
 
 def drained(document: RoutingDocument) -> frozenset[str]:
-    """Return what the drained workers of a document match."""
+    """Return the matches of a document's drained workers."""
     return frozenset(rule.match for rule in document.workers if not rule.available)
 
 

@@ -33,7 +33,7 @@ class ElasticJob:
 
 
 def instance_of(identity: str, registration: str) -> Worker:
-    """Return an instance as the adapter sends it to the sidecar; `registration` is what it wrote about itself."""
+    """Return an instance as the adapter sends it to the sidecar; `registration` is its entry in the registry center."""
     fields = read_fields(registration)
     labels = fields.get("labels", "").strip()
     ip, delimiter, process = identity.partition(_DELIMITER)

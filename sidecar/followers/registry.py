@@ -15,7 +15,7 @@ _FORGOTTEN_NS = 3600 * 10**9
 
 
 class FollowerKind(Enum):
-    """What follows."""
+    """The kind of a follower."""
 
     HAPROXY = "haproxy"
     XDS = "xds"

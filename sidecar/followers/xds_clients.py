@@ -19,7 +19,7 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subscription:
-    """What a client subscribed to, of one type, and how far it is.
+    """A client's subscription to one type, and the versions sent and acknowledged.
 
     `names` are the first of `count`. `sent` and `acknowledged` are versions, "" for none; `rejection` is set while the
     version sent last is rejected.

@@ -1,4 +1,4 @@
-"""What follows from the outcomes of probes: which datacenters are down, and when that is not to be believed. Pure."""
+"""Verdicts from the outcomes of probes: which datacenters are down, and when that is not to be believed. Pure."""
 
 from __future__ import annotations
 

@@ -154,7 +154,7 @@ class WorkFinder:
         return self._workers
 
     def _of_workflow(self, instance: Instance, workflow: int) -> Iterator[RescheduleStep]:
-        """Yield the retry of a workflow, once, if it would rerun only what failed for want of workers."""
+        """Yield the retry of a workflow, once, if it would rerun only nodes that failed for want of workers."""
         if workflow in self._workflows:
             return
         run = self._app.workflow(workflow)

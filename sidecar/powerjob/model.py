@@ -60,7 +60,7 @@ class Running(Enum):
 
 
 class Mark(Enum):
-    """What a job's owner says in its `tag` about its running instances."""
+    """The wish of a job's owner, in its `tag`, about running instances."""
 
     NONE = ""
     # They may be stopped and run from the beginning.

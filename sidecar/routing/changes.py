@@ -1,4 +1,4 @@
-"""What a change of State changes: which routes went where, and which datacenters went out of service or came back."""
+"""The differences between two States: which routes went where, which datacenters went out of service or came back."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sidecar.yaml_reader import Checkpoint
 
 
 class ChangeKind(Enum):
-    """What is different."""
+    """The kind of a difference between two States."""
 
     ROUTE = "route"  # a route of the first document
     SHARES = "shares"
@@ -133,7 +133,7 @@ class RouteChange:
 
     @property
     def kind(self) -> ChangeKind:
-        """What is different."""
+        """The kind of the difference."""
         return _KINDS[type(self.after)]
 
 

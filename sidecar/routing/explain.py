@@ -26,7 +26,7 @@ class OriginKind(Enum):
 
 
 class VerdictKind(Enum):
-    """What becomes of a datacenter in the order of preference."""
+    """The fate of a datacenter in the order of preference."""
 
     SERVES = "serves"
     SERVES_SHORT = "serves-short"  # with fewer than min_workers
@@ -148,7 +148,7 @@ def explain(
     *,
     checkpoint: Checkpoint = lambda: None,
 ) -> Explanation:
-    """Return how `decide` comes to its answer for the same arguments; `tree` is what the document's text holds.
+    """Return how `decide` comes to its answer for the same arguments; `tree` has the values of the document's text.
 
     `checkpoint` is called for each candidate: there it may yield to other threads.
     """

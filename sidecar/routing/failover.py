@@ -15,7 +15,7 @@ from sidecar.routing.model import FailBack, Failover, RoutingDocument
 from sidecar.routing.outage import Fault, Outage, OutageKind, Outages
 
 Scope = tuple[str, str]
-"""What fails over as one: an application, and a job where the document has a route for it, else "". """
+"""The scope that fails over as one: an application, and a job where the document has a route for it, else "". """
 
 Key = tuple[Scope, str]
 """A scope, and a datacenter of its route."""
@@ -52,7 +52,7 @@ class FailoverState:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What one decision showed: the faults of datacenters that could not serve, and the datacenters that could.
+    """The observation of one decision: the faults of datacenters that could not serve, and the datacenters that could.
 
     `request` is equal for requests that are one piece of evidence: those of one run of a job.
     """

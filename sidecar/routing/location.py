@@ -36,7 +36,7 @@ _PIECE = 256
 
 
 class LocationSource(Enum):
-    """What a worker's datacenter is known from."""
+    """The origin of a worker's datacenter."""
 
     REQUEST = "request"
     METRICS = "metrics"

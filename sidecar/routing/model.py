@@ -11,7 +11,7 @@ from sidecar.routing.networks import Cidr
 
 
 class Sticky(Enum):
-    """What a split keeps together: all runs of a job, or each run (instance) by itself."""
+    """The unit that a split keeps together: all runs of a job, or each run (instance) by itself."""
 
     JOB = "job"
     INSTANCE = "instance"
@@ -25,7 +25,7 @@ class OnEmpty(Enum):
 
 
 class ProbeKind(Enum):
-    """What a probe tries: a connection, an HTTP request, a call of gRPC's health service."""
+    """The kind of a probe: a connection, an HTTP request, a call of gRPC's health service."""
 
     TCP = "tcp"
     HTTP = "http"

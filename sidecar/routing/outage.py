@@ -10,7 +10,7 @@ from sidecar.routing.model import Drill
 
 
 class OutageKind(Enum):
-    """What takes a datacenter out of service, or puts it last."""
+    """Why a datacenter is out of service, or comes last."""
 
     MARKED = "marked"
     DRILL = "drill"

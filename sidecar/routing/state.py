@@ -1,4 +1,4 @@
-"""What decisions are made from: a document at a time, and the outages then; immutable, swapped whole."""
+"""The State that decisions are made from: a document at a time, and the outages then; immutable, swapped whole."""
 
 from __future__ import annotations
 

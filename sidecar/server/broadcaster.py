@@ -20,7 +20,7 @@ _LOOK_S = 1.0
 
 
 class Stream(Protocol):
-    """What a watcher is known by: gRPC's context of its call."""
+    """The identity of a watcher: gRPC's context of its call."""
 
     def is_active(self) -> bool:
         """Return whether the client is there still."""

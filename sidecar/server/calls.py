@@ -79,7 +79,7 @@ class CallGroup(Protocol):
 
     @property
     def slots(self) -> Slots | None:
-        """What each call holds."""
+        """The slots of which each call holds one."""
 
     @property
     def full(self) -> bool:

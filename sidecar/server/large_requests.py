@@ -58,7 +58,7 @@ class LargeRequests:
             self._changed.notify()
 
     def answer(self, request: LargeRequest) -> bytes:
-        """Return the response, after as long as it takes. Raises TooManyCalls, and what the work raises."""
+        """Return the response, however long it takes. Raises TooManyCalls, and the errors of the work."""
         made: Future[bytes] = Future()
 
         def job(checkpoint: Checkpoint) -> None:

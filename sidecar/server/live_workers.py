@@ -34,7 +34,7 @@ def count_workers(workers: Mapping[str, Sized]) -> WorkerCounts:
 
 
 class SeenWorkers:
-    """What requests have shown of an application's workers.
+    """The workers of an application, as requests have shown them.
 
     `newest` are the workers of the newest request, which came at `at_ns` (Unix nanoseconds). One request proves
     nothing: as for failover, evidence are different runs over a time, none contradicted by a newer one.
@@ -119,5 +119,5 @@ class LiveWorkerTracker:
         return ({}, 0) if seen is None else (seen.newest, seen.at_ns)
 
     def seen(self, app: str) -> SeenWorkers | None:
-        """Return what requests have shown of an application's workers, None without any."""
+        """Return the workers of an application as requests have shown them, None without any."""
         return self._young.get(app) or self._old.get(app)

@@ -240,7 +240,7 @@ class Server:
         )
 
     def _guard(self, path: str) -> Guard | None:
-        """Return what admits the calls of a method, None where all are: health is everybody's, for probes."""
+        """Return the guard of a method's calls, None where all are admitted: health is open to everybody for probes."""
         if self._gate is None or path.startswith(f"/{HEALTH_SERVICE}/"):
             return None
         name, tls = path.rpartition("/")[2], self._settings.tls_cert is not None

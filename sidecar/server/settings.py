@@ -1,4 +1,4 @@
-"""What can be set about the gRPC server."""
+"""The settings of the gRPC server."""
 
 from __future__ import annotations
 

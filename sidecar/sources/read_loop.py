@@ -30,7 +30,7 @@ class Found(Protocol):
 
 
 class Client(Protocol):
-    """What reads use."""
+    """The result of one read."""
 
     def abort(self) -> None:
         """End a read that is under way, from another thread."""
@@ -99,7 +99,7 @@ class ReadLoop:
         witnessed: Callable[[str], bool],
         read_again: Callable[[], FoundT],
     ) -> FoundT | None:
-        """Return what to report; None if it is an earlier version that no second witness confirms.
+        """Return the report; None if it is an earlier version that no second witness confirms.
 
         `witnessed` is asked whether one server has moved from a version to the found one; else `read_again` asks
         another server (ADR 0401).

@@ -1,4 +1,4 @@
-"""What a document of the source must be beside valid before it is put in force."""
+"""The conditions beside validity that a document of the source must meet before it is put in force."""
 
 from __future__ import annotations
 

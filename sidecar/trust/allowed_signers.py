@@ -97,7 +97,7 @@ def read_allowed_signers(text: str, place: str, namespace: str) -> AllowedSigner
 
 
 def _line(line: str, place: str, namespace: str, warnings: list[str]) -> _Line | None:
-    """Return what a line allows, None if it is nothing for this namespace."""
+    """Return the signer that a line allows, None if it allows none for this namespace."""
     fields = _FIELD.findall(line)
     options = ""
     if len(fields) > 2 and not _TYPES.fullmatch(fields[1]):

@@ -17,7 +17,7 @@ from sidecar.trust.sshsig import MAGIC, fingerprint_of, read_signature
 from sidecar.trust.verification import Message, verifies
 
 NAMESPACE = "dc-sidecar-anchor"
-"""What anchors are signed for, as `ssh-keygen -Y verify -n` takes it; no signature of a document counts as one."""
+"""The namespace of anchors' signatures (`ssh-keygen -Y verify -n`); no signature of a document counts as one."""
 
 _KIND = b"ssh-ed25519"
 _HASH = "sha512"

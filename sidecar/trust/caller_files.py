@@ -23,7 +23,7 @@ class CallerFiles:
     tls_client_ca: Path | None = None
 
     def open(self) -> tuple[CallerGate, list[FileReloader]]:
-        """Return the gate, and what follows the files once it is started. Raises ConfigError."""
+        """Return the gate, and the reloader of its files, not started yet. Raises ConfigError."""
         policy = read_file(self.policy, "--policy")
         gate = CallerGate(self._policy(policy))
         reloaders = [

@@ -31,7 +31,7 @@ class CallerSettings(Protocol):
 
 
 def opened(settings: CallerSettings) -> tuple[CallerGate | None, list[FileReloader]]:
-    """Return what decides who may call, None for everybody, and what follows its files. Raises ConfigError."""
+    """Return the gate for callers, None where everybody may call, and the reloader of its files. Raises ConfigError."""
     if settings.policy is None:
         return None, []
     from sidecar.trust.caller_files import CallerFiles  # noqa: PLC0415 - only where it is configured

@@ -26,7 +26,7 @@ AuthContext = Mapping[bytes, Sequence[bytes]]
 
 
 class Permit:
-    """What one caller may do, and how much of it is under way. Without a lock: bounds are kept to a call or two."""
+    """The rights of one caller, and its calls under way. Without a lock: bounds are kept to a call or two."""
 
     __slots__ = (
         "_due",
@@ -59,7 +59,7 @@ class Permit:
         self._due = 0.0
 
     def bound(self, call: str, answer: Callable[..., T]) -> Callable[[bytes], T]:
-        """Return what answers requests of a method within this permit: made once for each, not for each call.
+        """Return the handler of a method's requests within this permit: made once for each method, not for each call.
 
         Raises PermissionRefused for a call that the rule does not have.
         """
@@ -163,7 +163,7 @@ class CallerGate:
         self.permits: dict[bytes, Permit] = {}
 
     def permit(self, auth: AuthContext, peer: str, metadata: Metadata) -> Permit:
-        """Return what a caller may do. Raises Unauthenticated and PermissionRefused."""
+        """Return the permit of a caller. Raises Unauthenticated and PermissionRefused."""
         token = b""
         if self.tokens:
             for name, value in metadata:
@@ -182,7 +182,7 @@ class CallerGate:
         return known
 
     def http_permit(self, token: str, certificate: Mapping[str, object] | None, pem: bytes) -> Permit:
-        """Return what a caller over HTTP may do, by its token or the certificate that `ssl` verified.
+        """Return the permit of a caller over HTTP, by its token or the certificate that `ssl` verified.
 
         Raises Unauthenticated and PermissionRefused.
         """

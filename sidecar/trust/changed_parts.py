@@ -21,7 +21,7 @@ class ChangedParts:
 
 
 def changed_parts(before: RoutingDocument | None, after: RoutingDocument) -> ChangedParts:
-    """Return what differs between two documents, `meta` aside; against None all does."""
+    """Return the parts that differ between two documents, `meta` aside; against None all do."""
     if before is None:
         return ChangedParts(frozenset(after.apps), every_app=True)
     marks = _places(before) == _places(after)

@@ -44,7 +44,7 @@ _BLANKS = b" \t\r\n"
 
 @dataclass(frozen=True, slots=True)
 class SignedLine:
-    """What a signature is over beside the document.
+    """The line that a signature covers beside the document.
 
     `sequence` grows with each document of a key; `environment` is that of the sidecars which may take it, "" for those
     without one. `follows` is the revision that the signer saw in the key, "" where that is not known; who approves the
@@ -101,7 +101,7 @@ def open_envelope(text: bytes) -> Envelope | None:
 
 
 def is_signed(text: bytes) -> bool:
-    """Return whether a text has signatures, or what looks like them."""
+    """Return whether a text has signatures, or lines that look like them."""
     try:
         return open_envelope(text) is not None
     except DocumentRejected:

@@ -1,4 +1,4 @@
-"""What one document may change at once, as the option --max-change names it."""
+"""The limits of what one document may change at once, as the option --max-change names them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _RULE = re.compile(r"(apps|down|left)(?::([^=]+))?=([0-9]{1,6})")
 
 
 class LimitKind(Enum):
-    """What a rule limits."""
+    """The quantity that a rule limits."""
 
     APPS = "apps"  # applications whose serving datacenters change
     DOWN = "down"  # datacenters that are out of service together

@@ -28,7 +28,7 @@ _MOST_WARNINGS = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignatureSettings:
-    """What the sidecar's configuration says of signatures, by the names of its options."""
+    """The settings of signatures, by the names of their options."""
 
     allowed_signers: Path
     require_signatures: int = 1

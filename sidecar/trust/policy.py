@@ -20,7 +20,7 @@ _IDENTITY = re.compile(r"unix|anonymous|(?:uri|dns|cn|token):\S+")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallerRule:
-    """What the callers that match may do. None for a bound stands for none beside the sidecar's own.
+    """A rule: the rights of callers that match. None for a bound stands for none beside the sidecar's own.
 
     `rate` counts calls and requests of streams a second, `concurrent` unary calls under way, `streams` open streams,
     `candidates` those of a request: each for every identity on its own. With `dispatch` its requests may count as

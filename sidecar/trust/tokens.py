@@ -12,7 +12,7 @@ _LINE = re.compile(r"([\w.-]{1,64})\s+sha256:([0-9a-fA-F]{64})")
 
 
 def digest_of(token: str) -> bytes:
-    """Return what a token is looked up by."""
+    """Return the digest of a token, by which it is looked up."""
     return sha256(token.encode()).digest()
 
 

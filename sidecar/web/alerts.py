@@ -18,7 +18,7 @@ _NAMED = 5
 
 
 class AlertKind(Enum):
-    """What an operator must know."""
+    """An alert for the operator."""
 
     STOPPING = "stopping"
     NO_PROCESS = "no-process"
@@ -58,7 +58,7 @@ _PROBLEMS = {
 
 
 def blockers(view: View, processes: ProcessCounts, *, stopping: bool) -> Iterator[Alert]:
-    """Yield what keeps the sidecar from being ready."""
+    """Yield the reasons why the sidecar is not ready."""
     status = view.status
     if stopping:
         yield Alert(AlertKind.STOPPING, component="process", text="the sidecar is going down")

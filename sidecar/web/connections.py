@@ -187,7 +187,7 @@ def with_certificate(app: Any, session: Any) -> Any:  # noqa: ANN401 - uvicorn's
 
 
 def bounded_protocol(connections: HttpConnections) -> type[H11Protocol]:
-    """Return uvicorn's protocol, which reports to `connections` what it waits for."""
+    """Return uvicorn's protocol, which reports its waits to `connections`."""
 
     class BoundedProtocol(H11Protocol):
         def connection_made(self, transport: Any) -> None:  # noqa: ANN401 - asyncio's transports

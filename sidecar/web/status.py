@@ -31,7 +31,7 @@ Checkpoint = Callable[[], None]
 T = TypeVar("T")
 
 CAUSES = {OutageKind.MARKED: "mark", OutageKind.DRILL: "drill", OutageKind.UNHEALTHY: "health"}
-"""What takes a datacenter out of service for all applications, as `cause` of the API and the metrics names it."""
+"""The causes that take a datacenter out of service for all applications, as the API's `cause` and metrics name them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

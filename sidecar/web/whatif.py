@@ -17,7 +17,7 @@ _MAX_NAME = 256
 
 
 def what_if(state: State, text: bytes, app: str, job: str, instance: str, counts: str) -> dict[str, Any]:
-    """Return the decision and what led to it as JSON, with workers by counts such as `dc1=3,dc2=2`.
+    """Return the decision and its steps as JSON, with workers by counts such as `dc1=3,dc2=2`.
 
     `text` is the document's. Raises BadRequest. Not for the event loop, and not for two requests at once: the workers
     of one may take megabytes.

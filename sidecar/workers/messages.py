@@ -90,7 +90,7 @@ class ActivateView(Struct, frozen=True, tag=True):
 
     @classmethod
     def of(cls, view: View) -> ActivateView:
-        """Return what calls are answered from under a view."""
+        """Return the part of a view that calls are answered from."""
         return cls(
             decides=StateInputs.of(view.state) if view.state else None,
             source_state=view.status.state,
@@ -151,7 +151,7 @@ class StartFailed(Struct, frozen=True, tag=True):
 
 
 class MethodDelta(Struct, frozen=True):
-    """What was counted of one method since the last report: calls started, ended by status, times of unary ones."""
+    """The counts of one method since the last report: calls started, ended by status, times of unary ones."""
 
     path: str
     kind: str

@@ -44,7 +44,7 @@ class Replica:
         self._listeners.append(listener)
 
     def observe(self, observation: Observation) -> None:
-        """Take what a decision showed, from any thread, without a lock."""
+        """Take the observation of a decision, from any thread, without a lock."""
         self._observations.append(observation)
 
     def take_observations(self) -> list[Observation]:

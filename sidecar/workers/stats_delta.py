@@ -8,7 +8,7 @@ from sidecar.workers.messages import MethodDelta, StatsReport
 
 
 class StatsDelta:
-    """Returns what was added to statistics since the last time; the first time, all methods."""
+    """Computes the increments of statistics since the last time; the first time, all methods."""
 
     def __init__(self, stats: CallStats) -> None:
         self._stats = stats
@@ -16,7 +16,7 @@ class StatsDelta:
         self._methods: dict[str, MethodDelta] = {}
 
     def collect(self) -> StatsReport:
-        """Return what was added since the last call."""
+        """Return the increments since the last call."""
         checkpoint = Yielder()
         decisions = []
         for labels, number in self._stats.decisions.totals():

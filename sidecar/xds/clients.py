@@ -24,7 +24,7 @@ _LONGEST_PAUSE_S = 600.0
 
 
 class Clients:
-    """What streams report about their clients; each stream is known by itself. For any thread."""
+    """Keeps what streams report about their clients; each stream is its own client. For any thread."""
 
     def __init__(
         self,
@@ -44,11 +44,11 @@ class Clients:
 
     @property
     def shown(self) -> XdsClients:
-        """What the JSON API and the metrics read."""
+        """The clients for the JSON API and the metrics."""
         return XdsClients(self.all, self.responses.totals, self._endpoints)
 
     def followers(self) -> tuple[Follower, ...]:
-        """Return what each client has of each type: the version acknowledged, or why it rejected the newest one."""
+        """Return each client's version of each type: the one acknowledged, or why it rejected the newest."""
         now = self._wall_clock()
         return tuple(
             Follower(

@@ -36,7 +36,7 @@ def listener(app: str) -> Message:
 
 
 def cluster(name: str) -> Message | None:
-    """Return a cluster, whose endpoints have its name; None for what cannot be the name of one."""
+    """Return a cluster, whose endpoints have its name; None for a name that no cluster can have."""
     app, datacenter = split_cluster(name)
     if not app or not datacenter:
         return None

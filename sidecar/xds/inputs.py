@@ -1,4 +1,4 @@
-"""What resources are made of."""
+"""The inputs of xDS resources."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 
 URL = "type.googleapis.com/"
-"""What the URL of a type begins with."""
+"""The prefix of a type's URL."""
 _EVERY = "*"
 
 
@@ -20,7 +20,7 @@ class Kind(Enum):
 
     @property
     def label(self) -> str:
-        """What operators call it."""
+        """Its name for operators."""
         return _LABELS[self]
 
     @property

@@ -150,7 +150,7 @@ class XdsSession(ABC):
             self._clients.log_rejection(kind, self._client, version, message)
 
     def _node(self, asked: Any) -> dict[str, str]:  # noqa: ANN401 - as above
-        """Return what a request says about its client, which only the first need do."""
+        """Return the client that a request names, which only the first need do."""
         if not asked.HasField("node"):
             return {}
         node = asked.node

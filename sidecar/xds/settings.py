@@ -1,4 +1,4 @@
-"""What can be set about xDS."""
+"""The settings of xDS."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one stream subscribed to, of one type, and what it was sent: the part that both variants of xDS share."""
+"""One stream's subscription to one type, and the resources sent: the part that both variants of xDS share."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Subscription:
     def due(
         self, resources: Resources, inputs: Inputs, checkpoint: Callable[[], None], *, whole: bool = False
     ) -> dict[str, Resource]:
-        """Return the resources that differ from what was sent, by name: all there are if one does and it is `whole`.
+        """Return the resources that differ from those sent, by name: all of them if one does and it is `whole`.
 
         `checkpoint` is called often.
         """

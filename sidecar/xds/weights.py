@@ -9,12 +9,12 @@ from sidecar.routing.shares import Destination, Weights, equal, shares_of, whole
 from sidecar.routing.state import State
 
 TOTAL = 1_000_000_000
-"""What the weights add up to. Beside it a weight from a static configuration, such as 1 or 100, is next to nothing."""
+"""The sum of the weights. Beside it a weight from a static configuration, such as 1 or 100, is next to nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProxyWeights:
-    """What each datacenter of the document weighs, 0 included; they add up to TOTAL unless all is `rejected`.
+    """The weight of each datacenter of the document, 0 included; they add up to TOTAL unless all is `rejected`.
 
     `unrouted` is True where the document leaves the choice to the proxy: then all datacenters weigh the same.
     """

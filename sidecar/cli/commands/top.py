@@ -46,7 +46,7 @@ Examples:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
-    """What one look found: rows with trouble first, the sidecars, the newest events; `error` is why rows are old."""
+    """One frame: rows with trouble first, the sidecars, the newest events; `error` is why rows are old."""
 
     at_ns: int
     rows: Sequence[AppRow] = ()

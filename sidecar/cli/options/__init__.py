@@ -1,1 +1,1 @@
-"""What commands take: types of values, flags that several share, contexts, completion."""
+"""The parameters of commands: types of values, flags that several share, contexts, completion."""

@@ -1,4 +1,4 @@
-"""What every command that changes the document takes: its flags, and the options that they make."""
+"""The flags of every command that changes the document, and the options that they make."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a change writes to: the key, its namespace and the context, as prompts and reports name it."""
+"""The target of a change: the key, its namespace and the context, as prompts and reports name it."""
 
 from __future__ import annotations
 

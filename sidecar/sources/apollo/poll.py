@@ -33,7 +33,7 @@ _SHORTEST_S = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Announcements:
-    """What the polls have said: how often a release was announced, by which server last, and what to send back."""
+    """The answers of the polls: how often a release was announced, by which server last, and what to send back."""
 
     count: int = 0
     server: ApolloAddress | None = None
@@ -63,7 +63,7 @@ class LongPoll:
 
     @property
     def announced(self) -> Announcements:
-        """What the polls have said until now."""
+        """The answers of the polls until now."""
         return self._announced
 
     def start(self) -> None:

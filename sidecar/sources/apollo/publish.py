@@ -109,7 +109,7 @@ class _Write:
             )
 
     def _is_rolled_back(self, key: str, item: Item) -> bool:
-        """Return whether the edit is of our key and what a rollback left there: a text that was released before."""
+        """Return whether the edit is of our key and the remains of a rollback: a text that was released before."""
         if key != self._key:
             return False
         with contextlib.suppress(SourceError):

@@ -98,7 +98,7 @@ def parse(url: str) -> ApolloKey:
 
 
 def parse_address(url: str, what: str) -> ApolloAddress:
-    """Return the address of `http://host:port/path`; `what` names it in errors. Raises ConfigError."""
+    """Return the address of `http://host:port/path`; `what` is its name in errors. Raises ConfigError."""
     parts = urlsplit(url.strip())
     try:
         port = parts.port or (443 if parts.scheme == "https" else 80)

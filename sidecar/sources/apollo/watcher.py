@@ -74,7 +74,7 @@ class ApolloWatcher:
             self._poll.follow(self._client.server, afresh=afresh)
 
     def _confirmed(self, found: Found, announced: Announcements) -> Found | None:
-        """Return what to report; None if it is an earlier version that no second witness confirms."""
+        """Return the report; None if it is an earlier version that no second witness confirms."""
 
         def is_rollback(_newest: str) -> bool:
             """Return whether the service that shows the version has announced it."""

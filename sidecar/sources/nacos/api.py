@@ -268,7 +268,7 @@ class NacosApi:
         self._token_until = time.monotonic() + 0.8 * (life if isinstance(life, (int, float)) else 18_000)
 
     def _login_error(self, user: str, answer: HttpAnswer) -> SourceError:
-        """Return what a failed login means: Nacos 3 answers right and wrong passwords alike in some states."""
+        """Return the cause of a failed login: Nacos 3 answers right and wrong passwords alike in some states."""
         if self._v3 and answer.status == 500:
             return RequestNotSent(
                 f"{self.server} answers the login of {user!r} with status 500, as Nacos 3 does for a wrong password: "

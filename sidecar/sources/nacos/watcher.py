@@ -95,7 +95,7 @@ class NacosWatcher:
         return min(jitter(POLL_S, uniform=self._uniform), self._reread_s)
 
     def _confirmed(self, found: FoundConfig | AbsentConfig) -> FoundConfig | AbsentConfig | None:
-        """Return what to report; None if it is an earlier version that no second witness confirms."""
+        """Return the report; None if it is an earlier version that no second witness confirms."""
         return self._loop.confirmed(
             found,
             self._order,
