@@ -12,6 +12,7 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlencode
@@ -25,6 +26,10 @@ GRPC_OFFSET = 1000
 _STARTING = threading.Semaphore(2)
 IDENTITY = {"tests": "tests"}
 _CLUSTER_OFFSET = 1001
+
+
+class NotFound(AssertionError):
+    """The server knows no such resource."""
 
 
 class NacosServer(ServerProcess):
@@ -177,8 +182,10 @@ class Operator:
         self._do("DELETE", "/v1/cs/configs", self._key(data_id))
 
     def stored(self, data_id: str) -> dict[str, Any]:
-        """Return the key with all that belongs to it, as the console shows it."""
-        return dict(json.loads(self._do("GET", "/v1/cs/configs", {**self._key(data_id), "show": "all"})))
+        """Return the key with all that belongs to it, as the console shows it; {} while there is none."""
+        with suppress(NotFound):
+            return dict(json.loads(self._do("GET", "/v1/cs/configs", {**self._key(data_id), "show": "all"})))
+        return {}
 
     def serves(self, data_id: str) -> str:
         """Return the text that clients of this very server get now."""
@@ -213,6 +220,8 @@ class Operator:
         if status == 500 and "A lock could not be obtained" in body:
             # Its database gave up on a starved machine, and changed nothing.
             status, body = self._ask(method, path, fields, headers)
+        if status == 404:
+            raise NotFound(f"{method} {path}: {body}")
         assert status == 200, f"{method} {path}: {status} {body}"
         return body
 

@@ -6,11 +6,12 @@ import json
 import socket
 import ssl
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from tests.servers.maven import runtime_jars
-from tests.servers.nacos.server import ACCESS_KEYS, NacosServer, Operator, authentication
+from tests.servers.nacos.server import ACCESS_KEYS, NacosServer, NotFound, Operator, authentication
 from tests.servers.process import LOOPBACK
 
 _POM = Path(__file__).with_name("pom.xml")
@@ -81,7 +82,9 @@ class Operator3(Operator):
         self._admin("DELETE", "cs/config", self._key(data_id))
 
     def stored(self, data_id: str) -> dict[str, Any]:
-        return dict(self._admin("GET", "cs/config", self._key(data_id)))
+        with suppress(NotFound):
+            return dict(self._admin("GET", "cs/config", self._key(data_id)))
+        return {}
 
     def listeners(self, data_id: str) -> dict[str, str]:
         return dict(self._admin("GET", "cs/config/listener", self._key(data_id))["listenersStatus"])
