@@ -36,6 +36,7 @@ def test_a_commit_becomes_the_same_bytes_twice(tmp_path: Path) -> None:
     assert first == second
 
 
+@pytest.mark.timeout(900)
 def test_what_is_released_is_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Version, contents, digests, bills of materials, jars; the wheel, alone, decides as the vectors say."""
     # The unit tests of these sources ran when tests/powerjob and tests/elasticjob built them.

@@ -35,9 +35,9 @@ def test_the_audit_names_who_published(nacos3_with_users: NacosServer, tmp_path:
     with SidecarProcess(source, "--state-dir", str(state), folder=tmp_path, env=env, within=60):
         eventually(lambda: newest(state), "the first record")
         author = open_source(source, {"nacos-username": "nacos", "nacos-password": "nacos"})
-        present = author.read(5)
+        present = author.read(30)
         assert isinstance(present, Content)
-        author.write(b"dc2", present.version, 5)
+        author.write(b"dc2", present.version, 30)
         found = eventually(lambda: (one := newest(state)) and one.text == "dc2" and one, "the record", within=20)
     assert isinstance(found, Record)
     assert found.origin["user"] == "nacos"

@@ -36,10 +36,13 @@ class Console:
     def create(self, text: str) -> None:
         """Create the key."""
         self._open("newconfig")
-        self._page.locator("#dataId").fill(self._key["dataId"])
-        self._page.locator("#group").fill(self._key["group"])
         self._page.get_by_text("YAML", exact=True).click()
         self._type(text)
+        # Last: while the page loads it puts its own values into these fields.
+        for field, name in (("#dataId", "dataId"), ("#group", "group")):
+            self._page.locator(field).fill(self._key[name])
+        for field, name in (("#dataId", "dataId"), ("#group", "group")):
+            expect(self._page.locator(field)).to_have_value(self._key[name])
         self._shot("nacos-create")
         self._page.get_by_role("button", name="Publish", exact=True).click()
         self._page.get_by_text("configuration items").wait_for()

@@ -12,7 +12,6 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlencode
@@ -183,9 +182,7 @@ class Operator:
 
     def stored(self, data_id: str) -> dict[str, Any]:
         """Return the key with all that belongs to it, as the console shows it; {} while there is none."""
-        with suppress(NotFound):
-            return dict(json.loads(self._do("GET", "/v1/cs/configs", {**self._key(data_id), "show": "all"})))
-        return {}
+        return dict(json.loads(self._do("GET", "/v1/cs/configs", {**self._key(data_id), "show": "all"}) or "{}"))
 
     def serves(self, data_id: str) -> str:
         """Return the text that clients of this very server get now."""
