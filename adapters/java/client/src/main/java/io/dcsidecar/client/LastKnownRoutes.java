@@ -100,14 +100,15 @@ final class LastKnownRoutes {
         return ip != null && drainedNetworks.stream().anyMatch(network -> network.contains(ip));
     }
 
-    /** Returns whether {@code datacenter} may still run the job: it is in the job's route, and in service. */
-    boolean allows(List<String> names, String job, String datacenter) {
+    /** Returns whether {@code datacenter} may still run the job: it is in the job's route, maybe as a backup, and in service. */
+    boolean allows(List<String> names, String job, String datacenter, boolean asBackup) {
         AppRoute route = routeOf(names, job);
         if (outOfService(names, job, route).contains(datacenter)) {
             return false;
         }
         // An older sidecar does not send the routes of single jobs, which may lead anywhere.
-        return !detailed || isUnrouted(route) || selected(route).contains(datacenter) || route.getBackupsList().contains(datacenter);
+        return !detailed || isUnrouted(route) || selected(route).contains(datacenter)
+                || asBackup && route.getBackupsList().contains(datacenter);
     }
 
     /** Returns the worker's datacenter by the rules of the sidecar (docs/decision-rules.md), or an empty string. */

@@ -13,6 +13,8 @@ final class SidecarAnswer<W> {
     private final CandidateSnapshot<W> candidates;
     private final int[] selected;
     private final boolean unrouted;
+    /** Whether the datacenter was one that the route sends jobs to first, and not a backup. */
+    private final boolean preferred;
     private final boolean forInstance;
     private final boolean undecided;
     private final String datacenter;
@@ -32,6 +34,7 @@ final class SidecarAnswer<W> {
         revision = response.getRevision();
         generation = response.getGeneration();
         unrouted = response.getReason() == Reason.REASON_UNROUTED;
+        preferred = response.getReason() == Reason.REASON_ACTIVE || response.getReason() == Reason.REASON_SPLIT;
         selected = response.getIndicesList().stream().mapToInt(Integer::intValue).toArray();
         int previous = -1;
         for (int index : selected) {
@@ -95,7 +98,8 @@ final class SidecarAnswer<W> {
     }
 
     /**
-     * Returns whether routes that became known after the answer contradict it: they keep the job out of its datacenter.
+     * Returns whether routes that became known after the answer contradict it: they keep the job out of its datacenter, or have made
+     * a backup of it.
      *
      * @param names the application's names in the order of the request
      */
@@ -103,7 +107,7 @@ final class SidecarAnswer<W> {
         if (routes == null || routes.generation == generation && routes.revision.equals(revision)) {
             return false;
         }
-        return datacenter.isEmpty() || !routes.allows(names, job, datacenter);
+        return datacenter.isEmpty() || !routes.allows(names, job, datacenter, !preferred);
     }
 
     /** Returns the nanoseconds since the sidecar last confirmed this answer. */

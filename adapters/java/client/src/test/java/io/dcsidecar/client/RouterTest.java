@@ -194,6 +194,20 @@ class RouterTest {
     }
 
     @Test
+    @DisplayName("Sidecar killed after a switch: an answer of the datacenter that has become a backup is not used")
+    void answerOfTheFormerDatacenter() {
+        fake.details = update -> update.setDefaultRoute(
+                FakeSidecar.route("", update.getDefaultRoute().getWeights(0).getDatacenter(), "dc1", "dc2"));
+        Router<Job, Worker> router = router();
+        List<Worker> workers = workers("dc1", "dc2");
+        assertEquals(addresses(1), addresses(router.route(job(1), null, workers)));
+        switchTo("dc2");
+        kill();
+        assertEquals(addresses(2), addresses(router.route(job(1), null, workers)));
+        assertEquals(1, counters.decisions(Origin.LAST_KNOWN));
+    }
+
+    @Test
     @DisplayName("Answers for the jobs dispatched lately are fetched after a change, so that the next dispatch calls nobody")
     void prefetch() {
         Router<Job, Worker> router = router();
