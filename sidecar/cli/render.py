@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import sys
 import textwrap
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from enum import Enum
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 import yaml
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from sidecar.editing.draft import Draft
     from sidecar.editing.impact import Impact, ImpactStep
     from sidecar.editing.review import Review
+
+T = TypeVar("T")
 
 _WIDTH = 79
 # How many lines of a difference are printed before a change, enough for a dozen applications.
@@ -123,12 +125,15 @@ def columns(rows: Sequence[Sequence[str]]) -> list[str]:
     return ["  ".join(map(padded, row, widths)).rstrip() for row in shown]
 
 
-def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], most: int) -> None:
-    """Print rows under a header, of many the first `most` and how many there are beside; nothing without rows."""
-    if rows:
-        print_lines(columns([header, *rows[:most]]))
-    if len(rows) > most:
-        print_lines([f"and {len(rows) - most:,} more (all with -o json)"])
+def print_table(header: Sequence[str], items: Sequence[T], row: Callable[[T], Sequence[str]], most: int) -> None:
+    """Print a row for each item under a header, of many for the first `most`, and how many more there are.
+
+    Prints nothing without items.
+    """
+    if items:
+        print_lines(columns([header, *map(row, items[:most])]))
+    if len(items) > most:
+        print_lines([f"and {len(items) - most:,} more (all with -o json)"])
 
 
 def padded(text: str, columns: int) -> str:

@@ -36,10 +36,9 @@ class RequestReader:
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._request is not None or self._over or self._ending)
-                request, self._request = self._request, None
-                self._changed.notify_all()
                 if self._ending:
                     raise GOING_DOWN
+                request, _ = self.take()
                 if request is None:
                     if self._error is not None:
                         raise self._error

@@ -137,18 +137,18 @@ def _choose(
 
 
 def _show(steps: Sequence[ReshardStep]) -> None:
-    rows = [
-        (
-            step.job.name,
-            f"{len(step.job.shards):,}",
-            f"{len(step.shards):,}",
-            ", ".join(f"{name or 'nobody'} {count:,}" for name, count in step.targets.items()),
-            f"{len(step.blocking):,}",
-            "requested already" if step.job.pending else "-",
-        )
-        for step in steps
-    ]
-    print_table(("JOB", "SHARDS", "ELSEWHERE", "TO", "RUNNING", "STATE"), rows, _SHOWN)
+    print_table(("JOB", "SHARDS", "ELSEWHERE", "TO", "RUNNING", "STATE"), steps, _row, _SHOWN)
+
+
+def _row(step: ReshardStep) -> Sequence[str]:
+    return (
+        step.job.name,
+        f"{len(step.job.shards):,}",
+        f"{len(step.shards):,}",
+        ", ".join(f"{name or 'nobody'} {count:,}" for name, count in step.targets.items()),
+        f"{len(step.blocking):,}",
+        "requested already" if step.job.pending else "-",
+    )
 
 
 def _plain(step: ReshardStep) -> dict[str, Any]:

@@ -141,17 +141,17 @@ def _choose(
 
 
 def _show(steps: Sequence[RescheduleStep]) -> None:
-    rows = [
-        (
-            str(step.instance),
-            f"{step.job} {step.job_name}".strip(),
-            step.worker or "-",
-            step.action.value if step.workflow is None else f"{step.action.value} ({step.workflow})",
-            step.why,
-        )
-        for step in steps
-    ]
-    print_table(("RUN", "JOB", "LAST ON", "TO DO", "WHY"), rows, _SHOWN)
+    print_table(("RUN", "JOB", "LAST ON", "TO DO", "WHY"), steps, _row, _SHOWN)
+
+
+def _row(step: RescheduleStep) -> Sequence[str]:
+    return (
+        str(step.instance),
+        f"{step.job} {step.job_name}".strip(),
+        step.worker or "-",
+        step.action.value if step.workflow is None else f"{step.action.value} ({step.workflow})",
+        step.why,
+    )
 
 
 def _move(app: PowerJobApp, steps: Sequence[RescheduleStep], rate: float) -> list[RescheduleOutcome]:

@@ -84,8 +84,9 @@ def test_reading_ends_with_the_server() -> None:
 def test_closing_ends_the_thread() -> None:
     """Also while the next request waits for the one before to be taken."""
     client = Client(b"1", b"2")
-    before = threading.active_count()
+    before = set(threading.enumerate())
     reader = RequestReader(iter(client))
+    (thread,) = (thread for thread in set(threading.enumerate()) - before if thread.name == "requests")
     eventually(lambda: client.received == 2, "the second request", within=5)
     reader.close()
-    eventually(lambda: threading.active_count() == before, "the end of the thread", within=5)
+    eventually(lambda: not thread.is_alive(), "the end of the thread", within=5)

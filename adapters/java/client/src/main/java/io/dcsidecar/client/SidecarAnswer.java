@@ -13,8 +13,8 @@ final class SidecarAnswer<W> {
     private final CandidateSnapshot<W> candidates;
     private final int[] selected;
     private final boolean unrouted;
-    /** Whether the datacenter was one that the route sends jobs to first, and not a backup. */
-    private final boolean preferred;
+    /** Whether the datacenter served in place of those that the route sends jobs to first. */
+    private final boolean asBackup;
     private final boolean forInstance;
     private final boolean undecided;
     private final String datacenter;
@@ -34,7 +34,7 @@ final class SidecarAnswer<W> {
         revision = response.getRevision();
         generation = response.getGeneration();
         unrouted = response.getReason() == Reason.REASON_UNROUTED;
-        preferred = response.getReason() == Reason.REASON_ACTIVE || response.getReason() == Reason.REASON_SPLIT;
+        asBackup = response.getReason() != Reason.REASON_ACTIVE && response.getReason() != Reason.REASON_SPLIT;
         selected = response.getIndicesList().stream().mapToInt(Integer::intValue).toArray();
         int previous = -1;
         for (int index : selected) {
@@ -107,7 +107,7 @@ final class SidecarAnswer<W> {
         if (routes == null || routes.generation == generation && routes.revision.equals(revision)) {
             return false;
         }
-        return datacenter.isEmpty() || !routes.allows(names, job, datacenter, !preferred);
+        return datacenter.isEmpty() || !routes.allows(names, job, datacenter, asBackup);
     }
 
     /** Returns the nanoseconds since the sidecar last confirmed this answer. */
