@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.servers.apollo.server import ApolloServer
-from tests.servers.nacos.server import NacosServer, authentication
+from tests.servers.nacos.server import TOKEN_LIFE, NacosServer, authentication
 from tests.servers.nacos3.server import Nacos3Server, authentication3
 from tests.servers.shared import shared
 from tests.servers.zookeeper.server import ZooKeeperServer
@@ -27,8 +27,8 @@ def nacos(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NacosServer]:
 
 @pytest.fixture(scope="session")
 def nacos_with_users(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NacosServer]:
-    """Run a Nacos 2.3 that wants a login: nacos with password nacos may do everything; tokens live 5 s."""
-    settings = authentication(token_life=5)
+    """Run a Nacos 2.3 that wants a login: nacos with password nacos may do everything; logins last TOKEN_LIFE."""
+    settings = authentication(token_life=TOKEN_LIFE)
     with shared(
         tmp_path_factory,
         "nacos-with-users",
@@ -46,8 +46,8 @@ def nacos3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NacosServer]:
 
 @pytest.fixture(scope="session")
 def nacos3_with_users(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NacosServer]:
-    """Run a Nacos 3 that wants a login: nacos with password nacos may do everything; tokens live 5 s."""
-    settings = authentication3(token_life=5)
+    """Run a Nacos 3 that wants a login: nacos with password nacos may do everything; logins last TOKEN_LIFE."""
+    settings = authentication3(token_life=TOKEN_LIFE)
     with shared(
         tmp_path_factory,
         "nacos3-with-users",

@@ -24,6 +24,8 @@ ACCESS_KEYS = Path(__file__).with_name("AccessKeys.java")
 GRPC_OFFSET = 1000
 _STARTING = threading.Semaphore(2)
 IDENTITY = {"tests": "tests"}
+TOKEN_LIFE = 15
+"""Seconds of a login at the shared servers: tests outlast it, and an operator in the console must not."""
 _CLUSTER_OFFSET = 1001
 
 
