@@ -71,7 +71,6 @@ def test_one_of_another_source_is_not_used(tmp_path: Path) -> None:
         load(tmp_path, "file:/etc/other.yaml")
 
 
-@pytest.mark.timeout(20)
 @pytest.mark.parametrize(
     ("put", "reason"),
     [

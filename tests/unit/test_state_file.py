@@ -56,7 +56,6 @@ def test_a_symbolic_link_is_not_followed(tmp_path: Path) -> None:
     assert target.read_bytes() == b"content"
 
 
-@pytest.mark.timeout(20)
 def test_what_is_no_regular_file_is_refused_at_once(tmp_path: Path) -> None:
     """A FIFO, a socket and a directory are refused by kind; nothing waits for the other end of the FIFO."""
     fifo, sock = tmp_path / "fifo", tmp_path / "socket"

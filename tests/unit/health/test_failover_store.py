@@ -68,7 +68,6 @@ def test_what_is_torn_is_a_warning(tmp_path: Path, content: bytes, caplog: pytes
     assert "is torn" in caplog.text
 
 
-@pytest.mark.timeout(20)
 @pytest.mark.parametrize(
     ("put", "reason"),
     [

@@ -231,12 +231,11 @@ HOSTILE = {
 }
 
 
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_text_is_refused_with_little(name: str) -> None:
     """However a text is built, its refusal stays small, and takes no time that grows with the square of its size.
 
-    The bound on time is generous: what this found took minutes, or all memory.
+    The bound is of CPU and generous: what this found took minutes, or all memory.
     """
     started = time.process_time()
     said = _refused(HOSTILE[name])
