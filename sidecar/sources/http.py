@@ -79,7 +79,7 @@ class HttpConnection:
             if isinstance(error, http.client.HTTPException):
                 raise SourceError(f"{self.server} does not speak HTTP: {type(error).__name__}") from None
             if isinstance(error, OSError):
-                raise SourceError(f"{self.server} {_reason(error, within, self._center)}") from None
+                raise SourceError(f"{self.server} {_reason(error, self._center)}") from None
             raise
 
     def close(self) -> None:
@@ -112,8 +112,7 @@ class HttpConnection:
     def _connect(self, deadline: float) -> http.client.HTTPConnection:
         if self._aborted:
             raise RequestNotSent(f"{self.server} is not called any more: the source is stopping")
-        timeout = _left(deadline)
-        host, port = self.server.host, self.server.port
+        host, port, timeout = self.server.host, self.server.port, _left(deadline)
         if self._tls is None:
             connection = http.client.HTTPConnection(host, port, timeout=timeout)
         else:
@@ -122,7 +121,7 @@ class HttpConnection:
         try:
             connection.connect()
         except OSError as error:
-            raise RequestNotSent(f"{self.server} {_reason(error, timeout, self._center)}") from None
+            raise RequestNotSent(f"{self.server} {_reason(error, self._center)}") from None
         return connection
 
     def _exchange(
@@ -185,9 +184,10 @@ def _left(deadline: float) -> float:
     return left
 
 
-def _reason(error: OSError, within: float, center: str) -> str:
+def _reason(error: OSError, center: str) -> str:
+    """Return what is wrong, always in the same words: a reason that differs is logged as another one."""
     if isinstance(error, TimeoutError):
-        return f"does not answer within {within:.1f} s: is it frozen, or is a firewall between?"
+        return "does not answer in time: is it frozen, or is a firewall between?"
     if isinstance(error, ConnectionRefusedError):
         return f"refuses the connection: is {center} running there?"
     if isinstance(error, socket.gaierror):
