@@ -50,6 +50,7 @@ $(DOCS_STAMP): $(DOCS_INPUTS)
 .PHONY: test
 test: install ## Run all checks: lint, types, layers, unit tests, real servers, end to end
 	@$(MAKE) --no-print-directory --jobs=2 computed-aside integration
+	@$(MAKE) --no-print-directory timed
 
 .PHONY: lint
 lint: install ## Check lint, format, types, layers, shell scripts
@@ -66,7 +67,12 @@ servers: install
 
 .PHONY: integration
 integration: servers
-	@$(PYTEST) tests --ignore=tests/unit --numprocesses $(WORKERS) --dist loadfile --durations=10
+	@$(PYTEST) tests --ignore=tests/unit -m "not timed" --numprocesses $(WORKERS) --dist loadfile --durations=10
+
+# A time in seconds says something of the product where the machine has nothing else to do.
+.PHONY: timed
+timed: servers
+	@$(PYTEST) tests --ignore=tests/unit -m timed --numprocesses 2 --dist loadfile -o cache_dir=.pytest_cache/timed
 
 # The tests beside real servers wait a good deal: what only computes gives way to them. Printed at its end.
 .PHONY: computed-aside

@@ -270,8 +270,8 @@ class Caller:
         app: str = "billing",
         job: str = "7",
         candidates: Mapping[str, int] = CANDIDATES,
-        every: float = 0.002,
-        within: float = 2.0,
+        every: float = 0.01,
+        within: float = 5.0,
         credentials: grpc.ChannelCredentials | None = None,
     ) -> None:
         self.answers: list[Answer] = []
@@ -310,9 +310,9 @@ class Caller:
         assert answer is not None
         return answer
 
-    def refused(self, *, within: float = 10.0) -> Failure:
+    def refused(self) -> Failure:
         """Wait for the first call that fails, and return how."""
-        return eventually(lambda: self.failures[:1], "a call that fails", within=within)[0]
+        return eventually(lambda: self.failures[:1], "a call that fails")[0]
 
     def no_failures(self) -> None:
         """Assert that it was answered, and that every call was."""

@@ -7,7 +7,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def eventually(probe: Callable[[], T], what: str, *, within: float = 20.0, every: float = 0.01) -> T:
+def eventually(probe: Callable[[], T], what: str, *, within: float = 20.0, every: float = 0.02) -> T:
     """Return the first truthy answer of `probe`; after `within` seconds fail, saying `what` did not come."""
     deadline = time.monotonic() + within
     while True:

@@ -39,10 +39,10 @@ def test_a_change_of_the_file_takes_the_log_level(tmp_path: Path) -> None:
     with SidecarProcess(f"file:{document}", "--config", str(settings), folder=tmp_path) as sidecar:
         (tmp_path / "new").symlink_to("two")
         (tmp_path / "new").rename(settings)
-        eventually(lambda: f"{settings}: the log level is info" in sidecar.log_text(), "the new level", within=15)
+        eventually(lambda: f"{settings}: the log level is info" in sidecar.log_text(), "the new level")
         (tmp_path / "new").symlink_to("three")
         (tmp_path / "new").rename(settings)
-        eventually(lambda: "the log level stays" in sidecar.log_text(), "a warning", within=15)
+        eventually(lambda: "the log level stays" in sidecar.log_text(), "a warning")
         document.write_text("dc2")
         eventually(lambda: "dc1 → dc2" in sidecar.log_text(), "a line of the change")
         assert sidecar.log_text().count("the log level stays") == 1

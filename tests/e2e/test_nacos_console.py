@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from sidecar.sources.nacos.address import client_address
 from tests.harness import Caller, SidecarProcess
@@ -21,32 +20,13 @@ pytestmark = [pytest.mark.nacos, pytest.mark.browser]
 
 # Where to write the pictures of docs/sources/nacos.md anew: docs/sources/images.
 _PICTURES = os.environ.get("NACOS_PICTURES")
-_FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 
 
 @pytest.fixture
-def page() -> Iterator[Page]:
-    """Open a window of Debian's Chromium with a profile of its own."""
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        missing = "chromium is not installed: as root, tests/servers/install_packages"
-        if os.environ.get("CI") == "true":
-            pytest.fail(missing, pytrace=False)
-        pytest.skip(f"NOT TESTED: {missing}")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=list(_FLAGS))
-        window = browser.new_context(locale="en-US", viewport={"width": 1200, "height": 1080}).new_page()
-        window.set_default_timeout(30_000)
-        yield window
-        browser.close()
+def page(browser: Browser) -> Iterator[Page]:
+    """Open a window with a profile of its own."""
+    with browser.new_context(locale="en-US", viewport={"width": 1200, "height": 1080}) as context:
+        yield context.new_page()
 
 
 @pytest.fixture
@@ -72,7 +52,7 @@ def test_each_step_in_the_console_decides_the_next_dispatch(
     with SidecarProcess(source, folder=tmp_path, wait_for_document=False, within=60) as sidecar:
         console.create("default: {active: dc1, backups: [dc2]}")
         eventually(lambda: sidecar.status().revision, "the created document")
-        with Caller(sidecar.address, every=0.01) as caller:
+        with Caller(sidecar.address) as caller:
             caller.until(lambda answer: answer.datacenter == "dc1", "decisions for dc1")
             console.edit("default: {active: dc2, backups: [dc1]}")
             caller.until(lambda answer: answer.datacenter == "dc2", "decisions for dc2")

@@ -66,6 +66,7 @@ def test_a_terminated_sidecar_loses_no_call(document: Path, tmp_path: Path) -> N
             assert {failure.code for failure in caller.failures} == {grpc.StatusCode.UNAVAILABLE}
 
 
+@pytest.mark.timed
 def test_streams_end_when_it_is_terminated(document: Path, tmp_path: Path) -> None:
     """A watcher learns of the end at once and does not hold it up for the grace period."""
     with SidecarProcess(f"file:{document}", "--grace", "30s", folder=tmp_path) as sidecar:
@@ -77,6 +78,7 @@ def test_streams_end_when_it_is_terminated(document: Path, tmp_path: Path) -> No
         assert code_of(ended.value) is grpc.StatusCode.UNAVAILABLE
 
 
+@pytest.mark.timed
 def test_a_second_signal_ends_it_at_once(document: Path, tmp_path: Path) -> None:
     """Who asks twice does not wait for calls that never end; the exit status reports the signal."""
     with SidecarProcess(f"file:{document}", "--grace", "60s", folder=tmp_path) as sidecar:

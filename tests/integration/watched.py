@@ -33,7 +33,7 @@ class WatchedSource:
         texts = [report.text.decode() for report in [*self.reports] if isinstance(report, Content)]
         return [text for text, before in zip(texts, [None, *texts], strict=False) if text != before]
 
-    def reaches(self, text: str, within: float = 10.0) -> float:
+    def reaches(self, text: str, within: float = 20.0) -> float:
         """Wait until this text is the last report; return when it was first reported, by time.monotonic()."""
         eventually(
             lambda: isinstance(self.last, Content) and self.last.text == text.encode(),
@@ -43,7 +43,7 @@ class WatchedSource:
         )
         return self.seen[text]
 
-    def becomes(self, kind: type[Report], within: float = 10.0) -> Report:
+    def becomes(self, kind: type[Report], within: float = 20.0) -> Report:
         """Wait until the last report is of this kind, and return it."""
         eventually(lambda: isinstance(self.last, kind), f"{kind.__name__} after {self.last}", within=within)
         assert self.last is not None

@@ -50,6 +50,7 @@ def through(wire: TcpProxy) -> str:
 
 
 @pytest.mark.parametrize("fault", [TcpProxy.refuse, TcpProxy.drop, TcpProxy.half_open, TcpProxy.cut])
+@pytest.mark.timed
 def test_partitioned(server: ApolloServer, wire: TcpProxy, watch: Watch, fault: Callable[[TcpProxy], None]) -> None:
     """However the network breaks, a change made meanwhile is reported soon after, and the next one by the poll."""
     watched = watch(through(wire))
@@ -67,6 +68,7 @@ def test_partitioned(server: ApolloServer, wire: TcpProxy, watch: Watch, fault: 
     assert watched.reaches("dc3") - released < 2.0
 
 
+@pytest.mark.timed
 def test_a_killed_service_is_noticed_at_once_and_a_frozen_one_within_nine_seconds(
     server: ApolloServer, watch: Watch
 ) -> None:
@@ -92,6 +94,7 @@ def test_a_killed_service_is_noticed_at_once_and_a_frozen_one_within_nine_second
 
 
 @pytest.mark.parametrize("fault", [ApolloServer.kill, ApolloServer.freeze])
+@pytest.mark.timed
 def test_another_service_takes_over(
     tmp_path: Path, server: ApolloServer, fault: Callable[[ApolloServer], None]
 ) -> None:
@@ -135,6 +138,7 @@ def test_a_named_config_service_needs_no_meta_server(server: ApolloServer, watch
     watched.reaches("dc1")
 
 
+@pytest.mark.timed
 def test_a_database_restored_from_a_backup_is_taken_over(server: ApolloServer, watch: Watch) -> None:
     """Its notifications are numbered lower, so a held poll says nothing: reading finds it, and polls start over."""
     backup = server.folder / "backup.json"
@@ -200,6 +204,7 @@ def test_hardly_any_work_while_the_server_is_away(
         assert server.running
 
 
+@pytest.mark.timed
 def test_stop_has_a_deadline(wire: TcpProxy) -> None:
     """`stop` returns in time also while a read and a poll wait for an answer, and nothing is delivered afterwards."""
     with ExitStack() as stack:

@@ -28,6 +28,7 @@ def test_reports_the_text_as_it_was_released(apollo: ApolloServer, namespace: st
     watched.reaches("dc9")
 
 
+@pytest.mark.timed
 def test_a_release_arrives_by_the_poll_and_not_by_the_rhythm(
     apollo: ApolloServer, namespace: str, watch: Watch
 ) -> None:
@@ -155,6 +156,7 @@ def test_without_the_portal_a_gray_machine_cannot_read_the_ordinary_release(
         open_source(source_url(apollo, namespace=namespace), {}).read(5)
 
 
+@pytest.mark.timed
 def test_a_service_that_caches_answers_with_what_it_announced(
     apollo: ApolloServer, namespace: str, watch: Watch
 ) -> None:

@@ -92,4 +92,4 @@ def serve(center: Center, tmp_path: Path) -> Iterator[Serve]:
 def call() -> Iterator[Call]:
     """Start schedulers that call without a pause; they end with the test."""
     with ExitStack() as stack:
-        yield lambda sidecar: stack.enter_context(Caller(sidecar.address, every=0.005, within=5))
+        yield lambda sidecar: stack.enter_context(Caller(sidecar.address))

@@ -172,6 +172,7 @@ def test_lost_rights_are_reported_and_regained_ones_used(open_directory: Path, t
 
 
 @pytest.mark.parametrize("limit", ["max_inotify_instances", "max_inotify_watches"])
+@pytest.mark.timed
 def test_without_inotify_the_looks_go_on(limit: str, tmp_path: Path) -> None:
     """Where the inotify instances or watches are used up, one line says so, and changes are seen in 2 s."""
     none_left = f'echo 0 > /proc/sys/user/{limit} && exec "$@"'

@@ -278,6 +278,7 @@ def test_what_is_no_file_is_unreachable_and_holds_nothing_up(kind: str, path: Pa
 
 
 @pytest.mark.usefixtures("by_polling")
+@pytest.mark.timed
 def test_a_change_that_no_event_tells_of_is_seen_within_two_seconds(path: Path, watch: Watch) -> None:
     """Same inode, same size, same modification time and no event: the text alone decides."""
     watched = watch(path)
@@ -356,6 +357,7 @@ def test_it_never_goes_back(path: Path, watch: Watch) -> None:
     assert seen == sorted(seen)
 
 
+@pytest.mark.timed
 def test_stop_leaves_nothing_behind(path: Path) -> None:
     """After `stop` nothing is delivered, and no thread and no descriptor is left, however often it is done."""
 

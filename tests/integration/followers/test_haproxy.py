@@ -123,6 +123,7 @@ def test_a_drill_takes_a_datacenter_out_and_its_end_brings_it_back(haproxy: HaPr
     user.close()
 
 
+@pytest.mark.timed
 def test_a_switch_under_load_fails_no_request(haproxy: HaProxy, followed: Followed) -> None:
     """At 500 requests a second all are answered, and soon all by the new datacenter."""
     with Load(haproxy.address, rate=500) as load:

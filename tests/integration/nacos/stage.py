@@ -61,7 +61,7 @@ def sidecar_of(url: str, folder: Path, *, wait: bool = True, env: Mapping[str, s
 
 def caller_of(sidecar: SidecarProcess) -> Caller:
     """Return a caller with a low rate, as several scenes run at once."""
-    return Caller(sidecar.address, every=0.05, within=5)
+    return Caller(sidecar.address, every=0.05)
 
 
 def reaches(caller: Caller, datacenter: str, since: float) -> None:

@@ -33,6 +33,7 @@ def test_reports_the_text_as_it_stands_with_nacos_own_digest(server: NacosServer
     assert watched.last.version == server.operator.stored(key)["md5"]
 
 
+@pytest.mark.timed
 def test_a_publish_arrives_by_push_and_not_by_the_rhythm(server: NacosServer, key: str, watch: Watch) -> None:
     """Ten changes, one after the other, each arrive much sooner than the next read of the rhythm of 2 s."""
     server.operator.publish(key, "dc0")
@@ -62,6 +63,7 @@ def test_nacos_3_pushes_in_every_namespace(nacos3: NacosServer, key: str, namesp
         watched.is_told_of(6)
 
 
+@pytest.mark.timed
 def test_reads_are_rare_while_push_is_proved_and_find_a_lost_one(
     nacos3: NacosServer, key: str, watch: Watch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -82,6 +84,7 @@ def test_reads_are_rare_while_push_is_proved_and_find_a_lost_one(
     assert len(watched.reports) == reports + 1
 
 
+@pytest.mark.timed
 def test_going_back_and_forth_between_two_texts_is_as_quick(server: NacosServer, key: str, watch: Watch) -> None:
     """An earlier text that the member goes back to is confirmed by the push itself, without another wait."""
     server.operator.publish(key, "dc1")
@@ -98,6 +101,7 @@ def test_going_back_and_forth_between_two_texts_is_as_quick(server: NacosServer,
     assert sorted(delays)[5] < 0.3, delays
 
 
+@pytest.mark.timed
 def test_a_burst_ends_on_the_last_text(server: NacosServer, key: str, watch: Watch) -> None:
     """Of 100 publishes back to back some may be skipped, never the last, and none comes after a later one."""
     server.operator.publish(key, "start")
@@ -140,6 +144,7 @@ def test_a_deleted_key_is_missing_and_its_re_creation_is_back(server: NacosServe
     watched.becomes(Content)
 
 
+@pytest.mark.timed
 def test_a_gray_version_for_our_address_reaches_us_and_ends(server: NacosServer, key: str, watch: Watch) -> None:
     """A gray for the address that the console lists is in force, pins us, says so, and gives way at its end."""
     server.operator.publish(key, "dc1")
@@ -174,6 +179,7 @@ def test_nothing_is_written_to_the_home_folder_or_below(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.timed
 def test_after_stop_nothing_is_reported(server: NacosServer, key: str, watch: Watch) -> None:
     """Stop ends the threads at once, and a later change goes unreported."""
     server.operator.publish(key, "dc1")

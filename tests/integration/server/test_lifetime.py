@@ -115,6 +115,7 @@ def test_a_stream_ends_after_the_answer_at_hand(serve: Serve) -> None:
     silence.set()
 
 
+@pytest.mark.timed
 def test_calls_that_do_not_finish_are_cancelled(serve: Serve) -> None:
     """The grace period is the most that a call can hold the end up."""
     served = serve()

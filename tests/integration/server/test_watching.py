@@ -128,6 +128,7 @@ def test_200_watchers_do_not_starve_decisions(serve: Serve) -> None:
         assert not any(follower.ended for follower in followers)
 
 
+@pytest.mark.timed
 def test_watchers_beyond_the_bound_are_refused(serve: Serve) -> None:
     """One stream more than allowed is RESOURCE_EXHAUSTED at once, and decisions and checks are not touched."""
     served = serve(max_streams=3)

@@ -139,6 +139,7 @@ def test_routes_can_be_followed(site: Site) -> None:
     assert response.headers["ETag"] != etag
 
 
+@pytest.mark.timed
 def test_events_tell_a_change(site: Site) -> None:
     """A follower hears the status at once and again within a second of an edit."""
     connection = HTTPConnection(LOOPBACK, site.port, timeout=10)
@@ -317,6 +318,7 @@ def test_no_secret_is_told(tmp_path: Path) -> None:
     assert "planted" not in site.sidecar.log_text()
 
 
+@pytest.mark.timed
 def test_answers_do_not_wait_for_the_clients_ack(site: Site) -> None:
     """Head and body come together on a connection that is kept open, also once the client delays its ACKs, by 40 ms."""
     connection = HTTPConnection(LOOPBACK, site.port, timeout=10)
@@ -330,6 +332,7 @@ def test_answers_do_not_wait_for_the_clients_ack(site: Site) -> None:
     assert min(took[20:]) < 0.03
 
 
+@pytest.mark.timed
 def test_it_ends_with_followers(site: Site) -> None:
     """SIGTERM ends the process in time though somebody follows events and somebody waits for a change."""
     etag = site.get("/v1/routes")[0].headers["ETag"]

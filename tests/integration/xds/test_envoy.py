@@ -69,6 +69,7 @@ def test_nowhere(served: Served, envoy: Envoy) -> None:
     settled(envoy, "dc1")
 
 
+@pytest.mark.timed
 def test_switch_under_load(served: Served, envoy: Envoy) -> None:
     """No request fails at switches under load, and the first request that is routed anew is 0.1 s behind decisions."""
     served.put(DC1)

@@ -90,6 +90,7 @@ def test_split(site: Site) -> None:
             assert first == pytest.approx(second, rel=0.1)
 
 
+@pytest.mark.timed
 def test_switch_under_load(site: Site) -> None:
     """No call fails at switches, and the first call to the new datacenter is soon after the rename."""
     began = now_ns()

@@ -100,11 +100,11 @@ class Serving:
         client = self.source._watch._session._client.client_id
         return int(client[0]) if client else 0
 
-    def decides_for(self, datacenter: str, within: float = 5.0) -> None:
+    def decides_for(self, datacenter: str, within: float = 20.0) -> None:
         """Wait until decisions are by the document that names this datacenter."""
         eventually(lambda: self.history[-1:] == [datacenter], f"decisions for {datacenter}; {self}", within=within)
 
-    def is_in(self, state: SourceState, within: float = 5.0) -> None:
+    def is_in(self, state: SourceState, within: float = 20.0) -> None:
         eventually(lambda: self.state is state, f"source_state {state.name}; {self}", within=within)
 
     def confirmed_since(self, moment: float) -> bool:
@@ -148,14 +148,20 @@ def change(server: ZooKeeperServer, datacenter: str, *others: ZooKeeperServer) -
 
 
 def follows_by_watch(serving: Serving, server: ZooKeeperServer, datacenter: str) -> None:
-    """Check that changes come by the watch: two in a row take less than there is between two looks without it."""
-    with zookeeper_client(server.address) as operator:
-        began = time.monotonic()
-        for each in (f"not-{datacenter}", datacenter):
-            operator.set(NODE, each.encode())
-            serving.decides_for(each)
-        took = time.monotonic() - began
-    assert took < 1.5, f"two changes took {took:.1f} s"
+    """Check that changes come by the watch: two in a row take less than there is between two looks without it.
+
+    A busy machine can delay a pair; looks alone never bring one as quickly.
+    """
+    with zookeeper_client(server.address) as writer:
+
+        def pair_in_time() -> bool:
+            began = time.monotonic()
+            for each in (f"not-{datacenter}", datacenter):
+                writer.set(NODE, each.encode())
+                serving.decides_for(each)
+            return time.monotonic() - began < 1.5
+
+        eventually(pair_in_time, "two changes within 1.5 s")
 
 
 Serve = Callable[..., Serving]

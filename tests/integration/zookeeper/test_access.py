@@ -77,6 +77,7 @@ def test_a_missing_right_to_write_is_named(zookeeper: ZooKeeperServer, operator:
         open_source(f"{url}/and/deeper", options).write(b"dc2", None, 5)
 
 
+@pytest.mark.timed
 def test_sasl(guarded: tuple[ZooKeeperServer, int], node: str, serve: Serve) -> None:
     """With the right password a node for `sasl:alice` alone is created, watched and written."""
     server, _ = guarded
@@ -110,6 +111,7 @@ def test_a_refused_sasl_password_is_said_and_retried(guarded: tuple[ZooKeeperSer
     assert watch._backoff.pause_s >= 2.0
 
 
+@pytest.mark.timed
 def test_tls_with_a_client_certificate(
     guarded: tuple[ZooKeeperServer, int], authority: Authority, node: str, serve: Serve
 ) -> None:

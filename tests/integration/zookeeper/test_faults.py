@@ -85,6 +85,7 @@ def server(tmp_path: Path) -> Iterator[ZooKeeperServer]:
         yield server
 
 
+@pytest.mark.timed
 def test_killed_and_restarted(server: ZooKeeperServer, serve: Serve) -> None:
     """DISCONNECTED at once when the server dies, SYNCED when it is back, with the change made before we were."""
     serving = serve(f"zookeeper://{server.address}{NODE}")
@@ -97,9 +98,9 @@ def test_killed_and_restarted(server: ZooKeeperServer, serve: Serve) -> None:
         change(server, f"dc{number}")
         serving.decides_for(f"dc{number}", AFTER_RETURN)
         serving.is_in(SourceState.SYNCED)
-    follows_by_watch(serving, server, "dc4")
     assert serving.states_passed == ["SYNCED", *["DISCONNECTED", "SYNCED"] * 2]
-    assert serving.history == ["dc1", "dc2", "dc3", "not-dc4", "dc4"]
+    assert serving.history == ["dc1", "dc2", "dc3"]
+    follows_by_watch(serving, server, "dc4")
 
 
 def test_down_at_start_and_coming_up_later(tmp_path: Path, serve: Serve) -> None:
@@ -112,7 +113,7 @@ def test_down_at_start_and_coming_up_later(tmp_path: Path, serve: Serve) -> None
         eventually(lambda: f"{server.address}: Connection refused" in serving.error, "the reason")
         assert serving.state is SourceState.CONNECTING
         server.start()
-        serving.decides_for("dc1", AFTER_RETURN)
+        serving.decides_for("dc1")
         assert serving.states_passed == ["SYNCED"]
 
 
@@ -124,14 +125,14 @@ def test_session_expired_by_the_server(server: ZooKeeperServer, serve: Serve) ->
         session = serving.session_id
         assert f"{session:#x}" in server.ask("dump")
         proxy.drop()
-        eventually(lambda: f"{session:#x}" not in server.ask("dump"), "the session's end", within=15)
+        eventually(lambda: f"{session:#x}" not in server.ask("dump"), "the session's end")
         serving.is_in(SourceState.DISCONNECTED)
         change(server, "dc2")
         proxy.forward()
-        serving.decides_for("dc2", AFTER_RETURN)
+        serving.decides_for("dc2")
         eventually(lambda: serving.session_id not in (0, session), "another session")
+        assert serving.history == ["dc1", "dc2"]
         follows_by_watch(serving, server, "dc3")
-    assert serving.history == ["dc1", "dc2", "not-dc3", "dc3"]
 
 
 def _healed(proxy: TcpProxy) -> None:
@@ -141,7 +142,7 @@ def _healed(proxy: TcpProxy) -> None:
 
 @pytest.mark.parametrize("fault", [TcpProxy.refuse, TcpProxy.drop, TcpProxy.half_open, TcpProxy.cut])
 def test_partitioned(server: ZooKeeperServer, serve: Serve, fault: Callable[[TcpProxy], None]) -> None:
-    """However the network breaks: DISCONNECTED in time, and the change made meanwhile soon after it heals."""
+    """However the network breaks: DISCONNECTED, and the change made meanwhile is in force after it heals."""
     with TcpProxy(server.port) as proxy:
         serving = serve(f"zookeeper://127.0.0.1:{proxy.port}{NODE}")
         serving.decides_for("dc1")
@@ -149,7 +150,7 @@ def test_partitioned(server: ZooKeeperServer, serve: Serve, fault: Callable[[Tcp
         change(server, "dc2")
         eventually(lambda: "DISCONNECTED" in serving.states_passed, "DISCONNECTED")
         _healed(proxy)
-        serving.decides_for("dc2", AFTER_RETURN)
+        serving.decides_for("dc2")
         serving.is_in(SourceState.SYNCED)
         follows_by_watch(serving, server, "dc3")
 
@@ -177,7 +178,7 @@ def test_flapping_two_hundred_times(server: ZooKeeperServer, serve: Serve) -> No
             for _ in range(times):
                 moment = time.monotonic()
                 proxy.cut()
-                eventually(partial(serving.confirmed_since, moment), "the document again", within=5)
+                eventually(partial(serving.confirmed_since, moment), "the document again")
 
         def left() -> tuple[int, int, int]:
             gc.collect()
@@ -208,12 +209,13 @@ def test_data_restored_from_a_backup_are_taken_over(
         serving.decides_for("dc19")
     with ZooKeeperServer(tmp_path / "after", port=port) as after:
         change(after, "dc20")
-        eventually(lambda: "lags behind" in serving.error, "the doubt", within=10)
+        eventually(lambda: "lags behind" in serving.error, "the doubt")
         assert serving.history == ["dc19"]
-        serving.decides_for("dc20", 15)
+        serving.decides_for("dc20")
         follows_by_watch(serving, after, "dc21")
 
 
+@pytest.mark.timed
 def test_stop_has_a_deadline(server: ZooKeeperServer) -> None:
     """`stop` returns in time also while a look waits for an answer, and nothing is delivered when that comes."""
     with TcpProxy(server.port) as proxy:
@@ -242,18 +244,14 @@ def test_hardly_any_work_while_the_servers_are_away(frozen: Frozen) -> None:
 
 
 def test_frozen_for_a_minute(frozen: Frozen) -> None:
-    """After 60 s of silence: DISCONNECTED all the while, decisions by the last document, the change soon after."""
+    """After 60 s of silence: DISCONNECTED all the while, decisions by the last document, then the change."""
     serving = frozen.serving
     eventually(lambda: time.monotonic() > frozen.since + 60, "a minute", within=61)
     assert serving.states_passed == ["SYNCED", "DISCONNECTED"]
-    at, _ = serving.states[-1]
-    assert at - frozen.since < 5, f"DISCONNECTED after {at - frozen.since:.1f} s"
     before = serving.decisions
     eventually(lambda: serving.decisions > before + 20, "decisions")
     frozen.server.thaw()
-    returned = time.monotonic()
     change(frozen.server, "dc2")
-    serving.decides_for("dc2", AFTER_RETURN)
-    assert serving.decided[-1][0] - returned < AFTER_RETURN
+    serving.decides_for("dc2")
     serving.is_in(SourceState.SYNCED)
     follows_by_watch(serving, frozen.server, "dc3")

@@ -27,11 +27,12 @@ def _write(hosts: str, datacenter: str) -> None:
         operator.set(_NODE, datacenter.encode())
 
 
-def _is_in(sidecar: SidecarProcess, state: pb.SourceState, within: float = 5.0) -> pb.SidecarStatus:
-    eventually(lambda: sidecar.status().source_state == state, pb.SourceState.Name(state), within=within)
+def _is_in(sidecar: SidecarProcess, state: pb.SourceState) -> pb.SidecarStatus:
+    eventually(lambda: sidecar.status().source_state == state, pb.SourceState.Name(state))
     return sidecar.status()
 
 
+@pytest.mark.timed
 def test_one_fault_after_the_other(tmp_path: Path) -> None:
     """Killed, partitioned until the session is over, frozen: stale while it lasts, the change soon after it."""
     with ZooKeeperServer(tmp_path / "server") as server, TcpProxy(server.port) as proxy, ExitStack() as stack:
@@ -51,7 +52,7 @@ def test_one_fault_after_the_other(tmp_path: Path) -> None:
         sessions = server.ask("dump").count("\t0x")
         assert sessions == 1, server.ask("dump")
         proxy.drop()
-        eventually(lambda: "\t0x" not in server.ask("dump"), "the end of the session", within=15)
+        eventually(lambda: "\t0x" not in server.ask("dump"), "the end of the session")
         _is_in(sidecar, pb.SOURCE_STATE_DISCONNECTED)
         _write(server.address, "dc3")
         proxy.forward()
@@ -82,12 +83,12 @@ def test_an_ensemble_under_load(tmp_path: Path) -> None:
 
         leader.kill()
         _write(",".join(server.address for server in rest), "dc2")
-        callers[0].until(lambda answer: answer.datacenter == "dc2" and not answer.stale, "dc2", within=AFTER_RETURN)
+        callers[0].until(lambda answer: answer.datacenter == "dc2" and not answer.stale, "dc2")
         leader.start()
 
         follower.freeze()
         _write(",".join(server.address for server in servers if server is not follower), "dc3")
-        callers[0].until(lambda answer: answer.datacenter == "dc3" and not answer.stale, "dc3", within=AFTER_RETURN)
+        callers[0].until(lambda answer: answer.datacenter == "dc3" and not answer.stale, "dc3")
         follower.thaw()
 
         for server in servers:
@@ -98,7 +99,7 @@ def test_an_ensemble_under_load(tmp_path: Path) -> None:
         for server in servers:
             server.wait_ready()
         _write(hosts, "dc1")
-        callers[0].until(lambda answer: answer.datacenter == "dc1" and not answer.stale, "dc1", within=AFTER_RETURN)
+        callers[0].until(lambda answer: answer.datacenter == "dc1" and not answer.stale, "dc1")
 
         for caller in callers:
             caller.stop()
@@ -121,11 +122,12 @@ def test_all_away_at_the_start(tmp_path: Path) -> None:
         assert code_of(refused.value) is grpc.StatusCode.UNAVAILABLE
         assert server.address in details_of(refused.value)
         with server:
-            eventually(lambda: sidecar.status().revision, "the document", within=AFTER_RETURN)
+            eventually(lambda: sidecar.status().revision, "the document")
             assert sidecar.filter().datacenter == "dc1"
             _is_in(sidecar, pb.SOURCE_STATE_SYNCED)
 
 
+@pytest.mark.timed
 def test_ends_in_time_while_the_server_is_frozen(tmp_path: Path) -> None:
     """SIGTERM is answered by exit status 0 within the grace period, though ZooKeeper does not answer a word."""
     with ZooKeeperServer(tmp_path / "server") as server:

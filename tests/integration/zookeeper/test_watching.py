@@ -64,6 +64,7 @@ def test_a_deleted_or_emptied_node_is_missing_and_the_last_document_decides(
 
 
 @pytest.mark.usefixtures("no_looks")
+@pytest.mark.timed
 def test_a_burst_of_a_thousand_sets_ends_on_the_last(
     zookeeper: ZooKeeperServer, operator: KazooClient, node: str, serve: Serve
 ) -> None:
@@ -86,6 +87,7 @@ def test_a_burst_of_a_thousand_sets_ends_on_the_last(
     assert last == [b"dc1000", b"dc1001"], "a backlog"
 
 
+@pytest.mark.timed
 def test_looks_again_also_when_nothing_happens(
     zookeeper: ZooKeeperServer, operator: KazooClient, node: str, serve: Serve
 ) -> None:

@@ -173,6 +173,7 @@ def test_a_write_without_an_answer_may_have_happened(
             source.write(b"dc2", found.version, 2)
 
 
+@pytest.mark.timed
 def test_without_a_server_reading_and_writing_end_in_time() -> None:
     """Both say which host refused, and take no longer than they may."""
     port = free_port()
