@@ -45,6 +45,8 @@ _WAKE_BYTES = 4096
 _CHECK_S = 1.0
 # A process reports every second; one that has missed this many reports is taken to hang.
 _MAX_MISSED_REPORTS = 10
+# How much longer each may take for its acknowledgements after all were late.
+_EXCUSED_S = 3.0
 # A process that served for longer is replaced at once; otherwise each restart in a row waits twice as long.
 _STABLE_S = 10.0
 _FIRST_PAUSE_S = 0.2
@@ -102,6 +104,7 @@ class Supervisor:
         self._over = False
         self._level = ""
         self._checked_at = 0.0
+        self._excused_until = 0.0
         self._thread = threading.Thread(target=self._run, name="worker processes", daemon=True)
 
     def processes(self) -> ProcessCounts:
@@ -257,6 +260,9 @@ class Supervisor:
         due = now - self._checked_at >= _CHECK_S
         if due:
             self._checked_at = now
+        # Where none answers, the machine is slow: without them nobody would be answered, and starts take longer still.
+        if all(process.overdue for process in self._running()):
+            self._excused_until = now + _EXCUSED_S
         for slot in self._slots:
             process = slot.process
             if process is None:
@@ -265,7 +271,8 @@ class Supervisor:
                 continue
             if due and process.serving:
                 process.missed_reports += 1
-            if process.overdue or process.missed_reports > _MAX_MISSED_REPORTS:
+            late = process.overdue and not (process.serving and now < self._excused_until)
+            if late or process.missed_reports > _MAX_MISSED_REPORTS:
                 self._replace(slot, "it did not answer in time")
         level = _level()
         if level != self._level:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -179,6 +180,23 @@ def test_one_that_hangs_holds_up_nobody_for_long(supervisor: Crew) -> None:
         eventually(lambda: supervisor.metric("dc_sidecar_workers_serving") == 2, "another in its place", within=SOON_S)
         for client in supervisor.clients(stack)[-1:]:
             assert client.filter().datacenter == "dc2"
+
+
+def test_a_slow_machine_costs_no_process(supervisor: Crew) -> None:
+    """Where no process acknowledges a change in time, none is replaced, and all decide by it when they run again."""
+    with ExitStack() as stack:
+        clients = supervisor.clients(stack)
+        workers = supervisor.workers()
+        for worker in workers:
+            worker.send_signal(signal.SIGSTOP)
+        supervisor.document.write_text("dc2")
+        time.sleep(6)
+        for worker in workers:
+            worker.send_signal(signal.SIGCONT)
+        for client in clients:
+            eventually(lambda client=client: client.filter().datacenter == "dc2", "the change")  # type: ignore[misc]
+        assert supervisor.workers() == workers
+    assert "it is replaced" not in supervisor.sidecar.log_text()
 
 
 def test_none_outlives_the_sidecar(supervisor: Crew) -> None:
