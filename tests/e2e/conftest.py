@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
+
+from tests.servers.redis.server import installed
 
 _FLAGS = (
     "--no-sandbox",
@@ -26,13 +26,7 @@ expect.set_options(timeout=30_000)
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Return the browser; a test opens its own window, with a profile of its own."""
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        missing = "chromium is not installed: as root, tests/servers/install_packages"
-        if os.environ.get("CI") == "true":
-            pytest.fail(missing, pytrace=False)
-        pytest.skip(f"NOT TESTED: {missing}")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=list(_FLAGS))
+        browser = playwright.chromium.launch(executable_path=installed("chromium"), args=list(_FLAGS))
         yield browser
         browser.close()
