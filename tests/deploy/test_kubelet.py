@@ -76,7 +76,7 @@ def test_a_native_sidecar_is_there_before_the_scheduler_and_after_it(
         eventually(lambda: "now dc1" in pod.log("scheduler"), "the scheduler is sent to dc1", within=60)
         eventually(lambda: pod.ready, "all is ready", within=60)
         pod.project("dc-sidecar-routing", {"routing.yaml": "dc2"})
-        eventually(lambda: "now dc2" in pod.log("scheduler"), "the scheduler is sent to dc2")
+        eventually(lambda: "now dc2" in pod.log("scheduler"), "the scheduler is sent to dc2", within=5)
         assert pod.members["dc-sidecar"].process.peak() < 64 * 2**20
         assert pod.delete() < 15
         assert {member.exit_code for member in pod.members.values()} == {0}

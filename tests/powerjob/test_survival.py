@@ -126,7 +126,7 @@ def test_sidecar_frozen(site: Site) -> None:
     assert all(workers == ["dc3-silent"] for workers in site.ran(instances).values())
     assert site.scheduler.decisions()["last_answer"] >= before["last_answer"] + 20
     # 20 dispatches that each waited for the deadline of 10 s would take 200 s.
-    assert took < 100
+    assert took < 10
     site.wait_until_followed()
 
 

@@ -9,13 +9,14 @@ import pytest
 
 from sidecar.lifecycle import SourceState
 from sidecar.sources.zookeeper.session import NodeState, ZooKeeperSession
-from tests.integration.zookeeper.conftest import NODE, Serve, change
+from tests.integration.zookeeper.conftest import AFTER_RETURN, NODE, Serve, change
 from tests.servers.process import free_port
 from tests.servers.tcp_proxy import TcpProxy
 from tests.servers.zookeeper.server import ZooKeeperServer, zookeeper_client, zookeeper_ensemble
 from tests.waiting import eventually
 
 
+@pytest.mark.timed
 def test_an_ensemble_loses_members(tmp_path: Path, serve: Serve) -> None:
     """All down at the start, then each of three killed and frozen in turn: changes are followed, never backwards."""
     with ExitStack() as stack:
@@ -30,7 +31,7 @@ def test_an_ensemble_loses_members(tmp_path: Path, serve: Serve) -> None:
             server.start(wait=False)
         for server in servers:
             server.wait_ready()
-        serving.decides_for("dc0")
+        serving.decides_for("dc0", AFTER_RETURN)
         number = 0
         for broken in servers:
             others = [server for server in servers if server is not broken]
@@ -40,7 +41,7 @@ def test_an_ensemble_loses_members(tmp_path: Path, serve: Serve) -> None:
                 for _ in range(5):
                     number += 1
                     change(others[0], f"dc{number}", others[1])
-                serving.decides_for(f"dc{number}")
+                serving.decides_for(f"dc{number}", AFTER_RETURN)
                 mend()
                 broken.wait_ready()
         serving.is_in(SourceState.SYNCED)

@@ -103,6 +103,7 @@ def test_killed_and_restarted(server: ZooKeeperServer, serve: Serve) -> None:
     follows_by_watch(serving, server, "dc4")
 
 
+@pytest.mark.timed
 def test_down_at_start_and_coming_up_later(tmp_path: Path, serve: Serve) -> None:
     """CONNECTING, with the reason, until the server comes; then its document is in force."""
     server = ZooKeeperServer(tmp_path / "server")
@@ -113,10 +114,11 @@ def test_down_at_start_and_coming_up_later(tmp_path: Path, serve: Serve) -> None
         eventually(lambda: f"{server.address}: Connection refused" in serving.error, "the reason")
         assert serving.state is SourceState.CONNECTING
         server.start()
-        serving.decides_for("dc1")
+        serving.decides_for("dc1", AFTER_RETURN)
         assert serving.states_passed == ["SYNCED"]
 
 
+@pytest.mark.timed
 def test_session_expired_by_the_server(server: ZooKeeperServer, serve: Serve) -> None:
     """The server ends the session while the network is silent: what changed meanwhile comes with the next session."""
     with TcpProxy(server.port) as proxy:
@@ -129,7 +131,7 @@ def test_session_expired_by_the_server(server: ZooKeeperServer, serve: Serve) ->
         serving.is_in(SourceState.DISCONNECTED)
         change(server, "dc2")
         proxy.forward()
-        serving.decides_for("dc2")
+        serving.decides_for("dc2", AFTER_RETURN)
         eventually(lambda: serving.session_id not in (0, session), "another session")
         assert serving.history == ["dc1", "dc2"]
         follows_by_watch(serving, server, "dc3")
@@ -140,9 +142,10 @@ def _healed(proxy: TcpProxy) -> None:
     proxy.forward()
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("fault", [TcpProxy.refuse, TcpProxy.drop, TcpProxy.half_open, TcpProxy.cut])
 def test_partitioned(server: ZooKeeperServer, serve: Serve, fault: Callable[[TcpProxy], None]) -> None:
-    """However the network breaks: DISCONNECTED, and the change made meanwhile is in force after it heals."""
+    """However the network breaks: DISCONNECTED in time, and the change made meanwhile soon after it heals."""
     with TcpProxy(server.port) as proxy:
         serving = serve(f"zookeeper://127.0.0.1:{proxy.port}{NODE}")
         serving.decides_for("dc1")
@@ -150,7 +153,7 @@ def test_partitioned(server: ZooKeeperServer, serve: Serve, fault: Callable[[Tcp
         change(server, "dc2")
         eventually(lambda: "DISCONNECTED" in serving.states_passed, "DISCONNECTED")
         _healed(proxy)
-        serving.decides_for("dc2")
+        serving.decides_for("dc2", AFTER_RETURN)
         serving.is_in(SourceState.SYNCED)
         follows_by_watch(serving, server, "dc3")
 
@@ -243,15 +246,20 @@ def test_hardly_any_work_while_the_servers_are_away(frozen: Frozen) -> None:
     assert frozen.lonely.cpu_percent() < 1.0
 
 
+@pytest.mark.timed
 def test_frozen_for_a_minute(frozen: Frozen) -> None:
-    """After 60 s of silence: DISCONNECTED all the while, decisions by the last document, then the change."""
+    """After 60 s of silence: DISCONNECTED all the while, decisions by the last document, the change soon after."""
     serving = frozen.serving
     eventually(lambda: time.monotonic() > frozen.since + 60, "a minute", within=61)
     assert serving.states_passed == ["SYNCED", "DISCONNECTED"]
+    at, _ = serving.states[-1]
+    assert at - frozen.since < 5, f"DISCONNECTED after {at - frozen.since:.1f} s"
     before = serving.decisions
     eventually(lambda: serving.decisions > before + 20, "decisions")
     frozen.server.thaw()
+    returned = time.monotonic()
     change(frozen.server, "dc2")
-    serving.decides_for("dc2")
+    serving.decides_for("dc2", AFTER_RETURN)
+    assert serving.decided[-1][0] - returned < AFTER_RETURN
     serving.is_in(SourceState.SYNCED)
     follows_by_watch(serving, frozen.server, "dc3")

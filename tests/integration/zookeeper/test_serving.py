@@ -70,6 +70,7 @@ def test_one_fault_after_the_other(tmp_path: Path) -> None:
         assert caller.datacenters() == ["dc1", "dc2", "dc3", "dc1"]
 
 
+@pytest.mark.timed
 def test_an_ensemble_under_load(tmp_path: Path) -> None:
     """Four schedulers; the leader killed, a follower frozen, all restarted: every change is followed in order."""
     with zookeeper_ensemble(tmp_path) as servers, ExitStack() as stack:
@@ -83,12 +84,12 @@ def test_an_ensemble_under_load(tmp_path: Path) -> None:
 
         leader.kill()
         _write(",".join(server.address for server in rest), "dc2")
-        callers[0].until(lambda answer: answer.datacenter == "dc2" and not answer.stale, "dc2")
+        callers[0].until(lambda answer: answer.datacenter == "dc2" and not answer.stale, "dc2", within=AFTER_RETURN)
         leader.start()
 
         follower.freeze()
         _write(",".join(server.address for server in servers if server is not follower), "dc3")
-        callers[0].until(lambda answer: answer.datacenter == "dc3" and not answer.stale, "dc3")
+        callers[0].until(lambda answer: answer.datacenter == "dc3" and not answer.stale, "dc3", within=AFTER_RETURN)
         follower.thaw()
 
         for server in servers:
@@ -99,7 +100,7 @@ def test_an_ensemble_under_load(tmp_path: Path) -> None:
         for server in servers:
             server.wait_ready()
         _write(hosts, "dc1")
-        callers[0].until(lambda answer: answer.datacenter == "dc1" and not answer.stale, "dc1")
+        callers[0].until(lambda answer: answer.datacenter == "dc1" and not answer.stale, "dc1", within=AFTER_RETURN)
 
         for caller in callers:
             caller.stop()
@@ -107,6 +108,7 @@ def test_an_ensemble_under_load(tmp_path: Path) -> None:
             assert caller.datacenters() == ["dc1", "dc2", "dc3", "dc1"]
 
 
+@pytest.mark.timed
 def test_all_away_at_the_start(tmp_path: Path) -> None:
     """Calls get UNAVAILABLE with the reason until the server comes up; then the document decides."""
     server = ZooKeeperServer(tmp_path / "server")
@@ -122,7 +124,7 @@ def test_all_away_at_the_start(tmp_path: Path) -> None:
         assert code_of(refused.value) is grpc.StatusCode.UNAVAILABLE
         assert server.address in details_of(refused.value)
         with server:
-            eventually(lambda: sidecar.status().revision, "the document")
+            eventually(lambda: sidecar.status().revision, "the document", within=AFTER_RETURN)
             assert sidecar.filter().datacenter == "dc1"
             _is_in(sidecar, pb.SOURCE_STATE_SYNCED)
 
