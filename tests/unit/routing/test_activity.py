@@ -105,6 +105,7 @@ def routes(draw: st.DrawFn) -> str:
     return f"{{{selector}, backups: [{', '.join(backups)}]}}"
 
 
+@pytest.mark.no_cover
 @given(route=routes(), down=st.sets(names), key=st.text(min_size=1, max_size=20))
 @settings(max_examples=100, deadline=None)
 def test_a_key_goes_where_filter_workers_sends_the_job(route: str, down: set[str], key: str) -> None:

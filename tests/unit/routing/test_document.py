@@ -231,6 +231,15 @@ HOSTILE = {
 }
 
 
+def test_reading_ends_at_the_most_problems() -> None:
+    """An operator mends some and tries again; a document of nothing but mistakes is not read to its end."""
+    names = [f"a{number}" for number in range(MAX_PROBLEMS + 10)]
+    said = _refused("apps:\n" + "".join(f"  {name}: {{actve: dc1}}\n" for name in names))
+    assert len(said) == MAX_PROBLEMS
+    assert f"(line {MAX_PROBLEMS + 1}, " in said[-1]
+
+
+@pytest.mark.no_cover
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_text_is_refused_with_little(name: str) -> None:
     """However a text is built, its refusal stays small, and takes no time that grows with the square of its size.
@@ -244,6 +253,7 @@ def test_a_hostile_text_is_refused_with_little(name: str) -> None:
     assert time.process_time() - started < 20
 
 
+@pytest.mark.no_cover
 def test_a_big_document_with_many_anchors_is_fine() -> None:
     """Anchors that nobody uses are tolerated, in any number."""
     document = _parse(_fill("apps:\n", lambda n: f" a{n}: &x{n} dc1\n"))

@@ -45,6 +45,7 @@ def _vectors() -> list[tuple[str, dict[str, Any]]]:
     return [(entry["document"], case) for entry in entries for case in entry["cases"]]
 
 
+@pytest.mark.no_cover
 def test_ends_in_what_decide_returns() -> None:
     """For every decision vector the explanation ends in the decision, and says of its datacenter that it serves."""
     for text, case in _vectors():
@@ -145,6 +146,7 @@ def test_tells_what_located_each_candidate() -> None:
     ]
 
 
+@pytest.mark.no_cover
 @settings(deadline=None)
 @given(
     app=st.sampled_from(["billing", "moving", "x"]),

@@ -71,6 +71,17 @@ def _cidr(version: int, number: int, length: int) -> Cidr:
 _cidrs = st.one_of(_v4.map(lambda each: _cidr(4, *each)), _v6.map(lambda each: _cidr(6, *each)))
 
 
+def test_where_no_network_is_nobody_owns_an_address() -> None:
+    """Of another version, before the first network, and after the last."""
+    table = NetworkTable([(Cidr(4, 10 << 24, 8), 7)])
+    assert [table.owner(version, number << 24) for version, number in ((6, 10), (4, 9), (4, 10), (4, 11))] == [
+        -1,
+        -1,
+        7,
+        -1,
+    ]
+
+
 @given(st.lists(_cidrs, max_size=30, unique=True), st.lists(_cidrs, max_size=10))
 def test_the_longest_network_that_holds_an_address_owns_it(cidrs: list[Cidr], places: list[Cidr]) -> None:
     """As a search of all of them one by one finds it, at, before and after the ends of each."""
@@ -95,6 +106,7 @@ def test_wider_networks(cidr: Cidr) -> None:
     ]
 
 
+@pytest.mark.no_cover
 def test_many_networks_are_as_fast_as_few() -> None:
     """Sixty thousand networks take a search hardly longer than ten, and making their table is done in pieces."""
     numbers = range(60_000)

@@ -24,6 +24,8 @@ from sidecar.routing.wording import outage_text
 from tests import documents, reference
 from tests.documents import as_json, as_yaml
 
+pytestmark = pytest.mark.no_cover
+
 Plain = Any
 
 slow = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -105,6 +105,7 @@ def test_shares_are_compared_as_they_are_shown() -> None:
 names = ("dc1", "dc2", "dc3")
 
 
+@pytest.mark.no_cover
 @settings(max_examples=20, deadline=None)
 @given(
     st.dictionaries(st.sampled_from(names), st.sampled_from([1.0, 2.0, 5.0]), min_size=1),
