@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import kubernetes_validate
 import pytest
 import yaml
 
@@ -17,8 +16,8 @@ from sidecar import config
 from tests.attack.chart import size
 from tests.deploy.helm import CHART, POWERJOB, ROOT, Manifest, Refused, helm, one, render, scheduler_chart
 from tests.deploy.tools import PODSECURITY, tool
+from tests.schemas import VERSIONS, hold_to_kubernetes
 
-VERSIONS = [f"1.{minor}.0" for minor in range(27, int(kubernetes_validate.latest_version().split(".")[1]) + 1)]
 DOCUMENT = {"source": {"configMap": {"document": "default: {active: dc1}\n"}}}
 NACOS = {"source": {"url": "nacos://nacos:8848/DEFAULT_GROUP/dc-routing?namespace=a&x=y"}}
 HTTP = {"enabled": True, "tokenSecret": {"name": "page"}}
@@ -96,13 +95,6 @@ VALUES: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-def check(objects: list[Manifest], version: str) -> None:
-    """Hold objects to the strict schema of a version of Kubernetes; resources of operators have none there."""
-    for each in objects:
-        if each["apiVersion"] != "monitoring.coreos.com/v1":
-            kubernetes_validate.validate(each, version, strict=True)
-
-
 def pods(objects: list[Manifest]) -> list[Manifest]:
     """Return metadata and spec of the pods that these objects are or make."""
     templates = [each["spec"]["template"] for each in objects if "template" in each.get("spec", {})]
@@ -132,7 +124,7 @@ def test_standalone_fits_every_kubernetes_and_the_restricted_standard(name: str,
     """Every object is valid from 1.27 to the newest with a schema, and no pod asks for more than `restricted` gives."""
     objects = render(VALUES[name], folder=tmp_path)
     for version in VERSIONS:
-        check(objects, version)
+        hold_to_kubernetes(objects, version)
     assert one(objects, "Deployment")
     assert set(complaints(pods(objects))) == {""}
 
@@ -142,7 +134,7 @@ def test_the_scheduler_s_pod_fits_its_kubernetes(version: str, tmp_path: Path) -
     """Injected: a native sidecar from 1.29 on, a plain container before; valid and restricted either way."""
     values = {"dc-sidecar": {**NACOS, "http": HTTP}}
     objects = render(values, folder=tmp_path, chart=scheduler_chart(tmp_path), version=version)
-    check(objects, version)
+    hold_to_kubernetes(objects, version)
     assert complaints(pods(objects)) == [""]
     spec = one(objects, "Deployment")["spec"]["template"]["spec"]
     native = [each["name"] for each in spec.get("initContainers", ()) if each["restartPolicy"] == "Always"]
@@ -157,7 +149,7 @@ def test_the_powerjob_chart(version: str, tmp_path: Path) -> None:
     values = {"dc-sidecar": NACOS | {"mode": "inject"}, "adapter": {"on-no-worker": "hold"}, "envSecret": "database"}
     chart = scheduler_chart(tmp_path, POWERJOB)
     objects = render(values, folder=tmp_path, chart=chart, version=version)
-    check(objects, version)
+    hold_to_kubernetes(objects, version)
     assert complaints(pods(objects)) == [""]
     (server,) = (
         each
@@ -397,7 +389,7 @@ def test_the_recipe_for_nacos_renders(tmp_path: Path) -> None:
     page = (ROOT / "docs/recipes.md").read_text(encoding="utf-8")
     (block,) = re.findall(r"^```yaml\n(# values\.yaml\n.*?)^```$", page, re.MULTILINE | re.DOTALL)
     objects = render(yaml.safe_load(block), folder=tmp_path)
-    check(objects, VERSIONS[-1])
+    hold_to_kubernetes(objects, VERSIONS[-1])
     assert set(complaints(pods(objects))) == {""}
     (container,) = one(objects, "Deployment")["spec"]["template"]["spec"]["containers"]
     env = {each["name"]: each["value"] for each in container["env"]}
@@ -414,7 +406,7 @@ def test_the_recipe_for_callers_and_signers_renders(tmp_path: Path) -> None:
     page = (ROOT / "docs/kubernetes.md").read_text(encoding="utf-8")
     (block,) = re.findall(r"^  ```yaml\n(  options:\n    policy: .*?)^  ```$", page, re.MULTILINE | re.DOTALL)
     objects = render({**DOCUMENT, **yaml.safe_load(block)}, folder=tmp_path)
-    check(objects, VERSIONS[-1])
+    hold_to_kubernetes(objects, VERSIONS[-1])
     assert set(complaints(pods(objects))) == {""}
     spec = one(objects, "Deployment")["spec"]["template"]["spec"]
     (container,) = spec["containers"]

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import kubernetes_validate
 import pytest
 import yaml
 
@@ -19,8 +18,9 @@ from tests.deploy.conftest import ROOT
 from tests.deploy.helm import Manifest, one
 from tests.deploy.image import Image
 from tests.deploy.kubelet import Pod
-from tests.deploy.test_chart import VERSIONS, complaints, pods
+from tests.deploy.test_chart import complaints, pods
 from tests.deploy.tools import KUSTOMIZE, tool
+from tests.schemas import VERSIONS, hold_to_kubernetes
 from tests.waiting import eventually
 
 WAYS = ("configmap", "nacos")
@@ -45,8 +45,7 @@ def test_manifests_fit_every_kubernetes_and_the_restricted_standard(way: str) ->
     """Valid from 1.28, the first with native sidecars, to the newest; nothing more than `restricted` gives."""
     objects = built(way)
     for version in VERSIONS[1:]:
-        for each in objects:
-            kubernetes_validate.validate(each, version, strict=True)
+        hold_to_kubernetes(objects, version)
     assert set(complaints(pods(objects))) == {""}
 
 
