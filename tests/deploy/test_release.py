@@ -40,7 +40,7 @@ def test_a_commit_becomes_the_same_bytes_twice(tmp_path: Path) -> None:
 def test_what_is_released_is_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Version, contents, digests, bills of materials, jars; the wheel, alone, decides as the vectors say."""
     # The unit tests of these sources ran when tests/powerjob and tests/elasticjob built them.
-    monkeypatch.setenv("MAVEN_OPTS", f"-DskipTests {QUICK_START}")
+    monkeypatch.setenv("MAVEN_OPTS", f"-DskipTests=true {QUICK_START}")
     target = tmp_path / "dist"
     version, made = dist.build(target)
     dist.check(target, version)
