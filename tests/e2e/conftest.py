@@ -27,6 +27,6 @@ expect.set_options(timeout=30_000)
 def browser() -> Iterator[Browser]:
     """Return the browser; a test opens its own window, with a profile of its own."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=installed("chromium"), args=list(_FLAGS))
+        browser = playwright.chromium.launch(executable_path=installed("chromium-headless-shell"), args=list(_FLAGS))
         yield browser
         browser.close()
