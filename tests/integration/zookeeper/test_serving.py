@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -30,6 +31,14 @@ def _write(hosts: str, datacenter: str) -> None:
 def _is_in(sidecar: SidecarProcess, state: pb.SourceState) -> pb.SidecarStatus:
     eventually(lambda: sidecar.status().source_state == state, pb.SourceState.Name(state))
     return sidecar.status()
+
+
+def _all_follow(callers: Sequence[Caller], datacenter: str) -> None:
+    """Wait, for all of them together, until each has a fresh answer that names the datacenter."""
+    deadline = time.monotonic() + AFTER_RETURN
+    for caller in callers:
+        left = max(0.0, deadline - time.monotonic())
+        caller.until(lambda answer: answer.datacenter == datacenter and not answer.stale, datacenter, within=left)
 
 
 @pytest.mark.timed
@@ -84,12 +93,12 @@ def test_an_ensemble_under_load(tmp_path: Path) -> None:
 
         leader.kill()
         _write(",".join(server.address for server in rest), "dc2")
-        callers[0].until(lambda answer: answer.datacenter == "dc2" and not answer.stale, "dc2", within=AFTER_RETURN)
+        _all_follow(callers, "dc2")
         leader.start()
 
         follower.freeze()
         _write(",".join(server.address for server in servers if server is not follower), "dc3")
-        callers[0].until(lambda answer: answer.datacenter == "dc3" and not answer.stale, "dc3", within=AFTER_RETURN)
+        _all_follow(callers, "dc3")
         follower.thaw()
 
         for server in servers:
@@ -100,7 +109,7 @@ def test_an_ensemble_under_load(tmp_path: Path) -> None:
         for server in servers:
             server.wait_ready()
         _write(hosts, "dc1")
-        callers[0].until(lambda answer: answer.datacenter == "dc1" and not answer.stale, "dc1", within=AFTER_RETURN)
+        _all_follow(callers, "dc1")
 
         for caller in callers:
             caller.stop()
