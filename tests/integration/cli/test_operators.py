@@ -71,7 +71,7 @@ def test_a_killed_writer_leaves_a_whole_document(tmp_path: Path, key: Path) -> N
         texts.append(path)
     chance = random.Random(6)
     seen = set()
-    for _ in range(12):
+    for number in range(12):
         writer = subprocess.Popen(
             [sys.executable, "-c", _PUT, str(key), *map(str, texts)],
             stdout=subprocess.PIPE,
@@ -80,10 +80,13 @@ def test_a_killed_writer_leaves_a_whole_document(tmp_path: Path, key: Path) -> N
             env=environment(),
         )
         assert writer.stdout is not None
-        for line in writer.stdout:
-            if line == "put\n":
-                break
-        time.sleep(chance.random() * 0.5)
+        # In the midst of a write, the second or the third: each takes about as long as the one before.
+        begun = written = time.monotonic()
+        for _ in range(1 + number % 2):
+            while writer.stdout.readline() != "put\n":
+                assert writer.poll() is None
+            begun, written = written, time.monotonic()
+        time.sleep(chance.random() * (written - begun))
         writer.send_signal(signal.SIGKILL)
         writer.communicate()
         seen.add(key.read_bytes())
