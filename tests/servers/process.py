@@ -18,6 +18,8 @@ from typing import Self
 
 import psutil
 
+from tests.waiting import pauses
+
 LOOPBACK = "127.0.0.1"
 
 # Told of each server's start and end on its standard input; when that closes, because this process ended in whatever
@@ -132,13 +134,14 @@ class ServerProcess:
 
     def wait_ready(self) -> None:
         deadline = time.monotonic() + self._within
+        looks = pauses(longest=0.2)
         while not self._ready():
             if not self.running or time.monotonic() > deadline:
                 ended = self._process.poll() if isinstance(self._process, subprocess.Popen) else None
                 state = f"not ready within {self._within:g} s" if ended is None else f"ended with status {ended}"
                 self.kill()
                 raise AssertionError(f"{self._command[-1]}: {state}; the end of {self.log}:\n{self.log_tail()}")
-            time.sleep(0.02)
+            time.sleep(next(looks))
 
     def kill(self) -> None:
         """Kill it as a crash would (SIGKILL, also when frozen); nothing happens where it is not running."""
