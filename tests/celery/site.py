@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -11,11 +10,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, Self
 
 from sidecar import client
 from tests.celery.shop import APPLICATION, RECORDS, WORKER, make_app
+from tests.json_lines import JsonLines
 from tests.powerjob.site import Sidecar, Tls
 from tests.servers.process import ServerProcess, free_port
 from tests.waiting import eventually
@@ -109,6 +110,7 @@ class CelerySite:
         reactions = [{**moving, **(reaction or REACTION)}]
         self.sidecar = Sidecar(folder, listen=self.listen, reactions=reactions, http=http, tls=tls)
         self.records = folder / "records"
+        self._events: dict[str, JsonLines[Run]] = {}
         self.records.mkdir()
         self.gate = self.records / "gate"
         self.app, self.routing = make_app(
@@ -186,13 +188,9 @@ class CelerySite:
 
     def runs(self) -> list[Run]:
         """Return all events so far, oldest first."""
-        found = []
         for file in self.records.glob("*.jsonl"):
-            # The last line may be under way.
-            for line in file.read_text().split("\n")[:-1]:
-                entry = json.loads(line)
-                found.append(Run(file.stem, entry["task"], entry["event"], entry["at"]))
-        return sorted(found, key=lambda run: run.at)
+            self._events.setdefault(file.stem, JsonLines(file, partial(Run, file.stem)))
+        return sorted((run for events in self._events.values() for run in events.all()), key=lambda run: run.at)
 
     def began(self, tasks: Iterable[str], event: str = "begin") -> dict[str, list[str]]:
         """Return the workers where tasks have had an event so far, in order."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from typing import Self
 from kazoo.client import KazooClient
 from kazoo.exceptions import NoNodeError
 
+from tests.json_lines import JsonLines
 from tests.powerjob.build import ADAPTERS, CLIENT, PROTOS, built, keep, package
 from tests.powerjob.site import Sidecar
 from tests.servers.process import ServerProcess
@@ -56,10 +56,10 @@ class Instance(ServerProcess):
     def __init__(self, name: str, class_path: str, folder: Path, zookeeper: str, target: str) -> None:
         self.name = name
         self.datacenter = name[:3]
-        self.record = folder / f"{name}.record"
+        self._record = JsonLines(folder / f"{name}.record", Run)
         properties = {
             "worker": name,
-            "record": str(self.record),
+            "record": str(self._record.path),
             "zookeeper": zookeeper,
             "namespace": NAMESPACE,
             "jobs": ",".join(f"{job}:{shards}:{seconds}" for job, (shards, seconds) in JOBS.items()),
@@ -91,9 +91,7 @@ class Instance(ServerProcess):
 
     def runs(self) -> list[Run]:
         """Return what this instance has written down so far, over all its lives."""
-        if not self.record.exists():
-            return []
-        return [Run(**json.loads(line)) for line in self.record.read_text().split("\n")[:-1]]
+        return self._record.all()
 
 
 class ElasticSite:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
+from tests.json_lines import JsonLines
 from tests.servers.process import ServerProcess, free_port
 
 if TYPE_CHECKING:
@@ -63,11 +63,11 @@ class Worker:
         self.name = name
         port = free_port()
         self.address = f"{address}:{port}"
-        self._record = folder / f"{name}.record"
+        self._record = JsonLines(folder / f"{name}.record", Run)
         server = f"127.0.0.1:{scheduler.http}"
         given = {
             "worker": name,
-            "record": str(self._record),
+            "record": str(self._record.path),
             "user.home": str(folder),
             "java.io.tmpdir": str(folder),
             "powerjob.network.local.address": address,
@@ -107,8 +107,4 @@ class Worker:
 
     def runs(self) -> list[Run]:
         """Return what this worker has written down so far, over all its lives."""
-        if not self._record.exists():
-            return []
-        # A worker that was killed may have left half a line.
-        lines = self._record.read_text().split("\n")[:-1]
-        return [Run(**json.loads(line)) for line in lines]
+        return self._record.all()
