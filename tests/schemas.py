@@ -5,9 +5,10 @@ The validators are imported when one is asked for: that alone takes 3 s, and eac
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from importlib import metadata
-from typing import Any
+from typing import Any, cast
 
 # The package's own version is that of the newest Kubernetes that it knows.
 NEWEST = int(metadata.version("kubernetes-validate").split(".")[1])
@@ -16,11 +17,19 @@ VERSIONS = [f"1.{minor}.0" for minor in range(27, NEWEST + 1)]
 
 def hold_to_kubernetes(objects: Iterable[Mapping[str, Any]], version: str) -> None:
     """Raise if a version of Kubernetes has other fields; resources of operators have no schema there."""
-    import kubernetes_validate  # noqa: PLC0415
-
+    validate = _validator()
     for each in objects:
         if each["apiVersion"] != "monitoring.coreos.com/v1":
-            kubernetes_validate.validate(each, version, strict=True)
+            validate(each, version, strict=True)
+
+
+@cache
+def _validator() -> Callable[..., str]:
+    from kubernetes_validate import utils  # noqa: PLC0415
+
+    # 2 MB of JSON for each object and version, which it would read anew for each object.
+    utils.schema_contents = cache(utils.schema_contents)
+    return cast("Callable[..., str]", utils.validate)
 
 
 def complaint(schema: Mapping[str, Any], value: object) -> str:
