@@ -72,7 +72,7 @@ integration: servers
 # A time in seconds says something of the product where the machine has nothing else to do.
 .PHONY: timed
 timed: servers
-	@$(PYTEST) tests --ignore=tests/unit -m timed --numprocesses 2 --dist loadfile -o cache_dir=.pytest_cache/timed
+	@$(PYTEST) tests --ignore=tests/unit -m timed --numprocesses 3 --dist loadfile -o cache_dir=.pytest_cache/timed
 
 # The tests beside real servers wait a good deal: what only computes gives way to them. Printed at its end.
 .PHONY: computed-aside
