@@ -16,17 +16,17 @@ VERSIONS = [f"1.{minor}.0" for minor in range(27, NEWEST + 1)]
 
 
 def hold_to_kubernetes(objects: Iterable[Mapping[str, Any]], version: str) -> None:
-    """Raise if a version of Kubernetes has other fields; resources of operators have no schema there."""
+    """Raise if a version of Kubernetes has other fields, or no such resource."""
     validate = _validator()
     for each in objects:
-        if each["apiVersion"] != "monitoring.coreos.com/v1":
-            validate(each, version, strict=True)
+        validate(each, version, strict=True)
 
 
 @cache
 def _validator() -> Callable[..., str]:
     from kubernetes_validate import utils  # noqa: PLC0415
 
+    assert utils.latest_version() == VERSIONS[-1]
     # 2 MB of JSON for each object and version, which it would read anew for each object.
     utils.schema_contents = cache(utils.schema_contents)
     return cast("Callable[..., str]", utils.validate)
