@@ -10,7 +10,7 @@ import tech.powerjob.worker.core.processor.sdk.MapReduceProcessor;
 
 /** Maps to as many subtasks as its parameter says, spread over the selected workers. */
 public class MapReduceJob implements MapReduceProcessor {
-    /** PowerJob drops the report of a task that ends within the millisecond of its dispatch. */
+    /** PowerJob drops what a task reports before its dispatch is written down, some milliseconds after it was sent. */
     private static final long MIN_DURATION_MS = 300;
 
     @Override
@@ -28,6 +28,11 @@ public class MapReduceJob implements MapReduceProcessor {
 
     @Override
     public ProcessResult reduce(TaskContext context, List<TaskResult> results) {
+        try {
+            Thread.sleep(MIN_DURATION_MS);
+        } catch (InterruptedException e) {
+            return new ProcessResult(false, "interrupted");
+        }
         return new ProcessResult(true, results.stream().filter(TaskResult::isSuccess).count() + " pieces");
     }
 }

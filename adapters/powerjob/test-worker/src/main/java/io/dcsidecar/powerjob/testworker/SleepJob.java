@@ -4,18 +4,26 @@ import tech.powerjob.worker.core.processor.ProcessResult;
 import tech.powerjob.worker.core.processor.TaskContext;
 import tech.powerjob.worker.core.processor.sdk.BasicProcessor;
 
-/** Sleeps for the milliseconds in the job's parameters; {@code 500@a} sleeps on worker a only. */
+/** Sleeps for the milliseconds in the job's parameters; {@code 500@a} sleeps that long on worker a only. */
 public class SleepJob implements BasicProcessor {
+    /**
+     * PowerJob's server writes down a dispatch after it has sent it: over the success of a job that ended sooner, which
+     * it then takes for lost and dispatches once more a minute later.
+     */
+    private static final long MIN_DURATION_MS = 100;
+
     private static final String WORKER = System.getProperty("worker");
 
     @Override
     public ProcessResult process(TaskContext context) throws InterruptedException {
         RunLog.write("begin", "work", context);
-        String[] milliseconds = String.valueOf(context.getJobParams()).split("@");
-        if (milliseconds[0].matches("\\d+") && (milliseconds.length == 1 || milliseconds[1].equals(WORKER))) {
-            Thread.sleep(Long.parseLong(milliseconds[0]));
-        }
+        Thread.sleep(milliseconds(String.valueOf(context.getJobParams()).split("@")));
         RunLog.write("end", "work", context);
         return new ProcessResult(true, WORKER);
+    }
+
+    private static long milliseconds(String[] parameters) {
+        boolean here = parameters.length == 1 || parameters[1].equals(WORKER);
+        return here && parameters[0].matches("\\d+") ? Long.parseLong(parameters[0]) : MIN_DURATION_MS;
     }
 }
