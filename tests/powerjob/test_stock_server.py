@@ -51,14 +51,6 @@ class Site:
         self.server.wait_for(instance, Status.SUCCEEDED)
         return places((run for worker in self.workers for run in worker.runs()), [instance], "begin")[0]
 
-    def save_job(self) -> int:
-        """Make a job of 200 ms.
-
-        A worker that is done sooner reports its success before the server has written down the dispatch, which then
-        replaces the success by WAITING_WORKER; nothing in this server notices.
-        """
-        return self.server.save_job(self.app, jobParams="200")
-
 
 @pytest.fixture(scope="module")
 def folder() -> Iterator[Path]:
@@ -97,7 +89,7 @@ def site(artifacts: Artifacts, folder: Path) -> Iterator[Site]:
 
 def test_switch(site: Site) -> None:
     """Jobs follow a switch by name and by number; the log says which PowerJob it is."""
-    job = site.save_job()
+    job = site.server.save_job(site.app)
     for text, worker in (
         ("default: dc1\n", "dc1"),
         ("default: dc1\napps: {billing: dc2}\n", "dc2"),
@@ -113,7 +105,7 @@ def test_switch(site: Site) -> None:
 
 def test_naming_in_the_middle_of_a_gray_release(site: Site) -> None:
     """Of 60 jobs none moves when the application is named by name, by number, or has the split written once more."""
-    jobs = [site.save_job() for _ in range(60)]
+    jobs = [site.server.save_job(site.app) for _ in range(60)]
     split = "{split: {dc1: 80, dc2: 20}}"
     ran = {}
     for apps in ("", "apps: {billing: {min_workers: 1}}", f'apps: {{"{site.app}": {split}}}'):
@@ -126,7 +118,7 @@ def test_naming_in_the_middle_of_a_gray_release(site: Site) -> None:
 def test_last_known_routes_over_a_restart(site: Site) -> None:
     """Server restarted while the sidecar is down: jobs run where the former routes allow, and the log counts them."""
     site.route("default: dc2\n")
-    job = site.save_job()
+    job = site.server.save_job(site.app)
     assert site.run(job) == ["dc2"]
     # Written at the adapter's next check, within a second; there is a file of the routes before.
     revision = site.sidecar.status().revision.encode()
